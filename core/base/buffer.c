@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: MIT */
+#include "base/buffer.h"
+
+#include "base/memory.h"
+#include "base/utf8.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+void dl_buffer_grow(dl_buffer *buffer, size_t more) {
+  if (more > SIZE_MAX / 2 - buffer->len) dl_memory_exhausted(more);
+  size_t wanted = buffer->len + more, cap = buffer->cap ? buffer->cap : 256;
+  while (cap < wanted) cap *= 2;
+  buffer->data = dl_realloc(buffer->data, cap);
+  buffer->cap = cap;
+}
+
+void dl_buffer_append_uint(dl_buffer *buffer, uint64_t number) {
+  char digits[20];
+  size_t at = sizeof(digits);
+  do {
+    digits[--at] = (char)('0' + number % 10);
+    number /= 10;
+  } while (number);
+  dl_buffer_append(buffer, digits + at, sizeof(digits) - at);
+}
+
+void dl_buffer_append_int(dl_buffer *buffer, int64_t number) {
+  if (number < 0) dl_buffer_append_char(buffer, '-');
+  dl_buffer_append_uint(buffer, number < 0 ? 0 - (uint64_t)number : (uint64_t)number);
+}
+
+void dl_buffer_printf(dl_buffer *buffer, const char *format, ...) {
+  va_list args, again;
+  va_start(args, format);
+  va_copy(again, args);
+  int length = vsnprintf(NULL, 0, format, args);
+  va_end(args);
+  if (length > 0) {
+    dl_buffer_reserve(buffer, (size_t)length + 1);
+    vsnprintf(buffer->data + buffer->len, (size_t)length + 1, format, again);
+    buffer->len += (size_t)length;
+  }
+  va_end(again);
+}
+
+void dl_buffer_append_double(dl_buffer *buffer, double number) {
+  if (number == floor(number) && fabs(number) < 9007199254740992.0) {
+    /* "-0" would read back as an integer and lose its sign. */
+    if (number == 0 && signbit(number)) DL_BUFFER_LITERAL(buffer, "-0.0");
+    else dl_buffer_append_int(buffer, (int64_t)number);
+    return;
+  }
+  dl_buffer_reserve(buffer, 32);
+  int length = 0;
+  /* 15 digits are enough for most numbers that people write, 17 for all. */
+  for (int precision = 15; precision <= 17; precision++) {
+    length = snprintf(buffer->data + buffer->len, 32, "%.*g", precision, number);
+    if (strtod(buffer->data + buffer->len, NULL) == number) break;
+  }
+  buffer->len += (size_t)length;
+}
+
+/* What stands behind the backslash for a byte that JSON wants escaped: 'u' for
+ * the six-character form, 0 for a byte that may stand as it is. */
+static const char json_escape[256] = {
+    ['"'] = '"', ['\\'] = '\\', ['\b'] = 'b', ['\t'] = 't', ['\n'] = 'n', ['\f'] = 'f', ['\r'] = 'r', [0x00] = 'u', [0x01] = 'u',
+    [0x02] = 'u', [0x03] = 'u', [0x04] = 'u', [0x05] = 'u', [0x06] = 'u', [0x07] = 'u', [0x0b] = 'u', [0x0e] = 'u', [0x0f] = 'u',
+    [0x10] = 'u', [0x11] = 'u', [0x12] = 'u', [0x13] = 'u', [0x14] = 'u', [0x15] = 'u', [0x16] = 'u', [0x17] = 'u', [0x18] = 'u',
+    [0x19] = 'u', [0x1a] = 'u', [0x1b] = 'u', [0x1c] = 'u', [0x1d] = 'u', [0x1e] = 'u', [0x1f] = 'u', [0x7f] = 'u',
+};
+
+void dl_buffer_append_json_string(dl_buffer *buffer, dl_str s) {
+  static const char hex[] = "0123456789abcdef";
+  dl_buffer_reserve(buffer, s.len + 2);
+  dl_buffer_append_char(buffer, '"');
+  size_t from = 0, at = 0;
+  while (at < s.len) {
+    unsigned char c = (unsigned char)s.ptr[at];
+    if (c < 0x80 && !json_escape[c]) {
+      at++;
+      continue;
+    }
+    size_t sequence = c < 0x80 ? 0 : dl_utf8_sequence(s.ptr + at, s.len - at);
+    if (sequence) {
+      at += sequence;
+      continue;
+    }
+    dl_buffer_append(buffer, s.ptr + from, at - from);
+    if (c >= 0x80) DL_BUFFER_LITERAL(buffer, "\xef\xbf\xbd");
+    else if (json_escape[c] != 'u') dl_buffer_append(buffer, (char[]){'\\', json_escape[c]}, 2);
+    else dl_buffer_append(buffer, (char[]){'\\', 'u', '0', '0', hex[c >> 4], hex[c & 15]}, 6);
+    from = ++at;
+  }
+  dl_buffer_append(buffer, s.ptr + from, at - from);
+  dl_buffer_append_char(buffer, '"');
+}
+
+void dl_buffer_free(dl_buffer *buffer) {
+  dl_free(buffer->data);
+  *buffer = (dl_buffer){0};
+}

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: MIT */
+#include "base/log.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <unistd.h>
+
+enum { FLUSH_BYTES = 32 * 1024, PATIENCE_MS = 50 };
+
+static const struct {
+  const char *name, *colour;
+} levels[] = {[DL_LOG_DEBUG] = {"debug", "\x1b[2m"}, [DL_LOG_INFO] = {"info", "\x1b[36m"}, [DL_LOG_WARNING] = {"warning", "\x1b[33m"},
+              [DL_LOG_ERROR] = {"error", "\x1b[31m"}};
+
+void dl_log_init(dl_log *log, int fd, dl_log_format format, dl_log_level level, const dl_clock *clock) {
+  *log = (dl_log){.fd = fd, .level = level, .format = format, .clock = clock, .colour = format == DL_LOG_TEXT && isatty(fd)};
+}
+
+/* Text for people: as it is, but nothing that moves the cursor or starts a line. */
+static void append_plain(dl_buffer *out, dl_str text, bool lines) {
+  for (size_t i = 0; i < text.len; i++) {
+    unsigned char c = (unsigned char)text.ptr[i];
+    if (c == '\n' && lines) DL_BUFFER_LITERAL(out, "\n    ");
+    else if (c == '\t' && lines) DL_BUFFER_LITERAL(out, "  ");
+    else if (c < 0x20 || c == 0x7f) dl_buffer_printf(out, "\\x%02x", c);
+    else dl_buffer_append_char(out, (char)c);
+  }
+}
+
+bool dl_log_begin(dl_log *log, dl_log_level level, dl_str message) {
+  if (level < log->level) return false;
+  char time[25];
+  dl_clock_rfc3339(log->clock->wall_ms, time);
+  log->current = level;
+  if (log->format == DL_LOG_JSON) {
+    dl_buffer_printf(&log->lines, "{\"time\":\"%s\",\"level\":\"%s\",\"message\":", time, levels[level].name);
+    dl_buffer_append_json_string(&log->lines, message);
+    return true;
+  }
+  dl_buffer_printf(&log->lines, "%.8s %s%-7s%s ", time + 11, log->colour ? levels[level].colour : "", levels[level].name, log->colour ? "\x1b[0m" : "");
+  append_plain(&log->lines, message, true);
+  return true;
+}
+
+static void append_key(dl_log *log, const char *key) {
+  if (log->format == DL_LOG_JSON) dl_buffer_printf(&log->lines, ",\"%s\":", key);
+  else dl_buffer_printf(&log->lines, " %s=", key);
+}
+
+void dl_log_field(dl_log *log, const char *key, dl_str value) {
+  if (log->format == DL_LOG_TEXT && memchr(value.ptr ? value.ptr : "", '\n', value.len)) {
+    dl_buffer_printf(&log->lines, "\n  %s:\n    ", key);
+    append_plain(&log->lines, value, true);
+    return;
+  }
+  append_key(log, key);
+  if (log->format == DL_LOG_JSON) dl_buffer_append_json_string(&log->lines, value);
+  else append_plain(&log->lines, value, false);
+}
+
+void dl_log_field_int(dl_log *log, const char *key, int64_t value) {
+  append_key(log, key);
+  dl_buffer_append_int(&log->lines, value);
+}
+
+void dl_log_field_json(dl_log *log, const char *key, dl_str json) {
+  append_key(log, key);
+  dl_buffer_append_str(&log->lines, json);
+}
+
+void dl_log_end(dl_log *log) {
+  if (log->format == DL_LOG_JSON) dl_buffer_append_char(&log->lines, '}');
+  dl_buffer_append_char(&log->lines, '\n');
+  if (log->current >= DL_LOG_WARNING || log->lines.len >= FLUSH_BYTES) dl_log_flush(log);
+}
+
+void dl_log_text(dl_log *log, dl_log_level level, const char *format, ...) {
+  va_list args;
+  va_start(args, format);
+  char text[1024];
+  int length = vsnprintf(text, sizeof(text), format, args);
+  va_end(args);
+  size_t bytes = length < 0 ? 0 : (size_t)length < sizeof(text) ? (size_t)length : sizeof(text) - 1;
+  if (dl_log_begin(log, level, dl_str_from(text, bytes))) dl_log_end(log);
+}
+
+void dl_log_line(dl_log *log, dl_str line) {
+  dl_buffer_append_str(&log->lines, line);
+  if (log->lines.len >= FLUSH_BYTES) dl_log_flush(log);
+}
+
+static void count_lost(dl_log *log, size_t from) {
+  for (size_t i = from; i < log->lines.len; i++) log->lost_lines += log->lines.data[i] == '\n';
+}
+
+void dl_log_flush(dl_log *log) {
+  if (log->lost_lines && log->lines.len) {
+    uint64_t lost = log->lost_lines;
+    log->lost_lines = 0;
+    if (log->format == DL_LOG_JSON)
+      dl_buffer_printf(&log->lines, "{\"level\":\"warning\",\"message\":\"the log's reader was too slow\",\"lost_lines\":%llu}\n", (unsigned long long)lost);
+    else dl_buffer_printf(&log->lines, "the log's reader was too slow: %llu lines are lost\n", (unsigned long long)lost);
+  }
+  size_t sent = 0;
+  while (sent < log->lines.len) {
+    ssize_t wrote = write(log->fd, log->lines.data + sent, log->lines.len - sent);
+    if (wrote > 0) sent += (size_t)wrote;
+    else if (wrote < 0 && errno == EINTR) continue;
+    else if (wrote < 0 && errno == EAGAIN && poll(&(struct pollfd){.fd = log->fd, .events = POLLOUT}, 1, PATIENCE_MS) > 0) continue;
+    else {
+      count_lost(log, sent);
+      break;
+    }
+  }
+  dl_buffer_clear(&log->lines);
+}
+
+void dl_log_free(dl_log *log) {
+  dl_log_flush(log);
+  dl_buffer_free(&log->lines);
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The log: one line per event, JSON for machines or coloured text for people.
+ * Lines gather in memory and leave in one write per loop turn; warnings and
+ * errors leave at once, so that they survive what comes next.
+ */
+#ifndef DL_BASE_LOG_H
+#define DL_BASE_LOG_H
+
+#include "base/buffer.h"
+#include "base/clock.h"
+
+typedef enum dl_log_level { DL_LOG_DEBUG, DL_LOG_INFO, DL_LOG_WARNING, DL_LOG_ERROR } dl_log_level;
+typedef enum dl_log_format { DL_LOG_JSON, DL_LOG_TEXT } dl_log_format;
+
+typedef struct dl_log {
+  int fd;                /* borrowed, usually 2 */
+  dl_log_level level;    /* lower ones are dropped */
+  dl_log_format format;
+  bool colour;
+  const dl_clock *clock; /* borrowed */
+  dl_buffer lines;
+  dl_log_level current;  /* of the line being written */
+  uint64_t lost_lines;   /* dropped since the reader stopped reading */
+} dl_log;
+
+void dl_log_init(dl_log *log, int fd, dl_log_format format, dl_log_level level, const dl_clock *clock);
+
+/* One event: begin, any number of fields, end. Nothing of it may be a secret;
+ * control characters are escaped, so that a value cannot forge a line. begin
+ * gives false, and the rest must be left out, when the level is not logged. */
+bool dl_log_begin(dl_log *log, dl_log_level level, dl_str message);
+void dl_log_field(dl_log *log, const char *key, dl_str value);
+void dl_log_field_int(dl_log *log, const char *key, int64_t value);
+/* value is JSON text already; it stands as it is in both formats. */
+void dl_log_field_json(dl_log *log, const char *key, dl_str json);
+void dl_log_end(dl_log *log);
+
+/* A whole event without fields. */
+void dl_log_text(dl_log *log, dl_log_level level, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+/* A line made elsewhere (the access log), newline included. */
+void dl_log_line(dl_log *log, dl_str line);
+
+/* Writes what has gathered. A reader that is gone or too slow loses lines, never
+ * stalls the loop, and is told later how many it lost. */
+void dl_log_flush(dl_log *log);
+void dl_log_free(dl_log *log);
+
+#endif

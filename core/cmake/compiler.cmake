@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: MIT
+# What every file of ours is compiled and linked with.
+include(CheckCCompilerFlag)
+include(CheckIPOSupported)
+
+add_library(demilune_flags INTERFACE)
+target_compile_options(demilune_flags INTERFACE -Wall -Wextra -Wshadow -Wconversion -Werror -Wstrict-prototypes -Wmissing-prototypes -Wvla
+                       -fno-omit-frame-pointer -fno-strict-aliasing -fvisibility=hidden)
+target_compile_definitions(demilune_flags INTERFACE _GNU_SOURCE)
+target_include_directories(demilune_flags INTERFACE ${PROJECT_SOURCE_DIR}/core ${PROJECT_SOURCE_DIR}/core/include)
+
+if(DEMILUNE_SANITIZERS)
+  target_compile_options(demilune_flags INTERFACE -fsanitize=address,undefined -fno-sanitize-recover=undefined)
+  target_link_options(demilune_flags INTERFACE -fsanitize=address,undefined)
+else()
+  # Hardening. Unwind tables stay on: Lua errors cross C frames.
+  target_compile_options(demilune_flags INTERFACE -fstack-protector-strong $<$<NOT:$<CONFIG:Debug>>:-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2>)
+  foreach(flag -fstack-clash-protection -fcf-protection=full)
+    string(MAKE_C_IDENTIFIER "have${flag}" have)
+    check_c_compiler_flag(${flag} ${have})
+    if(${have})
+      target_compile_options(demilune_flags INTERFACE ${flag})
+    endif()
+  endforeach()
+endif()
+target_link_options(demilune_flags INTERFACE -Wl,-z,relro,-z,now,-z,noexecstack)
+
+if(DEMILUNE_FUZZ)
+  target_compile_options(demilune_flags INTERFACE -fsanitize=fuzzer-no-link)
+endif()

@@ -16,6 +16,11 @@ typedef struct dl_str {
   size_t len;      /* bytes */
 } dl_str;
 
+/* A name and a value: a query, form or path parameter, a cookie, a header field. */
+typedef struct dl_pair {
+  dl_str name, value;
+} dl_pair;
+
 /* A slice of a string literal, without its NUL. */
 #define DL_STR(literal) ((dl_str){(literal), sizeof(literal) - 1})
 

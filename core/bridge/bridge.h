@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What Lua may call. `require "demilune.core"` gives one table; each file of this
+ * folder adds its functions to it with one dl_bridge_<subject>(L), called with
+ * the table on top of the stack and leaving it there. The modules under
+ * lua/demilune are the only callers; apps see those.
+ */
+#ifndef DL_BRIDGE_BRIDGE_H
+#define DL_BRIDGE_BRIDGE_H
+
+#include "base/arena.h"
+#include "net/loop.h"
+
+#include <lua.h>
+
+/* The worker's loop, and the arena that lives as long as this lua_State. */
+dl_loop *dl_bridge_loop(lua_State *L);
+dl_arena *dl_bridge_arena(lua_State *L);
+
+void dl_bridge_model(lua_State *L);    /* schema_compile */
+void dl_bridge_json(lua_State *L);     /* json_encode, json_decode, null, array_type */
+void dl_bridge_secret(lua_State *L);   /* secret, secret_equal ... */
+void dl_bridge_database(lua_State *L); /* database_open ... */
+void dl_bridge_task(lua_State *L);     /* sleep, spawn */
+void dl_bridge_log(lua_State *L);      /* log, now */
+void dl_bridge_request(lua_State *L);  /* response_type, abort_type */
+
+#endif

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Response heads. What never changes is made at load: a route's block of security
+ * fields is one slice; per request only the status line, Date, Content-Length
+ * and what a handler adds are written.
+ */
+#ifndef DL_HTTP_RESPONSE_H
+#define DL_HTTP_RESPONSE_H
+
+#include "base/buffer.h"
+#include "base/clock.h"
+
+/* "Not Found"; "" for a number that RFC 9110 and its friends do not name. */
+dl_str dl_http_reason(int status);
+
+/* A whole status line with CRLF: "HTTP/1.1 200 OK\r\n"; from a table when known. */
+void dl_http_status_line(dl_buffer *buffer, int status);
+
+/* "Date: ...\r\n", 37 bytes, formatted again only when the second changed. */
+typedef struct dl_http_date {
+  int64_t second;
+  char line[38];
+} dl_http_date;
+dl_str dl_http_date_line(dl_http_date *date, const dl_clock *clock);
+
+/* "name: value\r\n". False, and nothing written, when the name is not a token or
+ * the value holds CR, LF, NUL or another control character (response splitting). */
+bool dl_http_header_line(dl_buffer *buffer, dl_str name, dl_str value);
+
+/* A chunk of a chunked body, or with an empty slice the last one. */
+void dl_http_chunk(dl_buffer *buffer, dl_str data);
+
+/* 204, 304 and 1xx have no body and no Content-Length (RFC 9110 8.6). */
+static inline bool dl_http_status_has_body(int status) { return status >= 200 && status != 204 && status != 304; }
+
+#endif

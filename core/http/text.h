@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The small grammars beside the parser: percent-encoding, query strings and
+ * forms, cookies, media types, Accept. All give slices of their input where
+ * nothing had to be decoded, arena copies where it had.
+ */
+#ifndef DL_HTTP_TEXT_H
+#define DL_HTTP_TEXT_H
+
+#include "base/arena.h"
+
+#include <stdint.h>
+
+/* "a=1&b=2" (application/x-www-form-urlencoded: "+" is a space) into pairs in the
+ * arena. NULL on success, else a static sentence: a broken escape, invalid UTF-8,
+ * NUL, more than max_pairs. A piece without "=" is a name with an empty value. */
+const char *dl_http_query(dl_str text, uint32_t max_pairs, dl_arena *arena, dl_pair **pairs, uint32_t *count);
+
+/* A Cookie field (RFC 6265 5.4, strictly): names are tokens; a value's double
+ * quotes are removed; no decoding. NULL or a static sentence. */
+const char *dl_http_cookies(dl_str text, uint32_t max_pairs, dl_arena *arena, dl_pair **pairs, uint32_t *count);
+
+/* "application/json; charset=utf-8": the type in lower case without parameters
+ * (arena copy only if it had upper case); charset without quotes or empty. False
+ * when it is not a media type (RFC 9110 8.3.1). */
+bool dl_http_media_type(dl_str field, dl_arena *arena, dl_str *type, dl_str *charset);
+
+/* Whether an Accept field prefers text/html to application/json (RFC 9110 12.5.1);
+ * a missing field, and a tie, do not. */
+bool dl_http_prefers_html(dl_str accept);
+
+/* Whether an entity tag is in an If-None-Match field (weak comparison, "*"). */
+bool dl_http_etag_matches(dl_str if_none_match, dl_str etag);
+
+#endif

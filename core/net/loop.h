@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What every part of one worker shares: its event loop, the clock that is read
+ * once per turn of it, and the log. One per process, passed, never global.
+ */
+#ifndef DL_NET_LOOP_H
+#define DL_NET_LOOP_H
+
+#include "base/clock.h"
+#include "base/log.h"
+
+#include <uv.h>
+
+typedef struct dl_loop {
+  uv_loop_t *uv; /* borrowed */
+  dl_clock clock;
+  dl_log log;
+} dl_loop;
+
+#endif

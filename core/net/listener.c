@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: MIT */
+#include "net/listener.h"
+
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+enum { BACKLOG = 4096 };
+
+static void on_connection(uv_stream_t *server, int status) {
+  dl_listener *listener = server->data;
+  if (status == 0) listener->incoming(listener);
+}
+
+static const char *complain(char message[256], const char *what, const char *where, int error) {
+  snprintf(message, 256, "cannot %s %.160s: %s", what, where, uv_strerror(error));
+  return message;
+}
+
+static const char *listen_on(dl_listener *listener, const char *where, char message[256]) {
+  listener->uv.handle.data = listener;
+  int error = uv_listen(&listener->uv.stream, BACKLOG, on_connection);
+  return error ? complain(message, "listen on", where, error) : NULL;
+}
+
+const char *dl_listener_tcp(dl_listener *listener, dl_loop *loop, const char *host, int port, char message[256]) {
+  struct sockaddr_storage address;
+  char where[140];
+  snprintf(where, sizeof where, strchr(host, ':') ? "[%.120s]:%d" : "%.120s:%d", host, port);
+  const char *numeric = strcmp(host, "localhost") == 0 ? "127.0.0.1" : host;
+  uv_tcp_init(loop->uv, &listener->uv.tcp);
+  if (uv_ip4_addr(numeric, port, (struct sockaddr_in *)&address) != 0 && uv_ip6_addr(numeric, port, (struct sockaddr_in6 *)&address) != 0) {
+    snprintf(message, 256, "cannot listen on \"%.100s\": write an IPv4 or IPv6 address, such as 127.0.0.1 or ::", host);
+    return message;
+  }
+  int error = uv_tcp_bind(&listener->uv.tcp, (struct sockaddr *)&address, 0);
+  if (error) return complain(message, "bind", where, error);
+  const char *problem = listen_on(listener, where, message);
+  if (problem) return problem;
+  int len = sizeof address;
+  uv_tcp_getsockname(&listener->uv.tcp, (struct sockaddr *)&address, &len);
+  in_port_t bound = address.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&address)->sin6_port : ((struct sockaddr_in *)&address)->sin_port;
+  listener->port = ntohs(bound);
+  return NULL;
+}
+
+/* Whether somebody answers at the path: then it is not ours to take. */
+static bool socket_is_live(const char *path) {
+  struct sockaddr_un address = {.sun_family = AF_UNIX};
+  if (strlen(path) >= sizeof address.sun_path) return false;
+  strcpy(address.sun_path, path);
+  int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) return false;
+  bool live = connect(fd, (struct sockaddr *)&address, sizeof address) == 0;
+  close(fd);
+  return live;
+}
+
+const char *dl_listener_unix(dl_listener *listener, dl_loop *loop, const char *path, char message[256]) {
+  uv_pipe_init(loop->uv, &listener->uv.pipe, 0);
+  if (socket_is_live(path)) return complain(message, "listen on", path, UV_EADDRINUSE);
+  struct sockaddr_un address;
+  if (strlen(path) >= sizeof address.sun_path) {
+    snprintf(message, 256, "cannot listen on \"%.100s\": a unix socket's path has at most %zu bytes", path, sizeof address.sun_path - 1);
+    return message;
+  }
+  unlink(path);
+  int error = uv_pipe_bind(&listener->uv.pipe, path);
+  if (error) return complain(message, "bind", path, error);
+  listener->port = 0;
+  return listen_on(listener, path, message);
+}
+
+void dl_listener_close(dl_listener *listener, uv_close_cb closed) {
+  if (!uv_is_closing(&listener->uv.handle)) uv_close(&listener->uv.handle, closed);
+}
+
+size_t dl_listener_peer(const uv_stream_t *stream, char out[46]) {
+  struct sockaddr_storage address;
+  int len = sizeof address;
+  if (stream->type != UV_TCP || uv_tcp_getpeername((const uv_tcp_t *)stream, (struct sockaddr *)&address, &len) != 0) {
+    memcpy(out, "unix", 5);
+    return 4;
+  }
+  if (address.ss_family == AF_INET6) {
+    const struct in6_addr *in6 = &((struct sockaddr_in6 *)&address)->sin6_addr;
+    if (IN6_IS_ADDR_V4MAPPED(in6)) inet_ntop(AF_INET, in6->s6_addr + 12, out, 46);
+    else inet_ntop(AF_INET6, in6, out, 46);
+  } else {
+    inet_ntop(AF_INET, &((struct sockaddr_in *)&address)->sin_addr, out, 46);
+  }
+  return strlen(out);
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A listening socket: TCP or unix. When the process has no descriptor left,
+ * libuv closes what it cannot hand over instead of spinning on the queue.
+ */
+#ifndef DL_NET_LISTENER_H
+#define DL_NET_LISTENER_H
+
+#include "net/loop.h"
+
+typedef struct dl_listener {
+  union {
+    uv_handle_t handle;
+    uv_stream_t stream;
+    uv_tcp_t tcp;
+    uv_pipe_t pipe;
+  } uv;
+  void (*incoming)(struct dl_listener *listener); /* accept with dl_stream_accept */
+  void *owner;
+  int port; /* as bound; 0 for unix sockets */
+} dl_listener;
+
+/* Binds and listens. host is an address ("127.0.0.1", "::1", "0.0.0.0") or
+ * "localhost"; port 0 lets the system choose. NULL, or a sentence in message. */
+const char *dl_listener_tcp(dl_listener *listener, dl_loop *loop, const char *host, int port, char message[256]);
+
+/* A unix socket; a dead one at that path is replaced, a live one is refused. */
+const char *dl_listener_unix(dl_listener *listener, dl_loop *loop, const char *path, char message[256]);
+
+/* Stops accepting; closed is called when the handle is gone (may be NULL). */
+void dl_listener_close(dl_listener *listener, uv_close_cb closed);
+
+/* "127.0.0.1" or "2001:db8::1" of the peer, "unix" for unix sockets. out 46 bytes. */
+size_t dl_listener_peer(const uv_stream_t *stream, char out[46]);
+
+#endif

@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: MIT */
+#include "net/stream.h"
+
+#include "base/memory.h"
+
+enum { POOLED_BUFFERS = 64 };
+
+/* --- read buffers ----------------------------------------------------------- */
+
+static char *buffer_take(dl_stream_pool *pool) {
+  if (!pool->free_buffers) return dl_malloc(DL_STREAM_BUFFER_BYTES);
+  char *buffer = pool->free_buffers;
+  memcpy(&pool->free_buffers, buffer, sizeof(void *));
+  pool->free_count--;
+  return buffer;
+}
+
+static void buffer_give(dl_stream_pool *pool, char *buffer) {
+  if (pool->free_count >= POOLED_BUFFERS) {
+    dl_free(buffer);
+    return;
+  }
+  memcpy(buffer, &pool->free_buffers, sizeof(void *));
+  pool->free_buffers = buffer;
+  pool->free_count++;
+}
+
+void dl_stream_pool_free(dl_stream_pool *pool) {
+  while (pool->free_buffers) dl_free(buffer_take(pool));
+}
+
+void dl_stream_release_buffer(dl_stream *stream) {
+  if (stream->buffer) buffer_give(stream->pool, stream->buffer);
+  stream->buffer = NULL;
+  stream->start = stream->filled = 0;
+}
+
+void dl_stream_compact(dl_stream *stream, uint32_t keep) {
+  uint32_t waiting = stream->filled - stream->start;
+  if (keep == stream->start) return;
+  memmove(stream->buffer + keep, stream->buffer + stream->start, waiting);
+  stream->start = keep;
+  stream->filled = keep + waiting;
+}
+
+/* --- reading ---------------------------------------------------------------- */
+
+static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *out) {
+  (void)suggested;
+  dl_stream *stream = handle->data;
+  if (!stream->buffer) stream->buffer = buffer_take(stream->pool);
+  if (stream->lingering) stream->start = stream->filled = 0;
+  *out = uv_buf_init(stream->buffer + stream->filled, DL_STREAM_BUFFER_BYTES - stream->filled);
+}
+
+static void on_read(uv_stream_t *handle, ssize_t count, const uv_buf_t *buffer) {
+  (void)buffer;
+  dl_stream *stream = handle->data;
+  if (count == 0 || stream->closing) return;
+  if (stream->lingering) {
+    if (count < 0) dl_stream_close(stream);
+    return;
+  }
+  if (count > 0) {
+    stream->filled += (uint32_t)count;
+    if (stream->filled == DL_STREAM_BUFFER_BYTES) dl_stream_read_stop(stream);
+    stream->events->data(stream);
+    return;
+  }
+  dl_stream_read_stop(stream);
+  if (stream->filled == stream->start && stream->start == 0) dl_stream_release_buffer(stream);
+  stream->ended = true;
+  if (count == UV_EOF) stream->events->ended(stream);
+  else stream->events->failed(stream);
+}
+
+void dl_stream_read_start(dl_stream *stream) {
+  if (stream->reading || stream->ended || stream->closing || stream->filled == DL_STREAM_BUFFER_BYTES) return;
+  stream->reading = uv_read_start(&stream->uv.stream, on_alloc, on_read) == 0;
+}
+
+void dl_stream_read_stop(dl_stream *stream) {
+  if (!stream->reading) return;
+  uv_read_stop(&stream->uv.stream);
+  stream->reading = false;
+}
+
+int dl_stream_accept(dl_stream *stream, uv_stream_t *listener, dl_stream_pool *pool, const dl_stream_events *events) {
+  memset(stream, 0, sizeof *stream);
+  stream->events = events;
+  stream->pool = pool;
+  if (listener->type == UV_TCP) uv_tcp_init(listener->loop, &stream->uv.tcp);
+  else uv_pipe_init(listener->loop, &stream->uv.pipe, 0);
+  stream->uv.handle.data = stream;
+  int error = uv_accept(listener, &stream->uv.stream);
+  if (error) return error;
+  if (listener->type == UV_TCP) uv_tcp_nodelay(&stream->uv.tcp, 1);
+  dl_stream_read_start(stream);
+  return 0;
+}
+
+/* --- writing ---------------------------------------------------------------- */
+
+typedef struct queued_write {
+  uv_write_t request;
+  uint32_t len;
+  char bytes[];
+} queued_write;
+
+static void on_written(uv_write_t *request, int status) {
+  queued_write *write = (queued_write *)request;
+  dl_stream *stream = request->handle->data;
+  stream->unsent_bytes -= write->len;
+  dl_free(write);
+  if (stream->closing) return;
+  if (status < 0) stream->events->failed(stream);
+  else if (stream->unsent_bytes == 0) stream->events->drained(stream);
+}
+
+static void enqueue(dl_stream *stream, dl_str head, dl_str body) {
+  queued_write *write = dl_malloc(sizeof *write + head.len + body.len);
+  write->len = (uint32_t)(head.len + body.len);
+  if (head.len) memcpy(write->bytes, head.ptr, head.len);
+  if (body.len) memcpy(write->bytes + head.len, body.ptr, body.len);
+  uv_buf_t buffer = uv_buf_init(write->bytes, write->len);
+  stream->unsent_bytes += write->len;
+  if (uv_write(&write->request, &stream->uv.stream, &buffer, 1, on_written) == 0) return;
+  stream->unsent_bytes -= write->len;
+  dl_free(write);
+  stream->events->failed(stream);
+}
+
+void dl_stream_send(dl_stream *stream, dl_str head, dl_str body) {
+  if (stream->closing || head.len + body.len == 0) return;
+  size_t sent = 0;
+  if (stream->unsent_bytes == 0) {
+    uv_buf_t buffers[2] = {uv_buf_init((char *)(uintptr_t)head.ptr, (unsigned)head.len), uv_buf_init((char *)(uintptr_t)body.ptr, (unsigned)body.len)};
+    int count = uv_try_write(&stream->uv.stream, buffers, body.len ? 2 : 1);
+    if (count < 0 && count != UV_EAGAIN) {
+      stream->events->failed(stream);
+      return;
+    }
+    sent = count > 0 ? (size_t)count : 0;
+  }
+  if (sent == head.len + body.len) return;
+  dl_str head_left = sent < head.len ? dl_str_skip(head, sent) : (dl_str){0};
+  dl_str body_left = sent < head.len ? body : dl_str_skip(body, sent - head.len);
+  enqueue(stream, head_left, body_left);
+}
+
+/* --- closing ---------------------------------------------------------------- */
+
+static void on_closed(uv_handle_t *handle) {
+  dl_stream *stream = handle->data;
+  stream->events->closed(stream);
+}
+
+void dl_stream_close(dl_stream *stream) {
+  if (stream->closing) return;
+  stream->closing = true;
+  stream->reading = false;
+  dl_stream_release_buffer(stream);
+  uv_close(&stream->uv.handle, on_closed);
+}
+
+static void on_shut_down(uv_shutdown_t *request, int status) {
+  dl_stream *stream = request->handle->data;
+  dl_free(request);
+  if (stream->closing) return;
+  if (status < 0 || stream->ended) dl_stream_close(stream);
+}
+
+void dl_stream_linger(dl_stream *stream) {
+  if (stream->closing || stream->lingering) return;
+  stream->lingering = true;
+  dl_stream_release_buffer(stream);
+  uv_shutdown_t *request = dl_malloc(sizeof *request);
+  if (uv_shutdown(request, &stream->uv.stream, on_shut_down) != 0) {
+    dl_free(request);
+    dl_stream_close(stream);
+    return;
+  }
+  dl_stream_read_start(stream);
+}

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One accepted connection as bytes: a read buffer that is there only while bytes
+ * wait in it, writes that go out at once where the kernel takes them, and an
+ * orderly close. Knows nothing of HTTP. Loop thread only.
+ */
+#ifndef DL_NET_STREAM_H
+#define DL_NET_STREAM_H
+
+#include "net/loop.h"
+
+enum { DL_STREAM_BUFFER_BYTES = 32 * 1024 };
+
+typedef struct dl_stream dl_stream;
+
+/* Read buffers of the worker, last used first: the one in the cache. */
+typedef struct dl_stream_pool {
+  void *free_buffers;
+  uint32_t free_count;
+} dl_stream_pool;
+
+void dl_stream_pool_free(dl_stream_pool *pool);
+
+typedef struct dl_stream_events {
+  void (*data)(dl_stream *stream);    /* bytes were added behind filled */
+  void (*ended)(dl_stream *stream);   /* the peer will send no more (half-close) */
+  void (*drained)(dl_stream *stream); /* everything queued was handed to the kernel */
+  void (*failed)(dl_stream *stream);  /* reset, or a write failed; close is the only thing left */
+  void (*closed)(dl_stream *stream);  /* the handle is gone: the memory may be freed */
+} dl_stream_events;
+
+struct dl_stream {
+  union {
+    uv_handle_t handle;
+    uv_stream_t stream;
+    uv_tcp_t tcp;
+    uv_pipe_t pipe;
+  } uv;
+  const dl_stream_events *events;
+  dl_stream_pool *pool;
+  char *buffer;           /* DL_STREAM_BUFFER_BYTES, or NULL when nothing waits */
+  uint32_t start, filled; /* unread bytes are buffer[start, filled) */
+  uint32_t unsent_bytes;  /* queued in this process */
+  bool reading, ended, closing, lingering;
+};
+
+/* Takes the next connection of a listening handle. 0 or a libuv error; the
+ * stream must then be closed all the same. */
+int dl_stream_accept(dl_stream *stream, uv_stream_t *listener, dl_stream_pool *pool, const dl_stream_events *events);
+
+void dl_stream_read_start(dl_stream *stream);
+void dl_stream_read_stop(dl_stream *stream);
+
+/* Unread bytes. */
+static inline dl_str dl_stream_bytes(const dl_stream *stream) { return dl_str_from(stream->buffer + stream->start, stream->filled - stream->start); }
+
+/* Moves the bytes in [start, filled) down to `keep`, so that reading can go on. */
+void dl_stream_compact(dl_stream *stream, uint32_t keep);
+
+/* Gives an empty buffer back to the pool. */
+void dl_stream_release_buffer(dl_stream *stream);
+
+/* Sends head then body, now as far as the kernel takes them; the rest is copied
+ * and queued. */
+void dl_stream_send(dl_stream *stream, dl_str head, dl_str body);
+
+/* Closes. lingering: shuts the sending side down first and reads (and drops) what
+ * the peer still sends for a moment, so that an answer is not lost to a reset
+ * (RFC 9112 9.6); the owner's deadline ends that with a plain close. */
+void dl_stream_close(dl_stream *stream);
+void dl_stream_linger(dl_stream *stream);
+
+#endif

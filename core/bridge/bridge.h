@@ -13,6 +13,14 @@
 
 #include <lua.h>
 
+/* A lua_State with the core table, our Lua modules (from the binary) and nothing
+ * of an app yet. One per generation. */
+typedef struct dl_lua dl_lua;
+dl_lua *dl_lua_new(dl_loop *loop);
+lua_State *dl_lua_state(const dl_lua *lua);
+/* No task of it may be running. */
+void dl_lua_free(dl_lua *lua);
+
 /* The worker's loop, and the arena that lives as long as this lua_State. */
 dl_loop *dl_bridge_loop(lua_State *L);
 dl_arena *dl_bridge_arena(lua_State *L);
@@ -24,5 +32,6 @@ void dl_bridge_database(lua_State *L); /* database_open ... */
 void dl_bridge_task(lua_State *L);     /* sleep, spawn */
 void dl_bridge_log(lua_State *L);      /* log, now */
 void dl_bridge_request(lua_State *L);  /* response_type, abort_type */
+void dl_bridge_embedded(lua_State *L); /* embedded_docs */
 
 #endif

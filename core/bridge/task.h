@@ -37,4 +37,35 @@ int dl_task_yield(lua_State *L);
 bool dl_task_wake(dl_ticket ticket, dl_task_push push, void *data);
 bool dl_task_fail(dl_ticket ticket, const char *message);
 
+/* Pushes fn as Lua is to see it when fn waits: every C function that ends in
+ * dl_task_yield is registered through this, or its result never arrives. */
+void dl_task_push_waiting(lua_State *L, lua_CFunction fn);
+
+/* --- for those who start tasks ----------------------------------------------- */
+
+/* Called when the task's function has returned (status 0, results 1..top on its
+ * stack) or failed (the error object on top, the stack still there for a
+ * traceback). The task is then idle: run it again or release it. */
+typedef void (*dl_task_done)(dl_task *task, int status, void *owner);
+
+/* A coroutine from the pool of L's state. */
+dl_task *dl_task_new(lua_State *L, dl_task_done done, void *owner);
+lua_State *dl_task_state(const dl_task *task);
+
+/* Runs the function and the arguments that were pushed onto the task's stack;
+ * may call done before it returns. */
+void dl_task_run(dl_task *task, int arguments);
+
+/* Makes what the task waits for fail with message, as a Lua error at the caller,
+ * so that its cleaning up runs. Does nothing when it is not waiting. */
+void dl_task_cancel(dl_task *task, const char *message);
+
+/* The request id that log lines of this task carry; empty outside requests. The
+ * bytes are the owner's and must stay as long as the task runs. */
+void dl_task_set_request_id(dl_task *task, dl_str id);
+dl_str dl_task_request_id(lua_State *L);
+
+/* Back into the pool, whatever state the coroutine is in. */
+void dl_task_release(dl_task *task);
+
 #endif

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT */
+/* core.log and core.now: the worker's log and its clock, as Lua may use them. */
+#include "bridge/bridge.h"
+#include "bridge/task.h"
+#include "model/json.h"
+
+#include <lauxlib.h>
+
+/* One field. Tables as JSON; of userdata only ours have a __tostring, and those
+ * keep what is secret redacted. */
+static void log_field(lua_State *L, dl_log *log, const char *key, int index) {
+  size_t len = 0;
+  if (lua_istable(L, index)) {
+    dl_arena arena;
+    dl_buffer json = {0};
+    const char *problem = NULL;
+    dl_arena_init(&arena, 0);
+    if (dl_json_from_lua(L, index, &arena, &json, &problem)) dl_log_field_json(log, key, dl_buffer_str(&json));
+    else dl_log_field(log, key, dl_str_of(problem));
+    dl_buffer_free(&json);
+    dl_arena_free(&arena);
+    return;
+  }
+  if (lua_isboolean(L, index)) {
+    dl_log_field_json(log, key, lua_toboolean(L, index) ? DL_STR("true") : DL_STR("false"));
+    return;
+  }
+  if (lua_isnumber(L, index) || lua_isstring(L, index)) lua_pushvalue(L, index);
+  else if (!lua_isuserdata(L, index) || !luaL_callmeta(L, index, "__tostring")) lua_pushfstring(L, "(%s)", luaL_typename(L, index));
+  const char *text = lua_tolstring(L, -1, &len);
+  dl_log_field(log, key, text ? dl_str_from(text, len) : DL_STR("(no text)"));
+}
+
+/* log(level, text, fields): fields are a table of names and values, written in no
+ * particular order. Inside a request its id is added. */
+static int core_log(lua_State *L) {
+  static const char *const levels[] = {"debug", "info", "warning", "error", NULL};
+  dl_log_level level = (dl_log_level)luaL_checkoption(L, 1, NULL, levels);
+  size_t len;
+  const char *text = luaL_checklstring(L, 2, &len);
+  dl_log *log = &dl_bridge_loop(L)->log;
+  lua_settop(L, 3);
+  if (!dl_log_begin(log, level, dl_str_from(text, len))) return 0;
+  dl_str id = dl_task_request_id(L);
+  if (id.len) dl_log_field(log, "request_id", id);
+  if (lua_istable(L, 3)) {
+    lua_pushnil(L);
+    while (lua_next(L, 3)) {
+      if (lua_type(L, 4) == LUA_TSTRING) log_field(L, log, lua_tostring(L, 4), 5);
+      lua_settop(L, 4);
+    }
+  }
+  dl_log_end(log);
+  return 0;
+}
+
+static int core_now(lua_State *L) {
+  lua_pushnumber(L, (double)dl_bridge_loop(L)->clock.wall_ms / 1000.0);
+  return 1;
+}
+
+void dl_bridge_log(lua_State *L) {
+  lua_pushcfunction(L, core_log);
+  lua_setfield(L, -2, "log");
+  lua_pushcfunction(L, core_now);
+  lua_setfield(L, -2, "now");
+}

@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: MIT */
+#include "bridge/request.h"
+
+#include "bridge/state.h"
+#include "http/text.h"
+
+#include <lauxlib.h>
+
+/* Places in the slots table; the sources follow from SLOT_SOURCES on. */
+enum { SLOT_HANDLE = 1, SLOT_FIELDS, SLOT_AFTER, SLOT_RELEASE, SLOT_SOURCES };
+enum { RAW_PAIRS_MAX = 256 };
+
+static const char metatable_key = 'm', response_key = 'r', abort_key = 'a';
+
+static void push_registered(lua_State *L, const char *key) {
+  lua_pushlightuserdata(L, (void *)(uintptr_t)key);
+  lua_rawget(L, LUA_REGISTRYINDEX);
+}
+
+static void push_slots(lua_State *L, dl_request_view *view) {
+  if (view->slots_reference == LUA_NOREF) {
+    lua_createtable(L, SLOT_SOURCES + DL_SOURCE_COUNT, 0);
+    lua_pushvalue(L, -1);
+    view->slots_reference = luaL_ref(L, LUA_REGISTRYINDEX);
+  } else {
+    lua_rawgeti(L, LUA_REGISTRYINDEX, view->slots_reference);
+  }
+}
+
+static dl_request_view *view_of(lua_State *L) {
+  void **handle = lua_touserdata(L, 1);
+  if (!handle || !*handle) luaL_error(L, "this request is over; copy what is needed later out of req while the handler runs");
+  return *handle;
+}
+
+/* --- fields ------------------------------------------------------------------- */
+
+static const struct {
+  dl_str name;
+  dl_source source;
+} source_names[] = {
+    {DL_STR("path"), DL_SOURCE_PATH},     {DL_STR("query"), DL_SOURCE_QUERY}, {DL_STR("header"), DL_SOURCE_HEADER},
+    {DL_STR("cookie"), DL_SOURCE_COOKIE}, {DL_STR("form"), DL_SOURCE_FORM},   {DL_STR("body"), DL_SOURCE_BODY},
+};
+
+static dl_str field_method(const dl_request_view *view) { return view->http->method_text; }
+static dl_str field_target(const dl_request_view *view) { return view->http->target; }
+static dl_str field_client(const dl_request_view *view) { return view->client; }
+static dl_str field_id(const dl_request_view *view) { return view->id; }
+static dl_str field_route(const dl_request_view *view) { return view->route; }
+
+static const struct {
+  dl_str name;
+  dl_str (*read)(const dl_request_view *view);
+} text_fields[] = {
+    {DL_STR("method"), field_method}, {DL_STR("target"), field_target}, {DL_STR("client"), field_client},
+    {DL_STR("id"), field_id},         {DL_STR("route"), field_route},
+};
+
+/* A name that comes again makes a list of its values. */
+static void add_raw(lua_State *L, dl_str name, dl_str value, bool lower) {
+  char key[128];
+  if (lower && name.len <= sizeof key) {
+    for (size_t i = 0; i < name.len; i++) key[i] = dl_ascii_lower(name.ptr[i]);
+    name.ptr = key;
+  }
+  lua_pushlstring(L, name.ptr, name.len);
+  lua_pushvalue(L, -1);
+  lua_rawget(L, -3);
+  if (lua_isnil(L, -1)) {
+    lua_pop(L, 1);
+    lua_pushlstring(L, value.ptr, value.len);
+    lua_rawset(L, -3);
+    return;
+  }
+  if (!lua_istable(L, -1)) {
+    lua_createtable(L, 2, 0);
+    lua_insert(L, -2);
+    lua_rawseti(L, -2, 1);
+  }
+  lua_pushlstring(L, value.ptr, value.len);
+  lua_rawseti(L, -2, (int)lua_objlen(L, -2) + 1);
+  lua_rawset(L, -3);
+}
+
+static void push_pairs(lua_State *L, const char *problem, const dl_pair *pairs, uint32_t count) {
+  if (problem) luaL_error(L, "the request's parameters cannot be read: %s; declare a model and the client gets a 422 instead", problem);
+  lua_createtable(L, 0, (int)count);
+  for (uint32_t i = 0; i < count; i++) add_raw(L, pairs[i].name, pairs[i].value, false);
+}
+
+/* Undeclared sources come as they were sent: tables of strings. */
+static void push_raw(lua_State *L, dl_request_view *view, dl_source source) {
+  dl_pair *pairs = NULL;
+  uint32_t count = 0;
+  switch (source) {
+    case DL_SOURCE_QUERY: push_pairs(L, dl_http_query(view->http->query, RAW_PAIRS_MAX, view->arena, &pairs, &count), pairs, count); break;
+    case DL_SOURCE_COOKIE:
+      push_pairs(L, dl_http_cookies(dl_http_request_find(view->http, DL_STR("cookie"), view->arena), RAW_PAIRS_MAX, view->arena, &pairs, &count), pairs, count);
+      break;
+    case DL_SOURCE_HEADER:
+      lua_createtable(L, 0, (int)view->http->header_count);
+      for (uint32_t i = 0; i < view->http->header_count; i++) add_raw(L, view->http->headers[i].name, view->http->headers[i].value, true);
+      break;
+    case DL_SOURCE_BODY:
+      if (view->raw_body) lua_pushlstring(L, view->body.ptr, view->body.len);
+      else lua_pushnil(L);
+      break;
+    default: lua_pushnil(L);
+  }
+}
+
+static void push_source(lua_State *L, dl_request_view *view, dl_source source) {
+  push_slots(L, view);
+  if (view->pushed & (1u << source)) {
+    lua_rawgeti(L, -1, SLOT_SOURCES + (int)source);
+    return;
+  }
+  if (view->schemas[source] && view->values[source].kind != DL_VALUE_ABSENT) dl_schema_push(L, view->schemas[source], &view->values[source]);
+  else if (view->schemas[source]) lua_pushnil(L);
+  else push_raw(L, view, source);
+  lua_pushvalue(L, -1);
+  lua_rawseti(L, -3, SLOT_SOURCES + (int)source);
+  view->pushed |= 1u << source;
+}
+
+static int request_index(lua_State *L) {
+  dl_request_view *view = view_of(L);
+  dl_str key = {0};
+  if (lua_type(L, 2) == LUA_TSTRING) key.ptr = lua_tolstring(L, 2, &key.len);
+  for (size_t i = 0; i < sizeof source_names / sizeof *source_names; i++)
+    if (dl_str_equal(key, source_names[i].name)) {
+      push_source(L, view, source_names[i].source);
+      return 1;
+    }
+  lua_pushvalue(L, 2);
+  lua_rawget(L, lua_upvalueindex(1));
+  if (!lua_isnil(L, -1)) return 1;
+  for (size_t i = 0; i < sizeof text_fields / sizeof *text_fields; i++)
+    if (dl_str_equal(key, text_fields[i].name)) {
+      dl_str text = text_fields[i].read(view);
+      lua_pushlstring(L, text.ptr, text.len);
+      return 1;
+    }
+  push_slots(L, view);
+  lua_rawgeti(L, -1, SLOT_FIELDS);
+  if (!lua_istable(L, -1)) return 0;
+  lua_pushvalue(L, 2);
+  lua_rawget(L, -2);
+  return 1;
+}
+
+static bool is_builtin(dl_str key) {
+  for (size_t i = 0; i < sizeof source_names / sizeof *source_names; i++)
+    if (dl_str_equal(key, source_names[i].name)) return true;
+  for (size_t i = 0; i < sizeof text_fields / sizeof *text_fields; i++)
+    if (dl_str_equal(key, text_fields[i].name)) return true;
+  return false;
+}
+
+/* Fields of the app's own travel with the request, e.g. from a dependency. */
+static int request_newindex(lua_State *L) {
+  dl_request_view *view = view_of(L);
+  size_t len;
+  const char *key = luaL_checklstring(L, 2, &len);
+  if (is_builtin(dl_str_from(key, len))) return luaL_error(L, "req.%s cannot be replaced; keep your own value under another name", key);
+  push_slots(L, view);
+  lua_rawgeti(L, -1, SLOT_FIELDS);
+  if (!lua_istable(L, -1)) {
+    lua_pop(L, 1);
+    lua_createtable(L, 0, 4);
+    lua_pushvalue(L, -1);
+    lua_rawseti(L, -3, SLOT_FIELDS);
+  }
+  lua_pushvalue(L, 2);
+  lua_pushvalue(L, 3);
+  lua_rawset(L, -3);
+  return 0;
+}
+
+/* --- methods ------------------------------------------------------------------- */
+
+static int request_get_header(lua_State *L) {
+  dl_request_view *view = view_of(L);
+  size_t len;
+  const char *name = luaL_checklstring(L, 2, &len);
+  dl_str value = dl_http_request_find(view->http, dl_str_from(name, len), view->arena);
+  if (!value.ptr) return 0;
+  lua_pushlstring(L, value.ptr, value.len);
+  return 1;
+}
+
+static void add_function(lua_State *L, dl_request_view *view, int slot, uint32_t *count) {
+  luaL_checktype(L, 2, LUA_TFUNCTION);
+  push_slots(L, view);
+  lua_rawgeti(L, -1, slot);
+  if (!lua_istable(L, -1)) {
+    lua_pop(L, 1);
+    lua_createtable(L, 2, 0);
+    lua_pushvalue(L, -1);
+    lua_rawseti(L, -3, slot);
+  }
+  lua_pushvalue(L, 2);
+  lua_rawseti(L, -2, (int)++*count);
+}
+
+static int request_after_response(lua_State *L) {
+  dl_request_view *view = view_of(L);
+  add_function(L, view, SLOT_AFTER, &view->after_count);
+  return 0;
+}
+
+static int request_release(lua_State *L) {
+  dl_request_view *view = view_of(L);
+  add_function(L, view, SLOT_RELEASE, &view->release_count);
+  return 0;
+}
+
+static void push_function(lua_State *L, dl_request_view *view, int slot, uint32_t n) {
+  push_slots(L, view);
+  lua_rawgeti(L, -1, slot);
+  lua_rawgeti(L, -1, (int)n + 1);
+  lua_replace(L, -3);
+  lua_pop(L, 1);
+}
+
+void dl_request_push_after(lua_State *L, dl_request_view *view, uint32_t n) { push_function(L, view, SLOT_AFTER, n); }
+void dl_request_push_release(lua_State *L, dl_request_view *view, uint32_t n) { push_function(L, view, SLOT_RELEASE, n); }
+
+/* --- life ----------------------------------------------------------------------- */
+
+void dl_request_push(lua_State *L, dl_request_view *view) {
+  void **handle = lua_newuserdata(L, sizeof *handle);
+  *handle = view;
+  view->handle = handle;
+  view->pushed = 0;
+  view->after_count = view->release_count = 0;
+  push_registered(L, &metatable_key);
+  lua_setmetatable(L, -2);
+  push_slots(L, view);
+  lua_pushvalue(L, -2);
+  lua_rawseti(L, -2, SLOT_HANDLE);
+  lua_pop(L, 1);
+}
+
+void dl_request_close(lua_State *L, dl_request_view *view) {
+  if (!view->handle) return;
+  *view->handle = NULL;
+  view->handle = NULL;
+  push_slots(L, view);
+  for (int slot = SLOT_HANDLE; slot < SLOT_SOURCES + DL_SOURCE_COUNT; slot++) {
+    lua_pushnil(L);
+    lua_rawseti(L, -2, slot);
+  }
+  lua_pop(L, 1);
+}
+
+/* --- results --------------------------------------------------------------------- */
+
+static bool has_metatable(lua_State *L, int index, const char *key) {
+  if (!lua_istable(L, index) || !lua_getmetatable(L, index)) return false;
+  push_registered(L, key);
+  bool same = lua_rawequal(L, -1, -2);
+  lua_pop(L, 2);
+  return same;
+}
+
+bool dl_request_is_response(lua_State *L, int index) { return has_metatable(L, index, &response_key); }
+bool dl_request_is_abort(lua_State *L, int index) { return has_metatable(L, index, &abort_key); }
+
+/* A metatable that Lua sets and C knows again by identity. */
+static void add_type(lua_State *L, const char *field, const char *key) {
+  lua_createtable(L, 0, 1);
+  lua_pushlightuserdata(L, (void *)(uintptr_t)key);
+  lua_pushvalue(L, -2);
+  lua_rawset(L, LUA_REGISTRYINDEX);
+  lua_setfield(L, -2, field);
+}
+
+void dl_bridge_request(lua_State *L) {
+  static const luaL_Reg methods[] = {
+      {"get_header", request_get_header},
+      {"after_response", request_after_response},
+      {"release", request_release},
+      {NULL, NULL},
+  };
+  add_type(L, "response_type", &response_key);
+  add_type(L, "abort_type", &abort_key);
+  lua_pushlightuserdata(L, (void *)(uintptr_t)&metatable_key);
+  lua_createtable(L, 0, 4);
+  lua_newtable(L);
+  luaL_setfuncs(L, methods, 0);
+  lua_pushcclosure(L, request_index, 1);
+  lua_setfield(L, -2, "__index");
+  lua_pushcfunction(L, request_newindex);
+  lua_setfield(L, -2, "__newindex");
+  lua_pushliteral(L, "demilune.request");
+  lua_setfield(L, -2, "__metatable");
+  lua_rawset(L, LUA_REGISTRYINDEX);
+}

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The request as handlers see it: a small userdata whose fields are pushed when
+ * they are first asked for. It outlives the request safely: once the request is
+ * over every use of it says so.
+ */
+#ifndef DL_BRIDGE_REQUEST_H
+#define DL_BRIDGE_REQUEST_H
+
+#include "http/request.h"
+#include "model/schema.h"
+
+#include <lua.h>
+
+typedef enum dl_source { DL_SOURCE_PATH, DL_SOURCE_QUERY, DL_SOURCE_HEADER, DL_SOURCE_COOKIE, DL_SOURCE_FORM, DL_SOURCE_BODY, DL_SOURCE_COUNT } dl_source;
+
+/* What the userdata reads. Filled by the pipeline; valid until dl_request_close. */
+typedef struct dl_request_view {
+  const dl_http_request *http;
+  dl_arena *arena;
+  dl_str client; /* address */
+  dl_str id;     /* request id */
+  dl_str route;  /* the route's path as declared */
+  const dl_schema *schemas[DL_SOURCE_COUNT]; /* NULL: not declared */
+  dl_value values[DL_SOURCE_COUNT];          /* validated, when declared */
+  dl_str body;         /* raw bytes, when the route declares no body model */
+  bool raw_body;       /* whether req.body is those bytes */
+  uint32_t pushed;     /* which sources lie in the slots already */
+  int slots_reference; /* the Lua table that keeps what was pushed; LUA_NOREF at first */
+  uint32_t after_count, release_count;
+  void **handle;       /* the userdata's pointer back to this view */
+} dl_request_view;
+
+/* Pushes a new request userdata for the view onto L. */
+void dl_request_push(lua_State *L, dl_request_view *view);
+
+/* Ends the userdata: it answers every later use with an error. Forgets what was
+ * pushed. Call once the response's last byte is out and all functions have run. */
+void dl_request_close(lua_State *L, dl_request_view *view);
+
+/* Pushes the n-th function (from 0) given to req:release or req:after_response. */
+void dl_request_push_release(lua_State *L, dl_request_view *view, uint32_t n);
+void dl_request_push_after(lua_State *L, dl_request_view *view, uint32_t n);
+
+/* What kind of object a handler gave or raised. */
+bool dl_request_is_response(lua_State *L, int index);
+bool dl_request_is_abort(lua_State *L, int index);
+
+#endif

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Makes a lua_State with the core table and our modules from the binary.
+ * Every coroutine inherits the pointer back to its dl_lua (exdata, an addition of
+ * OpenResty's LuaJIT), so that no lookup is needed to get from Lua to the loop.
+ */
+#include "bridge/state.h"
+
+#include "base/embedded.h"
+#include "base/memory.h"
+
+#include <lauxlib.h>
+#include <lualib.h>
+#include <stdlib.h>
+
+extern const dl_embedded dl_lua_modules[];
+
+static int load_embedded(lua_State *L) {
+  const dl_embedded *file = lua_touserdata(L, lua_upvalueindex(1));
+  dl_str text = dl_embedded_bytes(file);
+  lua_pushfstring(L, "=[demilune]/%s", file->name);
+  if (luaL_loadbuffer(L, text.ptr, text.len, lua_tostring(L, -1)) != 0) return lua_error(L);
+  lua_pushvalue(L, 1);
+  lua_call(L, 1, 1);
+  return 1;
+}
+
+/* "demilune/model.lua" as "demilune.model"; "demilune/init.lua" as "demilune". */
+static void push_module_name(lua_State *L, const char *file) {
+  char name[128];
+  size_t len = strlen(file) - strlen(".lua");
+  if (len >= sizeof name) abort();
+  for (size_t i = 0; i < len; i++) name[i] = file[i] == '/' ? '.' : file[i];
+  name[len] = 0;
+  if (len > 5 && strcmp(name + len - 5, ".init") == 0) len -= 5;
+  lua_pushlstring(L, name, len);
+}
+
+static int core_table(lua_State *L) {
+  lua_pushvalue(L, lua_upvalueindex(1));
+  return 1;
+}
+
+static int prepare(lua_State *L) {
+  luaL_openlibs(L);
+  dl_task_prepare(L);
+  lua_getglobal(L, "package");
+  lua_getfield(L, -1, "preload");
+  lua_createtable(L, 0, 32);
+  dl_bridge_model(L);
+  dl_bridge_json(L);
+  dl_bridge_secret(L);
+  dl_bridge_database(L);
+  dl_bridge_task(L);
+  dl_bridge_log(L);
+  dl_bridge_request(L);
+  dl_bridge_embedded(L);
+  lua_pushcclosure(L, core_table, 1);
+  lua_setfield(L, -2, "demilune.core");
+  for (const dl_embedded *file = dl_lua_modules; file->name; file++) {
+    push_module_name(L, file->name);
+    lua_pushlightuserdata(L, (void *)(uintptr_t)file);
+    lua_pushcclosure(L, load_embedded, 1);
+    lua_rawset(L, -3);
+  }
+  return 0;
+}
+
+dl_lua *dl_lua_new(dl_loop *loop) {
+  dl_lua *lua = dl_calloc(1, sizeof *lua);
+  lua->loop = loop;
+  dl_arena_init(&lua->arena, 16384);
+  lua->L = luaL_newstate();
+  if (!lua->L) dl_memory_exhausted(0);
+  lua_setexdata(lua->L, lua);
+  lua_pushcfunction(lua->L, prepare);
+  if (lua_pcall(lua->L, 0, 0, 0) != 0) {
+    dl_log_text(&loop->log, DL_LOG_ERROR, "the Lua layer in this binary does not load: %s", lua_tostring(lua->L, -1));
+    dl_log_flush(&loop->log);
+    abort();
+  }
+  return lua;
+}
+
+lua_State *dl_lua_state(const dl_lua *lua) { return lua->L; }
+
+void dl_lua_free(dl_lua *lua) {
+  if (!lua) return;
+  lua_close(lua->L);
+  dl_task_free_all(lua);
+  dl_arena_free(&lua->arena);
+  dl_free(lua);
+}
+
+dl_loop *dl_bridge_loop(lua_State *L) { return dl_lua_of(L)->loop; }
+dl_arena *dl_bridge_arena(lua_State *L) { return &dl_lua_of(L)->arena; }

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT */
+/* What hangs on a lua_State of ours; inside this folder only. */
+#ifndef DL_BRIDGE_STATE_H
+#define DL_BRIDGE_STATE_H
+
+#include "bridge/bridge.h"
+#include "bridge/task.h"
+
+struct dl_lua {
+  lua_State *L;
+  dl_loop *loop;      /* borrowed */
+  dl_arena arena;     /* what was compiled at load */
+  dl_task *idle_tasks;
+  dl_task *all_tasks;
+};
+
+static inline dl_lua *dl_lua_of(lua_State *L) { return lua_getexdata(L); }
+
+/* Registry keys are the addresses of these. */
+extern const char dl_lua_waiting_key;
+
+void dl_task_prepare(lua_State *L);
+void dl_task_free_all(dl_lua *lua);
+
+#endif

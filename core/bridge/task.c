@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: MIT */
+#include "bridge/state.h"
+
+#include "base/memory.h"
+
+#include <lauxlib.h>
+
+struct dl_task {
+  lua_State *co;
+  int co_reference; /* keeps the coroutine alive in the registry */
+  bool waiting;
+  uint64_t serial;  /* of the current wait; older tickets are stale */
+  dl_task_done done;
+  void *owner;
+  dl_str request_id;
+  dl_task *next_idle, *next_in_all;
+};
+
+const char dl_lua_waiting_key = 'w';
+
+/* --- the pool ---------------------------------------------------------------- */
+
+dl_task *dl_task_new(lua_State *L, dl_task_done done, void *owner) {
+  dl_lua *lua = dl_lua_of(L);
+  dl_task *task = lua->idle_tasks;
+  if (task) {
+    lua->idle_tasks = task->next_idle;
+  } else {
+    task = dl_calloc(1, sizeof *task);
+    task->co = lua_newthread(lua->L);
+    task->co_reference = luaL_ref(lua->L, LUA_REGISTRYINDEX);
+    lua_setexdata2(task->co, task);
+    task->next_in_all = lua->all_tasks;
+    lua->all_tasks = task;
+  }
+  task->done = done;
+  task->owner = owner;
+  task->request_id = (dl_str){0};
+  return task;
+}
+
+lua_State *dl_task_state(const dl_task *task) { return task->co; }
+
+void dl_task_set_request_id(dl_task *task, dl_str id) { task->request_id = id; }
+
+dl_str dl_task_request_id(lua_State *L) {
+  const dl_task *task = lua_getexdata2(L);
+  return task ? task->request_id : (dl_str){0};
+}
+
+void dl_task_release(dl_task *task) {
+  dl_lua *lua = dl_lua_of(task->co);
+  task->serial++;
+  if (task->waiting || lua_status(task->co) != 0) lua_resetthread(lua->L, task->co);
+  else lua_settop(task->co, 0);
+  task->waiting = false;
+  task->next_idle = lua->idle_tasks;
+  lua->idle_tasks = task;
+}
+
+void dl_task_free_all(dl_lua *lua) {
+  for (dl_task *next, *task = lua->all_tasks; task; task = next) {
+    next = task->next_in_all;
+    dl_free(task);
+  }
+}
+
+/* --- running and waiting ----------------------------------------------------- */
+
+void dl_task_run(dl_task *task, int arguments) {
+  int status = lua_resume(task->co, arguments);
+  if (status == LUA_YIELD) {
+    if (task->waiting) return;
+    /* coroutine.yield() straight out of a handler: nothing would ever resume it. */
+    lua_resetthread(dl_lua_of(task->co)->L, task->co);
+    lua_pushliteral(task->co, "coroutine.yield() outside a coroutine of the app's own; a handler waits by calling what waits, such as demilune.sleep");
+    status = LUA_ERRRUN;
+  }
+  task->done(task, status, task->owner);
+}
+
+dl_ticket dl_task_wait(lua_State *L, const char *what) {
+  dl_task *task = lua_getexdata2(L);
+  if (!task || task->co != L)
+    luaL_error(L, "%s can wait only inside a handler, a dependency, on_start or on_stop, not while the app loads or inside a coroutine of its own", what);
+  task->waiting = true;
+  task->serial++;
+  return (dl_ticket){task, task->serial};
+}
+
+int dl_task_yield(lua_State *L) { return lua_yield(L, 0); }
+
+static bool take_ticket(dl_ticket ticket) {
+  dl_task *task = ticket.task;
+  if (!task || task->serial != ticket.serial || !task->waiting) return false;
+  task->waiting = false;
+  return true;
+}
+
+bool dl_task_wake(dl_ticket ticket, dl_task_push push, void *data) {
+  if (!take_ticket(ticket)) return false;
+  lua_State *co = ticket.task->co;
+  union {
+    dl_task_push function;
+    void *pointer;
+  } as = {.function = push};
+  lua_pushboolean(co, 1);
+  lua_pushlightuserdata(co, as.pointer);
+  lua_pushlightuserdata(co, data);
+  dl_task_run(ticket.task, 3);
+  return true;
+}
+
+bool dl_task_fail(dl_ticket ticket, const char *message) {
+  if (!take_ticket(ticket)) return false;
+  lua_pushboolean(ticket.task->co, 0);
+  lua_pushstring(ticket.task->co, message);
+  dl_task_run(ticket.task, 2);
+  return true;
+}
+
+void dl_task_cancel(dl_task *task, const char *message) {
+  dl_task_fail((dl_ticket){task, task->serial}, message);
+}
+
+/* --- what Lua sees ----------------------------------------------------------- */
+
+/* The second half of every wait, inside the coroutine, where pushing may raise. */
+static int collect(lua_State *L) {
+  union {
+    dl_task_push function;
+    void *pointer;
+  } as = {.pointer = lua_touserdata(L, 1)};
+  void *data = lua_touserdata(L, 2);
+  lua_settop(L, 0);
+  return as.function ? as.function(L, data) : 0;
+}
+
+static const char waiting_source[] =
+    "local collect, error = ...\n"
+    "local function finish(woken, a, b)\n"
+    "  if woken then return collect(a, b) end\n"
+    "  error(a, 0)\n"
+    "end\n"
+    "return function(raw)\n"
+    "  return function(...) return finish(raw(...)) end\n"
+    "end\n";
+
+void dl_task_prepare(lua_State *L) {
+  lua_pushlightuserdata(L, (void *)(uintptr_t)&dl_lua_waiting_key);
+  if (luaL_loadbuffer(L, waiting_source, sizeof waiting_source - 1, "=waiting") != 0) lua_error(L);
+  lua_pushcfunction(L, collect);
+  lua_getglobal(L, "error");
+  lua_call(L, 2, 1);
+  lua_rawset(L, LUA_REGISTRYINDEX);
+}
+
+void dl_task_push_waiting(lua_State *L, lua_CFunction fn) {
+  lua_pushlightuserdata(L, (void *)(uintptr_t)&dl_lua_waiting_key);
+  lua_rawget(L, LUA_REGISTRYINDEX);
+  lua_pushcfunction(L, fn);
+  lua_call(L, 1, 1);
+}
+
+/* --- sleep, spawn ------------------------------------------------------------ */
+
+typedef struct sleeper {
+  uv_timer_t timer;
+  dl_ticket ticket;
+} sleeper;
+
+static void on_sleeper_closed(uv_handle_t *handle) { dl_free(handle); }
+
+static void on_sleep_over(uv_timer_t *timer) {
+  dl_ticket ticket = ((sleeper *)timer)->ticket;
+  uv_close((uv_handle_t *)timer, on_sleeper_closed);
+  dl_task_wake(ticket, NULL, NULL);
+}
+
+static int core_sleep(lua_State *L) {
+  double seconds = luaL_checknumber(L, 1);
+  luaL_argcheck(L, seconds >= 0 && seconds <= 86400, 1, "sleeps between 0 and 86,400 seconds");
+  dl_ticket ticket = dl_task_wait(L, "demilune.sleep");
+  sleeper *self = dl_malloc(sizeof *self);
+  self->ticket = ticket;
+  uv_timer_init(dl_bridge_loop(L)->uv, &self->timer);
+  uv_timer_start(&self->timer, on_sleep_over, (uint64_t)(seconds * 1000), 0);
+  return dl_task_yield(L);
+}
+
+typedef struct spawned {
+  uv_timer_t timer;
+  dl_lua *lua;
+  int function_reference;
+} spawned;
+
+static void on_spawned_done(dl_task *task, int status, void *owner) {
+  (void)owner;
+  if (status != 0) {
+    lua_State *co = dl_task_state(task);
+    dl_lua *lua = dl_lua_of(co);
+    const char *message = lua_tostring(co, -1);
+    luaL_traceback(lua->L, co, message ? message : "(an error that is not a string)", 0);
+    dl_log_text(&lua->loop->log, DL_LOG_ERROR, "a spawned function failed: %s", lua_tostring(lua->L, -1));
+    lua_pop(lua->L, 1);
+  }
+  dl_task_release(task);
+}
+
+static void on_spawn(uv_timer_t *timer) {
+  spawned *self = (spawned *)timer;
+  dl_task *task = dl_task_new(self->lua->L, on_spawned_done, NULL);
+  lua_rawgeti(task->co, LUA_REGISTRYINDEX, self->function_reference);
+  luaL_unref(self->lua->L, LUA_REGISTRYINDEX, self->function_reference);
+  uv_close((uv_handle_t *)timer, on_sleeper_closed);
+  dl_task_run(task, 0);
+}
+
+/* Runs on a later turn of the loop, so that the caller's own work comes first. */
+static int core_spawn(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TFUNCTION);
+  spawned *self = dl_malloc(sizeof *self);
+  self->lua = dl_lua_of(L);
+  lua_settop(L, 1);
+  self->function_reference = luaL_ref(L, LUA_REGISTRYINDEX);
+  uv_timer_init(self->lua->loop->uv, &self->timer);
+  uv_timer_start(&self->timer, on_spawn, 0, 0);
+  return 0;
+}
+
+void dl_bridge_task(lua_State *L) {
+  dl_task_push_waiting(L, core_sleep);
+  lua_setfield(L, -2, "sleep");
+  lua_pushcfunction(L, core_spawn);
+  lua_setfield(L, -2, "spawn");
+}

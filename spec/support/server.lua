@@ -1,0 +1,151 @@
+-- SPDX-License-Identifier: MIT
+-- Starts the real program for end-to-end specs: on a port of its own, with a data folder of its own, and ends it again.
+-- The program is $DEMILUNE_PROGRAM (the release build when that is not set), so that the same specs run against the sanitizers' build.
+
+local socket = require "socket"
+local http = require "spec.support.http"
+
+local server = { program = os.getenv("DEMILUNE_PROGRAM") or "build/release/demilune" }
+
+local START_TIMEOUT, STOP_TIMEOUT = 20, 20 -- seconds; a sanitized program on a busy machine is slow
+
+local function quote(text) return "'" .. tostring(text):gsub("'", "'\\''") .. "'" end
+
+local function read(path)
+  local file = io.open(path, "rb")
+  if not file then return nil end
+  local text = file:read("*a")
+  file:close()
+  return text
+end
+
+local function write(path, text)
+  local file = assert(io.open(path, "wb"))
+  file:write(text)
+  file:close()
+end
+
+local function command_output(command)
+  local pipe = assert(io.popen(command))
+  local text = pipe:read("*a")
+  pipe:close()
+  return (text:gsub("%s+$", ""))
+end
+
+--- A new empty folder; remove it with server.remove_folder.
+function server.make_folder() return command_output("mktemp -d") end
+
+function server.remove_folder(path)
+  assert(path:find("^/.+/.+"), "not a folder to remove: " .. path)
+  os.execute("rm -rf " .. quote(path))
+end
+
+--- Writes an app: `files` is a table of path → text, or the text of app.lua. Returns its folder.
+function server.write_app(files)
+  if type(files) == "string" then files = { ["app.lua"] = files } end
+  local folder = server.make_folder()
+  for path, text in pairs(files) do
+    local parent = path:match("^(.*)/")
+    if parent then os.execute("mkdir -p " .. quote(folder .. "/" .. parent)) end
+    write(folder .. "/" .. path, text)
+  end
+  return folder
+end
+
+--- Waits until `ready()` gives something true, at most `seconds`. Returns what it gave, or nil.
+function server.wait_until(seconds, ready)
+  local deadline = socket.gettime() + seconds
+  repeat
+    local result = ready()
+    if result then return result end
+    socket.sleep(0.01)
+  until socket.gettime() > deadline
+  return nil
+end
+
+---@class server.Running
+---@field port integer
+---@field pid integer
+---@field data string the data folder
+local Running = {}
+Running.__index = Running
+
+--- All it has logged so far.
+function Running:log() return read(self.world .. "/log") or "" end
+
+--- A new connection to it (spec/support/http.lua).
+function Running:connect(timeout) return http.connect(self.port, timeout) end
+
+--- One request on a connection of its own.
+function Running:request(method, target, options)
+  local connection = self:connect()
+  local response, why = connection:request(method, target, options)
+  connection:close()
+  assert(response, ("%s %s: no response (%s); log:\n%s"):format(method, target, tostring(why), self:log()))
+  return response
+end
+
+--- Sends a signal by name ("KILL").
+function Running:signal(name) os.execute(("kill -%s %d 2>/dev/null"):format(name, self.pid)) end
+
+--- Its exit status once it has ended (128 + signal when one ended it), else nil.
+function Running:exit_status()
+  return tonumber(read(self.world .. "/status") or "")
+end
+
+--- Resident memory in bytes.
+function Running:resident_bytes()
+  return tonumber(read("/proc/" .. self.pid .. "/status"):match("VmRSS:%s*(%d+) kB")) * 1024
+end
+
+--- Ends it (SIGTERM, or the signal named), removes its folders, and returns exit status and log.
+--- A sanitizer's report shows as an exit status other than 0.
+function Running:stop(signal)
+  self:signal(signal or "TERM")
+  local status = server.wait_until(STOP_TIMEOUT, function() return self:exit_status() end)
+  if not status then
+    self:signal("KILL")
+    status = "still running after " .. STOP_TIMEOUT .. " s"
+  end
+  local log = self:log()
+  server.remove_folder(self.world)
+  if self.own_app then server.remove_folder(self.app) end
+  return status, log
+end
+
+---@class server.Options
+---@field command? string "serve" when nil
+---@field flags? string[] more flags
+---@field env? table<string, string>
+---@field data? string a data folder to keep; a fresh one when nil
+
+--- Starts `app`: a folder, or what server.write_app takes. Returns when it accepts connections; raises with its log when it does not.
+---@param options? server.Options
+---@return server.Running
+function server.start(app, options)
+  options = options or {}
+  local world = server.make_folder()
+  local self = setmetatable({ world = world, app = app, data = options.data or world .. "/data" }, Running)
+  if type(app) == "table" or app:find("\n") then
+    self.app, self.own_app = server.write_app(app), true
+  end
+  os.execute("mkdir -p " .. quote(self.data))
+  local words = { "env", "DEMILUNE_DATA=" .. quote(self.data) }
+  for name, value in pairs(options.env or {}) do words[#words + 1] = name .. "=" .. quote(value) end
+  local command = { server.program, options.command or "serve", self.app, "--host=127.0.0.1", "--port=0", unpack(options.flags or {}) }
+  for _, word in ipairs(command) do words[#words + 1] = quote(word) end
+  -- The shell stays as its parent, to write down how it ended.
+  os.execute(("{ %s >%s/log 2>&1 & echo $! >%s/pid; wait $!; echo $? >%s/status; } </dev/null >/dev/null 2>&1 &")
+    :format(table.concat(words, " "), world, world, world))
+  self.pid = server.wait_until(START_TIMEOUT, function() return tonumber(read(world .. "/pid") or "") end)
+  self.port = server.wait_until(START_TIMEOUT, function()
+    return self:exit_status() and "ended" or tonumber(self:log():match("http://127%.0%.0%.1:(%d+)"))
+  end)
+  if type(self.port) ~= "number" then
+    local status, log = self:stop("KILL")
+    error(("the server did not start (status %s):\n%s"):format(tostring(status), log), 2)
+  end
+  return self
+end
+
+return server

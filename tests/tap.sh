@@ -1,0 +1,68 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: MIT
+# Runs suites and adds up what they say themselves. Sourced by tests/selftest and .ci/run.
+#   suite NAME COMMAND...   a command that prints TAP; its counts are read from what it printed
+#   check NAME COMMAND...   any other command: one test, passed if it exits with 0
+#   summary                 the closing line; false if anything failed
+# A suite that prints no test, another number of tests than its plan says, or exits with an error though every test passed,
+# has one failure more: a runner that dies must never look green. Logs are kept in $TAP_LOGS.
+
+TAP_LOGS=${TAP_LOGS:?}
+TAP_TIMEOUT=${TAP_TIMEOUT:-600}
+tap_passed=0 tap_failed=0 tap_skipped=0
+mkdir -p "$TAP_LOGS"
+
+tap_log() { printf '%s/%s.log' "$TAP_LOGS" "${1//[^A-Za-z0-9_.-]/_}"; }
+
+# Prints "passed failed skipped" of the TAP in the file $1, of a command that exited with $2.
+tap_count() {
+  awk -v status="$2" '
+    /^1\.\.[0-9]+/ { planned += substr($0, 4) + 0; plans++ }
+    /^(not )?ok [0-9]+ (- )?# SKIP/ { skipped++; next } # cmocka writes "not ok" for a skipped test
+    /^not ok/ { failed++; next }
+    /^ok/ { passed++ }
+    END {
+      total = passed + failed + skipped
+      if (total == 0 || !plans || planned != total || (status != 0 && !failed)) failed++
+      print passed + 0, failed + 0, skipped + 0
+    }' "$1"
+}
+
+# name seconds passed failed skipped exit-status
+tap_report() {
+  tap_passed=$((tap_passed + $3)) tap_failed=$((tap_failed + $4)) tap_skipped=$((tap_skipped + $5))
+  local line
+  line=$(printf '%-44s %5d passed' "$1" "$3")
+  [ "$4" = 0 ] || line+=", $4 failed"
+  [ "$5" = 0 ] || line+=", $5 skipped"
+  printf '%s  (%d s)\n' "$line" "$2"
+  if [ "$4" != 0 ]; then
+    printf -- '---- %s exited with %s; the end of %s:\n' "$1" "$6" "$(tap_log "$1")"
+    grep -n -A8 '^not ok' "$(tap_log "$1")" | tail -n 60
+    printf -- '----\n'
+    tail -n 40 "$(tap_log "$1")"
+    printf -- '----\n'
+  fi
+}
+
+suite() {
+  local name=$1 started=$SECONDS status=0 log counts
+  shift
+  log=$(tap_log "$name")
+  timeout --kill-after=10 "$TAP_TIMEOUT" "$@" >"$log" 2>&1 </dev/null || status=$?
+  read -ra counts <<<"$(tap_count "$log" "$status")"
+  tap_report "$name" $((SECONDS - started)) "${counts[@]}" "$status"
+}
+
+check() {
+  local name=$1 started=$SECONDS status=0
+  shift
+  timeout --kill-after=10 "$TAP_TIMEOUT" "$@" >"$(tap_log "$name")" 2>&1 </dev/null || status=$?
+  if [ "$status" = 0 ]; then tap_report "$name" $((SECONDS - started)) 1 0 0 0; else tap_report "$name" $((SECONDS - started)) 0 1 0 "$status"; fi
+}
+
+summary() {
+  if [ "$tap_skipped" = 0 ]; then printf '%d passed, %d failed\n' "$tap_passed" "$tap_failed"
+  else printf '%d passed, %d failed, %d skipped\n' "$tap_passed" "$tap_failed" "$tap_skipped"; fi
+  [ "$tap_failed" = 0 ] && [ "$tap_passed" != 0 ]
+}

@@ -11,6 +11,8 @@
 #include "model/convert.h"
 #include "model/json.h"
 
+struct dl_log;
+
 typedef struct dl_schema dl_schema;
 
 /* Compiles the description table at index (lua/demilune/model.lua says its form).
@@ -38,11 +40,20 @@ typedef struct dl_validation {
   const char *source;  /* first part of loc: "body", "query", "path", "header", "cookie" */
   dl_model_error *first_error, *last_error;
   uint32_t error_count; /* stops gathering at 100 */
+  struct dl_log *log;   /* may be NULL: told when a pattern ran into its match limit */
+  const char *fault;    /* set when a check or default_factory broke (raised an error): the answer is a
+                           500, not a 422, and this, message and traceback in the arena, is for the log */
   const void *frame;    /* internal: the place being checked */
+  uint32_t depth;       /* internal: models and arrays it is in */
+  uint32_t attempts;    /* internal: values looked at for union members */
+  uint32_t fields_set;  /* internal: model fields found, which tell union members apart */
+  uint8_t fit;          /* internal: how exactly the values fitted */
+  bool attempting;      /* internal: inside a union member that may yet be refused */
 } dl_validation;
 
 /* Checks and converts *value in place. Call it for each source with the same
- * dl_validation to gather all errors. False when this call found an error. */
+ * dl_validation (zeroed, then the fields above "first_error" filled) to gather all
+ * errors. False when this call found an error, or fault is set. */
 bool dl_schema_validate(const dl_schema *schema, dl_value *value, dl_validation *validation);
 
 /* Records an error that was found elsewhere, e.g. ("json_invalid", offset) or a

@@ -27,6 +27,7 @@ function(dl_embed target name)
   set(base ${CMAKE_CURRENT_BINARY_DIR}/${name})
   file(CONFIGURE OUTPUT ${base}.S CONTENT "${asm}" @ONLY)
   file(CONFIGURE OUTPUT ${base}.c CONTENT "${declarations}const dl_embedded ${name}[] = {\n${table}    {0},\n};\n" @ONLY)
-  set_source_files_properties(${base}.S PROPERTIES OBJECT_DEPENDS "${inputs}")
+  # The target may be another folder's; a file's properties count only there.
+  set_source_files_properties(${base}.S TARGET_DIRECTORY ${target} PROPERTIES OBJECT_DEPENDS "${inputs}")
   target_sources(${target} PRIVATE ${base}.S ${base}.c)
 endfunction()

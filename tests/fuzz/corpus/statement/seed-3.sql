@@ -1,0 +1,1 @@
+UPDATE t SET a = :a, b = b::text WHERE id IN (:ids*);

@@ -1,0 +1,2 @@
+SELECT ':x', "a", `a`, [a] FROM t -- :c
+WHERE 1

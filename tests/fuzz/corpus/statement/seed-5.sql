@@ -1,0 +1,1 @@
+/* :a ; */ SELECT a -> '$.x' FROM t /* end */;

@@ -1,0 +1,1 @@
+WITH c AS (SELECT 1) SELECT x'ab', 1e5, 0x1F, ':''' FROM c

@@ -1,0 +1,157 @@
+-- SPDX-License-Identifier: MIT
+-- The app: a router with a title, limits, databases and what runs at start and
+-- stop. app.lua of an app returns one.
+
+local errors = require "demilune.errors"
+local guard = require "demilune.guard"
+local options = require "demilune.options"
+local route = require "demilune.route"
+local Router = require("demilune.router").Router
+local units = require "demilune.units"
+
+---@class demilune.AppOptions
+---@field title? string
+---@field version? string
+---@field description? string
+---@field docs? boolean /openapi.json and /docs: on in dev, off in production unless true
+---@field guard? demilune.Guard for routes that name none, nor their router
+---@field strict? boolean false lets JSON bodies convert as Pydantic's lax mode does
+---@field extra? "forbid"|"ignore"|"allow" for models that do not say
+---@field allowed_hosts? string[] { "example.com", "*.example.com" }
+---@field limits? demilune.Limits
+---@field headers? table<string, string> of every response a route gives
+---@field tags? (string|{ name: string, description: string? })[] their order and meaning in the documentation
+---@field servers? (string|{ url: string, description: string? })[]
+---@field contact? table
+---@field license? table
+
+---@class demilune.Limits
+---@field max_body? integer|string
+---@field max_head? integer|string
+---@field max_target? integer|string
+---@field max_headers? integer
+---@field max_depth? integer nesting of JSON
+---@field max_connections? integer
+---@field max_connections_per_client? integer
+---@field header_timeout? number|string
+---@field body_timeout? number|string
+---@field idle_timeout? number|string
+---@field send_timeout? number|string
+---@field handler_timeout? number|string
+---@field min_body_rate? integer|string bytes a second that a body keeps up on average
+
+---@class demilune.App : demilune.Router
+---@field options demilune.AppOptions
+---@field limits table<string, number> in bytes and seconds
+---@field databases table[]
+---@field starts function[]
+---@field stops function[]
+local App = setmetatable({ is_router = true }, { __index = Router })
+App.__index = App
+App.__tostring = function() return "app" end
+
+local app = { App = App }
+
+local OPTIONS = {
+  title = "string", version = "string", description = "string", docs = "boolean", guard = "any", strict = "boolean", extra = "string",
+  allowed_hosts = "strings", limits = "table", headers = "table", tags = "list", servers = "list", contact = "table", license = "table",
+  cors = "any", limit = "any",
+}
+local LIMITS = {
+  max_body = "size", max_head = "size", max_target = "size", max_depth = "count", max_connections = "count",
+  max_connections_per_client = "count", max_headers = "count", header_timeout = "duration", body_timeout = "duration",
+  idle_timeout = "duration", send_timeout = "duration", handler_timeout = "duration", min_body_rate = "size",
+}
+local MEASURES = { size = units.bytes, duration = units.seconds, count = tonumber }
+local EXAMPLES = { size = '"1MiB"', duration = '"30s"', count = "100" }
+local EXTRA = { forbid = true, ignore = true, allow = true }
+
+local function read_limits(place, given)
+  options.check(place, "demilune.app: limits", given, LIMITS)
+  local limits = {}
+  for name, value in pairs(given or {}) do
+    local sort = LIMITS[name]
+    limits[name] = MEASURES[sort](value)
+    if not limits[name] then
+      errors.raise(place, "demilune.app: limits.%s is %s; write %s = %s", name, errors.show(value), name, EXAMPLES[sort])
+    end
+  end
+  return limits
+end
+
+local function check_hosts(place, hosts)
+  for _, host in ipairs(hosts or {}) do
+    if not host:match("^[%w.-]+$") and not host:match("^%*%.[%w.-]+$") and not host:match("^%[[%x:.]+%]$") then
+      errors.raise(place, 'demilune.app: %s in allowed_hosts is no host; write "example.com" or "*.example.com", without scheme, port or path',
+        errors.show(host))
+    end
+  end
+  if hosts and #hosts == 0 then
+    errors.raise(place, "demilune.app: allowed_hosts is empty, so nobody could call the app; name hosts or take it out")
+  end
+end
+
+-- "text" as { name = "text" }: how tags and servers may be written short.
+local function long_form(place, what, list, key)
+  local long = {}
+  for index, item in ipairs(list or {}) do
+    long[index] = type(item) == "string" and { [key] = item } or item
+    if type(long[index]) ~= "table" or type(long[index][key]) ~= "string" then
+      errors.raise(place, "demilune.app: each of %s is a string or { %s = ..., description = ... }", what, key)
+    end
+  end
+  return list and long
+end
+
+---@param given? demilune.AppOptions
+---@return demilune.App
+function app.new(given)
+  local place = errors.where()
+  given = options.check(place, "demilune.app", given, OPTIONS)
+  guard.check(place, "demilune.app", given.guard)
+  route.refuse_limit(place, "demilune.app", given.limit)
+  route.check_headers(place, "demilune.app", given.headers)
+  check_hosts(place, given.allowed_hosts)
+  if given.cors ~= nil then
+    errors.raise(place, "demilune.app: CORS is not answered by this version, so cors = ... would promise what nobody keeps; take it out")
+  end
+  if given.extra and not EXTRA[given.extra] then
+    errors.raise(place, 'demilune.app: extra is %s; write "forbid", "ignore" or "allow"', errors.show(given.extra))
+  end
+  local made = {
+    prefix = "", tags = {}, guard = given.guard, entries = {}, source = place, options = given, limits = read_limits(place, given.limits),
+    tag_list = long_form(place, "tags", given.tags, "name"), server_list = long_form(place, "servers", given.servers, "url"),
+    databases = {}, starts = {}, stops = {},
+  }
+  return setmetatable(made, App)
+end
+
+---@param value any
+---@return boolean
+function app.is(value) return getmetatable(value) == App end
+
+local function need_function(what, fn)
+  if type(fn) ~= "function" then
+    errors.raise(errors.where(), "app:%s takes a function, not %s; write app:%s(function() ... end)", what, errors.show(fn), what)
+  end
+  return fn
+end
+
+---Runs before the first request is answered, after databases are open. May wait.
+---@param fn fun()
+function App:on_start(fn) self.starts[#self.starts + 1] = need_function("on_start", fn) end
+
+---Runs once the last request is answered, the newest first. May wait.
+---@param fn fun()
+function App:on_stop(fn) self.stops[#self.stops + 1] = need_function("on_stop", fn) end
+
+---A database, opened when the app starts: app:database("sqlite:users.db").
+---@param url string
+---@param given? table
+function App:database(url, given)
+  local database = require("demilune.database").new(url, given)
+  self.databases[#self.databases + 1] = database
+  return database
+end
+
+return app

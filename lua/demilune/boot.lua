@@ -1,0 +1,101 @@
+-- SPDX-License-Identifier: MIT
+-- Loads an app: runs its app.lua, follows its requires inside its own folder, and
+-- gives the plan. What goes wrong is raised as one string that names the place
+-- and shows the line.
+
+local app_module = require "demilune.app"
+local context = require "demilune.context"
+local errors = require "demilune.errors"
+local plan = require "demilune.plan"
+
+local boot = {}
+
+-- Lua inside these modules names itself with this; an app never sees such a place.
+local own = debug.getinfo(1, "S").source:match("^(.*)boot"):gsub("^[@=]", "")
+
+local function read(path)
+  local file = io.open(path, "rb")
+  if not file then return nil end
+  local text = file:read("*a")
+  file:close()
+  return text
+end
+
+-- Chunks are known by their path inside the folder, so that messages say "app.lua:40".
+local function load_text(folder, path)
+  local text = read(folder .. "/" .. path)
+  if not text then return nil end
+  if text:byte(1) == 27 then error(path .. ": this is compiled Lua, which nobody can check; put the source there instead", 0) end
+  local chunk, problem = loadstring(text:gsub("^#[^\n]*", ""), "@" .. path)
+  if not chunk then error(problem, 0) end
+  return chunk
+end
+
+-- require() for an app: its own folder, and what was there before only in tests,
+-- where busted brings modules of its own.
+local function install_searcher(folder, loaded)
+  local function searcher(name)
+    local base = name:gsub("%.", "/")
+    for _, path in ipairs { base .. ".lua", base .. "/init.lua" } do
+      local chunk = load_text(folder, path)
+      if chunk then
+        loaded[#loaded + 1] = path
+        return chunk
+      end
+    end
+    return ("\n\tno file %s.lua or %s/init.lua in the app's folder"):format(base, base)
+  end
+  local searchers = { package.loaders[1], searcher }
+  if context.mode == "test" then
+    for index = 2, #package.loaders do searchers[#searchers + 1] = package.loaders[index] end
+  end
+  package.loaders = searchers
+end
+
+-- A mistake that surfaced inside our own modules is told at the app's line.
+local function explain(problem)
+  if type(problem) ~= "string" then return problem end
+  if own ~= "" and problem:sub(1, #own) == own then return errors.where() .. ": " .. problem:gsub("^.-:%d+: ", "") end
+  return problem
+end
+
+-- The line that a message names, under it.
+local function with_excerpt(folder, message)
+  local path, number = message:match("^([%w_./-]+%.lua):(%d+):")
+  local text = path and read(folder .. "/" .. path)
+  if not text then return message end
+  local current = 0
+  for line in (text .. "\n"):gmatch("(.-)\r?\n") do
+    current = current + 1
+    if current == tonumber(number) then return ("%s\n  %d | %s"):format(message, current, line) end
+  end
+  return message
+end
+
+local function load_app(folder, loaded)
+  local chunk = load_text(folder, "app.lua")
+  if not chunk then
+    error(("%s has no app.lua; name an app's folder, or make one with `demilune new`"):format(folder), 0)
+  end
+  loaded[1] = "app.lua"
+  local app = chunk()
+  if not app_module.is(app) then
+    error(("app.lua must give its app, not %s; write `return app` as the last line"):format(errors.show(app)), 0)
+  end
+  return plan.compile(app)
+end
+
+---Loads the app in a folder.
+---@param given { folder: string, mode: "dev"|"serve"|"check"|"test" }
+---@return table plan
+function boot.load(given)
+  context.folder, context.mode = given.folder, given.mode or "serve"
+  local loaded = {}
+  install_searcher(given.folder, loaded)
+  local ok, result = xpcall(load_app, explain, given.folder, loaded)
+  if not ok then error(type(result) == "string" and with_excerpt(given.folder, result) or result, 0) end
+  result.loaded = loaded
+  return result
+end
+
+return boot

@@ -1,0 +1,154 @@
+-- SPDX-License-Identifier: MIT
+-- Dependencies: functions whose results handlers need. Each is resolved once per
+-- request; in which order is decided at load, where a handler and its
+-- dependencies become one function. What a dependency holds ends newest first:
+-- finish before the first byte leaves, release after the last.
+
+local core = require "demilune.core"
+local errors = require "demilune.errors"
+
+---@class demilune.Dependency
+---@field needs table<string, demilune.Dependency>
+---@field resolve fun(req: table, need: table): any, (fun(ok: boolean)|{ finish: function?, release: function? })?
+---@field source string
+local Dependency = {}
+Dependency.__index = Dependency
+Dependency.__tostring = function(self) return "dependency " .. self.source end
+
+local dependency = {}
+
+---A dependency from what it needs, if anything, and the function that finds it.
+---@param needs table<string, demilune.Dependency>|function
+---@param resolve? function
+---@return demilune.Dependency
+function dependency.new(needs, resolve)
+  local place = errors.where()
+  if resolve == nil and type(needs) == "function" then needs, resolve = {}, needs end
+  if type(needs) ~= "table" or getmetatable(needs) == Dependency then
+    errors.raise(place, "a dependency's needs must be a table of names, not %s; "
+      .. "write app:dependency({ user = current_user }, function(req, need) ... end)", errors.show(needs))
+  end
+  if type(resolve) ~= "function" then
+    errors.raise(place, "a dependency must be a function, not %s; write app:dependency(function(req, need) return value end)", errors.show(resolve))
+  end
+  return setmetatable({ needs = needs, resolve = resolve, source = place }, Dependency)
+end
+
+---Checks a table of needs: names to dependencies.
+---@param place string
+---@param what string who needs them: "GET /me"
+---@param needs table<string, demilune.Dependency>
+function dependency.check_needs(place, what, needs)
+  for name, needed in pairs(needs) do
+    if type(name) ~= "string" or not name:match("^[%a_][%w_]*$") then
+      errors.raise(place, "%s: every need wants a name, such as needs = { user = current_user }", what)
+    elseif getmetatable(needed) ~= Dependency then
+      errors.raise(place, "%s: need %s must be what app:dependency gave, not %s", what, name, errors.show(needed))
+    end
+  end
+end
+
+local function sorted_names(needs)
+  local names = {}
+  for name in pairs(needs) do names[#names + 1] = name end
+  table.sort(names)
+  return names
+end
+
+-- Appends what needs leads to, deepest first, each once. trail holds the names
+-- that led here, so that a circle can be told by name.
+local function walk(needs, place, what, order, numbers, open, trail)
+  dependency.check_needs(place, what, needs)
+  for _, name in ipairs(sorted_names(needs)) do
+    local needed = needs[name]
+    trail[#trail + 1] = name
+    if open[needed] then
+      errors.raise(needed.source, "a dependency needs itself: %s; take one of these needs out", table.concat(trail, " needs "))
+    end
+    if not numbers[needed] then
+      open[needed] = true
+      walk(needed.needs, needed.source, "the dependency " .. name, order, numbers, open, trail)
+      open[needed] = nil
+      order[#order + 1] = needed
+      numbers[needed] = #order
+    end
+    trail[#trail] = nil
+  end
+end
+
+-- Source of a table of needs: { user = v2, session = v1 }.
+local function table_source(needs, numbers)
+  local parts = {}
+  for index, name in ipairs(sorted_names(needs)) do parts[index] = ("[%q] = v%d"):format(name, numbers[needs[name]]) end
+  return "{ " .. table.concat(parts, ", ") .. " }"
+end
+
+-- A string error keeps the place where it was raised; what abort raised stays as it is.
+local function explain(problem)
+  if type(problem) ~= "string" then return problem end
+  return debug.traceback(problem, 2)
+end
+
+-- Notes how a dependency ends. held has what must finish, oldest first.
+local function keep(req, held, ending, place)
+  if type(ending) == "function" then
+    held[#held + 1] = ending
+  elseif type(ending) == "table" then
+    if ending.finish then held[#held + 1] = ending.finish end
+    if ending.release then req:release(ending.release) end
+  else
+    error(place .. ": a dependency gives its value and, if it holds something, a finish function or { finish = fn, release = fn }; "
+      .. "its second result was " .. errors.show(ending), 0)
+  end
+end
+
+-- Runs what must finish, newest first. All run, whatever fails; the first failure
+-- after a success becomes the response.
+local function finish_all(held, ok, result)
+  for index = #held, 1, -1 do
+    local done, problem = xpcall(held[index], explain, ok)
+    if not done then
+      if ok then
+        ok, result = false, problem
+      else
+        core.log("error", "a dependency's finish failed after the request had failed", { error = tostring(problem) })
+      end
+    end
+  end
+  return ok, result
+end
+
+local function protect(body)
+  return function(req)
+    local held = {}
+    local ok, result = xpcall(body, explain, req, held)
+    if #held > 0 then ok, result = finish_all(held, ok, result) end
+    if not ok then error(result, 0) end
+    return result
+  end
+end
+
+---The handler and all it needs as one function of the request. A handler without
+---needs is given back as it is.
+---@param handler fun(req: table, need: table): any
+---@param needs? table<string, demilune.Dependency>
+---@param place string where the route was declared
+---@param what string the route: "GET /me"
+---@return fun(req: table): any
+function dependency.compile(handler, needs, place, what)
+  if not needs or next(needs) == nil then return handler end
+  local order, numbers = {}, {}
+  walk(needs, place, what, order, numbers, {}, {})
+  local lines, resolvers, places = { "local keep, handler, resolve, places = ...", "return function(req, held)", "  local ending" }, {}, {}
+  for number, needed in ipairs(order) do
+    resolvers[number], places[number] = needed.resolve, needed.source
+    lines[#lines + 1] = ("  local v%d v%d, ending = resolve[%d](req, %s)"):format(number, number, number, table_source(needed.needs, numbers))
+    lines[#lines + 1] = ("  if ending ~= nil then keep(req, held, ending, places[%d]) end"):format(number)
+  end
+  lines[#lines + 1] = ("  return (handler(req, %s))"):format(table_source(needs, numbers))
+  lines[#lines + 1] = "end"
+  local make = assert(loadstring(table.concat(lines, "\n"), "=(needs of " .. what .. ")"))
+  return protect(make(keep, handler, resolvers, places))
+end
+
+return dependency

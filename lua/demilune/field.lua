@@ -1,0 +1,158 @@
+-- SPDX-License-Identifier: MIT
+-- Fields: what each kind of core/model/kind.h takes as options, and the
+-- description tables that the core compiles. A field remembers the line that
+-- declared it and its place in the order of making, because Lua tables forget
+-- the order of their keys and an API's documentation should not.
+
+local core = require "demilune.core"
+local errors = require "demilune.errors"
+local options = require "demilune.options"
+local units = require "demilune.units"
+
+---@class demilune.Field a field of a model, as the core reads it
+---@field kind string
+---@field default? any used when the field was not sent
+---@field default_factory? fun(): any makes the value when the field was not sent
+---@field optional? boolean the field may be left out
+---@field nullable? boolean null is a value too
+---@field alias? string the name on the wire
+---@field strict? boolean false converts as Pydantic's lax mode does
+---@field check? fun(value: any): any?, string?
+---@field description? string
+---@field example? any
+---@field title? string
+---@field deprecated? boolean
+---@field read_only? boolean shown, never accepted
+---@field write_only? boolean accepted, never shown
+---@field source string where it was declared
+---@field _order integer in which it was made
+local Field = {}
+Field.__index = Field
+Field.__tostring = function(self) return "model." .. self.kind end
+
+local field = {}
+
+local COMMON = {
+  default = "any", default_factory = "function", optional = "boolean", nullable = "boolean", alias = "string",
+  strict = "boolean", check = "function", description = "string", example = "any", title = "string",
+  deprecated = "boolean", read_only = "boolean", write_only = "boolean",
+}
+local TEXT = { min_length = "count", max_length = "count", pattern = "string", strip = "boolean", lower = "boolean" }
+local TRIM = { strip = "boolean", lower = "boolean" }
+local RANGE = { ge = "number", gt = "number", le = "number", lt = "number", multiple_of = "number" }
+local EXACT = { ge = "bound", gt = "bound", le = "bound", lt = "bound", multiple_of = "bound" }
+local MOMENT = { ge = "string", gt = "string", le = "string", lt = "string" }
+local SPAN = { ge = "duration", gt = "duration", le = "duration", lt = "duration" }
+local SIZE = { min_length = "count", max_length = "count" }
+local ITEMS = { min_items = "count", max_items = "count" }
+
+-- What a default of the kind must be in Lua. Kinds that are missing take any value.
+local DEFAULTS = {
+  string = "string", email = "string", url = "string", uuid = "string", date = "string", time = "string", datetime = "string",
+  ipv4 = "string", ipv6 = "string", cidr = "string", bytes = "string", decimal = "string",
+  integer = "number", number = "number", duration = "number", boolean = "boolean", array = "table", map = "table", model = "table",
+}
+
+---What each kind takes besides the common options.
+---@type table<string, table<string, string>>
+field.kinds = {
+  string = TEXT, email = TEXT, url = TEXT,
+  integer = RANGE, int64 = RANGE, number = RANGE, decimal = EXACT,
+  boolean = {}, uuid = TRIM, ipv4 = TRIM, ipv6 = TRIM, cidr = TRIM, any = {}, json = {},
+  date = MOMENT, time = MOMENT, datetime = MOMENT, duration = SPAN,
+  bytes = SIZE, file = { max_length = "count" }, secret = { min_bytes = "count", max_length = "count" },
+  literal = {}, ref = {}, model = {}, union = {},
+  array = options.join(ITEMS, { unique_items = "boolean" }), map = options.join(ITEMS, { keys = "any" }),
+}
+
+-- Kinds with their common options joined in, made once.
+local allowed = {}
+for kind, own in pairs(field.kinds) do allowed[kind] = options.join(COMMON, own) end
+allowed.ref.check = nil -- what is referred to has its own
+
+local made = 0
+
+---How many fields were made so far: what is made later has a higher order.
+---@return integer
+function field.count() return made end
+
+---@param value any
+---@return boolean
+function field.is(value) return type(value) == "table" and getmetatable(value) ~= nil and getmetatable(value).is_field == true end
+Field.is_field = true
+
+---Gives a description its order and its metatable.
+---@generic T
+---@param description T
+---@param metatable table?
+---@return T
+function field.seal(description, metatable)
+  made = made + 1
+  description._order = made
+  return setmetatable(description, metatable or Field)
+end
+
+local function check_default(place, what, kind, given)
+  local default = given.default
+  if default == nil then return end
+  if given.default_factory then
+    errors.raise(place, "%s has both default and default_factory; write one of them", what)
+  elseif kind == "secret" then
+    errors.raise(place, "%s: a secret's default would be written in the source; leave default out and set it in the environment", what)
+  elseif default == core.null then
+    if not given.nullable then errors.raise(place, "%s: default is null but null is not allowed; write nullable = true beside it", what) end
+  elseif DEFAULTS[kind] and type(default) ~= DEFAULTS[kind] then
+    errors.raise(place, "%s: default must be a %s, not %s", what, DEFAULTS[kind], errors.show(default))
+  end
+end
+
+-- Durations may bound themselves as people write them: { le = "15m" }.
+local function convert_spans(place, what, given)
+  for name in pairs(SPAN) do
+    if given[name] ~= nil then
+      local seconds = units.seconds(given[name])
+      if not seconds then errors.raise(place, '%s: %s is not a duration; write %s = "15m"', what, errors.show(given[name]), name) end
+      given[name] = seconds
+    end
+  end
+end
+
+---Makes a field's description from a kind and checked options.
+---@param kind string
+---@param given table?
+---@param place string
+---@param what string? how messages call it: "model.string"
+---@return demilune.Field
+function field.new(kind, given, place, what)
+  what = what or "model." .. kind
+  if field.is(given) then errors.raise(place, "%s takes options, not another field", what) end
+  local description = {}
+  for name, value in pairs(options.check(place, what, given, allowed[kind])) do description[name] = value end
+  if description.read_only and description.write_only then
+    errors.raise(place, "%s is both read_only and write_only, so nobody could use it; write one of them", what)
+  end
+  if kind == "duration" then convert_spans(place, what, description) end
+  check_default(place, what, kind, description)
+  description.kind, description.source = kind, place
+  return field.seal(description)
+end
+
+---The same field with other options. A model becomes a reference to itself, so
+---that it stays one model in the documentation.
+---@param original demilune.Field
+---@param changes table
+---@param place string
+---@return demilune.Field
+function field.vary(original, changes, place)
+  local copy = { kind = "ref", source = place }
+  if original.kind == "model" then
+    copy.get = function() return original end
+  else
+    for name, value in pairs(original) do copy[name] = value end
+    copy.source = original.source
+  end
+  for name, value in pairs(changes) do copy[name] = value end
+  return field.seal(copy)
+end
+
+return field

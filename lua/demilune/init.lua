@@ -1,0 +1,40 @@
+-- SPDX-License-Identifier: MIT
+-- require "demilune": everything an app may use, by the words of the design.
+
+local core = require "demilune.core"
+local units = require "demilune.units"
+local response = require "demilune.response"
+
+---@class demilune
+local demilune = {
+  app = require("demilune.app").new,
+  router = require("demilune.router").new,
+  dependency = require("demilune.dependency").new,
+  settings = require("demilune.settings").new,
+  model = require "demilune.model",
+  guard = require "demilune.guard",
+  json = require "demilune.json",
+  log = require "demilune.log",
+  abort = response.abort,
+  response = response.new,
+  stream = response.stream,
+  null = core.null, -- JSON's null: a value, unlike nil
+  spawn = core.spawn, -- runs a function in a task of its own
+  now = core.now, -- seconds since 1970; tests move it
+}
+
+---Marks a table as an array, so that it is [] in JSON even when it is empty.
+---@generic T
+---@param items T[]
+---@return T[]
+function demilune.array(items) return setmetatable(items, core.array_type) end
+
+---Waits, while other requests go on.
+---@param duration number|string seconds, or "500ms"
+function demilune.sleep(duration)
+  local seconds = units.seconds(duration)
+  if not seconds then error(("demilune.sleep: %s is no duration; write \"500ms\" or 0.5"):format(tostring(duration)), 2) end
+  core.sleep(seconds)
+end
+
+return demilune

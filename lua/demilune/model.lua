@@ -1,0 +1,366 @@
+-- SPDX-License-Identifier: MIT
+-- Models: named sets of fields, and the constructors of fields. `model "User"
+-- { ... }` names one; extend, partial, pick and omit make others from it. Nothing
+-- is validated here: these are descriptions, and the core compiles them.
+
+local errors = require "demilune.errors"
+local field = require "demilune.field"
+local options = require "demilune.options"
+
+---@class demilune.Model : demilune.Field
+---@field name? string
+---@field fields { name: string, schema: demilune.Field }[] in the order they were written
+---@field extra? "forbid"|"ignore"|"allow"
+local Model = { is_field = true }
+Model.__index = Model
+Model.__tostring = function(self) return "model " .. (self.name or "(unnamed)") end
+
+---@class demilune.model
+---@overload fun(name: string, options?: demilune.ModelOptions): fun(fields: table<string, demilune.Field>): demilune.Model
+local model = {}
+
+---@class demilune.ModelOptions
+---@field extra? "forbid"|"ignore"|"allow" what happens to fields that the model does not name
+---@field strict? boolean
+---@field check? fun(value: table): any?, string?
+---@field title? string
+---@field description? string
+---@field example? any
+---@field deprecated? boolean
+
+local OPTIONS = {
+  extra = "string", strict = "boolean", check = "function", title = "string", description = "string", example = "any", deprecated = "boolean",
+}
+local EXTRA = { forbid = true, ignore = true, allow = true }
+local WRAP = { default = "any", description = "string", example = "any", title = "string", alias = "string", deprecated = "boolean",
+  read_only = "boolean", write_only = "boolean" }
+
+local function check_name(place, what, name)
+  if type(name) ~= "string" or not name:match("^[%a_][%w_]*$") then
+    errors.raise(place, '%s needs a name of letters, digits and underscores, not %s; write %s "CreateUser"', what, errors.show(name), what)
+  end
+end
+
+local function check_field(place, what, name, value)
+  if field.is(value) then return value end
+  local hint = type(value) == "table" and "; write model.object { ... } for fields inside a field"
+    or type(value) == "function" and "; write model." .. tostring(name) .. "() with its parentheses, or another kind"
+    or "; write model.string() or another kind"
+  return errors.raise(place, "%s: %s must be a field, not %s%s", what, name, errors.show(value), hint)
+end
+
+-- Fields made inside the braces keep the order in which they were written; models
+-- and fields made before, which a bare name brings in, follow them.
+local function in_order(fields, opened)
+  local names = {}
+  for name in pairs(fields) do names[#names + 1] = name end
+  table.sort(names, function(a, b)
+    local first, second = fields[a], fields[b]
+    local first_is_new, second_is_new = first._order > opened, second._order > opened
+    if first_is_new ~= second_is_new then return first_is_new end
+    if first._order ~= second._order then return first._order < second._order end
+    return a < b
+  end)
+  return names
+end
+
+local function list_fields(place, what, fields, opened)
+  if type(fields) ~= "table" or field.is(fields) then
+    errors.raise(place, "%s takes a table of fields, not %s; write { email = model.email(), ... }", what, errors.show(fields))
+  end
+  for name, value in pairs(fields) do
+    if type(name) ~= "string" then errors.raise(place, "%s: every field needs a name; write { name = model.string() }", what) end
+    check_field(place, what, name, value)
+  end
+  local list = {}
+  for index, name in ipairs(in_order(fields, opened)) do list[index] = { name = name, schema = fields[name] } end
+  return list
+end
+
+local function refuse_shared_aliases(place, what, list)
+  local seen = {}
+  for _, entry in ipairs(list) do
+    local wire = entry.schema.alias or entry.name
+    if seen[wire] then
+      errors.raise(place, "%s: %s and %s have the same name on the wire, %q; change one alias", what, seen[wire], entry.name, wire)
+    end
+    seen[wire] = entry.name
+  end
+end
+
+-- The one place where a model's description is made.
+local function build(place, name, list, given)
+  local what = name and "model " .. name or "model.object"
+  refuse_shared_aliases(place, what, list)
+  if given.extra and not EXTRA[given.extra] then
+    errors.raise(place, '%s: extra is %s; write "forbid", "ignore" or "allow"', what, errors.show(given.extra))
+  end
+  local description = { kind = "model", name = name, fields = list, source = place }
+  for option in pairs(OPTIONS) do description[option] = given[option] end
+  return field.seal(description, Model)
+end
+
+local function inherit(base, given)
+  local merged = {}
+  for option in pairs(OPTIONS) do merged[option] = base[option] end
+  merged.title, merged.description, merged.example = nil, nil, nil
+  for option, value in pairs(given) do merged[option] = value end
+  return merged
+end
+
+setmetatable(model, {
+  __call = function(_, name, given)
+    local place = errors.where()
+    check_name(place, "model", name)
+    local what, opened = "model " .. name, field.count()
+    given = options.check(place, what, given, OPTIONS)
+    return function(fields)
+      place = errors.where()
+      return build(place, name, list_fields(place, what, fields, opened), given)
+    end
+  end,
+})
+
+---Names a model with this one's fields and more; a field of the same name replaces.
+---@param name string
+---@param given demilune.ModelOptions?
+---@return fun(fields: table<string, demilune.Field>): demilune.Model
+function Model:extend(name, given)
+  local place = errors.where()
+  check_name(place, "extend", name)
+  local what, opened = "model " .. name, field.count()
+  given = inherit(self, options.check(place, what, given, OPTIONS))
+  return function(fields)
+    place = errors.where()
+    local list, at = {}, {}
+    for index, entry in ipairs(self.fields) do
+      list[index], at[entry.name] = entry, index
+    end
+    for _, entry in ipairs(list_fields(place, what, fields, opened)) do list[at[entry.name] or #list + 1] = entry end
+    return build(place, name, list, given)
+  end
+end
+
+---A model with the same fields, all of which may be left out: for PATCH. Defaults
+---are dropped, so that what was not sent stays unchanged; so is the model's check.
+---@param name string
+---@param given demilune.ModelOptions?
+---@return demilune.Model
+function Model:partial(name, given)
+  local place = errors.where()
+  check_name(place, "partial", name)
+  given = inherit(self, options.check(place, "model " .. name, given, OPTIONS))
+  if given.check == self.check then given.check = nil end
+  local list = {}
+  for index, entry in ipairs(self.fields) do
+    local schema = field.vary(entry.schema, { optional = true, alias = entry.schema.alias }, place)
+    schema.default, schema.default_factory = nil, nil
+    list[index] = { name = entry.name, schema = schema }
+  end
+  return build(place, name, list, given)
+end
+
+-- pick and omit: the entries whose being named is what keep says.
+local function choose(self, word, name, given, keep)
+  local place = errors.where()
+  check_name(place, word, name)
+  given = inherit(self, options.check(place, "model " .. name, given, OPTIONS))
+  if given.check == self.check then given.check = nil end
+  return function(names)
+    place = errors.where()
+    local wanted = {}
+    for _, wanted_name in ipairs(type(names) == "table" and names or { names }) do wanted[wanted_name] = true end
+    local list, known = {}, {}
+    for _, entry in ipairs(self.fields) do
+      if (wanted[entry.name] or false) == keep then list[#list + 1] = entry end
+      known[#known + 1] = entry.name
+      wanted[entry.name] = nil
+    end
+    local unknown = next(wanted)
+    if unknown ~= nil then
+      errors.raise(place, "model %s: %s has no field %s; it has %s", name, tostring(self), errors.show(unknown), table.concat(known, ", "))
+    end
+    return build(place, name, list, given)
+  end
+end
+
+---A model with only the named fields of this one: User:pick "Card" { "id", "name" }.
+---@param name string
+---@param given demilune.ModelOptions?
+---@return fun(names: string[]): demilune.Model
+function Model:pick(name, given) return choose(self, "pick", name, given, true) end
+
+---A model without the named fields of this one: User:omit "Public" { "email" }.
+---@param name string
+---@param given demilune.ModelOptions?
+---@return fun(names: string[]): demilune.Model
+function Model:omit(name, given) return choose(self, "omit", name, given, false) end
+
+-- One constructor for each kind that needs nothing but options.
+for _, kind in ipairs {
+  "string", "integer", "int64", "number", "decimal", "boolean", "email", "url", "uuid", "date", "time", "datetime", "duration",
+  "ipv4", "ipv6", "cidr", "bytes", "secret", "file", "any", "json",
+} do
+  model[kind] = function(given) return field.new(kind, given, errors.where()) end
+end
+
+---A route's body that is text as it came, not JSON.
+---@param given? { min_length?: integer, max_length?: integer, pattern?: string, strip?: boolean, lower?: boolean }
+function model.text(given)
+  local description = field.new("string", given, errors.where(), "model.text")
+  description._body_kind = "text"
+  return description
+end
+
+---A route's body that is bytes as they came.
+---@param given? { min_length?: integer, max_length?: integer }
+function model.raw(given)
+  local description = field.new("bytes", given, errors.where(), "model.raw")
+  description._body_kind = "bytes"
+  return description
+end
+
+---One of the values in the list: model.literal { "user", "editor", default = "user" }.
+---@param given table
+function model.literal(given)
+  local place = errors.where()
+  local values, rest = {}, {}
+  for key, value in pairs(type(given) == "table" and given or {}) do
+    if type(key) ~= "number" then rest[key] = value end
+  end
+  for index, value in ipairs(type(given) == "table" and given or { given }) do
+    if type(value) == "table" or type(value) == "function" then
+      errors.raise(place, "model.literal: a value must be a string, number or boolean, not %s", errors.show(value))
+    end
+    values[index] = value
+  end
+  if #values == 0 then errors.raise(place, 'model.literal needs its values; write model.literal { "user", "editor" }') end
+  local description = field.new("literal", rest, place)
+  description.values = values
+  return description
+end
+
+local function need_field(place, what, value)
+  if not field.is(value) then
+    errors.raise(place, "%s takes a field or a model first, not %s; write %s(model.string())", what, errors.show(value), what)
+  end
+  return value
+end
+
+---A list of values of one field: model.array(model.string(), { max_items = 10 }).
+---@param items demilune.Field
+---@param given table?
+function model.array(items, given)
+  local place = errors.where()
+  need_field(place, "model.array", items)
+  local description = field.new("array", given, place)
+  description.items = items
+  return description
+end
+
+---Any names, values of one field: model.map(model.integer(), { keys = model.string { max_length = 10 } }).
+---@param values demilune.Field
+---@param given table?
+function model.map(values, given)
+  local place = errors.where()
+  need_field(place, "model.map", values)
+  local description = field.new("map", given, place)
+  description.values = values
+  description.keys = description.keys and need_field(place, "model.map: keys", description.keys) or field.new("string", nil, place)
+  return description
+end
+
+local function members_of(place, what, members)
+  if type(members) ~= "table" or field.is(members) or #members < 1 then
+    errors.raise(place, "%s takes a list of fields or models, not %s; write { Cat, Dog }", what, errors.show(members))
+  end
+  local list = {}
+  for index, member in ipairs(members) do list[index] = check_field(place, what, index, member) end
+  return list
+end
+
+---The first of the members that fits: model.union { model.integer(), model.string() }.
+---@param members demilune.Field[]
+---@param given table?
+function model.union(members, given)
+  local place = errors.where()
+  local list = members_of(place, "model.union", members)
+  local description = field.new("union", given, place)
+  description.members = list
+  return description
+end
+
+---The member whose literal field of the given name has the value that was sent.
+---@param discriminator string
+---@param members demilune.Model[]
+---@param given table?
+function model.tagged(discriminator, members, given)
+  local place = errors.where()
+  if type(discriminator) ~= "string" then
+    errors.raise(place, 'model.tagged takes the telling field first; write model.tagged("type", { Cat, Dog })')
+  end
+  local list = members_of(place, "model.tagged", members)
+  for _, member in ipairs(list) do
+    local found
+    for _, entry in ipairs(member.fields or {}) do found = found or entry.name == discriminator and entry.schema.kind == "literal" end
+    if not found and member.kind ~= "ref" then
+      errors.raise(place, '%s needs a field %s = model.literal { "..." } to be told from the others', tostring(member), discriminator)
+    end
+  end
+  local description = field.new("union", given, place, "model.tagged")
+  description.members, description.discriminator = list, discriminator
+  return description
+end
+
+local function varied(what, value, given, changes)
+  local place = errors.where()
+  need_field(place, what, value)
+  for name, option in pairs(options.check(place, what, given, WRAP)) do changes[name] = option end
+  return field.vary(value, changes, place)
+end
+
+---The same field, which may be left out.
+---@param value demilune.Field
+---@param given table?
+function model.optional(value, given) return varied("model.optional", value, given, { optional = true }) end
+
+---The same field, where null is a value too.
+---@param value demilune.Field
+---@param given table?
+function model.nullable(value, given) return varied("model.nullable", value, given, { nullable = true }) end
+
+---A model used before it is declared, as a tree's nodes are:
+---model.ref(function() return Node end). Also gives a model options as a field.
+---@param target demilune.Model|fun(): demilune.Model
+---@param given table?
+function model.ref(target, given)
+  local place = errors.where()
+  local description = field.new("ref", given, place)
+  if field.is(target) then
+    description.get = function() return target end
+  elseif type(target) == "function" then
+    description.get = target
+  else
+    errors.raise(place, "model.ref takes a function that gives the model, not %s; write model.ref(function() return Node end)", errors.show(target))
+  end
+  return description
+end
+
+---Fields inside a field, without a name of their own.
+---@param fields table<string, demilune.Field>
+---@param given demilune.ModelOptions?
+---@return demilune.Model
+function model.object(fields, given)
+  local place = errors.where()
+  return build(place, nil, list_fields(place, "model.object", fields, 0), options.check(place, "model.object", given, OPTIONS))
+end
+
+return setmetatable(model, {
+  __call = getmetatable(model).__call,
+  __index = function(_, name)
+    local names = {}
+    for known in pairs(model) do names[#names + 1] = known end
+    local nearest = errors.nearest(name, names)
+    return errors.raise(errors.where(), "there is no model.%s%s", tostring(name), nearest and ("; did you mean model.%s?"):format(nearest) or "")
+  end,
+})

@@ -1,0 +1,120 @@
+-- SPDX-License-Identifier: MIT
+-- Options tables, checked. Whatever a constructor or a route takes is a row in a
+-- table of the option's name and its sort; a sort says what a value must be and
+-- shows one that would do. An unknown option names the nearest known one.
+
+local errors = require "demilune.errors"
+
+local function is(wanted)
+  return function(value) return type(value) == wanted end
+end
+
+local function is_whole(value) return type(value) == "number" and value % 1 == 0 end
+
+local function is_list_of(check)
+  return function(value)
+    if type(value) ~= "table" then return false end
+    local count = 0
+    for _ in pairs(value) do count = count + 1 end
+    for index = 1, count do
+      if value[index] == nil or not check(value[index]) then return false end
+    end
+    return true
+  end
+end
+
+local is_string = is("string")
+
+---@class demilune.Sort
+---@field is fun(value: any): boolean
+---@field say string what the value must be
+---@field example string
+
+---@type table<string, demilune.Sort>
+local sorts = {
+  any = { is = function(value) return value ~= nil end, say = "any value", example = "" },
+  boolean = { is = is("boolean"), say = "true or false", example = "true" },
+  string = { is = is_string, say = "a string", example = '"text"' },
+  strings = { is = is_list_of(is_string), say = "a list of strings", example = '{ "one", "two" }' },
+  list = { is = is_list_of(function() return true end), say = "a list", example = "{ 1, 2 }" },
+  count = { is = function(value) return is_whole(value) and value >= 0 end, say = "a whole number of 0 or more", example = "10" },
+  number = {
+    is = function(value) return type(value) == "number" or type(value) == "cdata" end,
+    say = "a number",
+    example = "10",
+  },
+  bound = {
+    is = function(value) return type(value) == "number" or type(value) == "cdata" or is_string(value) end,
+    say = "a number or a string",
+    example = '10 or "10.50"',
+  },
+  ["function"] = { is = is("function"), say = "a function", example = "function(value) ... end" },
+  table = { is = is("table"), say = "a table", example = "{ ... }" },
+  status = {
+    is = function(value) return is_whole(value) and value >= 200 and value <= 599 end,
+    say = "a status from 200 to 599",
+    example = "201",
+  },
+  duration = {
+    is = function(value) return type(value) == "number" and value > 0 or is_string(value) end,
+    say = "a number of seconds or a duration",
+    example = '"30s"',
+  },
+  size = {
+    is = function(value) return is_whole(value) and value >= 0 or is_string(value) end,
+    say = "a number of bytes or a size",
+    example = '"1MiB"',
+  },
+}
+
+local options = {}
+
+---The names of a table of options, sorted, as a message lists them.
+---@param allowed table<string, string>
+---@return string[]
+function options.names(allowed)
+  local names = {}
+  for name in pairs(allowed) do names[#names + 1] = name end
+  table.sort(names)
+  return names
+end
+
+local function refuse_unknown(place, what, name, allowed)
+  local names = options.names(allowed)
+  local nearest = errors.nearest(name, names)
+  local hint = nearest and ("did you mean %s? "):format(nearest) or ""
+  errors.raise(place, "%s: there is no option %s; %sit takes %s", what, errors.show(name), hint, table.concat(names, ", "))
+end
+
+---Checks that every option is known and of its sort.
+---@param place string
+---@param what string whose options these are: "model.string"
+---@param given table?
+---@param allowed table<string, string> option name to the name of its sort
+---@return table given
+function options.check(place, what, given, allowed)
+  if given == nil then return {} end
+  if type(given) ~= "table" then
+    errors.raise(place, "%s takes a table of options, not %s; write %s { name = value }", what, errors.show(given), what)
+  end
+  for name, value in pairs(given) do
+    if allowed[name] == nil then refuse_unknown(place, what, name, allowed) end
+    local sort = sorts[allowed[name]]
+    if not sort.is(value) then
+      errors.raise(place, "%s: %s must be %s, not %s; write %s = %s", what, name, sort.say, errors.show(value), name, sort.example)
+    end
+  end
+  return given
+end
+
+---Several tables of options as one.
+---@return table<string, string>
+function options.join(...)
+  local joined = {}
+  for _, part in ipairs { ... } do
+    for name, sort in pairs(part) do joined[name] = sort end
+  end
+  return joined
+end
+
+return options

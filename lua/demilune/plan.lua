@@ -1,0 +1,234 @@
+-- SPDX-License-Identifier: MIT
+-- The plan: all that an app declared, joined and compiled into the one table that
+-- the core makes immutable. What a route inherits is decided here, and nowhere
+-- else; nothing of it is decided at run time.
+
+local context = require "demilune.context"
+local core = require "demilune.core"
+local dependency = require "demilune.dependency"
+local errors = require "demilune.errors"
+local field = require "demilune.field"
+
+local plan = {}
+
+-- --- joining ---------------------------------------------------------------------
+
+local function append(list, more)
+  local joined, seen = {}, {}
+  for _, part in ipairs { list, more } do
+    for _, item in ipairs(part) do
+      if not seen[item] then joined[#joined + 1], seen[item] = item, true end
+    end
+  end
+  return joined
+end
+
+-- "/users" and "/" make "/users"; a prefix alone never ends in a slash.
+local function join_path(prefix, path)
+  if prefix ~= "" and path == "/" then return prefix end
+  return prefix .. path
+end
+
+-- Every route with what its routers and the app add to it, in order of declaration.
+local function flatten(router, inherited, open, out)
+  if open[router] then errors.raise(router.source, "this router is mounted inside itself; take one of the mounts out") end
+  open[router] = true
+  local prefix = inherited.prefix .. router.prefix
+  local tags, guard = append(inherited.tags, router.tags), router.guard or inherited.guard
+  for _, entry in ipairs(router.entries) do
+    if entry.router then
+      flatten(entry.router, { prefix = prefix .. entry.prefix, tags = tags, guard = guard }, open, out)
+    else
+      local declared = entry.route
+      out[#out + 1] = {
+        declared = declared, pattern = join_path(prefix, declared.pattern), tags = append(tags, declared.tags), guard = declared.guard or guard,
+      }
+    end
+  end
+  open[router] = nil
+  return out
+end
+
+local function require_guard(joined, what)
+  if joined.guard then return joined.guard end
+  return errors.raise(joined.declared.source,
+    "%s has no guard; write guard = guard.public if everybody may call it, or give its router or demilune.app a guard for all", what)
+end
+
+-- --- models ----------------------------------------------------------------------
+
+local function resolved(desc)
+  while desc.kind == "ref" do
+    local target = desc.get()
+    if not field.is(target) then
+      errors.raise(desc.source, "model.ref: the function gave %s, not a model; return the model from it", errors.show(target))
+    end
+    desc = target
+  end
+  return desc
+end
+
+-- Calls visit once for each description that desc leads to.
+local function each_description(desc, seen, visit)
+  desc = resolved(desc)
+  if seen[desc] then return end
+  seen[desc] = true
+  visit(desc)
+  for _, entry in ipairs(desc.fields or {}) do each_description(entry.schema, seen, visit) end
+  for _, member in ipairs(desc.members or {}) do each_description(member, seen, visit) end
+  if desc.items then each_description(desc.items, seen, visit) end
+  if desc.kind == "map" then each_description(desc.values, seen, visit) end
+end
+
+local SECTIONS = { "path", "query", "header", "cookie", "form", "body" }
+
+-- Looks at every model of the app once: two of one name would be one in the
+-- documentation, and models that do not say take the app's extra.
+local function survey(app, routes)
+  local seen, named = {}, {}
+  local function visit(desc)
+    if desc.kind ~= "model" then return end
+    desc.extra = desc.extra or app.options.extra
+    if not desc.name then return end
+    local first = named[desc.name]
+    if first and first.fields ~= desc.fields then
+      errors.raise(desc.source, "there are two models %s, the other one at %s; give one of them another name", desc.name, first.source)
+    end
+    named[desc.name] = first or desc
+  end
+  for _, joined in ipairs(routes) do
+    for _, section in ipairs { "form", "body", "returns" } do
+      if joined.declared[section] then each_description(joined.declared[section], seen, visit) end
+    end
+  end
+end
+
+-- With strict = false for the app, a body that does not say is read laxly.
+local function with_strictness(app, desc)
+  if app.options.strict == nil or resolved(desc).strict ~= nil then return desc end
+  return field.vary(desc, { strict = app.options.strict }, desc.source)
+end
+
+local function compile_schema(desc, source, what, section)
+  local ok, result = pcall(core.schema_compile, desc)
+  if ok then return result end
+  local message = tostring(result)
+  if message:match("^%S+:%d+: ") then errors.raise(message:match("^(%S+:%d+): (.*)$")) end
+  return errors.raise(desc.source or source, "%s: %s: %s", what, section, message)
+end
+
+-- --- routes ----------------------------------------------------------------------
+
+local function join_headers(app, declared)
+  local headers
+  for _, part in ipairs { app.options.headers or {}, declared.headers or {} } do
+    for name, value in pairs(part) do
+      headers = headers or {}
+      headers[name] = value
+    end
+  end
+  return headers
+end
+
+local function compile_route(app, joined)
+  local declared = joined.declared
+  local what = declared.method .. " " .. joined.pattern
+  local compiled = {
+    method = declared.method, pattern = joined.pattern, name = declared.source, source = declared.source,
+    guard = require_guard(joined, what), run = dependency.compile(declared.handler, declared.needs, declared.source, what),
+    status = declared.status or 200, timeout = declared.timeout, max_body = declared.max_body, headers = join_headers(app, declared),
+    deprecated = declared.deprecated, body_optional = declared.body and declared.body.optional or nil,
+    body_kind = declared.form and "form" or declared.body_kind or declared.body and "json" or nil,
+  }
+  for _, section in ipairs(SECTIONS) do
+    local desc = declared[section]
+    if desc then compiled[section] = compile_schema(section == "body" and with_strictness(app, desc) or desc, declared.source, what, section) end
+  end
+  if declared.returns then compiled.returns = compile_schema(declared.returns, declared.source, what, "returns") end
+  return compiled
+end
+
+-- What documentation, `check` and `routes` read.
+local function describe(joined)
+  local declared = joined.declared
+  local description = {
+    summary = declared.summary, description = declared.description, tags = joined.tags[1] and joined.tags or nil, guard = joined.guard,
+    operation_id = declared.operation_id, responses = declared.responses, deprecated = declared.deprecated, status = declared.status or 200,
+    returns = declared.returns, source = declared.source, needs = declared.needs,
+  }
+  for _, section in ipairs(SECTIONS) do description[section] = declared[section] end
+  return description
+end
+
+local function refuse_shared_names(routes)
+  local seen = {}
+  for _, joined in ipairs(routes) do
+    local id = joined.declared.operation_id
+    if id and seen[id] then
+      errors.raise(joined.declared.source, "the name %s is taken by the route at %s; give each route its own", errors.show(id), seen[id])
+    end
+    if id then seen[id] = joined.declared.source end
+  end
+end
+
+-- --- files, start and stop ---------------------------------------------------------
+
+local function add_files(made)
+  if not made.docs then return end
+  local openapi = require "demilune.openapi"
+  made.files[1] = { path = "/openapi.json", content_type = "application/json", body = openapi.document(made) }
+  for _, file in ipairs(openapi.docs_files(made)) do made.files[#made.files + 1] = file end
+  local taken = {}
+  for _, file in ipairs(made.files) do taken[file.path] = true end
+  for _, compiled in ipairs(made.routes) do
+    if taken[compiled.pattern] and compiled.method == "GET" then
+      errors.raise(compiled.source, "GET %s belongs to the documentation; use another path, or docs = false in demilune.app", compiled.pattern)
+    end
+  end
+end
+
+local function starter(app)
+  return function()
+    for _, database in ipairs(app.databases) do database:start() end
+    for _, start in ipairs(app.starts) do start() end
+  end
+end
+
+-- Every part is stopped, whatever fails; the first failure is told at the end.
+local function stopper(app)
+  return function()
+    local failure
+    local function attempt(fn, ...)
+      local ok, problem = pcall(fn, ...)
+      if not ok then failure = failure or problem end
+    end
+    for index = #app.stops, 1, -1 do attempt(app.stops[index]) end
+    for index = #app.databases, 1, -1 do attempt(app.databases[index].stop, app.databases[index]) end
+    if failure then error(failure, 0) end
+  end
+end
+
+---Compiles an app.
+---@param app demilune.App
+---@return table plan
+function plan.compile(app)
+  local given, docs = app.options, app.options.docs
+  if docs == nil then docs = context.is_relaxed() end
+  local made = {
+    title = given.title or "Demilune", version = given.version or "0.1.0", description = given.description, mode = context.mode, docs = docs,
+    allowed_hosts = given.allowed_hosts, limits = app.limits, tags = app.tag_list, servers = app.server_list, contact = given.contact,
+    license = given.license, routes = {}, files = {}, descriptions = { routes = {} }, start = starter(app), stop = stopper(app),
+  }
+  local routes = flatten(app, { prefix = "", tags = {}, guard = nil }, {}, {})
+  if #routes == 0 then errors.raise(app.source, "the app has no routes; write app:get(\"/\", { guard = guard.public }, function(req) ... end)") end
+  survey(app, routes)
+  refuse_shared_names(routes)
+  for index, joined in ipairs(routes) do
+    made.routes[index] = compile_route(app, joined)
+    made.descriptions.routes[index] = describe(joined)
+  end
+  add_files(made)
+  return made
+end
+
+return plan

@@ -1,0 +1,274 @@
+-- SPDX-License-Identifier: MIT
+-- Routes: method, path, options and handler, checked where they are declared.
+-- What is inherited from routers and the app is joined later, in plan.lua.
+
+local dependency = require "demilune.dependency"
+local errors = require "demilune.errors"
+local field = require "demilune.field"
+local guard = require "demilune.guard"
+local model = require "demilune.model"
+local options = require "demilune.options"
+local units = require "demilune.units"
+
+---@class demilune.RouteOptions
+---@field guard? demilune.Guard who may call it; without one, the router's or the app's
+---@field needs? table<string, demilune.Dependency>
+---@field path? table<string, demilune.Field>
+---@field query? table<string, demilune.Field>|demilune.Model
+---@field header? table<string, demilune.Field>|demilune.Model user_agent means user-agent
+---@field cookie? table<string, demilune.Field>|demilune.Model
+---@field form? table<string, demilune.Field>|demilune.Model an URL-encoded body
+---@field body? demilune.Field|table<string, demilune.Field> a JSON body, or model.text(), or model.raw()
+---@field body_kind? "json"|"text"|"bytes"
+---@field returns? demilune.Field|table<string, demilune.Field> filters and checks what the handler gives
+---@field status? integer of a handler that simply returns: 200
+---@field responses? table<integer, string|demilune.Field|table> others, for the documentation
+---@field summary? string
+---@field description? string
+---@field tags? string[]
+---@field name? string operation id in the documentation
+---@field operation_id? string the same
+---@field deprecated? boolean
+---@field timeout? number|string deadline of the handler
+---@field max_body? integer|string
+---@field headers? table<string, string> of every response the route gives
+
+---@class demilune.Route : demilune.RouteOptions
+---@field method string
+---@field handler fun(req: table, need: table): any
+---@field source string
+
+local route = {}
+
+route.methods = { "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS" }
+
+local METHODS = {}
+for _, method in ipairs(route.methods) do METHODS[method] = true end
+
+-- Checked here by sort; sections and guards have checks of their own.
+local OPTIONS = {
+  guard = "any", needs = "table", path = "table", query = "table", header = "table", cookie = "table", form = "table", body = "table",
+  body_kind = "string", returns = "table", status = "status", responses = "table", summary = "string", description = "string",
+  tags = "strings", name = "string", operation_id = "string", deprecated = "boolean", timeout = "duration", max_body = "size", headers = "table",
+  limit = "any",
+}
+
+-- Kinds that text cannot bring.
+local SCALAR_SOURCES = { path = "a path parameter", query = "a query parameter", header = "a header field", cookie = "a cookie" }
+local STRUCTURES = { model = true, map = true, file = true }
+local BODY_KINDS = { json = true, text = true, bytes = true }
+local WITHOUT_BODY = { GET = true, HEAD = true }
+
+local function resolved(desc)
+  while desc.kind == "ref" do desc = desc.get() end
+  return desc
+end
+
+-- A section of a route as a model: one that was given, or one from a table of fields.
+local function section(place, what, name, given)
+  if not field.is(given) then
+    for key, value in pairs(given) do
+      if type(key) ~= "string" or not field.is(value) then
+        errors.raise(place, "%s: %s.%s must be a field, not %s; write %s = { name = model.string() }",
+          what, name, tostring(key), errors.show(value), name)
+      end
+    end
+    return model.object(given)
+  end
+  if given.kind ~= "model" and given.kind ~= "ref" then
+    errors.raise(place, "%s: %s must be a model or a table of fields, not %s; write %s = { name = %s() }",
+      what, name, tostring(given), name, tostring(given))
+  end
+  return resolved(given)
+end
+
+local function check_scalars(place, what, name, section_model)
+  for _, entry in ipairs(section_model.fields) do
+    local desc = resolved(entry.schema)
+    local inner = desc.kind == "array" and resolved(desc.items) or desc
+    if STRUCTURES[inner.kind] then
+      errors.raise(place, "%s: %s.%s is a %s, which %s cannot carry; use a single value, an array of them, or model.json()",
+        what, name, entry.name, inner.kind, SCALAR_SOURCES[name] or "a form")
+    end
+  end
+end
+
+-- Names in Lua have no hyphens, those of header fields no underscores. A model
+-- keeps its own names, so the hyphens go into a copy.
+local function with_wire_names(headers)
+  local copy = {}
+  for name, value in pairs(headers) do copy[name] = value end
+  copy.fields = {}
+  for index, entry in ipairs(headers.fields) do
+    local schema = entry.schema
+    if not schema.alias and entry.name:find("_", 1, true) then
+      schema = field.vary(schema, { alias = (entry.name:gsub("_", "-")) }, schema.source)
+    end
+    copy.fields[index] = { name = entry.name, schema = schema }
+  end
+  return setmetatable(copy, getmetatable(headers))
+end
+
+-- Parameters of a pattern in order: "/files/{path:path}" has one, path.
+local function parameters(place, what, path)
+  if path:sub(1, 1) ~= "/" then errors.raise(place, '%s: a path begins with a slash; write "/%s"', what, path) end
+  local names, seen = {}, {}
+  for segment in path:gmatch("[^/]+") do
+    local name = segment:match("^{([%a_][%w_]*)}$") or segment:match("^{([%a_][%w_]*):path}$")
+    if name then
+      if seen[name] then errors.raise(place, "%s: the path names {%s} twice; give each parameter its own name", what, name) end
+      names[#names + 1], seen[name] = name, true
+    elseif segment:find("[{}]") then
+      errors.raise(place, "%s: %q is neither text nor a parameter; write {name} between two slashes, or {name:path} at the end", what, segment)
+    end
+  end
+  return names, seen
+end
+
+-- One field for every parameter; those that are not declared are strings.
+local function path_section(place, what, path, given)
+  local names, seen = parameters(place, what, path)
+  if #names == 0 and not given then return nil end
+  local declared, fields = {}, {}
+  for _, entry in ipairs(given and section(place, what, "path", given).fields or {}) do
+    if not seen[entry.name] then
+      local nearest = errors.nearest(entry.name, names)
+      errors.raise(place, "%s: path.%s is not in the path; %s", what, entry.name,
+        nearest and ("did you mean {" .. nearest .. "}?") or ("write {" .. entry.name .. "} there, or take it out"))
+    end
+    declared[entry.name] = entry.schema
+  end
+  for index, name in ipairs(names) do fields[index] = { name = name, schema = declared[name] or field.new("string", nil, place) } end
+  local made = model.object({})
+  made.fields = fields
+  check_scalars(place, what, "path", made)
+  return made
+end
+
+-- What a client may send beside the declared fields: a browser adds cookies,
+-- header fields and campaign parameters of its own, but nothing to a body.
+local function tolerant(section_model)
+  if section_model.extra then return section_model end
+  local copy = {}
+  for name, value in pairs(section_model) do copy[name] = value end
+  copy.extra = "ignore"
+  return setmetatable(copy, getmetatable(section_model))
+end
+
+local function check_status(place, what, made)
+  if made.returns and (made.status == 204 or made.status == 304) then
+    errors.raise(place, "%s: status %d has no body, so there is nothing to return; take out returns or change status", what, made.status)
+  end
+end
+
+local function check_body(place, what, made)
+  if made.body and made.form then errors.raise(place, "%s has both body and form, but a request has one body; keep one of them", what) end
+  if made.body_kind and not BODY_KINDS[made.body_kind] then
+    errors.raise(place, '%s: body_kind is %s; write "json", "text" or "bytes"', what, errors.show(made.body_kind))
+  end
+  if (made.body or made.form or made.body_kind) and WITHOUT_BODY[made.method] then
+    errors.raise(place, "%s: a %s request has no body; declare query = { ... } or use POST", what, made.method)
+  end
+  if made.body_kind and made.form then errors.raise(place, "%s: a form has no body_kind; take it out", what) end
+end
+
+local function as_schema(place, what, name, given)
+  if field.is(given) then return given end
+  return section(place, what, name, given)
+end
+
+local function read_sections(place, what, made, given)
+  made.path = path_section(place, what, made.pattern, given.path)
+  for _, name in ipairs { "query", "header", "cookie", "form" } do
+    if given[name] then
+      local made_section = section(place, what, name, given[name])
+      check_scalars(place, what, name, made_section)
+      if name == "header" then made_section = with_wire_names(made_section) end
+      made[name] = name == "form" and made_section or tolerant(made_section)
+    end
+  end
+  for _, name in ipairs { "body", "returns" } do
+    if given[name] then made[name] = as_schema(place, what, name, given[name]) end
+  end
+  if made.body then made.body_kind = given.body_kind or made.body._body_kind end
+end
+
+local function measured(place, what, name, value, measure, example)
+  if value == nil then return nil end
+  local number = measure(value)
+  if not number then errors.raise(place, "%s: %s is %s; write %s = %s", what, name, errors.show(value), name, example) end
+  return number
+end
+
+---Checks fixed header fields: names are tokens, values cannot start another line.
+---@param place string
+---@param what string
+---@param headers? table<string, string>
+function route.check_headers(place, what, headers)
+  for name, value in pairs(headers or {}) do
+    if type(name) ~= "string" or not name:match("^[%w!#$%%&'*+%-.^_`|~]+$") then
+      errors.raise(place, "%s: %s is no name of a header field; write headers = { [\"X-Name\"] = \"value\" }", what, errors.show(name))
+    elseif type(value) ~= "string" or value:find("%c") then
+      errors.raise(place, "%s: the header field %s must be a string without line breaks", what, name)
+    end
+  end
+  return headers
+end
+
+local function check_responses(place, what, responses)
+  for status, said in pairs(responses or {}) do
+    if type(status) ~= "number" or status < 200 or status > 599 then
+      errors.raise(place, '%s: responses are named by status; write responses = { [404] = "No such user" }', what)
+    elseif type(said) ~= "string" and type(said) ~= "table" then
+      errors.raise(place, "%s: responses[%d] must be a sentence, a model or { description = ..., returns = ... }", what, status)
+    end
+  end
+  return responses
+end
+
+local function refuse_limit(place, what, limit)
+  if limit ~= nil then
+    errors.raise(place, "%s: limits are not enforced by this version, so limit = %s would promise what nobody keeps; take it out",
+      what, errors.show(limit))
+  end
+end
+route.refuse_limit = refuse_limit
+
+---A route from what app:get and its siblings were given.
+---@param method string
+---@param path string
+---@param given? demilune.RouteOptions|function
+---@param handler? function
+---@return demilune.Route
+function route.new(method, path, given, handler)
+  local place = errors.where()
+  if handler == nil and type(given) == "function" then given, handler = nil, given end
+  if type(path) ~= "string" then
+    errors.raise(place, '%s: the path must be a string, not %s; write app:get("/users", ...)', method, errors.show(path))
+  end
+  local what = method .. " " .. path
+  if not METHODS[method] then
+    errors.raise(place, "%s: there is no method %s; write one of %s", what, errors.show(method), table.concat(route.methods, ", "))
+  end
+  given = options.check(place, what, given, OPTIONS)
+  if type(handler) ~= "function" then
+    errors.raise(place, "%s: the handler must be a function, not %s; write function(req) ... end after the options", what, errors.show(handler))
+  end
+  guard.check(place, what, given.guard)
+  refuse_limit(place, what, given.limit)
+  dependency.check_needs(place, what, given.needs or {})
+  local made = {
+    method = method, pattern = path, handler = handler, source = place, guard = given.guard, needs = given.needs, status = given.status,
+    summary = given.summary, description = given.description, tags = given.tags or {}, operation_id = given.operation_id or given.name,
+    deprecated = given.deprecated, body_kind = given.body_kind,
+    timeout = measured(place, what, "timeout", given.timeout, units.seconds, '"30s"'),
+    max_body = measured(place, what, "max_body", given.max_body, units.bytes, '"1MiB"'),
+    headers = route.check_headers(place, what, given.headers), responses = check_responses(place, what, given.responses),
+  }
+  read_sections(place, what, made, given)
+  check_body(place, what, made)
+  check_status(place, what, made)
+  return made
+end
+
+return route

@@ -1,0 +1,97 @@
+-- SPDX-License-Identifier: MIT
+-- Routers: routes that share a prefix, tags and a guard; routers in routers. The
+-- app is one too. Nothing is joined here, so that what is added after mounting
+-- counts like what was there before.
+
+local dependency = require "demilune.dependency"
+local errors = require "demilune.errors"
+local guard = require "demilune.guard"
+local options = require "demilune.options"
+local route = require "demilune.route"
+
+---@class demilune.RouterOptions
+---@field prefix? string "/users"
+---@field tags? string[] in the documentation, for all routes
+---@field guard? demilune.Guard for routes that name none
+
+---@class demilune.Router
+---@field prefix string
+---@field tags string[]
+---@field guard? demilune.Guard
+---@field entries { route: demilune.Route?, router: demilune.Router?, prefix: string }[] in the order of their declaration
+---@field source string
+local Router = {}
+Router.__index = Router
+Router.__tostring = function(self) return "router " .. self.source end
+
+local router = { Router = Router }
+
+local OPTIONS = { prefix = "string", tags = "strings", guard = "any", limit = "any" }
+
+local function check_prefix(place, what, prefix)
+  if prefix ~= "" and (prefix:sub(1, 1) ~= "/" or prefix:sub(-1) == "/") then
+    errors.raise(place, '%s: a prefix begins with a slash and does not end with one, unlike %s; write "/users"', what, errors.show(prefix))
+  end
+  return prefix
+end
+
+---@param given? demilune.RouterOptions
+---@return demilune.Router
+function router.new(given)
+  local place = errors.where()
+  given = options.check(place, "demilune.router", given, OPTIONS)
+  guard.check(place, "demilune.router", given.guard)
+  route.refuse_limit(place, "demilune.router", given.limit)
+  local prefix = check_prefix(place, "demilune.router", given.prefix or "")
+  return setmetatable({ prefix = prefix, tags = given.tags or {}, guard = given.guard, entries = {}, source = place }, Router)
+end
+
+---@param value any
+---@return boolean
+function router.is(value)
+  local metatable = getmetatable(value)
+  return metatable == Router or type(metatable) == "table" and metatable.is_router == true
+end
+
+local function add(self, method, path, given, handler)
+  self.entries[#self.entries + 1] = { route = route.new(method, path, given, handler), prefix = "" }
+end
+
+---A route for one method or several: app:route({ "GET", "POST" }, "/echo", { ... }, handler).
+---@param methods string|string[]
+---@param path string
+---@param given demilune.RouteOptions|function
+---@param handler? fun(req: table, need: table): any
+function Router:route(methods, path, given, handler)
+  for _, method in ipairs(type(methods) == "table" and methods or { methods }) do
+    add(self, type(method) == "string" and method:upper() or tostring(method), path, given, handler)
+  end
+end
+
+-- app:get, app:post, app:put, app:patch, app:delete, app:head, app:options.
+for _, method in ipairs(route.methods) do
+  Router[method:lower()] = function(self, path, given, handler) add(self, method, path, given, handler) end
+end
+
+---Puts a router's routes below this one, and below a prefix when one is given.
+---@param prefix string|demilune.Router
+---@param mounted? demilune.Router
+function Router:mount(prefix, mounted)
+  local place = errors.where()
+  if mounted == nil then prefix, mounted = "", prefix end
+  if getmetatable(mounted) ~= Router then
+    errors.raise(place, "mount takes a router, not %s; write app:mount(users) with local users = demilune.router { ... }", errors.show(mounted))
+  end
+  if type(prefix) ~= "string" then errors.raise(place, 'mount: the prefix must be a string; write app:mount("/v1", users)') end
+  self.entries[#self.entries + 1] = { router = mounted, prefix = check_prefix(place, "mount", prefix), source = place }
+end
+
+---A dependency: app:dependency(function(req) ... end), or with what it needs first.
+---@param needs table<string, demilune.Dependency>|fun(req: table, need: table): any
+---@param resolve? fun(req: table, need: table): any
+---@return demilune.Dependency
+function Router:dependency(needs, resolve) -- luacheck: no unused args
+  return (dependency.new(needs, resolve))
+end
+
+return router

@@ -1,0 +1,149 @@
+-- SPDX-License-Identifier: MIT
+-- Settings: named values from the environment, typed by models and checked before
+-- anything starts. All that is missing or wrong is said at once. In dev, check
+-- and test the folder's .env is read too, and missing secrets are made up.
+
+local context = require "demilune.context"
+local core = require "demilune.core"
+local errors = require "demilune.errors"
+local field = require "demilune.field"
+local model = require "demilune.model"
+
+local settings = {}
+
+-- What to write for a kind, when somebody did not know.
+local EXAMPLES = {
+  string = "some text", integer = "10", int64 = "10", number = "1.5", decimal = "12.50", boolean = "true", email = "ada@example.com",
+  url = "https://example.com", uuid = "123e4567-e89b-12d3-a456-426614174000", date = "2030-01-31", time = "10:00:00",
+  datetime = "2030-01-31T10:00:00Z", duration = "PT15M", ipv4 = "192.0.2.1", ipv6 = "2001:db8::1", cidr = "192.0.2.0/24", array = "one,two",
+}
+
+---NAME=value lines; # begins a comment; quotes keep blanks, and double ones know \n.
+---@param text string
+---@return table<string, string>
+function settings.read_env(text)
+  local values = {}
+  for line in (text .. "\n"):gmatch("(.-)\r?\n") do
+    local name, value = line:gsub("^%s*export%s+", ""):match("^%s*([%a_][%w_]*)%s*=%s*(.-)%s*$")
+    if name then
+      local quote, inner = value:match("^(['\"])(.*)%1")
+      if quote == '"' then
+        inner = inner:gsub("\\(.)", function(letter) return letter == "n" and "\n" or letter end)
+      elseif not quote then
+        inner = value:gsub("%s+#.*$", "")
+      end
+      values[name] = inner
+    end
+  end
+  return values
+end
+
+local function env_file()
+  local file = context.is_relaxed() and io.open(context.folder .. "/.env", "rb")
+  if not file then return {} end
+  local text = file:read("*a")
+  file:close()
+  return settings.read_env(text)
+end
+
+local function throw_away_secret(bytes)
+  local source = assert(io.open("/dev/urandom", "rb"))
+  local random = source:read(math.max(bytes or 0, 32))
+  source:close()
+  return (random:gsub(".", function(byte) return ("%02x"):format(byte:byte()) end))
+end
+
+local function resolved(desc)
+  while desc.kind == "ref" do desc = desc.get() end
+  return desc
+end
+
+-- An environment has no arrays: "one,two" is how people write them there.
+local function as_sent(desc, text)
+  if resolved(desc).kind ~= "array" then return text end
+  local items = {}
+  for item in text:gmatch("[^,]+") do items[#items + 1] = item:match("^%s*(.-)%s*$") end
+  return setmetatable(items, core.array_type)
+end
+
+local function is_needed(desc) return not (desc.optional or desc.default ~= nil or desc.default_factory) end
+
+-- What stands in the environment, the .env file, or nowhere but must.
+local function gather(fields)
+  local from_file, values = env_file(), {}
+  for _, entry in ipairs(fields) do
+    local name, desc = entry.name, entry.schema
+    local text = os.getenv(name) or from_file[name]
+    if text == nil and desc.kind == "secret" and is_needed(desc) and context.is_relaxed() then
+      text = throw_away_secret(desc.min_bytes)
+      if context.mode == "dev" then core.log("warning", name .. " is not set; a secret made for this start takes its place") end
+    end
+    if text ~= nil then values[name] = as_sent(desc, text) end
+  end
+  return values
+end
+
+local function what_to_write(name, desc)
+  local target = resolved(desc)
+  if target.kind == "secret" then
+    return ("set %s to a secret of at least %d bytes, such as what `demilune secret` prints"):format(name, target.min_bytes or 1)
+  elseif target.kind == "literal" then
+    return ("write %s=%s"):format(name, tostring(target.values[1]))
+  end
+  return ("write %s=%s"):format(name, EXAMPLES[target.kind] or "...")
+end
+
+local function refuse(place, fields, problems)
+  local by_name, lines = {}, {}
+  for _, problem in ipairs(problems) do
+    local name = tostring(problem.loc[1] == "environment" and problem.loc[2] or problem.loc[1])
+    by_name[name] = by_name[name] or problem
+  end
+  for _, entry in ipairs(fields) do
+    local problem = by_name[entry.name]
+    if problem then
+      local said = problem.type == "missing" and "is not set" or problem.msg
+      lines[#lines + 1] = ("  %s %s; %s"):format(entry.name, said, what_to_write(entry.name, entry.schema))
+    end
+  end
+  errors.raise(place, "%s in the environment:\n%s", #lines == 1 and "a setting is missing or wrong" or "settings are missing or wrong",
+    table.concat(lines, "\n"))
+end
+
+-- Asking for a setting that was not declared is a mistake, not a missing value.
+local function guarded(values, fields)
+  local names, known = {}, {}
+  for index, entry in ipairs(fields) do
+    names[index], known[entry.name] = entry.name, true
+  end
+  return setmetatable(values, {
+    __index = function(_, name)
+      if known[name] then return nil end
+      local nearest = errors.nearest(name, names)
+      errors.raise(errors.where(), "there is no setting %s; %s", tostring(name),
+        nearest and ("did you mean %s?"):format(nearest) or "declare it in demilune.settings { ... }")
+    end,
+  })
+end
+
+---Reads settings from the environment.
+---@param given table<string, demilune.Field>
+---@return table<string, any>
+function settings.new(given)
+  local place = errors.where()
+  if type(given) ~= "table" then errors.raise(place, "demilune.settings takes a table; write demilune.settings { PORT = model.integer() }") end
+  for name, value in pairs(given) do
+    if type(name) ~= "string" or not name:match("^[%a_][%w_]*$") then
+      errors.raise(place, "demilune.settings: %s is no name of an environment variable", errors.show(name))
+    elseif not field.is(value) then
+      errors.raise(place, "demilune.settings: %s must be a field, not %s; write %s = model.string()", name, errors.show(value), name)
+    end
+  end
+  local declared = model.object(given, { extra = "ignore" })
+  local schema = core.schema_compile(declared)
+  local values, problems = schema:validate(gather(declared.fields), { mode = "text", source = "environment" })
+  if values == nil then refuse(place, declared.fields, problems.detail or problems) end
+  return guarded(values, declared.fields)
+end
+
+return settings

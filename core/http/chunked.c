@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The guard of chunked bodies (RFC 9112 7.1). llhttp takes any number of leading
+ * zeros, extensions and trailers without end; this counts them, and counts the
+ * data on its own, so that a chunk is taken only where both agree.
+ */
+#include "http/internal.h"
+
+enum { MAX_SIZE_DIGITS = 16, MAX_EXTENSION_BYTES = 256, MAX_TRAILER_BYTES = 8192 };
+
+enum state { SIZE, EXTENSION, SIZE_LF, DATA, DATA_CR, DATA_LF, TRAILER_START, TRAILER, TRAILER_LF, END_LF };
+
+static dl_http_result size_byte(dl_http_chunked *chunked, char c, dl_http_refusal *refusal) {
+  int digit = dl_http_hex(c);
+  if (digit >= 0) {
+    if (++chunked->bytes > MAX_SIZE_DIGITS) return dl_http_refuse(refusal, 400, "a chunk size has more than 16 digits");
+    chunked->left = chunked->left << 4 | (unsigned)digit;
+    return DL_HTTP_MORE;
+  }
+  if (!chunked->bytes) return dl_http_refuse(refusal, 400, "a chunk does not begin with its size in hexadecimal");
+  chunked->bytes = 0;
+  if (c == '\r') chunked->state = SIZE_LF;
+  else if (c == ';') chunked->state = EXTENSION;
+  else return dl_http_refuse(refusal, 400, "a chunk size is not hexadecimal");
+  return DL_HTTP_MORE;
+}
+
+static dl_http_result extension_byte(dl_http_chunked *chunked, char c, dl_http_refusal *refusal) {
+  if (c == '\r') {
+    chunked->state = SIZE_LF;
+    return DL_HTTP_MORE;
+  }
+  if (!dl_http_is(c, DL_CHAR_VALUE)) return dl_http_refuse(refusal, 400, "a chunk extension has a control character");
+  if (++chunked->bytes > MAX_EXTENSION_BYTES) return dl_http_refuse(refusal, 400, "a chunk extension is longer than 256 bytes");
+  return DL_HTTP_MORE;
+}
+
+static dl_http_result trailer_byte(dl_http_chunked *chunked, char c, dl_http_refusal *refusal) {
+  bool start = chunked->state == TRAILER_START;
+  if (++chunked->bytes > MAX_TRAILER_BYTES) return dl_http_refuse(refusal, 431, "the trailer section is longer than 8,192 bytes");
+  if (c == '\r') {
+    chunked->state = start ? END_LF : TRAILER_LF;
+    return DL_HTTP_MORE;
+  }
+  if (start && !dl_http_is(c, DL_CHAR_TOKEN)) return dl_http_refuse(refusal, 400, "a trailer line does not begin with a field name");
+  if (!dl_http_is(c, DL_CHAR_VALUE)) return dl_http_refuse(refusal, 400, "there is a control character in the trailer section");
+  chunked->state = TRAILER;
+  return DL_HTTP_MORE;
+}
+
+/* The LF (or CR) that a state waits for; each failure is a smuggling attempt or a
+ * broken client, and the connection cannot be trusted after it. */
+static dl_http_result expected(dl_http_chunked *chunked, char c, char wanted, enum state next, dl_http_refusal *refusal) {
+  if (c != wanted) return dl_http_refuse(refusal, 400, chunked->state == DATA_CR || chunked->state == DATA_LF ? "chunk data is not followed by CRLF"
+                                                                                                              : "there is a CR without LF in a chunked body");
+  chunked->state = (uint8_t)next;
+  return DL_HTTP_MORE;
+}
+
+static dl_http_result byte(dl_http_chunked *chunked, char c, dl_http_refusal *refusal) {
+  switch ((enum state)chunked->state) {
+  case SIZE: return size_byte(chunked, c, refusal);
+  case EXTENSION: return extension_byte(chunked, c, refusal);
+  case SIZE_LF: chunked->bytes = 0; return expected(chunked, c, '\n', chunked->left ? DATA : TRAILER_START, refusal);
+  case DATA_CR: return expected(chunked, c, '\r', DATA_LF, refusal);
+  case DATA_LF: return expected(chunked, c, '\n', SIZE, refusal);
+  case TRAILER_START:
+  case TRAILER: return trailer_byte(chunked, c, refusal);
+  case TRAILER_LF: return expected(chunked, c, '\n', TRAILER_START, refusal);
+  case END_LF: return expected(chunked, c, '\n', SIZE, refusal) == DL_HTTP_ERROR ? DL_HTTP_ERROR : DL_HTTP_DONE;
+  case DATA: break;
+  }
+  return DL_HTTP_DONE;
+}
+
+dl_http_result dl_http_chunked_pass(dl_http_chunked *chunked, dl_str bytes, size_t *passed, dl_http_refusal *refusal) {
+  dl_http_result result = DL_HTTP_MORE;
+  size_t at = 0;
+  while (at < bytes.len && result == DL_HTTP_MORE && chunked->state != DATA) result = byte(chunked, bytes.ptr[at++], refusal);
+  *passed = at;
+  return result;
+}
+
+void dl_http_chunked_took(dl_http_chunked *chunked, size_t count) {
+  chunked->left -= count;
+  if (!chunked->left) chunked->state = DATA_CR;
+}

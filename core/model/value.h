@@ -72,13 +72,15 @@ bool dl_value_equal(const dl_value *a, const dl_value *b);
 /* Appends the value as JSON text. BYTES become base64, RECORD may not occur. */
 void dl_value_write(dl_buffer *buffer, const dl_value *value);
 
-/* Pushes one Lua value: null is lightuserdata NULL, WIDE integers are int64
- * cdata, SECRET ones secret userdata; arrays and objects become tables. RECORD
+/* Pushes one Lua value: null is lightuserdata NULL, WIDE integers and those that a
+ * double cannot hold are int64 cdata, SECRET ones secret userdata; arrays and
+ * objects become tables, an empty array one marked by demilune.array. RECORD
  * may not occur here (dl_schema_push knows its names). Grows the stack itself. */
 void dl_value_push(struct lua_State *L, const dl_value *value);
 
 /* The Lua value at index as a value, copying strings into the arena: tables with
- * keys 1..n are arrays, others objects with string keys. False with *error (a
+ * keys 1..n are arrays, others objects with string keys; a string that is not UTF-8
+ * or holds NUL is BYTES, int64 cdata a WIDE integer. False with *error (a
  * plain sentence naming the place) for functions, NaN, cycles over 64 deep and
  * the like. */
 bool dl_value_from_lua(struct lua_State *L, int index, dl_arena *arena, dl_value *out, const char **error);

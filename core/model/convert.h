@@ -32,7 +32,12 @@ typedef struct dl_conversion {
  *   bytes BYTES (base64 or base64url decoded); secret STRING|SECRET; file never converts. */
 bool dl_convert(dl_kind kind, dl_mode mode, dl_value *value, dl_conversion *conversion);
 
-/* Appends a duration of seconds as ISO 8601 ("P1DT2H3.5S"). */
+/* As dl_convert for a url field that names its schemes (lower case); count 0
+ * takes any. dl_convert takes "http" and "https". */
+bool dl_convert_url(const dl_str *schemes, size_t count, dl_mode mode, dl_value *value, dl_conversion *conversion);
+
+/* Appends a duration of seconds as ISO 8601 ("P1DT2H3.5S"), to the microsecond;
+ * what reaches a billion days is written as the longest duration there is. */
 void dl_duration_write(dl_buffer *buffer, double seconds);
 
 #endif

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * email: one addr-spec as it is used on the Internet (RFC 5321 4.1.2, with the
+ * dot-atom of RFC 5322 and UTF-8 of RFC 6531). Refused, though a standard may
+ * allow them: quoted local parts, comments, address literals, display names, and
+ * domains without a dot. The domain becomes lower case where it is ASCII; the
+ * local part stays as it is, since only its own server may say what is the same.
+ * Nothing is mapped or looked up: UTF-8 labels stand as they came.
+ */
+#include "model/formats.h"
+
+#include "base/utf8.h"
+
+enum { EMAIL_MAX = 254, LOCAL_MAX = 64, DOMAIN_MAX = 253, LABEL_MAX = 63 };
+
+static bool refuse(const char *reason, dl_conversion *conversion) {
+  return dl_format_refuse_because(conversion, "value_error", "should be an email address like \"ann@example.com\"", "reason", reason);
+}
+
+/* Code points beyond ASCII that would hide in an address or part it: controls,
+ * spaces, joiners, direction marks, the dot and the wide forms that IDNA reads as
+ * ASCII, private use, specials, tags. Pairs of first and last. */
+static const uint32_t hidden[][2] = {
+    {0x80, 0xa0},     {0xad, 0xad},     {0x34f, 0x34f},   {0x61c, 0x61c},   {0x115f, 0x1160}, {0x1680, 0x1680}, {0x17b4, 0x17b5},
+    {0x180b, 0x180f}, {0x2000, 0x200f}, {0x2028, 0x202f}, {0x205f, 0x206f}, {0x2800, 0x2800}, {0x3000, 0x3000}, {0x3002, 0x3002},
+    {0x3164, 0x3164}, {0xd800, 0xf8ff}, {0xfdd0, 0xfdef}, {0xfe00, 0xfe0f}, {0xfeff, 0xfeff}, {0xff00, 0xffff}, {0xe0000, 0x10ffff},
+};
+
+static uint32_t decode(const char *p, size_t length) {
+  uint32_t point = (unsigned char)p[0] & (0x7fu >> length);
+  for (size_t i = 1; i < length; i++) point = point << 6 | ((unsigned char)p[i] & 0x3f);
+  return point;
+}
+
+/* Length of the visible character beyond ASCII at p, or 0. */
+static size_t visible(const char *p, size_t available) {
+  size_t length = dl_utf8_sequence(p, available);
+  if (length < 2) return 0;
+  uint32_t point = decode(p, length);
+  for (size_t i = 0; i < sizeof(hidden) / sizeof(hidden[0]); i++)
+    if (point >= hidden[i][0] && point <= hidden[i][1]) return 0;
+  return length;
+}
+
+static bool atom_char(char c) { return dl_format_letter(c) || dl_format_digit(c) || (c && strchr("!#$%&'*+-/=?^_`{|}~", c)); }
+
+static const char *check_local(dl_str local) {
+  if (!local.len) return "nothing stands before the @";
+  if (local.len > LOCAL_MAX) return "it has more than 64 bytes before the @";
+  if (local.ptr[0] == '.' || local.ptr[local.len - 1] == '.') return "its part before the @ begins or ends with a dot";
+  for (size_t i = 0, step; i < local.len; i += step) {
+    step = (unsigned char)local.ptr[i] < 0x80 ? 1 : visible(local.ptr + i, local.len - i);
+    if (local.ptr[i] == '.' && local.ptr[i + 1] == '.') return "it has two dots in a row";
+    if (!step || (step == 1 && local.ptr[i] != '.' && !atom_char(local.ptr[i]))) return "it holds a character that may not stand before the @";
+  }
+  return NULL;
+}
+
+static const char *check_label(dl_str label) {
+  if (!label.len) return "its domain has an empty label: a dot at an end, or two in a row";
+  if (label.len > LABEL_MAX) return "its domain has a label of more than 63 bytes";
+  if (label.ptr[0] == '-' || label.ptr[label.len - 1] == '-') return "its domain has a label that begins or ends with a hyphen";
+  if (label.len >= 4 && label.ptr[2] == '-' && label.ptr[3] == '-' && (label.len == 4 || !dl_str_equal_nocase(dl_str_from(label.ptr, 2), DL_STR("xn"))))
+    return "its domain has hyphens where only an international name in ASCII form has them";
+  for (size_t i = 0, step; i < label.len; i += step) {
+    char c = label.ptr[i];
+    step = (unsigned char)c < 0x80 ? 1 : visible(label.ptr + i, label.len - i);
+    if (!step || (step == 1 && !dl_format_letter(c) && !dl_format_digit(c) && c != '-')) return "its domain should hold letters, digits, hyphens and dots";
+  }
+  return NULL;
+}
+
+static const char *check_domain(dl_str domain) {
+  if (domain.len > DOMAIN_MAX) return "its domain has more than 253 bytes";
+  dl_str rest = domain, label = {0};
+  size_t labels = 0;
+  for (bool last = false; !last; labels++) {
+    const char *dot = rest.len ? memchr(rest.ptr, '.', rest.len) : NULL;
+    last = !dot;
+    label = dot ? dl_str_from(rest.ptr, (size_t)(dot - rest.ptr)) : rest;
+    const char *wrong = check_label(label);
+    if (wrong) return wrong;
+    if (dot) rest = dl_str_skip(rest, label.len + 1);
+  }
+  if (labels < 2) return "its domain has no dot";
+  /* No top-level domain is a number; what looks so is an address. */
+  for (size_t i = 0; i < label.len; i++)
+    if (!dl_format_digit(label.ptr[i])) return NULL;
+  return "its domain ends in a number";
+}
+
+bool dl_format_email(dl_mode mode, dl_value *value, dl_conversion *conversion) {
+  (void)mode;
+  if (value->kind != DL_VALUE_STRING) return dl_format_refuse(conversion, "string_type", "should be an email address, as a string");
+  dl_str text = dl_value_str(value);
+  if (text.len > EMAIL_MAX) return refuse("it has more than 254 bytes", conversion);
+  const char *at = text.len ? memchr(text.ptr, '@', text.len) : NULL;
+  if (!at) return refuse("it has no @", conversion);
+  dl_str local = dl_str_from(text.ptr, (size_t)(at - text.ptr));
+  const char *wrong = check_local(local);
+  if (!wrong) wrong = check_domain(dl_str_skip(text, local.len + 1));
+  if (wrong) return refuse(wrong, conversion);
+  char out[EMAIL_MAX];
+  memcpy(out, text.ptr, text.len);
+  for (size_t i = local.len; i < text.len; i++) out[i] = dl_ascii_lower(out[i]);
+  return dl_format_accept(value, dl_str_from(out, text.len), conversion);
+}

@@ -26,6 +26,8 @@ dl_loop *dl_bridge_loop(lua_State *L);
 dl_arena *dl_bridge_arena(lua_State *L);
 
 void dl_bridge_model(lua_State *L);    /* schema_compile */
+/* The schema in the userdata at index; raises a Lua error for anything else. */
+const struct dl_schema *dl_bridge_schema_check(lua_State *L, int index);
 void dl_bridge_json(lua_State *L);     /* json_encode, json_decode, null, array_type */
 void dl_bridge_secret(lua_State *L);   /* secret, secret_equal ... */
 void dl_bridge_database(lua_State *L); /* database_open ... */

@@ -155,12 +155,15 @@ void dl_task_prepare(lua_State *L) {
   lua_rawset(L, LUA_REGISTRYINDEX);
 }
 
-void dl_task_push_waiting(lua_State *L, lua_CFunction fn) {
+void dl_task_push_waiting_closure(lua_State *L, lua_CFunction fn, int upvalues) {
+  lua_pushcclosure(L, fn, upvalues);
   lua_pushlightuserdata(L, (void *)(uintptr_t)&dl_lua_waiting_key);
   lua_rawget(L, LUA_REGISTRYINDEX);
-  lua_pushcfunction(L, fn);
+  lua_insert(L, -2);
   lua_call(L, 1, 1);
 }
+
+void dl_task_push_waiting(lua_State *L, lua_CFunction fn) { dl_task_push_waiting_closure(L, fn, 0); }
 
 /* --- sleep, spawn ------------------------------------------------------------ */
 

@@ -38,8 +38,11 @@ bool dl_task_wake(dl_ticket ticket, dl_task_push push, void *data);
 bool dl_task_fail(dl_ticket ticket, const char *message);
 
 /* Pushes fn as Lua is to see it when fn waits: every C function that ends in
- * dl_task_yield is registered through this, or its result never arrives. */
+ * dl_task_yield is registered through this, or its result never arrives. Such a
+ * function may also give its results at once: true, then nothing more. The closure
+ * form takes that many values off the stack as fn's upvalues. */
 void dl_task_push_waiting(lua_State *L, lua_CFunction fn);
+void dl_task_push_waiting_closure(lua_State *L, lua_CFunction fn, int upvalues);
 
 /* --- for those who start tasks ----------------------------------------------- */
 

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One line per request. JSON for machines; for people at a terminal a short line
+ * in colour. The path of the target is logged without its query, which may hold
+ * what is nobody's business.
+ */
+#include "app/exchange.h"
+
+static uint64_t elapsed_us(const dl_exchange *exchange) {
+  uint64_t now_us = dl_clock_monotonic_now_us(&exchange->worker->loop->clock);
+  return now_us > exchange->started_us ? now_us - exchange->started_us : 0;
+}
+
+static void write_json(dl_exchange *exchange, dl_buffer *line) {
+  char time[25];
+  dl_clock_rfc3339(exchange->worker->loop->clock.wall_ms, time);
+  DL_BUFFER_LITERAL(line, "{\"time\":\"");
+  dl_buffer_append(line, time, 24);
+  DL_BUFFER_LITERAL(line, "\",\"level\":\"info\",\"message\":\"request\",\"method\":");
+  dl_buffer_append_json_string(line, exchange->request.method_text);
+  DL_BUFFER_LITERAL(line, ",\"path\":");
+  dl_buffer_append_json_string(line, exchange->request.path);
+  DL_BUFFER_LITERAL(line, ",\"route\":");
+  dl_buffer_append_json_string(line, exchange->view.route);
+  DL_BUFFER_LITERAL(line, ",\"status\":");
+  dl_buffer_append_uint(line, (uint64_t)exchange->status);
+  DL_BUFFER_LITERAL(line, ",\"microseconds\":");
+  dl_buffer_append_uint(line, elapsed_us(exchange));
+  DL_BUFFER_LITERAL(line, ",\"bytes\":");
+  dl_buffer_append_uint(line, exchange->sent_bytes);
+  DL_BUFFER_LITERAL(line, ",\"request_id\":\"");
+  dl_buffer_append_str(line, exchange->view.id);
+  DL_BUFFER_LITERAL(line, "\",\"client\":\"");
+  dl_buffer_append_str(line, exchange->view.client);
+  DL_BUFFER_LITERAL(line, "\"}\n");
+}
+
+static const char *colour_of(int status) {
+  if (status >= 500) return "\x1b[31m";
+  if (status >= 400) return "\x1b[33m";
+  return "\x1b[32m";
+}
+
+/* Control characters cannot be in a parsed path's raw target: it is percent-encoded. */
+static void write_text(dl_exchange *exchange, dl_buffer *line) {
+  const dl_log *log = &exchange->worker->loop->log;
+  uint64_t us = elapsed_us(exchange);
+  dl_buffer_printf(line, "%s%d%s %-6.*s ", log->colour ? colour_of(exchange->status) : "", exchange->status, log->colour ? "\x1b[0m" : "",
+                   DL_STR_ARGS(exchange->request.method_text));
+  dl_buffer_append_str(line, exchange->request.target.len ? exchange->request.target : DL_STR("(no request)"));
+  dl_buffer_printf(line, "  %.1f ms  %llu B  %.*s\n", (double)us / 1000.0, (unsigned long long)exchange->sent_bytes, DL_STR_ARGS(exchange->view.client));
+}
+
+void dl_access_log_write(dl_exchange *exchange) {
+  dl_worker *worker = exchange->worker;
+  if (worker->access_log == DL_ACCESS_LOG_OFF) return;
+  dl_log *log = &worker->loop->log;
+  if (worker->access_log == DL_ACCESS_LOG_JSON) write_json(exchange, &log->lines);
+  else write_text(exchange, &log->lines);
+}

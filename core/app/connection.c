@@ -1,0 +1,370 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One client's connection: bytes in, requests one after the other, responses out
+ * in that order. It knows where a request ends and when to give up waiting; what
+ * a request means is the pipeline's.
+ */
+#include "app/exchange.h"
+
+#include "base/hash.h"
+#include "base/memory.h"
+
+enum {
+  STATE_HEAD,    /* waiting for, or reading, a head */
+  STATE_BODY,    /* reading a body for the pipeline */
+  STATE_RUNNING, /* the pipeline has the request */
+  STATE_DISCARD, /* answered early: the rest of the body is read and dropped */
+  STATE_LINGER   /* closing: the answer is on its way, what still comes is dropped */
+};
+
+enum { DISCARD_MAX_BYTES = 65536, OUTPUT_FLUSH_BYTES = 65536, LINGER_US = 2000000 };
+
+static void advance(dl_connection *connection);
+
+/* --- output --------------------------------------------------------------------- */
+
+dl_buffer *dl_connection_output(dl_connection *connection) {
+  dl_worker *worker = connection->worker;
+  if (worker->out_owner && worker->out_owner != connection) dl_connection_flush(worker->out_owner, (dl_str){0});
+  worker->out_owner = connection;
+  return &worker->out;
+}
+
+void dl_connection_flush(dl_connection *connection, dl_str body) {
+  dl_worker *worker = connection->worker;
+  dl_str head = {0};
+  if (worker->out_owner == connection) {
+    head = dl_buffer_str(&worker->out);
+    worker->out_owner = NULL;
+  }
+  if (!connection->broken) dl_stream_send(&connection->stream, head, body);
+  dl_buffer_clear(&worker->out);
+  if (connection->stream.unsent_bytes && !connection->stream.closing)
+    dl_deadline_set(&worker->send_deadlines, &connection->deadline, worker->loop->clock.monotonic_us + worker->generation->plan->limits.send_timeout_us);
+}
+
+/* --- ending --------------------------------------------------------------------- */
+
+void dl_connection_close(dl_connection *connection) {
+  dl_deadline_clear(&connection->deadline);
+  if (connection->exchange && connection->state != STATE_RUNNING) {
+    dl_exchange_end(connection->exchange);
+    connection->exchange = NULL;
+  }
+  dl_stream_close(&connection->stream);
+}
+
+static void linger(dl_connection *connection) {
+  dl_worker *worker = connection->worker;
+  dl_connection_flush(connection, (dl_str){0});
+  if (connection->stream.closing) return;
+  connection->state = STATE_LINGER;
+  dl_deadline_set(&worker->linger_deadlines, &connection->deadline, worker->loop->clock.monotonic_us + LINGER_US);
+  dl_stream_linger(&connection->stream);
+}
+
+void dl_connection_finished(dl_connection *connection) {
+  dl_exchange *exchange = connection->exchange;
+  bool close = exchange->close || (exchange->refusal_closes && !exchange->body_complete);
+  bool discard = exchange->request.has_body && !exchange->body_complete;
+  dl_access_log_write(exchange);
+  connection->exchange = NULL;
+  dl_exchange_end(exchange);
+  connection->state = discard ? STATE_DISCARD : STATE_HEAD;
+  if (!discard) dl_http_parser_reset(connection->parser);
+  if (connection->broken) dl_connection_close(connection);
+  else if (close) linger(connection);
+  else if (!connection->advancing) advance(connection);
+}
+
+/* --- heads ---------------------------------------------------------------------- */
+
+static void refuse(dl_connection *connection, int status, const char *reason) {
+  dl_exchange *exchange = connection->exchange;
+  exchange->close = true;
+  exchange->body_complete = true;
+  dl_respond_error(exchange, status, dl_str_of(reason), (dl_str){0});
+  dl_connection_finished(connection);
+}
+
+/* Nothing has arrived yet: the buffer goes back, only the connection stays. */
+static bool wait_for_request(dl_connection *connection) {
+  dl_worker *worker = connection->worker;
+  if (connection->exchange) {
+    dl_exchange_end(connection->exchange);
+    connection->exchange = NULL;
+  }
+  dl_connection_flush(connection, (dl_str){0});
+  if (connection->stream.closing || connection->stream.unsent_bytes) return false;
+  if (connection->stream.ended || worker->draining) {
+    dl_connection_close(connection);
+    return false;
+  }
+  dl_stream_release_buffer(&connection->stream);
+  connection->timing_head = false;
+  dl_deadline_set(&worker->idle_deadlines, &connection->deadline, worker->loop->clock.monotonic_us + worker->generation->plan->limits.idle_timeout_us);
+  dl_stream_read_start(&connection->stream);
+  return false;
+}
+
+static bool wait_for_head(dl_connection *connection) {
+  dl_worker *worker = connection->worker;
+  dl_stream *stream = &connection->stream;
+  if (stream->ended) {
+    dl_connection_close(connection);
+    return false;
+  }
+  if (stream->filled == DL_STREAM_BUFFER_BYTES) {
+    if (stream->start == 0) {
+      refuse(connection, 431, "The request's head is too large");
+      return true;
+    }
+    dl_stream_compact(stream, 0);
+  }
+  if (!connection->timing_head) {
+    connection->timing_head = true;
+    dl_deadline_set(&worker->head_deadlines, &connection->deadline, worker->loop->clock.monotonic_us + connection->exchange->plan->limits.header_timeout_us);
+  }
+  dl_stream_read_start(stream);
+  return false;
+}
+
+static void begin_body(dl_connection *connection) {
+  dl_exchange *exchange = connection->exchange;
+  connection->state = STATE_BODY;
+  connection->body_began_us = connection->worker->loop->clock.monotonic_us;
+  if (!exchange->request.expect_continue || connection->stream.start < connection->stream.filled) return;
+  DL_BUFFER_LITERAL(dl_connection_output(connection), "HTTP/1.1 100 Continue\r\n\r\n");
+  dl_connection_flush(connection, (dl_str){0});
+}
+
+static void serve(dl_connection *connection) {
+  connection->state = STATE_RUNNING;
+  connection->exchange->body_complete = true;
+  dl_deadline_clear(&connection->deadline);
+  dl_pipeline_serve(connection->exchange);
+}
+
+static bool step_head(dl_connection *connection) {
+  dl_stream *stream = &connection->stream;
+  if (connection->worker->out.len > OUTPUT_FLUSH_BYTES) dl_connection_flush(connection, (dl_str){0});
+  if (stream->unsent_bytes) return false;
+  if (stream->start == stream->filled) return wait_for_request(connection);
+  if (!connection->exchange) connection->exchange = dl_exchange_begin(connection->worker, connection);
+  dl_exchange *exchange = connection->exchange;
+  size_t consumed = 0;
+  dl_http_result result = dl_http_parser_head(connection->parser, dl_stream_bytes(stream), &exchange->arena, &exchange->request, &consumed);
+  if (result == DL_HTTP_MORE) return wait_for_head(connection);
+  if (result == DL_HTTP_ERROR) {
+    exchange->request = (dl_http_request){0};
+    refuse(connection, dl_http_parser_status(connection->parser), dl_http_parser_reason(connection->parser));
+    return true;
+  }
+  stream->start += (uint32_t)consumed;
+  connection->keep = stream->start;
+  connection->body_taken = 0;
+  connection->timing_head = false;
+  dl_deadline_clear(&connection->deadline);
+  exchange->started_us = connection->worker->loop->clock.monotonic_us;
+  exchange->close = !exchange->request.keep_alive || connection->worker->draining;
+  exchange->head_only = exchange->request.method == DL_METHOD_HEAD;
+  exchange->body_complete = !exchange->request.has_body;
+  exchange->refusal_closes = exchange->request.expect_continue || exchange->request.content_length > DISCARD_MAX_BYTES;
+  if (!dl_pipeline_admit(exchange)) dl_connection_finished(connection);
+  else if (exchange->request.has_body) begin_body(connection);
+  else serve(connection);
+  return true;
+}
+
+/* --- bodies --------------------------------------------------------------------- */
+
+static bool wait_for_body(dl_connection *connection) {
+  dl_worker *worker = connection->worker;
+  dl_stream *stream = &connection->stream;
+  const dl_plan_limits *limits = &worker->generation->plan->limits;
+  if (stream->ended) {
+    if (connection->state == STATE_BODY) refuse(connection, 400, "The connection ended before the body did");
+    else dl_connection_close(connection);
+    return true;
+  }
+  dl_stream_compact(stream, connection->state == STATE_DISCARD ? 0 : connection->keep);
+  if (connection->state == STATE_BODY && stream->filled == DL_STREAM_BUFFER_BYTES) {
+    refuse(connection, 431, "The request's head is too large");
+    return true;
+  }
+  uint64_t earned_us = limits->min_body_rate ? connection->body_taken * 1000000 / limits->min_body_rate : 0;
+  dl_deadline_set(&worker->body_deadlines, &connection->deadline, connection->body_began_us + limits->body_timeout_us + earned_us);
+  dl_connection_flush(connection, (dl_str){0});
+  dl_stream_read_start(stream);
+  return false;
+}
+
+/* Takes what has arrived of the body; DONE, MORE or ERROR (answered). */
+static dl_http_result take_body(dl_connection *connection, dl_buffer *body, uint64_t max_bytes) {
+  dl_stream *stream = &connection->stream;
+  while (true) {
+    dl_str data = {0};
+    size_t consumed = 0;
+    dl_http_result result = dl_http_parser_body(connection->parser, dl_stream_bytes(stream), &data, &consumed);
+    stream->start += (uint32_t)consumed;
+    connection->body_taken += data.len;
+    if (result == DL_HTTP_ERROR || connection->body_taken > max_bytes) return DL_HTTP_ERROR;
+    if (body) dl_buffer_append_str(body, data);
+    if (result == DL_HTTP_DONE || consumed == 0 || stream->start == stream->filled) return result;
+  }
+}
+
+static bool step_body(dl_connection *connection) {
+  dl_exchange *exchange = connection->exchange;
+  dl_stream *stream = &connection->stream;
+  const dl_http_request *request = &exchange->request;
+  dl_str bytes = dl_stream_bytes(stream);
+  if (!request->chunked && connection->body_taken == 0 && bytes.len >= request->content_length) {
+    exchange->body_bytes = dl_str_from(bytes.ptr, request->content_length);
+    stream->start += (uint32_t)request->content_length;
+    serve(connection);
+    return true;
+  }
+  uint64_t max_bytes = exchange->route ? exchange->route->max_body_bytes : exchange->plan->limits.max_body_bytes;
+  switch (take_body(connection, &exchange->body, max_bytes)) {
+    case DL_HTTP_MORE: return wait_for_body(connection);
+    case DL_HTTP_DONE:
+      exchange->body_bytes = dl_buffer_str(&exchange->body);
+      serve(connection);
+      return true;
+    default:
+      if (connection->body_taken > max_bytes) refuse(connection, 413, "The body is too large");
+      else refuse(connection, dl_http_parser_status(connection->parser), dl_http_parser_reason(connection->parser));
+      return true;
+  }
+}
+
+static bool step_discard(dl_connection *connection) {
+  switch (take_body(connection, NULL, DISCARD_MAX_BYTES)) {
+    case DL_HTTP_MORE: return wait_for_body(connection);
+    case DL_HTTP_DONE:
+      connection->state = STATE_HEAD;
+      dl_http_parser_reset(connection->parser);
+      return true;
+    default: linger(connection); return false;
+  }
+}
+
+static void advance(dl_connection *connection) {
+  bool more = true;
+  if (connection->advancing) return;
+  connection->advancing = true;
+  while (more && !connection->stream.closing) {
+    switch (connection->state) {
+      case STATE_HEAD: more = step_head(connection); break;
+      case STATE_BODY: more = step_body(connection); break;
+      case STATE_DISCARD: more = step_discard(connection); break;
+      default: more = false;
+    }
+  }
+  connection->advancing = false;
+  if (connection->worker->out_owner == connection) dl_connection_flush(connection, (dl_str){0});
+}
+
+/* --- events --------------------------------------------------------------------- */
+
+static void on_data(dl_stream *stream) {
+  dl_connection *connection = (dl_connection *)stream;
+  dl_clock_update(&connection->worker->loop->clock);
+  advance(connection);
+}
+
+static void on_ended(dl_stream *stream) { on_data(stream); }
+
+static void on_drained(dl_stream *stream) {
+  dl_connection *connection = (dl_connection *)stream;
+  dl_exchange *exchange = connection->exchange;
+  dl_clock_update(&connection->worker->loop->clock);
+  if (connection->state != STATE_LINGER) dl_deadline_clear(&connection->deadline);
+  if (connection->state == STATE_RUNNING) dl_handle_drained(exchange);
+  else advance(connection);
+}
+
+static void on_failed(dl_stream *stream) {
+  dl_connection *connection = (dl_connection *)stream;
+  if (connection->broken) return;
+  connection->broken = true;
+  if (connection->state == STATE_RUNNING) dl_handle_drained(connection->exchange);
+  else dl_connection_close(connection);
+}
+
+static void on_closed(dl_stream *stream) {
+  dl_connection *connection = (dl_connection *)stream;
+  dl_worker *worker = connection->worker;
+  if (connection->previous) connection->previous->next = connection->next;
+  else worker->connections = connection->next;
+  if (connection->next) connection->next->previous = connection->previous;
+  dl_client_counts_remove(&worker->clients, connection->client_hash);
+  worker->connection_count--;
+  dl_http_parser_free(connection->parser);
+  dl_free(connection);
+  if (worker->draining && worker->connection_count == 0 && worker->drained) worker->drained(worker, worker->owner);
+}
+
+static const dl_stream_events stream_events = {on_data, on_ended, on_drained, on_failed, on_closed};
+
+static dl_connection *connection_of(dl_deadline *deadline) { return (dl_connection *)(void *)((char *)deadline - offsetof(dl_connection, deadline)); }
+
+void dl_connection_idle_expired(dl_deadline *deadline) { dl_connection_close(connection_of(deadline)); }
+
+void dl_connection_head_expired(dl_deadline *deadline) { refuse(connection_of(deadline), 408, "The request's head did not arrive in time"); }
+
+void dl_connection_body_expired(dl_deadline *deadline) {
+  dl_connection *connection = connection_of(deadline);
+  if (connection->state == STATE_BODY) refuse(connection, 408, "The body did not arrive in time");
+  else dl_connection_close(connection);
+}
+
+/* A reader that took something since the last look gets as long again. */
+void dl_connection_send_expired(dl_deadline *deadline) {
+  dl_connection *connection = connection_of(deadline);
+  dl_worker *worker = connection->worker;
+  size_t queued = uv_stream_get_write_queue_size(&connection->stream.uv.stream);
+  if (queued && queued != connection->queued_seen) {
+    connection->queued_seen = queued;
+    dl_deadline_set(&worker->send_deadlines, deadline, worker->loop->clock.monotonic_us + worker->generation->plan->limits.send_timeout_us);
+    return;
+  }
+  on_failed(&connection->stream);
+}
+
+/* --- beginning ------------------------------------------------------------------ */
+
+void dl_connection_accept(dl_worker *worker, uv_stream_t *listener) {
+  const dl_plan_limits *limits = &worker->generation->plan->limits;
+  dl_connection *connection = dl_calloc(1, sizeof *connection);
+  connection->worker = worker;
+  connection->next = worker->connections;
+  if (connection->next) connection->next->previous = connection;
+  worker->connections = connection;
+  worker->connection_count++;
+  int error = dl_stream_accept(&connection->stream, listener, &worker->buffers, &stream_events);
+  connection->client_len = (uint8_t)dl_listener_peer(&connection->stream.uv.stream, connection->client);
+  connection->client_hash = dl_hash(dl_str_from(connection->client, connection->client_len));
+  uint32_t of_client = dl_client_counts_add(&worker->clients, connection->client_hash);
+  bool capped = (limits->max_connections && worker->connection_count > limits->max_connections) ||
+                (limits->max_connections_per_client && of_client > limits->max_connections_per_client);
+  if (error || capped || worker->draining) {
+    dl_connection_close(connection);
+    return;
+  }
+  connection->parser = dl_http_parser_new(&limits->http);
+  dl_clock_update(&worker->loop->clock);
+  dl_deadline_set(&worker->idle_deadlines, &connection->deadline, worker->loop->clock.monotonic_us + limits->idle_timeout_us);
+}
+
+void dl_connection_drain(dl_connection *connection) {
+  if (connection->state == STATE_HEAD && !connection->exchange && connection->stream.unsent_bytes == 0) dl_connection_close(connection);
+  else if (connection->exchange) connection->exchange->close = true;
+}
+
+void dl_connection_abort(dl_connection *connection) {
+  connection->broken = true;
+  if (connection->state != STATE_RUNNING) dl_connection_close(connection);
+  else if (connection->exchange->task) dl_task_cancel(connection->exchange->task, "the server is stopping");
+}

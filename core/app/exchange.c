@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT */
+#include "app/exchange.h"
+
+#include "base/memory.h"
+
+#include <lauxlib.h>
+#include <stdio.h>
+
+enum { ARENA_BLOCK_BYTES = 4096, BODY_KEPT_BYTES = 65536 };
+
+static const char hex_digits[] = "0123456789abcdef";
+
+/* Sixteen hexadecimal digits: which worker's life, and which request of it. */
+static void write_id(dl_exchange *exchange) {
+  uint64_t id = (uint64_t)exchange->worker->id_prefix << 32 | (uint32_t)++exchange->worker->request_count;
+  for (int i = 15; i >= 0; i--, id >>= 4) exchange->id_text[i] = hex_digits[id & 15];
+  exchange->view.id = dl_str_from(exchange->id_text, 16);
+}
+
+dl_exchange *dl_exchange_begin(dl_worker *worker, dl_connection *connection) {
+  dl_exchange *exchange = worker->idle_exchanges;
+  if (exchange) {
+    worker->idle_exchanges = exchange->next_idle;
+  } else {
+    exchange = dl_calloc(1, sizeof *exchange);
+    dl_arena_init(&exchange->arena, ARENA_BLOCK_BYTES);
+    exchange->view.slots_reference = LUA_NOREF;
+  }
+  worker->exchange_count++;
+  exchange->worker = worker;
+  exchange->connection = connection;
+  exchange->generation = worker->generation;
+  exchange->plan = worker->generation->plan;
+  exchange->route = NULL;
+  exchange->task = NULL;
+  exchange->body_bytes = (dl_str){0};
+  exchange->sent_bytes = 0;
+  exchange->after_done = 0;
+  exchange->status = 0;
+  exchange->write_ticket = (dl_ticket){0};
+  exchange->head_only = exchange->close = exchange->refusal_closes = exchange->body_complete = false;
+  exchange->succeeded = exchange->streaming = exchange->chunked = exchange->timed_out = exchange->waits_for_drain = false;
+  exchange->phase = DL_PHASE_HANDLER;
+  exchange->started_us = worker->loop->clock.monotonic_us;
+  exchange->view.http = &exchange->request;
+  exchange->view.arena = &exchange->arena;
+  exchange->view.client = dl_str_from(connection->client, connection->client_len);
+  exchange->view.route = (dl_str){0};
+  exchange->view.raw_body = false;
+  exchange->view.handle = NULL;
+  write_id(exchange);
+  return exchange;
+}
+
+void dl_exchange_end(dl_exchange *exchange) {
+  dl_worker *worker = exchange->worker;
+  dl_deadline_clear(&exchange->deadline);
+  if (exchange->body.cap > BODY_KEPT_BYTES) dl_buffer_free(&exchange->body);
+  dl_buffer_clear(&exchange->body);
+  dl_arena_reset(&exchange->arena);
+  exchange->connection = NULL;
+  exchange->next_idle = worker->idle_exchanges;
+  worker->idle_exchanges = exchange;
+  worker->exchange_count--;
+}

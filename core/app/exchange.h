@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * An exchange: one request and its response, from the first byte of the head to
+ * the last function that runs after the response. Pooled by the worker; its arena
+ * is emptied between requests and never given back.
+ */
+#ifndef DL_APP_EXCHANGE_H
+#define DL_APP_EXCHANGE_H
+
+#include "app/worker.h"
+
+typedef enum dl_phase { DL_PHASE_HANDLER, DL_PHASE_STREAM, DL_PHASE_AFTER } dl_phase;
+
+struct dl_exchange {
+  dl_request_view view;      /* what Lua sees; first, so that one is the other */
+  dl_worker *worker;
+  dl_connection *connection;
+  dl_generation *generation;
+  const dl_plan *plan;
+  const dl_route *route;     /* NULL before routing, and for 404 and its like */
+  dl_arena arena;
+  dl_http_request request;
+  dl_route_match match;
+  dl_validation validation;
+  dl_buffer body;            /* a body that did not lie in the read buffer whole */
+  dl_str body_bytes;
+  dl_task *task;
+  dl_deadline deadline;      /* of the handler */
+  dl_ticket write_ticket;    /* a streaming handler that waits for the client to read */
+  uint64_t started_us;
+  uint64_t sent_bytes;       /* of the response's body */
+  uint32_t after_done;       /* how many release and after_response functions have run */
+  int status;                /* 0 until a response was begun */
+  uint8_t phase;             /* dl_phase: whose turn the task has */
+  bool head_only;            /* HEAD: everything but the body */
+  bool body_complete;        /* the request's body was read to its end */
+  bool refusal_closes;       /* an answer before that must close: the rest is too long to drop */
+  bool timed_out;            /* the handler's deadline passed: 504 whatever it says now */
+  bool waits_for_drain;      /* the response must leave before release functions run */
+  bool close;                /* the connection ends with this response */
+  bool succeeded;            /* the handler returned and its result was sent */
+  bool streaming;            /* the head is out, the handler writes the body */
+  bool chunked;              /* the stream is chunked; otherwise close ends it */
+  char id_text[20];
+  dl_exchange *next_idle;
+};
+
+/* From the pool, with the current generation, ready for parsing. */
+dl_exchange *dl_exchange_begin(dl_worker *worker, dl_connection *connection);
+
+/* Back to the pool. Forgets everything. */
+void dl_exchange_end(dl_exchange *exchange);
+
+/* One line for this exchange in the access log, if that is on. */
+void dl_access_log_write(dl_exchange *exchange);
+
+/* --- pipeline.c ---------------------------------------------------------------- */
+
+/* Steps 3 to 10 with the head alone: false when a response was sent instead. */
+bool dl_pipeline_admit(dl_exchange *exchange);
+
+/* Steps 11 to 14, with the body complete. Calls dl_connection_finished in the end,
+ * maybe before it returns. */
+void dl_pipeline_serve(dl_exchange *exchange);
+
+/* --- respond.c ------------------------------------------------------------------ */
+
+/* A whole response. fields: header lines, CRLF ended; content_type may be empty. */
+void dl_respond(dl_exchange *exchange, int status, dl_str content_type, dl_str fields, dl_str body);
+
+/* A page of our own. */
+void dl_respond_page(dl_exchange *exchange, int status, dl_str html);
+
+/* {"detail": text} with the plan's fields and some more. */
+void dl_respond_error(dl_exchange *exchange, int status, dl_str detail, dl_str fields);
+
+/* 304 or the file. */
+void dl_respond_file(dl_exchange *exchange, const dl_file *file);
+
+/* The JSON text in worker->scratch with the route's own status and fields. */
+void dl_respond_scratch_json(dl_exchange *exchange);
+
+/* A stream's head, its pieces, its end. */
+void dl_respond_stream_begin(dl_exchange *exchange, int status, dl_str fields);
+void dl_respond_stream_write(dl_exchange *exchange, dl_str piece);
+void dl_respond_stream_end(dl_exchange *exchange);
+
+/* --- handle.c, result.c -------------------------------------------------------- */
+
+/* Runs the route's function in a task. */
+void dl_handle(dl_exchange *exchange);
+
+/* The connection's queue is empty, or it will never be (broken). */
+void dl_handle_drained(dl_exchange *exchange);
+
+/* Answers with what lies on the task's stack: the handler's result, or its error.
+ * False when the result is a stream, whose function was left on top of the stack. */
+bool dl_result_send(dl_exchange *exchange, lua_State *co);
+void dl_result_send_error(dl_exchange *exchange, lua_State *co);
+
+/* A 500 with everything hidden but the request id, or in dev with the traceback. */
+void dl_result_send_failure(dl_exchange *exchange, dl_str message, dl_str traceback);
+
+/* --- connection.c --------------------------------------------------------------- */
+
+struct dl_connection {
+  dl_stream stream; /* first, so that one is the other */
+  dl_worker *worker;
+  dl_http_parser *parser;
+  dl_exchange *exchange;
+  dl_connection *previous, *next;
+  dl_deadline deadline;
+  uint64_t body_taken;    /* bytes of the current body that were consumed */
+  uint64_t body_began_us;
+  uint64_t client_hash;
+  uint32_t keep;          /* read buffer bytes that the current request's slices lie in */
+  uint8_t state;          /* connection.c */
+  bool advancing;         /* dl_connection_advance is on the stack */
+  bool timing_head;       /* the head deadline runs: more bytes do not move it */
+  size_t queued_seen;     /* what waited to be sent when the send deadline was last looked at */
+  bool broken;            /* reset by the peer: nothing can be sent any more */
+  uint8_t client_len;
+  char client[46];
+};
+
+/* The exchange is over, its response sent or queued. */
+void dl_connection_finished(dl_connection *connection);
+
+/* The worker's output buffer, for this connection's bytes; flush sends them. */
+dl_buffer *dl_connection_output(dl_connection *connection);
+void dl_connection_flush(dl_connection *connection, dl_str body);
+
+/* Starts a connection on the listener's next client. */
+void dl_connection_accept(dl_worker *worker, uv_stream_t *listener);
+void dl_connection_close(dl_connection *connection);
+
+/* Idle ones close now, busy ones after their response. */
+void dl_connection_drain(dl_connection *connection);
+
+/* Closes now; a handler that still runs is cancelled first. */
+void dl_connection_abort(dl_connection *connection);
+
+/* The callbacks of the worker's deadline lists. */
+void dl_connection_idle_expired(dl_deadline *deadline);
+void dl_connection_head_expired(dl_deadline *deadline);
+void dl_connection_body_expired(dl_deadline *deadline);
+void dl_connection_send_expired(dl_deadline *deadline);
+void dl_handle_expired(dl_deadline *deadline);
+
+#endif

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A generation: one lua_State and the plan that one state of the app's files
+ * compiled to. A request keeps the generation it began in.
+ */
+#ifndef DL_APP_GENERATION_H
+#define DL_APP_GENERATION_H
+
+#include "app/plan.h"
+#include "bridge/bridge.h"
+#include "bridge/task.h"
+
+typedef struct dl_generation {
+  dl_lua *lua;
+  const dl_plan *plan;
+} dl_generation;
+
+/* Loads folder/app.lua; mode is "dev", "serve", "check" or "test". NULL, with a
+ * sentence on the heap in *error (free with dl_free), when the app does not load. */
+dl_generation *dl_generation_load(dl_loop *loop, const char *folder, const char *mode, char **error);
+
+/* Runs the plan's start (databases, migrations, on_start) or stop functions in a
+ * task and calls done, error NULL when all went well. May call done at once. */
+typedef void (*dl_generation_done)(void *owner, const char *error);
+void dl_generation_start(dl_generation *generation, dl_generation_done done, void *owner);
+void dl_generation_stop(dl_generation *generation, dl_generation_done done, void *owner);
+
+/* No request of it may be left. */
+void dl_generation_free(dl_generation *generation);
+
+#endif

@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Steps 12 to 14: the route's function in a task, its deadline, its stream if it
+ * is one, and afterwards the functions that wait for the end of the response.
+ */
+#include "app/exchange.h"
+
+#include <lauxlib.h>
+
+enum { GRACE_US = 5000000, STREAM_AHEAD_BYTES = 65536 };
+
+static void run_next_after(dl_exchange *exchange);
+
+/* --- the end ----------------------------------------------------------------------- */
+
+static void finish(dl_exchange *exchange) {
+  dl_connection *connection = exchange->connection;
+  dl_deadline_clear(&exchange->deadline);
+  dl_request_close(dl_lua_state(exchange->generation->lua), &exchange->view);
+  dl_task_release(exchange->task);
+  exchange->task = NULL;
+  dl_connection_finished(connection);
+}
+
+/* release functions run once the last byte is out, or never can be. */
+static void respond_done(dl_exchange *exchange) {
+  exchange->phase = DL_PHASE_AFTER;
+  if (exchange->view.release_count + exchange->view.after_count > 0) {
+    dl_connection *connection = exchange->connection;
+    dl_connection_flush(connection, (dl_str){0});
+    exchange->waits_for_drain = connection->stream.unsent_bytes > 0 && !connection->broken;
+    if (exchange->waits_for_drain) return;
+  }
+  run_next_after(exchange);
+}
+
+/* The newest release first, then the after_response functions in their order. */
+static void run_next_after(dl_exchange *exchange) {
+  dl_request_view *view = &exchange->view;
+  uint32_t n = exchange->after_done++;
+  if (n >= view->release_count + view->after_count) {
+    finish(exchange);
+    return;
+  }
+  lua_State *co = dl_task_state(exchange->task);
+  lua_settop(co, 0);
+  if (n < view->release_count) dl_request_push_release(co, view, view->release_count - 1 - n);
+  else dl_request_push_after(co, view, n - view->release_count);
+  lua_pushboolean(co, exchange->succeeded);
+  dl_deadline_set(&exchange->worker->handler_deadlines, &exchange->deadline, exchange->worker->loop->clock.monotonic_us + exchange->route->timeout_us);
+  dl_task_run(exchange->task, 1);
+}
+
+/* --- the function and what it gave --------------------------------------------------- */
+
+static void log_failure(dl_exchange *exchange, lua_State *co, const char *what) {
+  lua_State *L = dl_lua_state(exchange->generation->lua);
+  const char *message = lua_tostring(co, -1);
+  luaL_traceback(L, co, message ? message : "(an error that is not a string)", 0);
+  dl_log *log = &exchange->worker->loop->log;
+  if (dl_log_begin(log, DL_LOG_ERROR, dl_str_of(what))) {
+    dl_log_field(log, "request_id", exchange->view.id);
+    dl_log_field(log, "route", exchange->view.route);
+    dl_log_field(log, "error", dl_str_of(lua_tostring(L, -1)));
+    dl_log_end(log);
+  }
+  lua_pop(L, 1);
+}
+
+/* After its first failure a coroutine cannot be used again: a fresh one goes on. */
+static void replace_task(dl_exchange *exchange, int status, dl_task_done done) {
+  if (status == 0) return;
+  dl_task_release(exchange->task);
+  exchange->task = dl_task_new(dl_lua_state(exchange->generation->lua), done, exchange);
+  dl_task_set_request_id(exchange->task, exchange->view.id);
+}
+
+static dl_exchange *exchange_of_handle(lua_State *L, int index) {
+  void **handle = lua_touserdata(L, index);
+  return handle ? *handle : NULL; /* the view is the exchange's first member */
+}
+
+/* write(piece): gives a piece of the body to the client, and waits while too much
+ * of what was written before has not been taken. */
+static int stream_write(lua_State *L) {
+  dl_exchange *exchange = exchange_of_handle(L, lua_upvalueindex(1));
+  size_t len;
+  const char *piece = luaL_checklstring(L, 1, &len);
+  if (!exchange || exchange->phase != DL_PHASE_STREAM) return luaL_error(L, "write was called after its stream ended");
+  if (exchange->connection->broken) return luaL_error(L, "the client went away before the stream ended");
+  dl_respond_stream_write(exchange, dl_str_from(piece, len));
+  /* A stream may last as long as it likes, as long as it goes on. */
+  dl_deadline_set(&exchange->worker->handler_deadlines, &exchange->deadline, exchange->worker->loop->clock.monotonic_us + exchange->route->timeout_us);
+  if (exchange->connection->broken) return luaL_error(L, "the client went away before the stream ended");
+  if (exchange->connection->stream.unsent_bytes > STREAM_AHEAD_BYTES) {
+    exchange->write_ticket = dl_task_wait(L, "write");
+    return dl_task_yield(L);
+  }
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+/* The stream's function lies on top: call it with write. */
+static void run_stream(dl_exchange *exchange, lua_State *co) {
+  exchange->phase = DL_PHASE_STREAM;
+  lua_replace(co, 1);
+  lua_settop(co, 1);
+  lua_rawgeti(co, LUA_REGISTRYINDEX, exchange->view.slots_reference);
+  lua_rawgeti(co, -1, 1);
+  lua_remove(co, -2);
+  dl_task_push_waiting_closure(co, stream_write, 1);
+  dl_task_run(exchange->task, 1);
+}
+
+static void end_stream(dl_exchange *exchange, int status, lua_State *co) {
+  exchange->succeeded = status == 0 && !exchange->connection->broken;
+  if (exchange->succeeded) {
+    dl_respond_stream_end(exchange);
+    return;
+  }
+  if (!exchange->connection->broken) log_failure(exchange, co, "a stream failed; the connection was closed before the body's end");
+  /* Without its last chunk the client knows that the body is not whole. */
+  exchange->connection->broken = true;
+}
+
+static void on_done(dl_task *task, int status, void *owner) {
+  dl_exchange *exchange = owner;
+  lua_State *co = dl_task_state(task);
+  switch ((dl_phase)exchange->phase) {
+    case DL_PHASE_HANDLER:
+      exchange->succeeded = status == 0 && !exchange->timed_out;
+      if (exchange->timed_out) dl_respond_error(exchange, 504, DL_STR("The handler took too long"), (dl_str){0});
+      else if (status != 0) dl_result_send_error(exchange, co);
+      else if (!dl_result_send(exchange, co)) {
+        run_stream(exchange, co);
+        return;
+      }
+      break;
+    case DL_PHASE_STREAM: end_stream(exchange, status, co); break;
+    case DL_PHASE_AFTER:
+      if (status != 0) log_failure(exchange, co, "a function that ran after the response failed");
+      replace_task(exchange, status, on_done);
+      run_next_after(exchange);
+      return;
+  }
+  replace_task(exchange, status, on_done);
+  respond_done(exchange);
+}
+
+void dl_handle(dl_exchange *exchange) {
+  exchange->task = dl_task_new(dl_lua_state(exchange->generation->lua), on_done, exchange);
+  dl_task_set_request_id(exchange->task, exchange->view.id);
+  lua_State *co = dl_task_state(exchange->task);
+  lua_rawgeti(co, LUA_REGISTRYINDEX, exchange->route->run_reference);
+  dl_request_push(co, &exchange->view);
+  dl_deadline_set(&exchange->worker->handler_deadlines, &exchange->deadline, exchange->started_us + exchange->route->timeout_us);
+  dl_task_run(exchange->task, 1);
+}
+
+/* --- waiting for the client, and not for ever ------------------------------------------ */
+
+void dl_handle_drained(dl_exchange *exchange) {
+  if (exchange->waits_for_drain) {
+    exchange->waits_for_drain = false;
+    run_next_after(exchange);
+    return;
+  }
+  dl_ticket ticket = exchange->write_ticket;
+  if (!ticket.task) return;
+  exchange->write_ticket = (dl_ticket){0};
+  if (exchange->connection->broken) dl_task_fail(ticket, "the client went away before the stream ended");
+  else dl_task_wake(ticket, NULL, NULL);
+}
+
+/* First the wait fails, so that what the handler holds is given back by its own
+ * code; a handler that then goes on waiting is left where it stands. */
+void dl_handle_expired(dl_deadline *deadline) {
+  dl_exchange *exchange = (dl_exchange *)(void *)((char *)deadline - offsetof(dl_exchange, deadline));
+  dl_worker *worker = exchange->worker;
+  if (exchange->waits_for_drain) return;
+  if (!exchange->timed_out) {
+    exchange->timed_out = true;
+    dl_log_text(&worker->loop->log, DL_LOG_WARNING, "%.*s took longer than its deadline; request %.*s was cancelled", DL_STR_ARGS(exchange->view.route),
+                DL_STR_ARGS(exchange->view.id));
+    dl_deadline_set(&worker->handler_deadlines, deadline, worker->loop->clock.monotonic_us + GRACE_US);
+    dl_task_cancel(exchange->task, "the request's deadline passed");
+    return;
+  }
+  if (exchange->phase == DL_PHASE_HANDLER) dl_respond_error(exchange, 504, DL_STR("The handler took too long"), (dl_str){0});
+  else exchange->connection->broken = true;
+  exchange->view.release_count = exchange->view.after_count = 0;
+  finish(exchange);
+}

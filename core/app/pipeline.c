@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The life of a request, in the one order there is. dl_pipeline_admit walks the
+ * steps that need the head alone, so that a request that is refused never has its
+ * body read; dl_pipeline_serve the ones that need the body.
+ */
+#include "app/exchange.h"
+#include "http/text.h"
+
+enum { PAIRS_MAX = 256 };
+
+/* --- before the body --------------------------------------------------------------- */
+
+/* A Host that is not ours is a name for someone else's site (or a rebinding
+ * attack): nothing of this app may answer under it. */
+static bool step_host(dl_exchange *exchange) {
+  if (dl_plan_allows_host(exchange->plan, dl_http_request_header(&exchange->request, DL_HEADER_HOST))) return true;
+  dl_respond_error(exchange, 400, DL_STR("Host is not one this server answers to"), (dl_str){0});
+  return false;
+}
+
+static void answer_allow(dl_exchange *exchange, int status) {
+  dl_buffer fields = {0};
+  dl_http_header_line(&fields, DL_STR("Allow"), exchange->match.allow);
+  if (status == 204) dl_respond(exchange, status, (dl_str){0}, dl_buffer_str(&fields), (dl_str){0});
+  else dl_respond_error(exchange, status, DL_STR("Method Not Allowed"), dl_buffer_str(&fields));
+  dl_buffer_free(&fields);
+}
+
+static bool step_route(dl_exchange *exchange) {
+  switch (dl_router_find(exchange->plan->router, exchange->request.method, exchange->request.path, &exchange->match)) {
+    case DL_ROUTE_FOUND:
+      exchange->route = exchange->match.route;
+      exchange->view.route = exchange->route->path;
+      return true;
+    case DL_ROUTE_METHOD: answer_allow(exchange, 405); return false;
+    case DL_ROUTE_OPTIONS: answer_allow(exchange, 204); return false;
+    default: dl_respond_error(exchange, 404, DL_STR("Not Found"), (dl_str){0}); return false;
+  }
+}
+
+/* Every route has a guard, or it does not load; public is the one that lets all in. */
+static bool step_guard(dl_exchange *exchange) {
+  if (exchange->route->guard == DL_GUARD_PUBLIC) return true;
+  dl_respond_error(exchange, 401, DL_STR("Not authenticated"), (dl_str){0});
+  return false;
+}
+
+/* Known before a byte of the body is read; a chunked one is counted as it comes. */
+static bool step_size(dl_exchange *exchange) {
+  if (exchange->request.content_length <= exchange->route->max_body_bytes) return true;
+  dl_respond_error(exchange, 413, DL_STR("The body is too large"), (dl_str){0});
+  return false;
+}
+
+/* Compressed bodies are refused: what they unpack to cannot be bounded cheaply. */
+static bool step_encoding(dl_exchange *exchange) {
+  dl_str encoding = dl_http_request_header(&exchange->request, DL_HEADER_CONTENT_ENCODING);
+  if (encoding.len == 0 || dl_str_equal_nocase(encoding, DL_STR("identity"))) return true;
+  dl_respond_error(exchange, 415, DL_STR("Content-Encoding is not supported; send the body as it is"), DL_STR("Accept-Encoding: identity\r\n"));
+  return false;
+}
+
+bool dl_pipeline_admit(dl_exchange *exchange) {
+  return step_host(exchange)      /* first: before anything about this app is told */
+         && step_route(exchange)  /* what is asked for decides every later step */
+         && step_guard(exchange)  /* who asks: before the body, so that strangers cost nothing */
+         && step_size(exchange)
+         && step_encoding(exchange);
+}
+
+/* --- validation ---------------------------------------------------------------------- */
+
+static void fail_source(dl_exchange *exchange, const char *source, const char *type, dl_str message) {
+  exchange->validation.source = source;
+  dl_validation_fail(&exchange->validation, type, message, NULL);
+}
+
+static void validate_pairs(dl_exchange *exchange, dl_source source, const char *name, const char *problem, const dl_pair *pairs, uint32_t count) {
+  const dl_schema *schema = exchange->route->schemas[source];
+  if (problem) {
+    fail_source(exchange, name, "string_unicode", dl_str_of(problem));
+    return;
+  }
+  dl_value *value = &exchange->view.values[source];
+  *value = dl_schema_collect(schema, pairs, count, source == DL_SOURCE_HEADER, &exchange->arena);
+  exchange->validation.source = name;
+  exchange->validation.mode = DL_MODE_TEXT;
+  dl_schema_validate(schema, value, &exchange->validation);
+}
+
+static void validate_path(dl_exchange *exchange) {
+  dl_pair pairs[DL_ROUTER_MAX_PARAMETERS];
+  for (uint32_t i = 0; i < exchange->match.parameter_count; i++) pairs[i] = (dl_pair){exchange->route->parameter_names[i], exchange->match.parameters[i]};
+  validate_pairs(exchange, DL_SOURCE_PATH, "path", NULL, pairs, exchange->match.parameter_count);
+}
+
+static void validate_query(dl_exchange *exchange) {
+  dl_pair *pairs = NULL;
+  uint32_t count = 0;
+  const char *problem = dl_http_query(exchange->request.query, PAIRS_MAX, &exchange->arena, &pairs, &count);
+  validate_pairs(exchange, DL_SOURCE_QUERY, "query", problem, pairs, count);
+}
+
+static void validate_header(dl_exchange *exchange) {
+  uint32_t count = exchange->request.header_count;
+  dl_pair *pairs = dl_arena_alloc(&exchange->arena, count * sizeof *pairs + 1);
+  for (uint32_t i = 0; i < count; i++) pairs[i] = (dl_pair){exchange->request.headers[i].name, exchange->request.headers[i].value};
+  validate_pairs(exchange, DL_SOURCE_HEADER, "header", NULL, pairs, count);
+}
+
+static void validate_cookie(dl_exchange *exchange) {
+  dl_pair *pairs = NULL;
+  uint32_t count = 0;
+  dl_str field = dl_http_request_find(&exchange->request, DL_STR("cookie"), &exchange->arena);
+  const char *problem = dl_http_cookies(field, PAIRS_MAX, &exchange->arena, &pairs, &count);
+  validate_pairs(exchange, DL_SOURCE_COOKIE, "cookie", problem, pairs, count);
+}
+
+static void validate_form(dl_exchange *exchange) {
+  dl_pair *pairs = NULL;
+  uint32_t count = 0;
+  const char *problem = dl_http_query(exchange->body_bytes, PAIRS_MAX, &exchange->arena, &pairs, &count);
+  validate_pairs(exchange, DL_SOURCE_FORM, "body", problem, pairs, count);
+}
+
+static void validate_json(dl_exchange *exchange) {
+  const dl_schema *schema = exchange->route->schemas[DL_SOURCE_BODY];
+  dl_value *value = &exchange->view.values[DL_SOURCE_BODY];
+  dl_json_limits limits = {.max_depth = exchange->plan->limits.max_depth};
+  dl_json_error error;
+  *value = (dl_value){0};
+  if (exchange->body_bytes.len == 0) {
+    if (!exchange->route->body_optional) fail_source(exchange, "body", "missing", DL_STR("is required"));
+    return;
+  }
+  if (!dl_json_read(&exchange->arena, exchange->body_bytes, &limits, value, &error)) {
+    dl_member context = {dl_value_string(DL_STR("error")), dl_value_string(dl_str_of(error.message))};
+    dl_value object = {.kind = DL_VALUE_OBJECT, .len = 1, .members = &context};
+    exchange->validation.source = "body";
+    dl_str message = dl_str_of(dl_arena_format(&exchange->arena, "is not valid JSON at byte %zu: %s", error.offset, error.message));
+    dl_validation_fail(&exchange->validation, "json_invalid", message, &object);
+    return;
+  }
+  exchange->validation.source = "body";
+  exchange->validation.mode = DL_MODE_STRICT;
+  dl_schema_validate(schema, value, &exchange->validation);
+}
+
+static void validate_text(dl_exchange *exchange) {
+  dl_value *value = &exchange->view.values[DL_SOURCE_BODY];
+  *value = dl_value_string(exchange->body_bytes);
+  if (exchange->route->body_kind == DL_BODY_BYTES) value->kind = DL_VALUE_BYTES;
+  exchange->validation.source = "body";
+  exchange->validation.mode = DL_MODE_TEXT;
+  dl_schema_validate(exchange->route->schemas[DL_SOURCE_BODY], value, &exchange->validation);
+}
+
+/* --- media types ----------------------------------------------------------------------- */
+
+static bool is_json_type(dl_str type) {
+  static const dl_str suffix = {"+json", 5};
+  return dl_str_equal(type, DL_STR("application/json")) || (type.len > suffix.len && dl_str_equal(dl_str_skip(type, type.len - suffix.len), suffix));
+}
+
+static bool matches_kind(dl_body_kind kind, dl_str type, dl_str charset) {
+  bool utf8 = charset.len == 0 || dl_str_equal_nocase(charset, DL_STR("utf-8")) || dl_str_equal_nocase(charset, DL_STR("us-ascii"));
+  switch (kind) {
+    case DL_BODY_JSON: return utf8 && is_json_type(type);
+    case DL_BODY_FORM: return utf8 && dl_str_equal(type, DL_STR("application/x-www-form-urlencoded"));
+    case DL_BODY_TEXT: return utf8 && dl_str_starts(type, DL_STR("text/"));
+    default: return true;
+  }
+}
+
+static dl_str wanted_type(dl_body_kind kind) {
+  switch (kind) {
+    case DL_BODY_FORM: return DL_STR("Content-Type must be application/x-www-form-urlencoded");
+    case DL_BODY_TEXT: return DL_STR("Content-Type must be text/plain, or another text type, in UTF-8");
+    default: return DL_STR("Content-Type must be application/json");
+  }
+}
+
+/* A JSON body under another name is refused: a browser may send text/plain across
+ * origins without asking, and a form could then pass for JSON. */
+static bool step_media_type(dl_exchange *exchange) {
+  dl_str field = dl_http_request_header(&exchange->request, DL_HEADER_CONTENT_TYPE);
+  dl_str type = {0}, charset = {0};
+  dl_body_kind kind = exchange->route->body_kind;
+  if (kind == DL_BODY_NONE || kind == DL_BODY_BYTES || exchange->body_bytes.len == 0) return true;
+  if (field.ptr && dl_http_media_type(field, &exchange->arena, &type, &charset) && matches_kind(kind, type, charset)) return true;
+  dl_respond_error(exchange, 415, wanted_type(kind), (dl_str){0});
+  return false;
+}
+
+/* All sources, all errors: a client mends a request once, not once per field. */
+static bool step_validate(dl_exchange *exchange) {
+  const dl_route *route = exchange->route;
+  dl_validation *validation = &exchange->validation;
+  for (int source = 0; source < DL_SOURCE_COUNT; source++) exchange->view.schemas[source] = route->schemas[source];
+  exchange->view.body = exchange->body_bytes;
+  exchange->view.raw_body = !route->schemas[DL_SOURCE_BODY] && route->body_kind != DL_BODY_FORM;
+  *validation = (dl_validation){.arena = &exchange->arena, .L = dl_lua_state(exchange->generation->lua), .echo_input = exchange->worker->development};
+  if (!route->validates) return true;
+  if (route->schemas[DL_SOURCE_PATH]) validate_path(exchange);
+  if (route->schemas[DL_SOURCE_QUERY]) validate_query(exchange);
+  if (route->schemas[DL_SOURCE_HEADER]) validate_header(exchange);
+  if (route->schemas[DL_SOURCE_COOKIE]) validate_cookie(exchange);
+  if (route->schemas[DL_SOURCE_FORM]) validate_form(exchange);
+  if (route->schemas[DL_SOURCE_BODY]) (route->body_kind == DL_BODY_JSON ? validate_json : validate_text)(exchange);
+  if (validation->error_count == 0) return true;
+  dl_buffer *scratch = &exchange->worker->scratch;
+  dl_buffer_clear(scratch);
+  dl_validation_write(validation, scratch);
+  dl_respond(exchange, 422, DL_STR("application/json"), (dl_str){0}, dl_buffer_str(scratch));
+  return false;
+}
+
+static bool step_file(dl_exchange *exchange) {
+  if (!exchange->route->file) return true;
+  dl_respond_file(exchange, exchange->route->file);
+  return false;
+}
+
+void dl_pipeline_serve(dl_exchange *exchange) {
+  if (step_file(exchange) && step_media_type(exchange) && step_validate(exchange)) dl_handle(exchange);
+  else dl_connection_finished(exchange->connection);
+}

@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: MIT */
+#include "app/plan.h"
+
+#include "base/hash.h"
+#include "bridge/bridge.h"
+#include "http/response.h"
+
+#include <lauxlib.h>
+#include <stdio.h>
+
+/* Sent with every response unless a file of ours needs other ones. The policy is
+ * for an API: nothing it answers is a document that may load or frame anything. */
+static const char security_fields[] =
+    "X-Content-Type-Options: nosniff\r\n"
+    "Referrer-Policy: no-referrer\r\n"
+    "Cross-Origin-Resource-Policy: same-origin\r\n"
+    "Cross-Origin-Opener-Policy: same-origin\r\n";
+static const char api_policy[] = "Content-Security-Policy: default-src 'none'; frame-ancestors 'none'\r\n";
+static const char page_policy[] = "Content-Security-Policy: default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'\r\n";
+
+typedef struct compiler {
+  lua_State *L;
+  dl_arena *arena;
+  dl_plan *plan;
+  const char *error;
+} compiler;
+
+/* --- reading the table --------------------------------------------------------- */
+
+static dl_str field_str(compiler *c, int table, const char *name) {
+  dl_str text = {0};
+  lua_getfield(c->L, table, name);
+  if (lua_type(c->L, -1) == LUA_TSTRING) {
+    text.ptr = lua_tolstring(c->L, -1, &text.len);
+    text = dl_arena_copy(c->arena, text);
+  }
+  lua_pop(c->L, 1);
+  return text;
+}
+
+static bool field_bool(compiler *c, int table, const char *name) {
+  lua_getfield(c->L, table, name);
+  bool value = lua_toboolean(c->L, -1);
+  lua_pop(c->L, 1);
+  return value;
+}
+
+static double field_number(compiler *c, int table, const char *name, double otherwise) {
+  lua_getfield(c->L, table, name);
+  double value = lua_isnumber(c->L, -1) ? lua_tonumber(c->L, -1) : otherwise;
+  lua_pop(c->L, 1);
+  return value;
+}
+
+static int field_function(compiler *c, int table, const char *name) {
+  lua_getfield(c->L, table, name);
+  if (lua_isfunction(c->L, -1)) return luaL_ref(c->L, LUA_REGISTRYINDEX);
+  lua_pop(c->L, 1);
+  return LUA_NOREF;
+}
+
+static bool fail(compiler *c, const char *error) {
+  if (!c->error) c->error = error;
+  return false;
+}
+
+/* --- limits -------------------------------------------------------------------- */
+
+static void compile_limits(compiler *c, int plan_table) {
+  dl_plan_limits *limits = &c->plan->limits;
+  lua_getfield(c->L, plan_table, "limits");
+  int table = lua_gettop(c->L);
+  if (!lua_istable(c->L, table)) {
+    lua_newtable(c->L);
+    lua_replace(c->L, table);
+  }
+  limits->http.max_head_bytes = (uint32_t)field_number(c, table, "max_head", 16384);
+  limits->http.max_target_bytes = (uint32_t)field_number(c, table, "max_target", 8192);
+  limits->http.max_headers = (uint32_t)field_number(c, table, "max_headers", 100);
+  limits->max_body_bytes = (uint64_t)field_number(c, table, "max_body", 1048576);
+  limits->max_depth = (uint32_t)field_number(c, table, "max_depth", 64);
+  limits->header_timeout_us = (uint64_t)(field_number(c, table, "header_timeout", 10) * 1e6);
+  limits->body_timeout_us = (uint64_t)(field_number(c, table, "body_timeout", 20) * 1e6);
+  limits->idle_timeout_us = (uint64_t)(field_number(c, table, "idle_timeout", 75) * 1e6);
+  limits->send_timeout_us = (uint64_t)(field_number(c, table, "send_timeout", 60) * 1e6);
+  limits->handler_timeout_us = (uint64_t)(field_number(c, table, "handler_timeout", 30) * 1e6);
+  limits->min_body_rate = (uint64_t)field_number(c, table, "min_body_rate", 500);
+  limits->max_connections = (uint32_t)field_number(c, table, "max_connections", 16384);
+  limits->max_connections_per_client = (uint32_t)field_number(c, table, "max_connections_per_client", 1024);
+  lua_pop(c->L, 1);
+}
+
+static void compile_hosts(compiler *c, int plan_table) {
+  lua_getfield(c->L, plan_table, "allowed_hosts");
+  if (lua_istable(c->L, -1)) {
+    uint32_t count = (uint32_t)lua_objlen(c->L, -1);
+    dl_str *hosts = dl_arena_zalloc(c->arena, count ? count : 1, sizeof *hosts);
+    for (uint32_t i = 0; i < count; i++) {
+      lua_rawgeti(c->L, -1, (int)i + 1);
+      size_t len;
+      const char *text = luaL_checklstring(c->L, -1, &len);
+      hosts[i] = dl_arena_copy(c->arena, dl_str_from(text, len));
+      lua_pop(c->L, 1);
+    }
+    c->plan->allowed_hosts = hosts;
+    c->plan->allowed_host_count = count;
+  }
+  lua_pop(c->L, 1);
+}
+
+/* --- header blocks --------------------------------------------------------------- */
+
+/* Whether the app's own header lines name this field, which then replaces ours. */
+static bool declares(compiler *c, int headers, dl_str name) {
+  bool found = false;
+  if (!lua_istable(c->L, headers)) return false;
+  lua_pushnil(c->L);
+  while (lua_next(c->L, headers)) {
+    size_t len;
+    const char *key = lua_type(c->L, -2) == LUA_TSTRING ? lua_tolstring(c->L, -2, &len) : NULL;
+    found = found || (key && dl_str_equal_nocase(dl_str_from(key, len), name));
+    lua_pop(c->L, 1);
+  }
+  return found;
+}
+
+static bool append_headers(compiler *c, dl_buffer *buffer, int headers, dl_str source) {
+  if (!lua_istable(c->L, headers)) return true;
+  lua_pushnil(c->L);
+  while (lua_next(c->L, headers)) {
+    size_t name_len, value_len;
+    const char *name = lua_type(c->L, -2) == LUA_TSTRING ? lua_tolstring(c->L, -2, &name_len) : NULL;
+    const char *value = lua_tolstring(c->L, -1, &value_len);
+    if (!name || !value || !dl_http_header_line(buffer, dl_str_from(name, name_len), dl_str_from(value, value_len)))
+      return fail(c, dl_arena_format(c->arena, "%.*s: the header \"%s\" is not a field name with a one-line text value", DL_STR_ARGS(source), name ? name : "?"));
+    lua_pop(c->L, 1);
+  }
+  return true;
+}
+
+static bool compile_fields(compiler *c, int table, dl_route *route) {
+  dl_buffer buffer = {0};
+  lua_getfield(c->L, table, "headers");
+  int headers = lua_gettop(c->L);
+  DL_BUFFER_LITERAL(&buffer, security_fields);
+  if (!declares(c, headers, DL_STR("content-security-policy"))) DL_BUFFER_LITERAL(&buffer, api_policy);
+  if (route->guard != DL_GUARD_PUBLIC && !declares(c, headers, DL_STR("cache-control"))) DL_BUFFER_LITERAL(&buffer, "Cache-Control: no-store\r\n");
+  bool ok = append_headers(c, &buffer, headers, route->source);
+  route->fields = dl_arena_copy(c->arena, dl_buffer_str(&buffer));
+  dl_buffer_clear(&buffer);
+  dl_http_status_line(&buffer, route->status);
+  if (dl_http_status_has_body(route->status)) DL_BUFFER_LITERAL(&buffer, "Content-Type: application/json\r\n");
+  dl_buffer_append_str(&buffer, route->fields);
+  route->json_head = dl_arena_copy(c->arena, dl_buffer_str(&buffer));
+  dl_buffer_free(&buffer);
+  lua_pop(c->L, 1);
+  return ok;
+}
+
+/* --- routes ---------------------------------------------------------------------- */
+
+static const char *const source_fields[DL_SOURCE_COUNT] = {"path", "query", "header", "cookie", "form", "body"};
+
+static dl_body_kind body_kind_of(dl_str name) {
+  static const char *const names[] = {"none", "json", "form", "text", "bytes"};
+  for (int i = 1; i < 5; i++)
+    if (dl_str_equal(name, dl_str_of(names[i]))) return (dl_body_kind)i;
+  return DL_BODY_NONE;
+}
+
+static void compile_parameters(dl_route *route, dl_arena *arena) {
+  for (size_t i = 0; i < route->path.len; i++) {
+    if (route->path.ptr[i] != '{' || route->parameter_count == DL_ROUTER_MAX_PARAMETERS) continue;
+    size_t begin = ++i;
+    while (i < route->path.len && route->path.ptr[i] != '}' && route->path.ptr[i] != ':') i++;
+    route->parameter_names[route->parameter_count++] = dl_arena_copy(arena, dl_str_from(route->path.ptr + begin, i - begin));
+  }
+}
+
+static void compile_schemas(compiler *c, int table, dl_route *route) {
+  for (int source = 0; source <= DL_SOURCE_COUNT; source++) {
+    lua_getfield(c->L, table, source < DL_SOURCE_COUNT ? source_fields[source] : "returns");
+    if (source == DL_SOURCE_PATH && lua_type(c->L, -1) == LUA_TSTRING) lua_pushnil(c->L), lua_replace(c->L, -2);
+    const dl_schema *schema = lua_isuserdata(c->L, -1) ? dl_bridge_schema_check(c->L, -1) : NULL;
+    if (source == DL_SOURCE_COUNT) route->returns = schema;
+    else route->schemas[source] = schema;
+    if (schema && source < DL_SOURCE_COUNT) route->validates = true;
+    lua_pop(c->L, 1);
+  }
+}
+
+static bool add_route(compiler *c, dl_route *route) {
+  const char *problem = dl_router_add(c->plan->router, route->method, route->path, route);
+  if (problem) return fail(c, dl_arena_format(c->arena, "%.*s: %s", DL_STR_ARGS(route->source), problem));
+  c->plan->route_count++;
+  return true;
+}
+
+static bool compile_route(compiler *c, int table) {
+  dl_route *route = dl_arena_zalloc(c->arena, 1, sizeof *route);
+  const dl_plan_limits *limits = &c->plan->limits;
+  dl_str method = field_str(c, table, "method");
+  route->method = dl_method_of(method);
+  route->path = field_str(c, table, "pattern");
+  route->source = field_str(c, table, "source");
+  if (route->method == DL_METHOD_COUNT)
+    return fail(c, dl_arena_format(c->arena, "%.*s: \"%.*s\" is not a method a route can have", DL_STR_ARGS(route->source), DL_STR_ARGS(method)));
+  route->run_reference = field_function(c, table, "run");
+  route->body_kind = body_kind_of(field_str(c, table, "body_kind"));
+  route->body_optional = field_bool(c, table, "body_optional");
+  route->status = (int)field_number(c, table, "status", 200);
+  route->max_body_bytes = (uint64_t)field_number(c, table, "max_body", (double)limits->max_body_bytes);
+  route->timeout_us = (uint64_t)(field_number(c, table, "timeout", (double)limits->handler_timeout_us / 1e6) * 1e6);
+  compile_schemas(c, table, route);
+  compile_parameters(route, c->arena);
+  return compile_fields(c, table, route) && add_route(c, route);
+}
+
+static bool compile_file(compiler *c, int table) {
+  dl_route *route = dl_arena_zalloc(c->arena, 1, sizeof *route);
+  dl_file *file = dl_arena_zalloc(c->arena, 1, sizeof *file);
+  file->content_type = field_str(c, table, "content_type");
+  file->encoding = field_str(c, table, "encoding");
+  file->body = field_str(c, table, "body");
+  file->etag = dl_str_of(dl_arena_format(c->arena, "\"%016llx\"", (unsigned long long)dl_hash(file->body)));
+  route->file = file;
+  route->method = DL_METHOD_GET;
+  route->path = field_str(c, table, "path");
+  route->source = route->path;
+  route->status = 200;
+  route->run_reference = LUA_NOREF;
+  return compile_fields(c, table, route) && add_route(c, route);
+}
+
+static bool each(compiler *c, int plan_table, const char *name, bool (*compile)(compiler *, int)) {
+  lua_getfield(c->L, plan_table, name);
+  int list = lua_gettop(c->L);
+  bool ok = true;
+  for (int i = 1; ok && lua_istable(c->L, list); i++) {
+    lua_rawgeti(c->L, list, i);
+    if (!lua_istable(c->L, -1)) break;
+    ok = compile(c, lua_gettop(c->L));
+    lua_settop(c->L, list);
+  }
+  lua_settop(c->L, list - 1);
+  return ok;
+}
+
+const dl_plan *dl_plan_compile(lua_State *L, dl_arena *arena, const char **error) {
+  dl_plan *plan = dl_arena_zalloc(arena, 1, sizeof *plan);
+  compiler c = {L, arena, plan, NULL};
+  int table = lua_gettop(L);
+  plan->router = dl_router_new(arena);
+  plan->title = field_str(&c, table, "title");
+  plan->version = field_str(&c, table, "version");
+  plan->docs = field_bool(&c, table, "docs");
+  plan->start_reference = field_function(&c, table, "start");
+  plan->stop_reference = field_function(&c, table, "stop");
+  compile_limits(&c, table);
+  compile_hosts(&c, table);
+  dl_buffer block = {0};
+  DL_BUFFER_LITERAL(&block, security_fields);
+  DL_BUFFER_LITERAL(&block, api_policy);
+  plan->error_fields = dl_arena_copy(arena, dl_buffer_str(&block));
+  dl_buffer_clear(&block);
+  DL_BUFFER_LITERAL(&block, security_fields);
+  DL_BUFFER_LITERAL(&block, page_policy);
+  plan->page_fields = dl_arena_copy(arena, dl_buffer_str(&block));
+  dl_buffer_free(&block);
+  if (!each(&c, table, "routes", compile_route) || !each(&c, table, "files", compile_file)) {
+    *error = c.error;
+    return NULL;
+  }
+  dl_router_finish(plan->router);
+  return plan;
+}
+
+/* --- hosts ------------------------------------------------------------------------ */
+
+static dl_str without_port(dl_str host) {
+  if (host.len && host.ptr[0] == '[') {
+    for (size_t i = 0; i < host.len; i++)
+      if (host.ptr[i] == ']') return dl_str_from(host.ptr, i + 1);
+    return host;
+  }
+  for (size_t i = 0; i < host.len; i++)
+    if (host.ptr[i] == ':') return dl_str_from(host.ptr, i);
+  return host;
+}
+
+bool dl_plan_allows_host(const dl_plan *plan, dl_str host) {
+  if (plan->allowed_host_count == 0) return true;
+  host = without_port(host);
+  for (uint32_t i = 0; i < plan->allowed_host_count; i++) {
+    dl_str allowed = plan->allowed_hosts[i];
+    if (dl_str_equal_nocase(host, allowed)) return true;
+    if (allowed.len < 2 || allowed.ptr[0] != '*') continue;
+    dl_str suffix = dl_str_skip(allowed, 1); /* ".example.com" */
+    if (host.len > suffix.len && dl_str_equal_nocase(dl_str_skip(host, host.len - suffix.len), suffix)) return true;
+  }
+  return false;
+}

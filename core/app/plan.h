@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The plan: what an app's declarations compile to. Made once at load from the
+ * table that lua/demilune/boot.lua gives, never changed afterwards. Everything a
+ * request needs that does not depend on the request is prepared here.
+ */
+#ifndef DL_APP_PLAN_H
+#define DL_APP_PLAN_H
+
+#include "bridge/request.h"
+#include "http/parser.h"
+#include "http/router.h"
+
+typedef enum dl_body_kind { DL_BODY_NONE, DL_BODY_JSON, DL_BODY_FORM, DL_BODY_TEXT, DL_BODY_BYTES } dl_body_kind;
+
+/* Who may pass; one row per kind, so that the pipeline's step is a table lookup. */
+typedef enum dl_guard_kind { DL_GUARD_PUBLIC } dl_guard_kind;
+
+/* Something served as it is: the OpenAPI document, the docs page. */
+typedef struct dl_file {
+  dl_str content_type, body;
+  dl_str encoding; /* "gzip" or empty */
+  dl_str etag;
+} dl_file;
+
+typedef struct dl_route {
+  dl_method method;
+  dl_str path;   /* the pattern as declared */
+  dl_str source; /* "app.lua:40" */
+  const dl_file *file;
+  int run_reference; /* the Lua function, in the registry */
+  const dl_schema *schemas[DL_SOURCE_COUNT];
+  const dl_schema *returns;
+  dl_str parameter_names[DL_ROUTER_MAX_PARAMETERS];
+  uint32_t parameter_count;
+  dl_body_kind body_kind;
+  bool body_optional;
+  bool validates; /* whether any schema is declared */
+  int status;     /* of a handler's plain return */
+  uint64_t max_body_bytes;
+  uint64_t timeout_us;
+  dl_guard_kind guard;
+  dl_str fields;    /* header lines of every response of this route, CRLF ended */
+  dl_str json_head; /* status line, content type and fields for `status` */
+} dl_route;
+
+typedef struct dl_plan_limits {
+  dl_http_limits http;
+  uint64_t max_body_bytes;
+  uint32_t max_depth;
+  uint64_t header_timeout_us, body_timeout_us, idle_timeout_us, send_timeout_us, handler_timeout_us;
+  uint64_t min_body_rate; /* bytes a second a body must keep up on average */
+  uint32_t max_connections, max_connections_per_client; /* 0: no cap */
+} dl_plan_limits;
+
+typedef struct dl_plan {
+  dl_str title, version;
+  dl_router *router;
+  dl_plan_limits limits;
+  const dl_str *allowed_hosts;
+  uint32_t allowed_host_count; /* 0: any host */
+  bool docs;
+  uint32_t route_count;
+  dl_str error_fields; /* header lines of responses that belong to no route */
+  dl_str page_fields;  /* of pages of our own, which bring their styles with them */
+  int start_reference, stop_reference;
+} dl_plan;
+
+/* Compiles the table on top of L's stack; leaves it there. Everything lives in the
+ * arena. NULL with *error, which says what to write instead. */
+const dl_plan *dl_plan_compile(struct lua_State *L, dl_arena *arena, const char **error);
+
+/* Whether a Host field's value (port included) is one the app answers to. */
+bool dl_plan_allows_host(const dl_plan *plan, dl_str host);
+
+#endif

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Responses as bytes, into the worker's output buffer. A response is written whole
+ * before anything of it is sent, so that its length is always known; streams are
+ * the exception, and are chunked.
+ */
+#include "app/exchange.h"
+
+#include "http/text.h"
+
+/* Bodies over this go to the kernel from where they lie instead of being copied. */
+enum { COPY_MAX_BYTES = 16384 };
+
+static bool closes(const dl_exchange *exchange) { return exchange->close || (exchange->refusal_closes && !exchange->body_complete); }
+
+static void append_length(dl_buffer *out, uint64_t length) {
+  DL_BUFFER_LITERAL(out, "Content-Length: ");
+  dl_buffer_append_uint(out, length);
+  DL_BUFFER_LITERAL(out, "\r\n");
+}
+
+/* An HTTP/1.0 client keeps the connection only when it is told so. */
+static void append_connection(dl_exchange *exchange, dl_buffer *out) {
+  if (closes(exchange)) DL_BUFFER_LITERAL(out, "Connection: close\r\n");
+  else if (exchange->request.version_minor == 0) DL_BUFFER_LITERAL(out, "Connection: keep-alive\r\n");
+}
+
+static void append_body(dl_exchange *exchange, dl_buffer *out, dl_str body) {
+  exchange->sent_bytes = body.len;
+  if (exchange->head_only) return;
+  if (body.len <= COPY_MAX_BYTES) dl_buffer_append_str(out, body);
+  else dl_connection_flush(exchange->connection, body);
+}
+
+/* What follows the fields that were known at load. */
+static void finish_head(dl_exchange *exchange, dl_buffer *out, bool has_length, uint64_t length) {
+  dl_worker *worker = exchange->worker;
+  dl_buffer_append_str(out, dl_http_date_line(&worker->date, &worker->loop->clock));
+  if (has_length) append_length(out, length);
+  append_connection(exchange, out);
+  DL_BUFFER_LITERAL(out, "\r\n");
+}
+
+static dl_str declared_fields(const dl_exchange *exchange) { return exchange->route ? exchange->route->fields : exchange->plan->error_fields; }
+
+static dl_buffer *begin_with(dl_exchange *exchange, int status, dl_str content_type, dl_str declared, dl_str fields) {
+  dl_buffer *out = dl_connection_output(exchange->connection);
+  exchange->status = status;
+  dl_http_status_line(out, status);
+  if (content_type.len) dl_http_header_line(out, DL_STR("Content-Type"), content_type);
+  dl_buffer_append_str(out, declared);
+  dl_buffer_append_str(out, fields);
+  return out;
+}
+
+static dl_buffer *begin(dl_exchange *exchange, int status, dl_str content_type, dl_str fields) {
+  return begin_with(exchange, status, content_type, declared_fields(exchange), fields);
+}
+
+void dl_respond(dl_exchange *exchange, int status, dl_str content_type, dl_str fields, dl_str body) {
+  bool has_body = dl_http_status_has_body(status);
+  dl_buffer *out = begin(exchange, status, has_body ? content_type : (dl_str){0}, fields);
+  finish_head(exchange, out, has_body, body.len);
+  if (has_body) append_body(exchange, out, body);
+}
+
+void dl_respond_page(dl_exchange *exchange, int status, dl_str html) {
+  dl_buffer *out = begin_with(exchange, status, DL_STR("text/html; charset=utf-8"), exchange->plan->page_fields, (dl_str){0});
+  finish_head(exchange, out, true, html.len);
+  append_body(exchange, out, html);
+}
+
+void dl_respond_error(dl_exchange *exchange, int status, dl_str detail, dl_str fields) {
+  dl_buffer *scratch = &exchange->worker->scratch;
+  dl_buffer_clear(scratch);
+  DL_BUFFER_LITERAL(scratch, "{\"detail\":");
+  dl_buffer_append_json_string(scratch, detail);
+  DL_BUFFER_LITERAL(scratch, "}");
+  dl_respond(exchange, status, DL_STR("application/json"), fields, dl_buffer_str(scratch));
+}
+
+void dl_respond_scratch_json(dl_exchange *exchange) {
+  dl_buffer *out = dl_connection_output(exchange->connection);
+  dl_str body = dl_buffer_str(&exchange->worker->scratch);
+  const dl_route *route = exchange->route;
+  bool has_body = dl_http_status_has_body(route->status);
+  exchange->status = route->status;
+  dl_buffer_append_str(out, route->json_head);
+  finish_head(exchange, out, has_body, body.len);
+  if (has_body) append_body(exchange, out, body);
+}
+
+void dl_respond_file(dl_exchange *exchange, const dl_file *file) {
+  dl_buffer fields = {0};
+  dl_http_header_line(&fields, DL_STR("ETag"), file->etag);
+  DL_BUFFER_LITERAL(&fields, "Cache-Control: no-cache\r\n");
+  if (dl_http_etag_matches(dl_http_request_header(&exchange->request, DL_HEADER_IF_NONE_MATCH), file->etag)) {
+    dl_respond(exchange, 304, (dl_str){0}, dl_buffer_str(&fields), (dl_str){0});
+  } else {
+    if (file->encoding.len) dl_http_header_line(&fields, DL_STR("Content-Encoding"), file->encoding);
+    dl_respond(exchange, 200, file->content_type, dl_buffer_str(&fields), file->body);
+  }
+  dl_buffer_free(&fields);
+}
+
+/* --- streams ---------------------------------------------------------------------- */
+
+void dl_respond_stream_begin(dl_exchange *exchange, int status, dl_str fields) {
+  exchange->chunked = exchange->request.version_minor == 1;
+  if (!exchange->chunked) exchange->close = true; /* HTTP/1.0: the end of the connection is the end of the body */
+  dl_buffer *out = begin(exchange, status, (dl_str){0}, fields);
+  if (exchange->chunked) DL_BUFFER_LITERAL(out, "Transfer-Encoding: chunked\r\n");
+  finish_head(exchange, out, false, 0);
+}
+
+void dl_respond_stream_write(dl_exchange *exchange, dl_str piece) {
+  if (piece.len == 0 || exchange->head_only) return;
+  dl_buffer *out = dl_connection_output(exchange->connection);
+  exchange->sent_bytes += piece.len;
+  if (exchange->chunked) dl_http_chunk(out, piece);
+  else dl_buffer_append_str(out, piece);
+  dl_connection_flush(exchange->connection, (dl_str){0});
+}
+
+void dl_respond_stream_end(dl_exchange *exchange) {
+  if (exchange->chunked && !exchange->head_only) dl_http_chunk(dl_connection_output(exchange->connection), (dl_str){0});
+}

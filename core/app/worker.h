@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A worker: one loop, its current generation, its connections, and what they
+ * share: pools, the date line, scratch buffers, counters. Inside the app layer
+ * everything reaches everything else through it.
+ */
+#ifndef DL_APP_WORKER_H
+#define DL_APP_WORKER_H
+
+#include "app/generation.h"
+#include "http/response.h"
+#include "net/client_counts.h"
+#include "net/deadline.h"
+#include "net/listener.h"
+#include "net/stream.h"
+
+typedef struct dl_connection dl_connection;
+typedef struct dl_exchange dl_exchange;
+
+typedef enum dl_access_log { DL_ACCESS_LOG_OFF, DL_ACCESS_LOG_JSON, DL_ACCESS_LOG_TEXT } dl_access_log;
+
+typedef struct dl_worker {
+  dl_loop *loop;              /* borrowed */
+  dl_generation *generation;  /* new requests begin in it */
+  dl_access_log access_log;
+  bool development;           /* tracebacks in responses, inputs echoed */
+  bool draining;              /* answers say close; idle connections are closed */
+  dl_stream_pool buffers;
+  dl_http_date date;
+  dl_buffer out;              /* responses of the connection that is being served */
+  dl_connection *out_owner;
+  dl_buffer scratch;          /* a body before its length is known */
+  dl_exchange *idle_exchanges;
+  dl_connection *connections;
+  uint32_t connection_count, exchange_count;
+  dl_client_counts clients;
+  dl_deadlines idle_deadlines, head_deadlines, send_deadlines, linger_deadlines; /* ordered */
+  dl_deadlines body_deadlines, handler_deadlines;
+  uv_timer_t sweep_timer;
+  uint64_t request_count;
+  uint32_t id_prefix;
+  void (*drained)(struct dl_worker *worker, void *owner); /* after dl_worker_drain, when nothing is left */
+  void *owner;
+} dl_worker;
+
+/* loop and generation are borrowed; the worker begins idle. */
+void dl_worker_init(dl_worker *worker, dl_loop *loop, dl_generation *generation);
+
+/* For dl_listener.incoming: takes the next connection; listener->owner is the worker. */
+void dl_worker_accept(dl_listener *listener);
+
+/* Lets requests in flight finish, closes the rest, and calls drained. */
+void dl_worker_drain(dl_worker *worker, void (*drained)(dl_worker *worker, void *owner), void *owner);
+
+/* Closes what is left at once. */
+void dl_worker_abort_connections(dl_worker *worker);
+
+/* Frees the pools; no connection may be left. */
+void dl_worker_free(dl_worker *worker);
+
+#endif

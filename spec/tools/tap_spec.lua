@@ -13,7 +13,8 @@ end
 
 describe("the summary of a test run", function()
   local rows = {
-    { "adds up the tests of several suites", [[suite a printf "1..2\nok 1\nok 2\n"; suite b printf "ok 1\n1..1\n"]], "3 passed, 0 failed", "status 0" },
+    { "adds up the tests of several suites",
+      [[suite a printf "1..2\nok 1\nok 2\n"; suite b printf "ok 1\n1..1\n"]], "3 passed, 0 failed", "status 0" },
     { "counts a skipped test as skipped", [[suite a printf "1..2\nok 1\nok 2 # SKIP no data\n"]], "1 passed, 0 failed, 1 skipped", "status 0" },
     { "counts a test that cmocka skipped as skipped",
       [[suite a printf "1..2\nok 1 - a\nnot ok 2 # SKIP b\n"]], "1 passed, 0 failed, 1 skipped", "status 0" },

@@ -1,0 +1,163 @@
+-- SPDX-License-Identifier: MIT
+-- Requests per second and server CPU per request, of Demilune and its peers side by side. Called by tests/bench/run.
+-- Each server is one process on core 0, wrk is on core 1. Rounds are interleaved (each server in turn, then all again), so that a
+-- machine that slows down slows all of them; each figure is the median of its rounds. CPU is what the kernel booked for the server's
+-- process, from /proc/PID/stat: other work on the machine slows the clock, but hardly moves this.
+
+local http = require "spec.support.http"
+local process = require "tests.bench.lib.process"
+local report = require "tests.bench.lib.report"
+local scenarios = require "tests.bench.lib.scenarios"
+local servers = require "tests.bench.lib.servers"
+
+local SERVER_CORE, CLIENT_CORE, CONNECTIONS = 0, 1, 32
+local BUILD = "build/bench"
+
+local function note(...) io.stderr:write(string.format(...), "\n") end
+
+local function selected(rows, names)
+  if not names then return rows end
+  local list = {}
+  for _, row in ipairs(rows) do
+    if ("," .. names .. ","):find("," .. row.short .. ",", 1, true) then list[#list + 1] = row end
+  end
+  return list
+end
+
+local function start(server)
+  local port = process.free_port()
+  local log = ("%s/%s.log"):format(BUILD, server.short)
+  os.remove(log)
+  note("starting %s", server.name)
+  return { server = server, port = port, log = log,
+    process = process.start { command = server.command(port), port = port, core = SERVER_CORE, log = log } }
+end
+
+-- A figure for a wrong answer would be worth nothing.
+local function verify(running, scenario)
+  local connection = http.connect(running.port, 20)
+  local response, why = connection:request(scenario.method, scenario.path,
+    { headers = { ["Content-Type"] = scenario.body and "application/json" or nil }, body = scenario.body })
+  connection:close()
+  assert(response, ("%s, %s: no answer (%s)"):format(running.server.name, scenario.title, tostring(why)))
+  assert(response.status == scenario.status and scenario.good(response.body),
+    ("%s, %s: answered %d %s"):format(running.server.name, scenario.title, response.status, response.body:sub(1, 500)))
+end
+
+-- wrk is told its request by a script that does nothing per request.
+local function write_script(scenario)
+  local path = ("%s/%s.wrk.lua"):format(BUILD, scenario.short)
+  local file = assert(io.open(path, "wb"))
+  file:write(("wrk.method = %q\n"):format(scenario.method))
+  if scenario.body then file:write(("wrk.body = %q\nwrk.headers['Content-Type'] = 'application/json'\n"):format(scenario.body)) end
+  file:write([[
+function done(summary)
+  local errors = summary.errors
+  local broken = errors.connect + errors.read + errors.write + errors.timeout
+  io.write(("result %d %d %d %d\n"):format(summary.requests, summary.duration, errors.status, broken))
+end
+]])
+  file:close()
+  return path
+end
+
+local function load_with(running, scenario, seconds)
+  local pin = process.cores() > 1 and ("taskset -c %d "):format(CLIENT_CORE) or ""
+  local command = ("%swrk -t1 -c%d -d%ds -s %s http://127.0.0.1:%d%s")
+    :format(pin, CONNECTIONS, seconds, write_script(scenario), running.port, scenario.path)
+  local pipe = assert(io.popen(command))
+  local output = pipe:read("*a")
+  pipe:close()
+  local requests, duration, refused, broken = output:match("result (%d+) (%d+) (%d+) (%d+)")
+  assert(requests, "wrk said:\n" .. output)
+  local expected = scenario.status >= 400 and tonumber(requests) or 0
+  assert(tonumber(refused) == expected and broken == "0",
+    ("%s, %s: %s of %s answers were refusals, %s broken"):format(running.server.name, scenario.title, refused, requests, broken))
+  return tonumber(requests), tonumber(duration) / 1e6
+end
+
+local function measure(running, scenario, seconds)
+  local user, system = running.process:cpu()
+  local requests, duration = load_with(running, scenario, seconds)
+  local user_after, system_after = running.process:cpu()
+  io.open(running.log, "wb"):close() -- the access log grows by some hundred megabytes a minute
+  return { rate = requests / duration, user = (user_after - user) / requests * 1e6, system = (system_after - system) / requests * 1e6,
+    total = (user_after + system_after - user - system) / requests * 1e6 }
+end
+
+local function median(rounds, key)
+  local values = {}
+  for index, round in ipairs(rounds) do values[index] = round[key] end
+  table.sort(values)
+  local middle = math.floor((#values + 1) / 2)
+  return #values % 2 == 1 and values[middle] or (values[middle] + values[middle + 1]) / 2
+end
+
+local function run_rounds(all, chosen, options)
+  local results = {}
+  for round = 1, options.rounds do
+    for _, scenario in ipairs(chosen) do
+      for _, running in ipairs(all) do
+        if running.server.takes[scenario.short] then
+          if round == 1 then
+            verify(running, scenario)
+            load_with(running, scenario, 1) -- compilers warm up outside the measurement
+          end
+          local key = running.server.short .. " " .. scenario.short
+          results[key] = results[key] or {}
+          table.insert(results[key], measure(running, scenario, options.seconds))
+          local last = results[key][round]
+          note("round %d  %-8s %-40s %8.0f requests/s  %7.2f us (%.2f user)", round, scenario.short, running.server.name, last.rate, last.total,
+            last.user)
+        end
+      end
+    end
+  end
+  return results
+end
+
+local function scenario_table(all, scenario, results)
+  local base = results[all[1].server.short .. " " .. scenario.short]
+  local rows = {}
+  for _, running in ipairs(all) do
+    local rounds = results[running.server.short .. " " .. scenario.short]
+    if rounds then
+      local total, user = median(rounds, "total"), median(rounds, "user")
+      rows[#rows + 1] = { running.server.name, ("%.0f"):format(median(rounds, "rate")), ("%.2f"):format(total), ("%.2f"):format(user),
+        ("%.2f"):format(median(rounds, "system")), base and ("%.2f"):format(median(base, "total") / total) or "",
+        base and ("%.2f"):format(median(base, "user") / user) or "" }
+    end
+  end
+  local first = all[1].server.name
+  return ("**%s**\n\n%s"):format(scenario.title, report.table({ "server", "requests/s", "CPU µs a request", "user µs", "system µs",
+    first .. " / this", first .. " / this, user" }, rows))
+end
+
+local function versions(all)
+  local list = {}
+  for _, running in ipairs(all) do
+    if running.server.version then list[#list + 1] = (process.line_of(running.server.version):gsub("%s+$", "")) end
+  end
+  return table.concat(list, "; ")
+end
+
+local function main()
+  local options = report.options(arg, { seconds = 4, rounds = 5, servers = false, scenarios = false, write = false })
+  local all = {}
+  local ok, failure = xpcall(function()
+    for _, server in ipairs(selected(servers, options.servers)) do all[#all + 1] = start(server) end
+    local chosen = selected(scenarios, options.scenarios)
+    local results = run_rounds(all, chosen, options)
+    local parts = { ("Measured %s on %s. %d rounds of %d s, interleaved, %d connections, medians. %s."):format(os.date("!%Y-%m-%d"), report.machine(),
+      options.rounds, options.seconds, CONNECTIONS, versions(all)) }
+    for _, scenario in ipairs(chosen) do parts[#parts + 1] = scenario_table(all, scenario, results) end
+    report.show("results", table.concat(parts, "\n\n"), options.write)
+  end, debug.traceback)
+  for _, running in ipairs(all) do running.process:stop() end
+  if not ok then
+    note("%s", failure)
+    os.exit(1)
+  end
+end
+
+main()

@@ -1,0 +1,50 @@
+-- SPDX-License-Identifier: MIT
+-- Counts the instructions of a request: the server runs twice under callgrind, answers N requests over one connection the first time and 2N the
+-- second, and what the second took more, divided by N, is one request's share. Called by tests/bench/callgrind.
+
+local http = require "spec.support.http"
+local process = require "tests.bench.lib.process"
+local report = require "tests.bench.lib.report"
+local scenarios = require "tests.bench.lib.scenarios"
+local servers = require "tests.bench.lib.servers"
+
+local BUILD = "build/bench"
+
+local function instructions(server, scenario, requests)
+  local port, log, out = process.free_port(), BUILD .. "/callgrind.log", BUILD .. "/callgrind.out"
+  os.remove(log)
+  os.remove(out)
+  local running = process.start { port = port, log = log, timeout = 120,
+    command = ("valgrind --tool=callgrind --callgrind-out-file=%s %s"):format(out, server.command(port)) }
+  local connection = http.connect(port, 60)
+  for _ = 1, requests do
+    local response = assert(connection:request(scenario.method, scenario.path,
+      { headers = { ["Content-Type"] = scenario.body and "application/json" or nil }, body = scenario.body }))
+    assert(response.status == scenario.status, "answered " .. response.status .. " " .. response.body)
+  end
+  connection:close()
+  running:stop(120)
+  local total = (process.read(out) or ""):match("\ntotals: (%d+)") or (process.read(out) or ""):match("\nsummary: (%d+)")
+  return assert(tonumber(total), "callgrind wrote no total; its log:\n" .. (process.read(log) or ""))
+end
+
+local function main()
+  local options = report.options(arg, { requests = 2000, scenarios = "plain,create,bulk,missing,method,invalid", write = false })
+  local rows = {}
+  for _, scenario in ipairs(scenarios) do
+    if ("," .. options.scenarios .. ","):find("," .. scenario.short .. ",", 1, true) then
+      local row = { scenario.title }
+      for _, server in ipairs { servers[1], servers[2] } do
+        local short = instructions(server, scenario, options.requests)
+        local long = instructions(server, scenario, options.requests * 2)
+        row[#row + 1] = ("%.0f"):format((long - short) / options.requests)
+        io.stderr:write(scenario.short, " ", server.name, ": ", row[#row], "\n")
+      end
+      rows[#rows + 1] = row
+    end
+  end
+  report.show("instructions", ("Measured %s, %d and %d requests, %s.\n\n%s"):format(os.date("!%Y-%m-%d"), options.requests, options.requests * 2,
+    process.line_of("valgrind --version"), report.table({ "request", "instructions", "with JSON access log" }, rows)), options.write)
+end
+
+main()

@@ -1,0 +1,277 @@
+-- SPDX-License-Identifier: MIT
+-- The plan as an OpenAPI 3.1 document, and the files of the docs page that shows
+-- it. plan.lua calls both once a load; nothing here runs for a request. The same
+-- plan always gives the same bytes.
+
+local core = require "demilune.core"
+local json_schema = require "demilune.json_schema"
+local openapi_responses = require "demilune.openapi_responses"
+local ordered = require "demilune.ordered"
+local wire = require "demilune.wire"
+
+local openapi = {}
+
+-- The sources whose fields are parameters, in the order they are listed.
+local PARAMETER_SOURCES = { "path", "query", "header", "cookie" }
+
+-- Header fields that OpenAPI says elsewhere: as media types and as security.
+local SAID_ELSEWHERE = { accept = true, ["content-type"] = true, authorization = true }
+
+local MEDIA_TYPES = { json = "application/json", form = "application/x-www-form-urlencoded", text = "text/plain", bytes = "application/octet-stream" }
+
+-- How each kind of guard appears under securitySchemes. Public routes need none.
+local SECURITY_SCHEMES = {
+  bearer = function(guard)
+    if not guard.token_url then return ordered.object():set("type", "http"):set("scheme", "bearer"):set("bearerFormat", "JWT") end
+    local flow = ordered.object():set("tokenUrl", guard.token_url):set("scopes", ordered.object())
+    return ordered.object():set("type", "oauth2"):set("flows", ordered.object():set("password", flow))
+  end,
+  api_key = function(guard)
+    return ordered.object():set("type", "apiKey"):set("name", guard.header or "X-API-Key"):set("in", "header")
+  end,
+  basic = function()
+    return ordered.object():set("type", "http"):set("scheme", "basic")
+  end,
+  session = function(guard)
+    return ordered.object():set("type", "apiKey"):set("name", guard.cookie or "__Host-session"):set("in", "cookie")
+  end,
+}
+
+---@class demilune.openapi.document what is gathered while operations are written
+---@field schemas demilune.json_schema.collection
+---@field traits { validated: boolean, guarded: boolean } of any of the operations
+---@field ids table<string, true>
+---@field paths demilune.ordered.object
+---@field shapes table<string, { item: demilune.ordered.object, names: string[] }>
+---@field security demilune.ordered.object
+
+local function fields_of(desc)
+  while desc and desc.kind == "ref" do desc = desc.get() end
+  return desc and desc.fields or {}
+end
+
+local function wire_name(field)
+  return field.schema.alias or field.name
+end
+
+-- "/files/{path:path}" as OpenAPI writes it, and the names of its parameters.
+local function template(pattern)
+  local names = {}
+  local text = pattern:gsub("{([^}:]+)[^}]*}", function(name)
+    names[#names + 1] = name
+    return "{" .. name .. "}"
+  end)
+  return text, names
+end
+
+-- Two paths that differ only in their parameters' names are one path in OpenAPI:
+-- the first one's names count, and later operations are told under these.
+---@return demilune.ordered.object item
+---@return string[] names as the pattern has them
+---@return table<string, string> shown_as
+local function path_item(document, pattern)
+  local text, names = template(pattern)
+  local shape = text:gsub("{[^}]+}", "{}")
+  local known = document.shapes[shape]
+  if not known then
+    known = { item = ordered.object(), names = names }
+    document.shapes[shape] = known
+    document.paths:set(text, known.item)
+  end
+  local shown_as = {}
+  for index, name in ipairs(names) do shown_as[name] = known.names[index] end
+  return known.item, names, shown_as
+end
+
+-- What a parameter says about itself stands beside its schema, not in it.
+local function parameter(document, source, field)
+  local desc, schema = field.schema, document.schemas:schema(field.schema, "input")
+  local required = source == "path" or json_schema.is_required(desc)
+  for _, keyword in ipairs { "description", "deprecated", "examples" } do schema:remove(keyword) end
+  local out = ordered.object():set("name", wire_name(field)):set("in", source):set("description", desc.description)
+    :set("required", required or nil):set("deprecated", desc.deprecated or nil):set("schema", schema)
+  if desc.example ~= nil then out:set("example", wire.value(desc, desc.example)) end
+  return out
+end
+
+local function parameters(document, route, names, shown_as)
+  local out, in_path = ordered.list(), {}
+  for _, field in ipairs(fields_of(route.path)) do in_path[wire_name(field)] = field end
+  for _, name in ipairs(names) do
+    local field = in_path[name] or { name = name, schema = { kind = "string" } }
+    out:add(parameter(document, "path", field):set("name", shown_as[name]))
+  end
+  for index = 2, #PARAMETER_SOURCES do
+    local source = PARAMETER_SOURCES[index]
+    for _, field in ipairs(fields_of(route[source])) do
+      if source ~= "header" or not SAID_ELSEWHERE[wire_name(field):lower()] then out:add(parameter(document, source, field)) end
+    end
+  end
+  return #out > 0 and out or nil
+end
+
+local function request_body(document, route, compiled)
+  local desc = route.form or route.body
+  if not desc then return nil end
+  local kind = compiled.body_kind
+  -- Bytes as they are have no schema: base64 is for bytes inside JSON.
+  local schema = kind == "bytes" and ordered.object() or document.schemas:schema(desc, "input")
+  local content = ordered.object():set(MEDIA_TYPES[kind], ordered.object():set("schema", schema))
+  return ordered.object():set("description", desc.description):set("content", content):set("required", not compiled.body_optional or nil)
+end
+
+-- Any text is a string: a path whose parameters are no more than that refuses none.
+local function takes_anything(route)
+  for _, field in ipairs(fields_of(route.path)) do
+    local desc = field.schema
+    if desc.kind ~= "string" or desc.min_length or desc.max_length or desc.pattern or desc.check then return false end
+  end
+  return not (route.query or route.header or route.cookie or route.form or route.body)
+end
+
+local function traits_of(route)
+  return { validated = not takes_anything(route), guarded = route.guard ~= nil and route.guard.kind ~= "public" }
+end
+
+-- The route's own, or the method and the path: "get_users_user_id".
+local function operation_id(document, route, compiled)
+  if route.operation_id then return route.operation_id end
+  local words = (compiled.method .. template(compiled.pattern)):lower():gsub("[^%w]+", "_"):gsub("_$", "")
+  local id, number = words, 1
+  while document.ids[id] do
+    number = number + 1
+    id = words .. "_" .. number
+  end
+  document.ids[id] = true
+  return id
+end
+
+local function security(document, guard, guarded)
+  if not guarded then return nil end
+  local scheme = SECURITY_SCHEMES[guard.kind] or error("openapi: no security scheme for a guard of kind " .. tostring(guard.kind))
+  document.security:set(guard.kind, scheme(guard))
+  return ordered.list { ordered.object():set(guard.kind, ordered.list()) }
+end
+
+local function operation(document, route, compiled, names, shown_as)
+  local traits = traits_of(route)
+  return ordered.object()
+    :set("tags", route.tags and ordered.list { unpack(route.tags) })
+    :set("summary", route.summary)
+    :set("description", route.description)
+    :set("operationId", operation_id(document, route, compiled))
+    :set("parameters", parameters(document, route, names, shown_as))
+    :set("requestBody", request_body(document, route, compiled))
+    :set("responses", openapi_responses.of(document.schemas, route, traits))
+    :set("deprecated", route.deprecated or nil)
+    :set("security", security(document, route.guard, traits.guarded))
+end
+
+local function survey_responses(schemas, route)
+  local statuses = {}
+  for status in pairs(route.responses or {}) do statuses[#statuses + 1] = status end
+  table.sort(statuses)
+  for _, status in ipairs(statuses) do
+    local returns = openapi_responses.long_form(route.responses[status]).returns
+    if returns then schemas:survey(returns, "output") end
+  end
+end
+
+local function survey(document, route)
+  for _, source in ipairs(PARAMETER_SOURCES) do
+    for _, field in ipairs(fields_of(route[source])) do document.schemas:survey(field.schema, "input") end
+  end
+  local body = route.form or route.body
+  if body then document.schemas:survey(body, "input") end
+  if route.returns then document.schemas:survey(route.returns, "output") end
+  survey_responses(document.schemas, route)
+  if route.operation_id then document.ids[route.operation_id] = true end
+  local traits = traits_of(route)
+  document.traits.validated = document.traits.validated or traits.validated
+  document.traits.guarded = document.traits.guarded or traits.guarded
+end
+
+local function components(document)
+  local schemas = document.schemas:components()
+  openapi_responses.add_schemas(schemas, document.traits)
+  return ordered.object():set("schemas", schemas):set("responses", openapi_responses.shared(document.traits))
+    :set("securitySchemes", not document.security:empty() and document.security or nil)
+end
+
+-- { { name =, description = } } in a fixed order of names.
+local function described_list(items, key)
+  local out = ordered.list()
+  for _, item in ipairs(items or {}) do out:add(ordered.object():set(key, item[key]):set("description", item.description)) end
+  return out
+end
+
+-- The app's own tags first, then others in the order of their use.
+local function tags(plan)
+  local out, known = described_list(plan.tags, "name"), {}
+  for _, tag in ipairs(plan.tags or {}) do known[tag.name] = true end
+  for _, route in ipairs(plan.descriptions.routes) do
+    for _, tag in ipairs(route.tags or {}) do
+      if not known[tag] then out:add(ordered.object():set("name", tag)) end
+      known[tag] = true
+    end
+  end
+  return #out > 0 and out or nil
+end
+
+local function new_document()
+  local document = {
+    schemas = json_schema.collection(), traits = { validated = false, guarded = false }, ids = {}, paths = ordered.object(), shapes = {},
+    security = ordered.object(),
+  }
+  for _, name in ipairs(openapi_responses.reserved) do document.schemas:reserve(name) end
+  return document
+end
+
+-- The OpenAPI document of a plan.
+---@param plan table
+---@return string json
+function openapi.document(plan)
+  local document, routes = new_document(), plan.descriptions.routes
+  for _, route in ipairs(routes) do survey(document, route) end
+  document.schemas:name_models()
+  for index, route in ipairs(routes) do
+    local compiled = plan.routes[index]
+    local item, names, shown_as = path_item(document, compiled.pattern)
+    item:set(compiled.method:lower(), operation(document, route, compiled, names, shown_as))
+  end
+  local info = ordered.object():set("title", plan.title):set("description", plan.description):set("contact", plan.contact)
+    :set("license", plan.license):set("version", plan.version)
+  return ordered.encode(ordered.object():set("openapi", "3.1.0"):set("info", info)
+    :set("servers", plan.servers and described_list(plan.servers, "url")):set("paths", document.paths)
+    :set("components", components(document)):set("tags", tags(plan)))
+end
+
+-- The page runs no inline script and reaches nothing but this server.
+local PAGE_POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; " ..
+  "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
+local PAGE_FILES = {
+  { path = "/docs", name = "index.html", content_type = "text/html; charset=utf-8", policy = PAGE_POLICY },
+  { path = "/docs/page.js", name = "page.js", content_type = "text/javascript; charset=utf-8" },
+  { path = "/docs/page.css", name = "page.css", content_type = "text/css; charset=utf-8" },
+  { path = "/docs/swagger-ui-bundle.js", name = "swagger-ui-bundle.js", content_type = "text/javascript; charset=utf-8" },
+  { path = "/docs/swagger-ui.css", name = "swagger-ui.css", content_type = "text/css; charset=utf-8" },
+  { path = "/docs/licences.txt", name = "licences.txt", content_type = "text/plain; charset=utf-8" },
+}
+
+-- The docs page's files, compressed as they lie in the binary. None is read for a
+-- plan without docs.
+---@param plan table
+---@return table[] files for plan.files
+function openapi.docs_files(plan)
+  local files = {}
+  for index, file in ipairs(plan.docs and PAGE_FILES or {}) do
+    files[index] = {
+      path = file.path, content_type = file.content_type, encoding = "gzip", body = core.embedded_docs(file.name),
+      headers = { ["Content-Security-Policy"] = file.policy, ["Cache-Control"] = "no-cache" },
+    }
+  end
+  return files
+end
+
+return openapi

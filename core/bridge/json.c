@@ -77,6 +77,12 @@ static int bridge_json_decode(lua_State *L) {
   size_t length;
   if (lua_type(L, 1) != LUA_TSTRING) return luaL_argerror(L, 1, "expected the JSON text as a string");
   const char *text = lua_tolstring(L, 1, &length);
+  /* jansson loses a NUL byte that follows a number, and would read "1\0" as 1. */
+  if (memchr(text, '\0', length)) {
+    lua_pushnil(L);
+    lua_pushliteral(L, "not JSON: a NUL byte in the text");
+    return 2;
+  }
   json_error_t error;
   json_t *tree = json_loadb(text, length, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
   if (!tree) {

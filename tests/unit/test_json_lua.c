@@ -240,7 +240,7 @@ static void decoding_refuses_with_a_message(void **state) {
       {"'{\"a\":1,\"a\":2}'", "duplicate"}, {"'[1,]'", "line 1, column 4"},  {"'\"\\\\u0000\"'", "not JSON"},
       {"''", "not JSON"},                    {"'{} x'", "not JSON"},         {"'9223372036854775808'", "integer"},
       {"'\"\\255\"'", "byte 0xff"},          {"'1e400'", "overflow"},        {"('['):rep(65) .. (']'):rep(65)", "64 deep"},
-      {"('['):rep(10000)", "depth"},
+      {"('['):rep(10000)", "depth"},         {"'1\\0'", "NUL"},
   };
   for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
     lua_pushfstring(w->L, "{core.json_decode(%s)}", rows[i][0]);

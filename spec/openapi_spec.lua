@@ -1,0 +1,369 @@
+-- SPDX-License-Identifier: MIT
+-- The OpenAPI document, from apps declared as people declare them. Whether it is
+-- valid by the official schema is tests/openapi's to say.
+
+local dkjson = require "dkjson"
+
+require("spec.support.core").install()
+
+local demilune = require "demilune"
+local context = require "demilune.context"
+local openapi = require "demilune.openapi"
+local plan = require "demilune.plan"
+
+local model, guard = demilune.model, demilune.guard
+
+-- A decoded document has lost its order, so order is looked for in the text.
+local function text_of(declare, options)
+  context.mode = "dev"
+  options = options or {}
+  options.guard = options.guard or guard.public
+  local app = demilune.app(options)
+  declare(app)
+  return openapi.document(plan.compile(app))
+end
+
+local function document_of(declare, options)
+  return (assert(dkjson.decode(text_of(declare, options), 1, dkjson.null)))
+end
+
+local function handler() end
+
+-- The schema of one field, as a response shows it.
+local function schema_of(field)
+  local document = document_of(function(app) app:get("/x", { returns = model.object { value = field } }, handler) end)
+  return document.paths["/x"].get.responses["200"].content["application/json"].schema.properties.value
+end
+
+local function plain(value)
+  if type(value) ~= "table" or value == dkjson.null then return value end
+  local copy = {}
+  for name, item in pairs(value) do copy[name] = plain(item) end
+  return copy
+end
+
+local function assert_schema(expected, field)
+  assert.same(expected, plain(schema_of(field)))
+end
+
+describe("The OpenAPI document", function()
+  local User = model "User" { id = model.integer { read_only = true }, password = model.string { write_only = true }, name = model.string() }
+
+  it("says what it is", function()
+    local document = document_of(function(app) app:get("/", handler) end, {
+      title = "Users", version = "2.0.0", description = "Who there is", contact = { email = "help@example.com" },
+      servers = { "https://api.example.com" },
+    })
+    assert.equal("3.1.0", document.openapi)
+    assert.same({ title = "Users", version = "2.0.0", description = "Who there is", contact = { email = "help@example.com" } }, plain(document.info))
+    assert.same({ { url = "https://api.example.com" } }, plain(document.servers))
+  end)
+
+  it("names no server when the app names none", function()
+    assert.is_nil(document_of(function(app) app:get("/", handler) end).servers)
+  end)
+
+  it("keeps the order of routes and fields, and is the same each time", function()
+    local function declare(app)
+      app:post("/zebras", { body = model "Zebra" { stripes = model.integer(), age = model.integer() } }, handler)
+      app:get("/apes", handler)
+    end
+    local text = text_of(declare)
+    assert.truthy(text:find('"/zebras".*"/apes"'))
+    assert.truthy(text:find('"stripes".*"age"'))
+    assert.equal(text, text_of(declare))
+  end)
+
+  describe("operations", function()
+    it("writes path parameters in braces and without their kind", function()
+      local document = document_of(function(app) app:get("/files/{owner}/{path:path}", handler) end)
+      local parameters = document.paths["/files/{owner}/{path}"].get.parameters
+      assert.same({ { name = "owner", ["in"] = "path", required = true, schema = { type = "string" } },
+        { name = "path", ["in"] = "path", required = true, schema = { type = "string" } } }, plain(parameters))
+    end)
+
+    it("shows two patterns that differ in names only as one path", function()
+      local document = document_of(function(app)
+        app:get("/users/{id}", { path = { id = model.integer { ge = 1 } } }, handler)
+        app:delete("/users/{user_id}", { path = { user_id = model.integer() } }, handler)
+      end)
+      assert.equal("id", document.paths["/users/{id}"].delete.parameters[1].name)
+      assert.is_nil(document.paths["/users/{user_id}"])
+    end)
+
+    it("shows query, header and cookie fields as parameters", function()
+      local document = document_of(function(app)
+        app:get("/", {
+          query = { limit = model.integer { default = 10, le = 100, description = "How many", example = 5, deprecated = true } },
+          header = { x_trace = model.string { optional = true }, accept = model.string { optional = true } },
+          cookie = { theme = model.string() },
+        }, handler)
+      end)
+      assert.same({
+        { name = "limit", ["in"] = "query", description = "How many", deprecated = true, example = 5,
+          schema = { type = "integer", maximum = 100, default = 10 } },
+        { name = "x-trace", ["in"] = "header", schema = { type = "string" } },
+        { name = "theme", ["in"] = "cookie", required = true, schema = { type = "string" } },
+      }, plain(document.paths["/"].get.parameters))
+    end)
+
+    it("names each operation once", function()
+      local document = document_of(function(app)
+        app:get("/a/{b}", handler)
+        app:get("/a_b", handler)
+        app:get("/free", { operation_id = "get_a_b" }, handler)
+      end)
+      local ids = { document.paths["/a/{b}"].get.operationId, document.paths["/a_b"].get.operationId, document.paths["/free"].get.operationId }
+      assert.same({ "get_a_b_2", "get_a_b_3", "get_a_b" }, ids)
+    end)
+
+    it("takes JSON, forms, text and bytes", function()
+      local document = document_of(function(app)
+        app:post("/json", { body = User }, handler)
+        app:post("/form", { form = { name = model.string() } }, handler)
+        app:post("/text", { body = model.text { max_length = 9 } }, handler)
+        app:post("/bytes", { body = model.raw() }, handler)
+        app:post("/optional", { body = model.optional(User) }, handler)
+      end)
+      local function body(path) return document.paths[path].post.requestBody end
+      assert.same({ ["$ref"] = "#/components/schemas/User" }, plain(body("/json").content["application/json"].schema))
+      assert.is_true(body("/json").required)
+      assert.equal("object", body("/form").content["application/x-www-form-urlencoded"].schema.type)
+      assert.same({ type = "string", maxLength = 9 }, plain(body("/text").content["text/plain"].schema))
+      assert.same({}, plain(body("/bytes").content["application/octet-stream"].schema))
+      assert.is_nil(body("/optional").required)
+    end)
+
+    it("lists tags where they are used, the app's own first", function()
+      local document = document_of(function(app)
+        app:get("/a", { tags = { "b", "c" } }, handler)
+      end, { tags = { { name = "c", description = "The third" } } })
+      assert.same({ { name = "c", description = "The third" }, { name = "b" } }, plain(document.tags))
+      assert.same({ "b", "c" }, plain(document.paths["/a"].get.tags))
+    end)
+
+    it("asks for no credentials on public routes", function()
+      local document = document_of(function(app) app:get("/", handler) end)
+      assert.is_nil(document.paths["/"].get.security)
+      assert.is_nil(document.components.securitySchemes)
+    end)
+
+    it("knows a security scheme for each kind of guard to come", function()
+      for kind, expected in pairs { bearer = "http", api_key = "apiKey", basic = "http", session = "apiKey" } do
+        context.mode = "dev"
+        local app = demilune.app { guard = guard.public }
+        app:get("/", handler)
+        local compiled = plan.compile(app)
+        compiled.descriptions.routes[1].guard = { kind = kind }
+        local document = dkjson.decode(openapi.document(compiled))
+        assert.same({ { [kind] = {} } }, plain(document.paths["/"].get.security))
+        assert.equal(expected, document.components.securitySchemes[kind].type)
+        assert.same({ ["$ref"] = "#/components/responses/NotAuthenticated" }, plain(document.paths["/"].get.responses["401"]))
+      end
+    end)
+  end)
+
+  describe("responses", function()
+    it("has the route's status, the others it names, and the server's own", function()
+      local document = document_of(function(app)
+        app:post("/users", {
+          body = User, returns = User, status = 201,
+          responses = { [409] = "The address is taken", [404] = { description = "Nobody", returns = model "Nobody" { why = model.string() } } },
+        }, handler)
+      end)
+      local responses = document.paths["/users"].post.responses
+      assert.equal("Created", responses["201"].description)
+      assert.equal("The address is taken", responses["409"].description)
+      assert.same({ ["$ref"] = "#/components/schemas/Nobody" }, plain(responses["404"].content["application/json"].schema))
+      assert.same({ ["$ref"] = "#/components/responses/ValidationError" }, plain(responses["422"]))
+      assert.truthy(responses["4XX"] and responses["5XX"])
+    end)
+
+    it("has FastAPI's 422 where something is checked, and only there", function()
+      local checked = document_of(function(app) app:get("/{id}", { path = { id = model.integer() } }, handler) end)
+      assert.truthy(checked.paths["/{id}"].get.responses["422"])
+      local fields = checked.components.schemas.ValidationError
+      assert.same({ "loc", "msg", "type" }, plain(fields.required))
+      assert.equal("#/components/schemas/ValidationError", checked.components.schemas.HTTPValidationError.properties.detail.items["$ref"])
+      local unchecked = document_of(function(app) app:get("/{name}", handler) end)
+      assert.is_nil(unchecked.paths["/{name}"].get.responses["422"])
+      assert.is_nil(unchecked.components.schemas.ValidationError)
+    end)
+  end)
+
+  describe("models", function()
+    local function declare_both(app) app:post("/users", { body = User, returns = User }, handler) end
+
+    it("has one form for each direction where read_only and write_only make them differ", function()
+      local schemas = document_of(declare_both).components.schemas
+      assert.same({ id = { type = "integer", readOnly = true }, name = { type = "string" } }, plain(schemas.User.properties))
+      assert.same({ password = { type = "string", writeOnly = true }, name = { type = "string" } }, plain(schemas.UserInput.properties))
+      assert.same({ "password", "name" }, plain(schemas.UserInput.required))
+    end)
+
+    it("has two forms of a model that holds one with two", function()
+      local Team = model "Team" { members = model.array(User) }
+      local schemas = document_of(function(app) app:put("/team", { body = Team, returns = Team }, handler) end).components.schemas
+      assert.equal("#/components/schemas/UserInput", schemas.TeamInput.properties.members.items["$ref"])
+      assert.equal("#/components/schemas/User", schemas.Team.properties.members.items["$ref"])
+    end)
+
+    it("has one form of a model that is the same both ways", function()
+      local Same = model "Same" { name = model.string() }
+      local schemas = document_of(function(app) app:put("/", { body = Same, returns = Same }, handler) end).components.schemas
+      assert.truthy(schemas.Same)
+      assert.is_nil(schemas.SameInput)
+    end)
+
+    it("follows recursion through references", function()
+      local Node
+      local node = model.ref(function() return Node end)
+      Node = model "Node" { children = model.array(node), parent = model.nullable(node) }
+      local schema = document_of(function(app) app:get("/", { returns = Node }, handler) end).components.schemas.Node
+      assert.equal("#/components/schemas/Node", schema.properties.children.items["$ref"])
+      assert.same({ anyOf = { { ["$ref"] = "#/components/schemas/Node" }, { type = "null" } } }, plain(schema.properties.parent))
+    end)
+
+    it("gives a component to a recursive model without a name", function()
+      local node
+      node = model.object { next = model.optional(model.ref(function() return node end)) }
+      local schemas = document_of(function(app) app:get("/", { returns = node }, handler) end).components.schemas
+      assert.equal("#/components/schemas/Model", schemas.Model.properties.next["$ref"])
+    end)
+
+    it("leaves the names of its own schemas to the document", function()
+      local Mine = model "ValidationError" { mine = model.string() }
+      local schemas = document_of(function(app) app:put("/", { body = Mine }, handler) end).components.schemas
+      assert.truthy(schemas.ValidationError_2.properties.mine)
+      assert.truthy(schemas.ValidationError.properties.loc)
+    end)
+
+    it("shows aliases, defaults, and whether other fields are taken", function()
+      assert.same({
+        type = "object", properties = { firstName = { type = "string" }, age = { type = "integer", default = 1 } }, required = { "firstName" },
+        additionalProperties = false,
+      }, plain(schema_of(model.object { first_name = model.string { alias = "firstName" }, age = model.integer { default = 1 } })))
+      assert.is_nil(schema_of(model.object({}, { extra = "ignore" })).additionalProperties)
+    end)
+
+    it("keeps what a use of a model says apart from what the model says", function()
+      local Address = model("Address", { description = "Where" }) { city = model.string() }
+      local document = document_of(function(app)
+        app:put("/", { body = model.object { home = model.ref(Address, { description = "At night" }), work = Address } }, handler)
+      end)
+      local properties = document.paths["/"].put.requestBody.content["application/json"].schema.properties
+      assert.same({ ["$ref"] = "#/components/schemas/Address", description = "At night" }, plain(properties.home))
+      assert.same({ ["$ref"] = "#/components/schemas/Address" }, plain(properties.work))
+      assert.equal("Where", document.components.schemas.Address.description)
+    end)
+  end)
+
+  describe("fields", function()
+    for kind, expected in pairs {
+      string = { "string" }, integer = { "integer" }, int64 = { "integer", "int64" }, number = { "number" }, decimal = { "string", "decimal" },
+      boolean = { "boolean" }, email = { "string", "email" }, url = { "string", "uri" }, uuid = { "string", "uuid" }, date = { "string", "date" },
+      time = { "string", "time" }, datetime = { "string", "date-time" }, duration = { "string", "duration" }, ipv4 = { "string", "ipv4" },
+      ipv6 = { "string", "ipv6" }, cidr = { "string", "cidr" }, secret = { "string", "password" }, any = {}, json = {},
+    } do
+      it("writes a field of kind " .. kind, function() assert_schema({ type = expected[1], format = expected[2] }, model[kind]()) end)
+    end
+
+    it("writes constraints", function()
+      assert_schema({ type = "string", minLength = 1, maxLength = 9, pattern = "^a+$" },
+        model.string { min_length = 1, max_length = 9, pattern = "^a+$" })
+      assert_schema({ type = "number", minimum = 1, exclusiveMaximum = 2.5, multipleOf = 0.5 }, model.number { ge = 1, lt = 2.5, multiple_of = 0.5 })
+      assert_schema({ type = "integer", format = "int64", exclusiveMinimum = 0, maximum = 9 }, model.int64 { gt = 0, le = 9LL })
+      assert_schema({ type = "array", items = { type = "integer" }, minItems = 1, maxItems = 5, uniqueItems = true },
+        model.array(model.integer(), { min_items = 1, max_items = 5, unique_items = true }))
+      assert_schema({
+        type = "object", additionalProperties = { type = "integer" }, propertyNames = { type = "string", maxLength = 4 }, maxProperties = 3,
+      }, model.map(model.integer(), { keys = model.string { max_length = 4 }, max_items = 3 }))
+    end)
+
+    it("writes bounds of what travels as text beside the schema's own words", function()
+      assert_schema({ type = "string", format = "decimal", ["x-minimum"] = "0.50" }, model.decimal { ge = "0.50" })
+      assert_schema({ type = "string", format = "date", ["x-exclusive-maximum"] = "2030-01-01" }, model.date { lt = "2030-01-01" })
+      assert_schema({ type = "string", format = "duration", ["x-maximum"] = "P1DT2H" }, model.duration { le = "26h" })
+    end)
+
+    it("does not pass off PCRE2's own constructs as ECMAScript's", function()
+      for _, pattern in ipairs { [[\Aa\z]], "(?i)a", "(?>a)b", "a++", "[[:alpha:]]", [[\pL]] } do
+        assert_schema({ type = "string", ["x-pcre2-pattern"] = pattern }, model.string { pattern = pattern })
+      end
+    end)
+
+    it("counts the length of bytes in base64", function()
+      assert_schema({ type = "string", contentEncoding = "base64", minLength = 2, maxLength = 8 }, model.bytes { min_length = 1, max_length = 4 })
+    end)
+
+    it("writes literals as constants and enumerations", function()
+      assert_schema({ type = "string", const = "a" }, model.literal { "a" })
+      assert_schema({ type = "string", enum = { "a", "b" } }, model.literal { "a", "b" })
+      assert_schema({ enum = { "a", 3, true } }, model.literal { "a", 3, true })
+    end)
+
+    it("allows null in each form that a schema can have", function()
+      assert_schema({ type = { "string", "null" } }, model.string { nullable = true })
+      assert_schema({ type = { "string", "null" }, enum = { "a", dkjson.null } }, model.nullable(model.literal { "a" }))
+      assert_schema({ type = { "string", "null" }, enum = { "a", "b", dkjson.null } }, model.nullable(model.literal { "a", "b" }))
+      assert_schema({ anyOf = { { type = "integer" }, { type = "string" }, { type = "null" } } },
+        model.nullable(model.union { model.integer(), model.string() }))
+      assert_schema({}, model.nullable(model.any()))
+    end)
+
+    it("tells the members of a tagged union apart by the name on the wire", function()
+      local Cat = model "Cat" { sort = model.literal({ "cat", alias = "type" }) }
+      local Dog = model "Dog" { sort = model.literal({ "dog", "wolf", alias = "type" }) }
+      assert_schema({
+        oneOf = { { ["$ref"] = "#/components/schemas/Cat" }, { ["$ref"] = "#/components/schemas/Dog" } },
+        discriminator = { propertyName = "type", mapping = {
+          cat = "#/components/schemas/Cat", dog = "#/components/schemas/Dog", wolf = "#/components/schemas/Dog",
+        } },
+      }, model.tagged("sort", { Cat, Dog }))
+    end)
+
+    it("writes defaults and examples as they are in JSON", function()
+      assert.equal("YWIA", schema_of(model.bytes { default = "ab\0" }).default)
+      assert.equal("P1DT1H1M1.5S", schema_of(model.duration { default = 90061.5 }).default)
+      assert.equal("PT0S", schema_of(model.duration { default = 0 }).default)
+      assert.equal(7, schema_of(model.int64 { default = 7LL }).default)
+      assert.equal(false, schema_of(model.boolean { default = false }).default)
+      assert.equal(dkjson.null, schema_of(model.string { nullable = true, default = demilune.null }).default)
+      assert.same({ { firstName = "Ada" } },
+        plain(schema_of(model.object({ first_name = model.string { alias = "firstName" } }, { example = { first_name = "Ada" } })).examples))
+    end)
+
+    it("never shows an example of a secret", function()
+      local body = model.object { key = model.secret { example = "hunter2" } }
+      assert.is_nil(text_of(function(app) app:put("/", { body = body }, handler) end):find("hunter2", 1, true))
+    end)
+
+    it("writes an empty default of a list as a list", function()
+      local body = model.object { list = model.array(model.any(), { default = {} }) }
+      assert.truthy(text_of(function(app) app:put("/", { body = body }, handler) end):find('"default":[]', 1, true))
+    end)
+  end)
+end)
+
+describe("The docs page", function()
+  local function files_of(options)
+    context.mode = "dev"
+    options.guard = guard.public
+    local app = demilune.app(options)
+    app:get("/", handler)
+    return plan.compile(app).files
+  end
+
+  it("is made of compressed files, and its policy allows no inline script", function()
+    local page, by_path
+    by_path = {}
+    for _, file in ipairs(files_of {}) do by_path[file.path] = file end
+    page = by_path["/docs"]
+    assert.equal("gzip", page.encoding)
+    assert.equal("(index.html)", page.body)
+    assert.truthy(page.headers["Content-Security-Policy"]:find("default-src 'none'; script-src 'self';", 1, true))
+    assert.truthy(by_path["/openapi.json"] and by_path["/docs/swagger-ui-bundle.js"] and by_path["/docs/licences.txt"])
+  end)
+
+  it("is not there when the app wants no docs", function() assert.same({}, files_of { docs = false }) end)
+end)

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+/* The commands of the demilune program: each takes what follows its name. */
+#ifndef DL_CLI_CLI_H
+#define DL_CLI_CLI_H
+
+#include "demilune.h"
+
+/* Each gives the exit status: 0 fine, 1 it did not work, 2 it was asked wrongly. */
+int dl_command_dev(int count, char **arguments);
+int dl_command_serve(int count, char **arguments);
+int dl_command_new(int count, char **arguments);
+int dl_command_check(int count, char **arguments);
+int dl_command_routes(int count, char **arguments);
+int dl_command_openapi(int count, char **arguments);
+int dl_command_test(int count, char **arguments);
+
+/* What an app command was given: --name=value, --name value, DEMILUNE_NAME. */
+typedef struct dl_flags {
+  demilune_options options;
+  bool json;
+  const char *positional[8];
+  int positional_count;
+} dl_flags;
+
+/* False, after a message on standard error, for what is not understood. */
+bool dl_flags_read(dl_flags *flags, const char *command, int count, char **arguments);
+
+#endif

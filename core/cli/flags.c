@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Flags of the app commands. Each has a DEMILUNE_* variable, which the flag beats.
+ */
+#include "cli/cli.h"
+
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef const char *(*flag_setter)(dl_flags *flags, const char *value);
+
+static const char *set_host(dl_flags *flags, const char *value) {
+  flags->options.host = value;
+  return NULL;
+}
+
+static const char *set_port(dl_flags *flags, const char *value) {
+  char *end;
+  long port = strtol(value, &end, 10);
+  if (*value == 0 || *end || port < 0 || port > 65535) return "must be a number from 0 to 65535 (0 lets the system choose)";
+  flags->options.port = (int)port;
+  return NULL;
+}
+
+static const char *set_unix(dl_flags *flags, const char *value) {
+  flags->options.unix_path = value;
+  return NULL;
+}
+
+static const char *set_access_log(dl_flags *flags, const char *value) {
+  static const char *const names[] = {"off", "json", "text"};
+  for (size_t i = 0; i < 3; i++)
+    if (strcmp(value, names[i]) == 0) {
+      flags->options.access_log = (demilune_access_log)i;
+      return NULL;
+    }
+  return "must be off, json or text";
+}
+
+static const struct {
+  const char *name, *variable;
+  flag_setter set;
+} flag_table[] = {
+    {"host", "DEMILUNE_HOST", set_host},
+    {"port", "DEMILUNE_PORT", set_port},
+    {"unix", "DEMILUNE_UNIX", set_unix},
+    {"access-log", "DEMILUNE_ACCESS_LOG", set_access_log},
+};
+enum { FLAG_COUNT = sizeof flag_table / sizeof *flag_table };
+
+static bool set(dl_flags *flags, size_t index, const char *value, const char *shown) {
+  const char *problem = flag_table[index].set(flags, value);
+  if (problem) fprintf(stderr, "demilune: %s=%s %s\n", shown, value, problem);
+  return !problem;
+}
+
+static bool read_environment(dl_flags *flags) {
+  for (size_t i = 0; i < FLAG_COUNT; i++) {
+    const char *value = getenv(flag_table[i].variable);
+    if (value && !set(flags, i, value, flag_table[i].variable)) return false;
+  }
+  return true;
+}
+
+/* One argument that begins with "--"; *at moves on when the value is the next one. */
+static bool read_flag(dl_flags *flags, const char *command, int count, char **arguments, int *at) {
+  const char *name = arguments[*at] + 2;
+  const char *equals = strchr(name, '=');
+  size_t len = equals ? (size_t)(equals - name) : strlen(name);
+  if (strcmp(name, "json") == 0) {
+    flags->json = true;
+    return true;
+  }
+  for (size_t i = 0; i < FLAG_COUNT; i++) {
+    if (strlen(flag_table[i].name) != len || strncmp(flag_table[i].name, name, len) != 0) continue;
+    const char *value = equals ? equals + 1 : *at + 1 < count ? arguments[++*at] : "";
+    return set(flags, i, value, arguments[*at - (equals ? 0 : 1)]);
+  }
+  fprintf(stderr, "demilune %s: there is no flag --%.*s; see demilune help\n", command, (int)len, name);
+  return false;
+}
+
+bool dl_flags_read(dl_flags *flags, const char *command, int count, char **arguments) {
+  bool flags_over = false;
+  if (!read_environment(flags)) return false;
+  for (int i = 0; i < count; i++) {
+    const char *argument = arguments[i];
+    if (!flags_over && strcmp(argument, "--") == 0) {
+      flags_over = true;
+    } else if (!flags_over && strncmp(argument, "--", 2) == 0) {
+      if (!read_flag(flags, command, count, arguments, &i)) return false;
+    } else if (flags->positional_count < (int)(sizeof flags->positional / sizeof *flags->positional)) {
+      flags->positional[flags->positional_count++] = argument;
+    } else {
+      fprintf(stderr, "demilune %s: too many arguments, from \"%s\" on\n", command, argument);
+      return false;
+    }
+  }
+  flags->options.folder = flags->positional_count ? flags->positional[0] : ".";
+  return true;
+}

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT */
+/* The demilune program: finds the command and runs it. */
+#include "cli/cli.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static int command_version(int count, char **arguments) {
+  (void)count;
+  (void)arguments;
+  puts("demilune " DEMILUNE_VERSION);
+  return 0;
+}
+
+static int command_help(int count, char **arguments);
+
+static const struct {
+  const char *name, *arguments, *summary;
+  int (*run)(int count, char **arguments);
+} commands[] = {
+    {"dev", "[APP]", "serve on loopback with tracebacks and a docs page, for writing an app", dl_command_dev},
+    {"serve", "[APP]", "serve by production rules", dl_command_serve},
+    {"new", "NAME", "make an app with a passing spec", dl_command_new},
+    {"check", "[APP]", "load an app and say what is wrong with it", dl_command_check},
+    {"routes", "[APP]", "list the routes, who may call them and what they take", dl_command_routes},
+    {"openapi", "[APP]", "print the OpenAPI 3.1 document", dl_command_openapi},
+    {"test", "[APP]", "run the app's specs inside the server", dl_command_test},
+    {"version", "", "print the version", command_version},
+    {"help", "", "print this", command_help},
+};
+
+static int command_help(int count, char **arguments) {
+  (void)count;
+  (void)arguments;
+  puts("Usage: demilune COMMAND [APP] [FLAGS]\n\nAPP is a folder with an app.lua; the current folder when left out.\n\nCommands:");
+  for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) printf("  %-8s %-6s  %s\n", commands[i].name, commands[i].arguments, commands[i].summary);
+  puts("\nFlags of dev and serve (each also as a variable, e.g. DEMILUNE_PORT):\n"
+       "  --host ADDRESS               listen on this address (127.0.0.1)\n"
+       "  --port NUMBER                listen on this port (8000; 0 lets the system choose)\n"
+       "  --unix PATH                  listen on a unix socket instead\n"
+       "  --access-log off|json|text   a line for each request (dev: text, serve: json)\n\n"
+       "Flags of check and routes:\n"
+       "  --json                       print JSON for other programs");
+  return 0;
+}
+
+int main(int count, char **arguments) {
+  const char *name = count > 1 ? arguments[1] : "help";
+  if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0) name = "help";
+  if (strcmp(name, "--version") == 0) name = "version";
+  for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
+    if (strcmp(name, commands[i].name) == 0) return commands[i].run(count > 2 ? count - 2 : 0, arguments + 2);
+  fprintf(stderr, "demilune: there is no command \"%s\"; see demilune help\n", name);
+  return 2;
+}

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Demilune in your own C program: a server made from an app's folder, run until it
+ * is told to stop. One server per thread; nothing here may be called from another
+ * thread than the one that runs the server, except where it says so.
+ */
+#ifndef DEMILUNE_H
+#define DEMILUNE_H
+
+#include <stdbool.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define DEMILUNE_VERSION "0.1.0"
+#define DEMILUNE_PUBLIC __attribute__((visibility("default")))
+
+typedef enum demilune_mode {
+  DEMILUNE_SERVE, /* production rules, JSON logs, no docs unless the app asks */
+  DEMILUNE_DEV    /* tracebacks in responses, docs on, readable logs */
+} demilune_mode;
+
+typedef enum demilune_access_log { DEMILUNE_ACCESS_LOG_OFF, DEMILUNE_ACCESS_LOG_JSON, DEMILUNE_ACCESS_LOG_TEXT } demilune_access_log;
+
+/* All strings are borrowed until demilune_server_new returns. */
+typedef struct demilune_options {
+  const char *folder;    /* holds app.lua */
+  demilune_mode mode;
+  const char *host;      /* an address; NULL means 127.0.0.1 */
+  int port;              /* 0 lets the system choose */
+  const char *unix_path; /* listens there instead of on host and port when not NULL */
+  demilune_access_log access_log;
+} demilune_options;
+
+typedef struct demilune_server demilune_server;
+
+/* Loads the app, opens its databases, runs its on_start functions and listens.
+ * NULL on failure, with a sentence in *error that the caller frees with free(). */
+DEMILUNE_PUBLIC demilune_server *demilune_server_new(const demilune_options *options, char **error);
+
+/* The port it listens on. */
+DEMILUNE_PUBLIC int demilune_server_port(const demilune_server *server);
+
+/* Serves until SIGTERM, SIGINT or demilune_server_stop; then requests in flight are
+ * finished, on_stop functions run and databases are closed. 0, or 1 when stopping
+ * took longer than its deadline or a stop function failed. */
+DEMILUNE_PUBLIC int demilune_server_run(demilune_server *server);
+
+/* Asks a running server to stop. May be called from any thread, or a signal handler. */
+DEMILUNE_PUBLIC void demilune_server_stop(demilune_server *server);
+
+DEMILUNE_PUBLIC void demilune_server_free(demilune_server *server);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A server in one process: its loop, one generation, one worker, the listening
+ * socket, and the signals that end it in order.
+ */
+#include "server/server.h"
+
+#include "base/hash.h"
+#include "base/memory.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum { STOP_DEADLINE_MS = 15000 };
+
+/* --- loop ------------------------------------------------------------------------- */
+
+static void on_prepare(uv_prepare_t *prepare) { dl_log_flush(&((demilune_server *)prepare->data)->loop.log); }
+
+static void hold(uv_handle_t *handle, demilune_server *server) {
+  handle->data = server;
+  uv_unref(handle);
+}
+
+static void on_stop_signal(uv_signal_t *handle, int number);
+static void on_stop_asked(uv_async_t *handle);
+
+static void open_loop(demilune_server *server, const demilune_options *options, const char *mode) {
+  bool terminal = isatty(STDERR_FILENO) == 1;
+  bool text = strcmp(mode, "serve") != 0;
+  uv_loop_init(&server->uv);
+  server->loop.uv = &server->uv;
+  dl_clock_update(&server->loop.clock);
+  dl_log_init(&server->loop.log, STDERR_FILENO, text ? DL_LOG_TEXT : DL_LOG_JSON, strcmp(mode, "test") == 0 ? DL_LOG_WARNING : DL_LOG_INFO, &server->loop.clock);
+  server->loop.log.colour = terminal && !getenv("NO_COLOR");
+  uv_prepare_init(&server->uv, &server->flush);
+  hold((uv_handle_t *)&server->flush, server);
+  uv_prepare_start(&server->flush, on_prepare);
+  uv_signal_init(&server->uv, &server->on_terminate);
+  hold((uv_handle_t *)&server->on_terminate, server);
+  uv_signal_init(&server->uv, &server->on_interrupt);
+  hold((uv_handle_t *)&server->on_interrupt, server);
+  uv_async_init(&server->uv, &server->on_stop, on_stop_asked);
+  hold((uv_handle_t *)&server->on_stop, server);
+  uv_timer_init(&server->uv, &server->stop_deadline);
+  hold((uv_handle_t *)&server->stop_deadline, server);
+  server->worker.access_log = (dl_access_log)options->access_log;
+}
+
+static void close_handle(uv_handle_t *handle, void *unused) {
+  (void)unused;
+  if (!uv_is_closing(handle)) uv_close(handle, NULL);
+}
+
+static void close_loop(demilune_server *server) {
+  dl_log_flush(&server->loop.log);
+  uv_walk(&server->uv, close_handle, NULL);
+  uv_run(&server->uv, UV_RUN_DEFAULT);
+  uv_loop_close(&server->uv);
+  dl_log_free(&server->loop.log);
+}
+
+/* --- starting ---------------------------------------------------------------------- */
+
+static void on_started(void *owner, const char *error) {
+  demilune_server *server = owner;
+  server->starting = false;
+  if (error) server->start_error = dl_strdup(error);
+}
+
+/* Start functions may wait: the loop turns until they are done. */
+static const char *run_start(demilune_server *server) {
+  server->starting = true;
+  dl_generation_start(server->generation, on_started, server);
+  while (server->starting && uv_run(&server->uv, UV_RUN_ONCE) != 0) {}
+  if (server->starting) return "a start function waits for something that never happens";
+  return server->start_error;
+}
+
+static const char *open_listener(demilune_server *server, const demilune_options *options, char message[256]) {
+  server->listener.owner = &server->worker;
+  server->listener.incoming = dl_worker_accept;
+  if (options->unix_path) return dl_listener_unix(&server->listener, &server->loop, options->unix_path, message);
+  return dl_listener_tcp(&server->listener, &server->loop, options->host ? options->host : "127.0.0.1", options->port, message);
+}
+
+static char *fail(demilune_server *server, const char *message) {
+  char *copy = dl_strdup(message);
+  demilune_server_free(server);
+  return copy;
+}
+
+demilune_server *dl_server_new(const demilune_options *options, const char *mode, char **error) {
+  demilune_server *server = dl_calloc(1, sizeof *server);
+  char message[256];
+  char *load_error = NULL;
+  dl_hash_seed();
+  signal(SIGPIPE, SIG_IGN); /* a client that goes away is an error of its write, not the end of us */
+  open_loop(server, options, mode);
+  server->generation = dl_generation_load(&server->loop, options->folder, mode, &load_error);
+  if (!server->generation) {
+    *error = fail(server, load_error);
+    dl_free(load_error);
+    return NULL;
+  }
+  dl_access_log access_log = server->worker.access_log;
+  dl_worker_init(&server->worker, &server->loop, server->generation);
+  server->worker.access_log = access_log;
+  server->worker.development = strcmp(mode, "serve") != 0;
+  const char *problem = run_start(server);
+  if (!problem) problem = open_listener(server, options, message);
+  if (problem) {
+    *error = fail(server, problem);
+    return NULL;
+  }
+  return server;
+}
+
+demilune_server *demilune_server_new(const demilune_options *options, char **error) {
+  return dl_server_new(options, options->mode == DEMILUNE_DEV ? "dev" : "serve", error);
+}
+
+int demilune_server_port(const demilune_server *server) { return server->listener.port; }
+
+/* --- stopping ----------------------------------------------------------------------- */
+
+static void on_stopped(void *owner, const char *error) {
+  demilune_server *server = owner;
+  if (error) {
+    dl_log_text(&server->loop.log, DL_LOG_ERROR, "stopping the app failed: %s", error);
+    server->failed = true;
+  }
+  uv_stop(&server->uv);
+}
+
+static void on_drained(dl_worker *worker, void *owner) {
+  (void)worker;
+  demilune_server *server = owner;
+  dl_generation_stop(server->generation, on_stopped, server);
+}
+
+static void on_stop_deadline(uv_timer_t *timer) {
+  demilune_server *server = timer->data;
+  dl_log_text(&server->loop.log, DL_LOG_WARNING, "requests in flight did not finish in time and were ended");
+  server->failed = true;
+  dl_worker_abort_connections(&server->worker);
+  uv_stop(&server->uv);
+}
+
+static void begin_stop(demilune_server *server) {
+  if (server->stopping) {
+    on_stop_deadline(&server->stop_deadline);
+    return;
+  }
+  server->stopping = true;
+  dl_log_text(&server->loop.log, DL_LOG_INFO, "stopping: no new connections, requests in flight are finished");
+  dl_listener_close(&server->listener, NULL);
+  uv_timer_start(&server->stop_deadline, on_stop_deadline, STOP_DEADLINE_MS, 0);
+  dl_worker_drain(&server->worker, on_drained, server);
+}
+
+static void on_stop_signal(uv_signal_t *handle, int number) {
+  (void)number;
+  begin_stop(handle->data);
+}
+
+static void on_stop_asked(uv_async_t *handle) { begin_stop(handle->data); }
+
+void demilune_server_stop(demilune_server *server) { uv_async_send(&server->on_stop); }
+
+int demilune_server_run(demilune_server *server) {
+  uv_signal_start(&server->on_terminate, on_stop_signal, SIGTERM);
+  uv_signal_start(&server->on_interrupt, on_stop_signal, SIGINT);
+  uv_run(&server->uv, UV_RUN_DEFAULT);
+  return server->failed ? 1 : 0;
+}
+
+void demilune_server_free(demilune_server *server) {
+  if (!server) return;
+  if (server->worker.loop) dl_worker_abort_connections(&server->worker);
+  close_loop(server);
+  if (server->worker.loop) dl_worker_free(&server->worker);
+  dl_generation_free(server->generation);
+  dl_free(server->start_error);
+  dl_free(server);
+}

@@ -41,7 +41,7 @@ local units = require "demilune.units"
 ---@field min_body_rate? integer|string bytes a second that a body keeps up on average
 
 ---@class demilune.App : demilune.Router
----@field options demilune.AppOptions
+---@field given demilune.AppOptions
 ---@field limits table<string, number> in bytes and seconds
 ---@field databases table[]
 ---@field starts function[]
@@ -119,7 +119,7 @@ function app.new(given)
     errors.raise(place, 'demilune.app: extra is %s; write "forbid", "ignore" or "allow"', errors.show(given.extra))
   end
   local made = {
-    prefix = "", tags = {}, guard = given.guard, entries = {}, source = place, options = given, limits = read_limits(place, given.limits),
+    prefix = "", tags = {}, guard = given.guard, entries = {}, source = place, given = given, limits = read_limits(place, given.limits),
     tag_list = long_form(place, "tags", given.tags, "name"), server_list = long_form(place, "servers", given.servers, "url"),
     databases = {}, starts = {}, stops = {},
   }

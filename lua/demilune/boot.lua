@@ -82,7 +82,11 @@ local function load_app(folder, loaded)
   if not app_module.is(app) then
     error(("app.lua must give its app, not %s; write `return app` as the last line"):format(errors.show(app)), 0)
   end
-  return plan.compile(app)
+  local made = plan.compile(app)
+  for _, host in ipairs(made.allowed_hosts or {}) do
+    if host:sub(1, 1) ~= "*" then context.host = context.host or host end
+  end
+  return made
 end
 
 ---Loads the app in a folder.

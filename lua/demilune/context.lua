@@ -5,6 +5,7 @@
 ---@class demilune.context
 ---@field folder string the app's folder
 ---@field mode "dev"|"serve"|"check"|"test"
+---@field host? string one that the app answers to, for tests
 local context = { folder = ".", mode = "dev" }
 
 -- The modes in which a person tries things out: .env is read, secrets are made up.

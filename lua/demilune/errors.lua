@@ -52,10 +52,10 @@ end
 ---@return string? nearest
 function errors.nearest(name, names)
   name = tostring(name)
-  local best, nearest = math.max(1, math.floor(#name / 3)) + 1, nil
+  local best, nearest = math.ceil(#name / 3) + 1, nil
   for _, candidate in ipairs(names) do
     local steps = distance(name:lower(), candidate:lower())
-    if steps < best then best, nearest = steps, candidate end
+    if steps < best and steps < #name then best, nearest = steps, candidate end
   end
   return nearest
 end

@@ -43,9 +43,11 @@ end
 
 local function check_field(place, what, name, value)
   if field.is(value) then return value end
-  local hint = type(value) == "table" and "; write model.object { ... } for fields inside a field"
-    or type(value) == "function" and "; write model." .. tostring(name) .. "() with its parentheses, or another kind"
-    or "; write model.string() or another kind"
+  local hint = "; write model.string() or another kind"
+  if type(value) == "table" then hint = "; write model.object { ... } for fields inside a field" end
+  for kind, constructor in pairs(model) do
+    if value == constructor then hint = ("; write model.%s() with its parentheses"):format(kind) end
+  end
   return errors.raise(place, "%s: %s must be a field, not %s%s", what, name, errors.show(value), hint)
 end
 

@@ -8,6 +8,7 @@ local core = require "demilune.core"
 local dependency = require "demilune.dependency"
 local errors = require "demilune.errors"
 local field = require "demilune.field"
+local route = require "demilune.route"
 
 local plan = {}
 
@@ -88,7 +89,7 @@ local function survey(app, routes)
   local seen, named = {}, {}
   local function visit(desc)
     if desc.kind ~= "model" then return end
-    desc.extra = desc.extra or app.options.extra
+    desc.extra = desc.extra or app.given.extra
     if not desc.name then return end
     local first = named[desc.name]
     if first and first.fields ~= desc.fields then
@@ -105,8 +106,8 @@ end
 
 -- With strict = false for the app, a body that does not say is read laxly.
 local function with_strictness(app, desc)
-  if app.options.strict == nil or resolved(desc).strict ~= nil then return desc end
-  return field.vary(desc, { strict = app.options.strict }, desc.source)
+  if app.given.strict == nil or resolved(desc).strict ~= nil then return desc end
+  return field.vary(desc, { strict = app.given.strict }, desc.source)
 end
 
 local function compile_schema(desc, source, what, section)
@@ -121,7 +122,7 @@ end
 
 local function join_headers(app, declared)
   local headers
-  for _, part in ipairs { app.options.headers or {}, declared.headers or {} } do
+  for _, part in ipairs { app.given.headers or {}, declared.headers or {} } do
     for name, value in pairs(part) do
       headers = headers or {}
       headers[name] = value
@@ -141,7 +142,7 @@ local function compile_route(app, joined)
     body_kind = declared.form and "form" or declared.body_kind or declared.body and "json" or nil,
   }
   for _, section in ipairs(SECTIONS) do
-    local desc = declared[section]
+    local desc = section == "path" and joined.path or declared[section]
     if desc then compiled[section] = compile_schema(section == "body" and with_strictness(app, desc) or desc, declared.source, what, section) end
   end
   if declared.returns then compiled.returns = compile_schema(declared.returns, declared.source, what, "returns") end
@@ -157,6 +158,7 @@ local function describe(joined)
     returns = declared.returns, source = declared.source, needs = declared.needs,
   }
   for _, section in ipairs(SECTIONS) do description[section] = declared[section] end
+  description.path = joined.path
   return description
 end
 
@@ -212,7 +214,7 @@ end
 ---@param app demilune.App
 ---@return table plan
 function plan.compile(app)
-  local given, docs = app.options, app.options.docs
+  local given, docs = app.given, app.given.docs
   if docs == nil then docs = context.is_relaxed() end
   local made = {
     title = given.title or "Demilune", version = given.version or "0.1.0", description = given.description, mode = context.mode, docs = docs,
@@ -224,6 +226,7 @@ function plan.compile(app)
   survey(app, routes)
   refuse_shared_names(routes)
   for index, joined in ipairs(routes) do
+    joined.path = route.path_section(joined.declared, joined.pattern)
     made.routes[index] = compile_route(app, joined)
     made.descriptions.routes[index] = describe(joined)
   end

@@ -55,6 +55,7 @@ local OPTIONS = {
 
 -- Kinds that text cannot bring.
 local SCALAR_SOURCES = { path = "a path parameter", query = "a query parameter", header = "a header field", cookie = "a cookie" }
+local TOLERANT = { query = true, header = true, cookie = true }
 local STRUCTURES = { model = true, map = true, file = true }
 local BODY_KINDS = { json = true, text = true, bytes = true }
 local WITHOUT_BODY = { GET = true, HEAD = true }
@@ -109,9 +110,13 @@ local function with_wire_names(headers)
   return setmetatable(copy, getmetatable(headers))
 end
 
--- Parameters of a pattern in order: "/files/{path:path}" has one, path.
-local function parameters(place, what, path)
-  if path:sub(1, 1) ~= "/" then errors.raise(place, '%s: a path begins with a slash; write "/%s"', what, path) end
+---The parameters of a pattern in order: "/files/{path:path}" has one, path.
+---@param place string
+---@param what string
+---@param path string
+---@return string[] names
+---@return table<string, true> seen
+function route.parameters(place, what, path)
   local names, seen = {}, {}
   for segment in path:gmatch("[^/]+") do
     local name = segment:match("^{([%a_][%w_]*)}$") or segment:match("^{([%a_][%w_]*):path}$")
@@ -125,12 +130,17 @@ local function parameters(place, what, path)
   return names, seen
 end
 
--- One field for every parameter; those that are not declared are strings.
-local function path_section(place, what, path, given)
-  local names, seen = parameters(place, what, path)
-  if #names == 0 and not given then return nil end
+---The path as a model: one field for every parameter, prefixes' included; those
+---that are not declared are strings. Nil when the path has none.
+---@param made demilune.Route
+---@param pattern string with all prefixes
+---@return demilune.Model?
+function route.path_section(made, pattern)
+  local place, what = made.source, made.method .. " " .. pattern
+  local names, seen = route.parameters(place, what, pattern)
+  if #names == 0 and not made.path then return nil end
   local declared, fields = {}, {}
-  for _, entry in ipairs(given and section(place, what, "path", given).fields or {}) do
+  for _, entry in ipairs(made.path and made.path.fields or {}) do
     if not seen[entry.name] then
       local nearest = errors.nearest(entry.name, names)
       errors.raise(place, "%s: path.%s is not in the path; %s", what, entry.name,
@@ -139,10 +149,9 @@ local function path_section(place, what, path, given)
     declared[entry.name] = entry.schema
   end
   for index, name in ipairs(names) do fields[index] = { name = name, schema = declared[name] or field.new("string", nil, place) } end
-  local made = model.object({})
-  made.fields = fields
-  check_scalars(place, what, "path", made)
-  return made
+  local path = model.object({})
+  path.fields = fields
+  return path
 end
 
 -- What a client may send beside the declared fields: a browser adds cookies,
@@ -178,13 +187,12 @@ local function as_schema(place, what, name, given)
 end
 
 local function read_sections(place, what, made, given)
-  made.path = path_section(place, what, made.pattern, given.path)
-  for _, name in ipairs { "query", "header", "cookie", "form" } do
+  for _, name in ipairs { "path", "query", "header", "cookie", "form" } do
     if given[name] then
       local made_section = section(place, what, name, given[name])
       check_scalars(place, what, name, made_section)
       if name == "header" then made_section = with_wire_names(made_section) end
-      made[name] = name == "form" and made_section or tolerant(made_section)
+      made[name] = TOLERANT[name] and tolerant(made_section) or made_section
     end
   end
   for _, name in ipairs { "body", "returns" } do
@@ -247,6 +255,8 @@ function route.new(method, path, given, handler)
     errors.raise(place, '%s: the path must be a string, not %s; write app:get("/users", ...)', method, errors.show(path))
   end
   local what = method .. " " .. path
+  if path:sub(1, 1) ~= "/" then errors.raise(place, '%s: a path begins with a slash; write "/%s"', what, path) end
+  route.parameters(place, what, path)
   if not METHODS[method] then
     errors.raise(place, "%s: there is no method %s; write one of %s", what, errors.show(method), table.concat(route.methods, ", "))
   end

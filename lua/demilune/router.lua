@@ -32,6 +32,7 @@ local function check_prefix(place, what, prefix)
   if prefix ~= "" and (prefix:sub(1, 1) ~= "/" or prefix:sub(-1) == "/") then
     errors.raise(place, '%s: a prefix begins with a slash and does not end with one, unlike %s; write "/users"', what, errors.show(prefix))
   end
+  route.parameters(place, what, prefix)
   return prefix
 end
 

@@ -36,7 +36,8 @@ end
 function core.json_encode(value)
   if value == nil or value == core.null then return "null" end
   if type(value) == "table" then return encode_table(value) end
-  return type(value) == "string" and '"' .. value:gsub('[%c"\\]', function(letter) return ("\\u%04x"):format(letter:byte()) end) .. '"' or tostring(value)
+  if type(value) ~= "string" then return tostring(value) end
+  return '"' .. value:gsub('[%c"\\]', function(letter) return ("\\u%04x"):format(letter:byte()) end) .. '"'
 end
 
 -- Flat JSON as the specs have it: {"a":1,"b":"x"}.

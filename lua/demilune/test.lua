@@ -1,0 +1,161 @@
+-- SPDX-License-Identifier: MIT
+-- The test client for an app's specs: `local client = require("demilune.test").client()`
+-- inside `demilune test`. Requests go through the whole pipeline over a
+-- connection that stays open; the clock is the test's, so that nobody sleeps.
+
+local context = require "demilune.context"
+local cookies = require "demilune.test_cookies"
+local core = require "demilune.core"
+local test_reply = require "demilune.test_reply"
+local units = require "demilune.units"
+
+local test = {}
+
+---@class demilune.TestOptions
+---@field json? any the body, as JSON
+---@field form? table<string, any> the body, URL-encoded
+---@field body? string the body, as it is
+---@field headers? table<string, string>
+---@field query? table<string, any> a list sends its name again
+---@field cookies? table<string, string> beside those that the client keeps
+
+---@class demilune.TestClient
+---@field host string
+---@field headers table<string, string> of every request
+---@field cookies demilune.TestCookies
+local Client = {}
+Client.__index = Client
+
+local OPTIONS = { json = true, form = true, body = true, headers = true, query = true, cookies = true }
+
+local function percent(text)
+  return (tostring(text):gsub("[^%w%-._~]", function(byte) return ("%%%02X"):format(byte:byte()) end))
+end
+
+-- Names sorted, so that the same table is always the same text.
+local function url_encode(values)
+  local parts = {}
+  for name, value in pairs(values) do
+    for _, item in ipairs(type(value) == "table" and value or { value }) do parts[#parts + 1] = percent(name) .. "=" .. percent(item) end
+  end
+  table.sort(parts)
+  return table.concat(parts, "&")
+end
+
+local function body_of(given)
+  if given.json ~= nil then return core.json_encode(given.json), "application/json" end
+  if given.form then return url_encode(given.form), "application/x-www-form-urlencoded" end
+  return given.body, nil
+end
+
+local function check_options(given)
+  local bodies = 0
+  for name in pairs(given) do
+    if not OPTIONS[name] then
+      error(("the test client has no option %s; it takes json, form, body, headers, query and cookies"):format(tostring(name)), 4)
+    end
+    if name == "json" or name == "form" or name == "body" then bodies = bodies + 1 end
+  end
+  if bodies > 1 then error("a request has one body: give json, form or body, not two of them", 4) end
+  return given
+end
+
+-- The request's bytes. What a test says itself replaces what we would say.
+local function write(self, method, path, given)
+  local body, content_type = body_of(given)
+  local target = given.query and path .. (path:find("?", 1, true) and "&" or "?") .. url_encode(given.query) or path
+  local fields = { host = self.host, ["content-type"] = content_type, cookie = self.cookies:field(target, given.cookies) }
+  if body then fields["content-length"] = #body end
+  for _, own in ipairs { self.headers, given.headers or {} } do
+    for name, value in pairs(own) do fields[name:lower()] = value end
+  end
+  local names = {}
+  for name in pairs(fields) do names[#names + 1] = name end
+  table.sort(names)
+  local lines = { method .. " " .. target .. " HTTP/1.1" }
+  for _, name in ipairs(names) do lines[#lines + 1] = name .. ": " .. fields[name] end
+  return table.concat(lines, "\r\n") .. "\r\n\r\n" .. (body or "")
+end
+
+local function connect(self)
+  local connection = core.test_connect()
+  self.connection = connection
+  self.reader = test_reply.reader(function() return connection:receive() end)
+end
+
+local function exchange(self, bytes, method)
+  self.connection:send(bytes)
+  local reply = self.reader:next(method)
+  if reply and test_reply.keeps_alive(reply.headers) then return reply end
+  self:close()
+  return reply
+end
+
+---Sends bytes as they are and reads the response; nil when the server just closes.
+---@param bytes string
+---@param method? string of the request in the bytes, when it is HEAD
+---@return demilune.TestReply?
+function Client:raw(bytes, method)
+  local is_reused = self.connection ~= nil
+  if not is_reused then connect(self) end
+  local reply = exchange(self, bytes, method)
+  if reply or not is_reused then return reply end
+  -- The server had closed the idle connection before this request came.
+  connect(self)
+  return exchange(self, bytes, method)
+end
+
+---@param method string
+---@param path string
+---@param given? demilune.TestOptions
+---@return demilune.TestReply
+function Client:request(method, path, given)
+  local reply = self:raw(write(self, method, path, check_options(given or {})), method)
+  if not reply then error(("%s %s: the server closed the connection without an answer"):format(method, path), 2) end
+  self.cookies:take(reply.cookies)
+  return reply
+end
+
+-- client:get(path, options) and its siblings.
+for _, method in ipairs { "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS" } do
+  Client[method:lower()] = function(self, path, given) return self:request(method, path, given) end
+end
+
+---Ends the connection; the next request opens another.
+function Client:close()
+  if self.connection then self.connection:close() end
+  self.connection, self.reader = nil, nil
+end
+
+---Sets the server's clock: client:at("2030-01-01T00:00:00Z").
+---@param moment string
+function Client:at(moment) -- luacheck: no unused args
+  local seconds = units.epoch(moment)
+  if not seconds then error(("at: %s is no moment; write \"2030-01-01T00:00:00Z\""):format(tostring(moment)), 2) end
+  core.clock_move(math.floor((seconds - core.now()) * 1000 + 0.5))
+end
+
+---Moves the server's clock on: client:forward("61s").
+---@param duration string|number
+function Client:forward(duration) -- luacheck: no unused args
+  local seconds = units.seconds(duration)
+  if not seconds then error(("forward: %s is no duration; write \"61s\" or 61"):format(tostring(duration)), 2) end
+  core.clock_move(math.floor(seconds * 1000 + 0.5))
+end
+
+---A client with cookies and a connection of its own.
+---@param given? { host?: string, headers?: table<string, string> }
+---@return demilune.TestClient
+function test.client(given)
+  given = given or {}
+  return setmetatable({ host = given.host or context.host or "localhost", headers = given.headers or {}, cookies = cookies.new() }, Client)
+end
+
+---Runs what waits (a statement, a sleep) from a spec, and gives its results.
+---@param fn fun(...): any
+function test.run(fn, ...)
+  local arguments, count = { ... }, select("#", ...)
+  return core.wait(function() return fn(unpack(arguments, 1, count)) end)
+end
+
+return test

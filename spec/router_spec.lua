@@ -1,0 +1,206 @@
+-- SPDX-License-Identifier: MIT
+-- Routes and routers as they are declared: what each word takes, and what is
+-- refused with which sentence.
+
+require("spec.support.core").install()
+local demilune = require "demilune"
+local plan = require "demilune.plan"
+package.loaded["demilune.openapi"] = { document = function() return "{}" end, docs_files = function() return {} end }
+local model, guard = demilune.model, demilune.guard
+local public = guard.public
+
+local function handler() end
+
+local function new_app(options) return demilune.app(options or { guard = public }) end
+
+local function last(router) return router.entries[#router.entries].route end
+
+local function refusal(fn)
+  local ok, message = pcall(fn)
+  assert.is_false(ok)
+  assert.matches("^%S*router_spec%.lua:%d+: ", message)
+  return (message:gsub("^%S+ ", "", 1))
+end
+
+local function field_names(section)
+  local names = {}
+  for index, entry in ipairs(section.fields) do names[index] = entry.schema.alias or entry.name end
+  return table.concat(names, " ")
+end
+
+describe("an app", function()
+  it("has a word for every method", function()
+    local app = new_app()
+    for _, method in ipairs { "get", "head", "post", "put", "patch", "delete", "options" } do
+      app[method](app, "/x", { guard = public }, handler)
+      assert.equal(method:upper(), last(app).method)
+    end
+    app:route({ "GET", "post" }, "/y", handler)
+    assert.equal("POST", last(app).method)
+  end)
+
+  it("takes a handler without options where a default guard stands", function()
+    local app = new_app()
+    app:get("/x", handler)
+    assert.equal(handler, last(app).handler)
+  end)
+
+  it("reads limits as people write them", function()
+    local app = new_app { limits = { max_body = "2MiB", handler_timeout = "1m", idle_timeout = 5, max_connections = 10 } }
+    assert.same({ max_body = 2097152, handler_timeout = 60, idle_timeout = 5, max_connections = 10 }, app.limits)
+    assert.equal('demilune.app: limits.max_body is "much"; write max_body = "1MiB"',
+      refusal(function() new_app { limits = { max_body = "much" } } end))
+    assert.matches('did you mean max_body', refusal(function() new_app { limits = { maxbody = 1 } } end))
+  end)
+
+  it("refuses what it would not enforce", function()
+    assert.matches("^demilune.app: CORS is not answered by this version", refusal(function() new_app { cors = { origins = {} } } end))
+    assert.matches("limits are not enforced by this version", refusal(function() new_app():post("/x", { limit = "5/minute" }, handler) end))
+    assert.matches("limits are not enforced by this version", refusal(function() demilune.router { limit = "5/minute" } end))
+    assert.equal("there is no guard.bearer in this version; there is guard.public, which lets everybody pass",
+      refusal(function() return guard.bearer {} end))
+  end)
+
+  it("refuses hosts that are none", function()
+    new_app { allowed_hosts = { "example.com", "*.example.com", "[::1]", "127.0.0.1" } }
+    assert.matches('"https://example.com" in allowed_hosts is no host', refusal(function() new_app { allowed_hosts = { "https://example.com" } } end))
+    assert.matches("allowed_hosts is empty", refusal(function() new_app { allowed_hosts = {} } end))
+  end)
+
+  it("refuses options it does not have", function()
+    assert.matches('^demilune.app: there is no option "titel"; did you mean title%?', refusal(function() new_app { titel = "X" } end))
+    assert.equal('demilune.app: docs must be true or false, not "yes"; write docs = true', refusal(function() new_app { docs = "yes" } end))
+    assert.matches("guard must be a guard, not true", refusal(function() new_app { guard = true } end))
+  end)
+end)
+
+describe("a path", function()
+  local function compile_refusal(path, options)
+    local app = new_app()
+    app:get(path, options, handler)
+    return refusal(function() plan.compile(app) end)
+  end
+
+  it("makes every parameter a string that is not declared otherwise", function()
+    local app = new_app()
+    app:get("/users/{user_id}/files/{name:path}", { path = { user_id = model.integer { ge = 1 } } }, handler)
+    local path = plan.compile(app).descriptions.routes[1].path
+    assert.equal("user_id name", field_names(path))
+    assert.equal("integer", path.fields[1].schema.kind)
+    assert.equal("string", path.fields[2].schema.kind)
+  end)
+
+  it("has no section when it has no parameters", function()
+    local app = new_app()
+    app:get("/users", handler)
+    assert.is_nil(plan.compile(app).descriptions.routes[1].path)
+  end)
+
+  it("refuses a declared parameter that it does not hold", function()
+    assert.equal("GET /users/{user_id}: path.userid is not in the path; did you mean {user_id}?",
+      compile_refusal("/users/{user_id}", { path = { userid = model.integer() } }))
+    assert.equal("GET /users: path.page is not in the path; write {page} there, or take it out",
+      compile_refusal("/users", { path = { page = model.integer() } }))
+  end)
+
+  it("refuses what is neither text nor a parameter", function()
+    assert.matches('^GET users: a path begins with a slash; write "/users"', refusal(function() new_app():get("users", handler) end))
+    assert.matches('"user%-{id}" is neither text nor a parameter', refusal(function() new_app():get("/user-{id}", handler) end))
+    assert.matches("names {id} twice", refusal(function() new_app():get("/{id}/{id}", handler) end))
+  end)
+end)
+
+describe("what a route declares", function()
+  it("is a table of fields or a model", function()
+    local Filter = model("Filter", { extra = "forbid" }) { page = model.integer() }
+    local app = new_app()
+    app:get("/x", { query = { limit = model.integer { default = 20 }, tag = model.array(model.string()) }, cookie = Filter }, handler)
+    assert.equal("limit tag", field_names(last(app).query))
+    assert.equal("forbid", last(app).cookie.extra)
+  end)
+
+  it("lets clients send more beside it, but not in a body", function()
+    local app = new_app()
+    app:post("/x", {
+      query = { a = model.string() }, header = { b = model.string() }, cookie = { c = model.string() }, form = { d = model.string() },
+    }, handler)
+    local route = last(app)
+    assert.same({ "ignore", "ignore", "ignore" }, { route.query.extra, route.header.extra, route.cookie.extra })
+    assert.is_nil(route.form.extra)
+  end)
+
+  it("gives header fields their hyphens, and leaves the model as it was", function()
+    local Traced = model "Traced" { user_agent = model.string(), x_request_id = model.string { alias = "X-Id" }, host = model.string() }
+    local app = new_app()
+    app:get("/x", { header = Traced }, handler)
+    assert.equal("user-agent X-Id host", field_names(last(app).header))
+    assert.equal("user_agent X-Id host", field_names(Traced))
+  end)
+
+  it("cannot be a structure where text arrives", function()
+    assert.equal("GET /x: query.filter is a model, which a query parameter cannot carry; use a single value, an array of them, or model.json()",
+      refusal(function() new_app():get("/x", { query = { filter = model.object {} } }, handler) end))
+    assert.matches("cookie.a is a map, which a cookie cannot carry", refusal(function()
+      new_app():get("/x", { cookie = { a = model.array(model.map(model.string())) } }, handler)
+    end))
+  end)
+
+  it("has one body", function()
+    assert.matches("has both body and form", refusal(function() new_app():post("/x", { body = { a = model.any() }, form = {} }, handler) end))
+    assert.matches("a GET request has no body", refusal(function() new_app():get("/x", { body = { a = model.any() } }, handler) end))
+    assert.matches('body_kind is "xml"; write "json", "text" or "bytes"',
+      refusal(function() new_app():post("/x", { body_kind = "xml" }, handler) end))
+  end)
+
+  it("may be a body of text or of bytes", function()
+    local app = new_app()
+    app:post("/text", { body = model.text { max_length = 10 } }, handler)
+    assert.same({ "text", "string", 10 }, { last(app).body_kind, last(app).body.kind, last(app).body.max_length })
+    app:post("/bytes", { body = model.raw() }, handler)
+    assert.same({ "bytes", "bytes" }, { last(app).body_kind, last(app).body.kind })
+  end)
+
+  it("returns nothing with a status that has no body", function()
+    assert.matches("status 204 has no body", refusal(function()
+      new_app():delete("/x", { status = 204, returns = { a = model.any() } }, handler)
+    end))
+  end)
+
+  it("measures time and size", function()
+    local app = new_app()
+    app:post("/x", { timeout = "1m", max_body = "10KiB" }, handler)
+    assert.same({ 60, 10240 }, { last(app).timeout, last(app).max_body })
+    assert.equal('POST /x: timeout is "soon"; write timeout = "30s"', refusal(function() new_app():post("/x", { timeout = "soon" }, handler) end))
+  end)
+
+  it("cannot start another header line", function()
+    assert.matches("must be a string without line breaks",
+      refusal(function() new_app():get("/x", { headers = { ["X-A"] = "a\r\nb: c" } }, handler) end))
+    assert.matches('"X A" is no name of a header field', refusal(function() new_app():get("/x", { headers = { ["X A"] = "a" } }, handler) end))
+  end)
+
+  it("must have a handler", function()
+    assert.equal("GET /x: the handler must be a function, not nil; write function(req) ... end after the options",
+      refusal(function() new_app():get("/x", { guard = public }) end))
+  end)
+
+  it("is refused by the name of the option that is wrong", function()
+    assert.matches('^GET /x: there is no option "return"; did you mean returns%?',
+      refusal(function() new_app():get("/x", { ["return"] = 1 }, handler) end))
+    assert.equal("GET /x: status must be a status from 200 to 599, not 99; write status = 201",
+      refusal(function() new_app():get("/x", { status = 99 }, handler) end))
+    assert.matches("^GET /x: query.a must be a field, not 3", refusal(function() new_app():get("/x", { query = { a = 3 } }, handler) end))
+  end)
+end)
+
+describe("a router", function()
+  it("refuses a prefix that would make odd paths", function()
+    assert.matches('unlike "users"; write "/users"', refusal(function() demilune.router { prefix = "users" } end))
+    assert.matches('unlike "/users/"', refusal(function() demilune.router { prefix = "/users/" } end))
+  end)
+
+  it("mounts routers and nothing else", function()
+    assert.matches("mount takes a router, not a table", refusal(function() new_app():mount({}) end))
+    assert.matches("mount takes a router, not a table", refusal(function() new_app():mount("/v1", {}) end))
+  end)
+end)

@@ -1,0 +1,124 @@
+-- SPDX-License-Identifier: MIT
+-- Settings: where they come from, and how everything that is wrong is said at once.
+
+local core = require("spec.support.core").install()
+local context = require "demilune.context"
+local model = require "demilune.model"
+local settings = require "demilune.settings"
+
+local environment, getenv, folder = {}, os.getenv, nil
+
+local function write_env(text)
+  local file = assert(io.open(folder .. "/.env", "wb"))
+  file:write(text)
+  file:close()
+end
+
+before_each(function()
+  environment, core.logged = {}, {}
+  os.getenv = function(name) return environment[name] end -- luacheck: ignore 122
+  folder = os.tmpname()
+  os.remove(folder)
+  assert(os.execute("mkdir " .. folder) == 0)
+  context.folder, context.mode = folder, "serve"
+end)
+
+after_each(function()
+  os.getenv = getenv -- luacheck: ignore 122
+  os.execute("rm -r " .. folder)
+end)
+
+local function refusal(fields)
+  local ok, message = pcall(settings.new, fields)
+  assert.is_false(ok)
+  return message
+end
+
+describe("settings", function()
+  it("come from the environment, typed", function()
+    environment = { PORT = "8080", NAME = "users" }
+    local values = settings.new { PORT = model.integer(), NAME = model.string(), WORKERS = model.integer { default = 2 } }
+    assert.same({ 8080, "users", 2 }, { values.PORT, values.NAME, values.WORKERS })
+  end)
+
+  it("may be left out when they are optional", function()
+    assert.is_nil(settings.new({ PORT = model.optional(model.integer()) }).PORT)
+  end)
+
+  it("split lists at commas", function()
+    environment = { ORIGINS = "https://a.example, https://b.example" }
+    assert.same({ "https://a.example", "https://b.example" }, settings.new({ ORIGINS = model.array(model.string()) }).ORIGINS)
+  end)
+
+  it("tell all that is missing or wrong at once, with what to write", function()
+    environment = { PORT = "many", KEY = "short" }
+    local message = refusal { PORT = model.integer(), NAME = model.string(), KEY = model.secret { min_bytes = 32 }, MODE = model.literal { "fast" } }
+    assert.matches("settings_spec%.lua:%d+: settings are missing or wrong in the environment:\n", message)
+    assert.matches("\n  PORT should be a whole number; write PORT=10", message, 1, true)
+    assert.matches("\n  NAME is not set; write NAME=some text", message, 1, true)
+    assert.matches("\n  KEY needs at least 32 bytes; set KEY to a secret of at least 32 bytes, such as what `openssl rand -hex 32` prints",
+      message, 1, true)
+    assert.matches("\n  MODE is not set; write MODE=fast", message, 1, true)
+  end)
+
+  it("refuse to be asked for what was not declared", function()
+    environment = { PORT = "1" }
+    local values = settings.new { PORT = model.integer() }
+    local _, message = pcall(function() return values.PROT end)
+    assert.matches("there is no setting PROT; did you mean PORT?", message, 1, true)
+  end)
+
+  it("refuse what is no field or no name", function()
+    assert.matches("PORT must be a field, not 8080; write PORT = model.string()", refusal { PORT = 8080 }, 1, true)
+    assert.matches('"MY PORT" is no name of an environment variable', refusal { ["MY PORT"] = model.integer() })
+  end)
+end)
+
+describe("a .env file", function()
+  it("is read in dev, and the environment wins over it", function()
+    context.mode = "dev"
+    write_env("PORT=1\nNAME=file\n")
+    environment = { PORT = "2" }
+    local values = settings.new { PORT = model.integer(), NAME = model.string() }
+    assert.same({ 2, "file" }, { values.PORT, values.NAME })
+  end)
+
+  it("is not read in production", function()
+    write_env("PORT=1\n")
+    assert.matches("PORT is not set", refusal { PORT = model.integer() })
+  end)
+
+  it("has comments, quotes and exports", function()
+    assert.same({ A = "1", B = "two words", C = "it's", D = "a#b", E = "line\nbreak", F = "", G = "raw\\n" }, settings.read_env([[
+# a comment
+A=1 # of one
+export B = "two words"
+C="it's"
+D=a#b
+E="line\nbreak"
+F=
+G='raw\n'
+no line of ours]]))
+  end)
+end)
+
+describe("a secret that is not set", function()
+  it("is made up in dev and said so, without the secret", function()
+    context.mode = "dev"
+    local values = settings.new { KEY = model.secret { min_bytes = 48 } }
+    assert.equal(96, #values.KEY.secret)
+    assert.equal(1, #core.logged)
+    assert.equal("KEY is not set; a secret made for this start takes its place", core.logged[1].text)
+  end)
+
+  it("is another one each time", function()
+    context.mode = "test"
+    local fields = { KEY = model.secret() }
+    assert.are_not.equal(settings.new(fields).KEY.secret, settings.new(fields).KEY.secret)
+    assert.same({}, core.logged)
+  end)
+
+  it("refuses to start in production", function()
+    assert.matches("KEY is not set; set KEY to a secret of at least 16 bytes", refusal { KEY = model.secret() })
+  end)
+end)

@@ -250,24 +250,25 @@ end
 local PAGE_POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; " ..
   "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
+-- Path below the server, name in the binary (".gz" is compressed there), media type.
 local PAGE_FILES = {
-  { path = "/docs", name = "index.html", content_type = "text/html; charset=utf-8", policy = PAGE_POLICY },
-  { path = "/docs/page.js", name = "page.js", content_type = "text/javascript; charset=utf-8" },
-  { path = "/docs/page.css", name = "page.css", content_type = "text/css; charset=utf-8" },
-  { path = "/docs/swagger-ui-bundle.js", name = "swagger-ui-bundle.js", content_type = "text/javascript; charset=utf-8" },
-  { path = "/docs/swagger-ui.css", name = "swagger-ui.css", content_type = "text/css; charset=utf-8" },
-  { path = "/docs/licences.txt", name = "licences.txt", content_type = "text/plain; charset=utf-8" },
+  { "/docs", "index.html", "text/html", policy = PAGE_POLICY },
+  { "/docs/page.js", "page.js", "text/javascript" },
+  { "/docs/page.css", "page.css", "text/css" },
+  { "/docs/swagger-ui-bundle.js", "swagger-ui-bundle.js.gz", "text/javascript" },
+  { "/docs/swagger-ui.css", "swagger-ui.css.gz", "text/css" },
+  { "/docs/licences.txt", "licences.txt", "text/plain" },
 }
 
--- The docs page's files, compressed as they lie in the binary. None is read for a
--- plan without docs.
+-- The docs page's files, as they lie in the binary. None is read for a plan
+-- without docs.
 ---@param plan table
 ---@return table[] files for plan.files
 function openapi.docs_files(plan)
   local files = {}
   for index, file in ipairs(plan.docs and PAGE_FILES or {}) do
     files[index] = {
-      path = file.path, content_type = file.content_type, encoding = "gzip", body = core.embedded_docs(file.name),
+      path = file[1], content_type = file[3] .. "; charset=utf-8", encoding = file[2]:match "%.gz$" and "gzip", body = core.embedded_docs(file[2]),
       headers = { ["Content-Security-Policy"] = file.policy, ["Cache-Control"] = "no-cache" },
     }
   end

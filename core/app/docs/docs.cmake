@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-# The docs page inside the binary: our page and Swagger UI, each file compressed
-# once here and served so. Makes `dl_docs_files` (core/base/embedded.h). Packages
+# The docs page inside the binary: our page, and Swagger UI, compressed once here
+# and served so. Makes `dl_docs_files` (core/base/embedded.h). Packages
 # come from npm as package-lock.json pins them by hash; their scripts never run.
 find_program(NPM npm)
 find_program(GZIP gzip)
@@ -23,29 +23,18 @@ add_custom_command(
   COMMENT "Fetching Swagger UI for the docs page (npm, pinned by hash)"
   VERBATIM)
 
-# docs_file(NAME FILE...): the files, one after the other, compressed as NAME.
-# -n leaves out times, so that two builds of one state are the same.
-set(docs_files "")
-function(docs_file name)
-  set(output ${docs_build}/${name}.gz)
-  set(own ${ARGN})
-  list(FILTER own EXCLUDE REGEX "/node_modules/") # those change only with the stamp
-  add_custom_command(
-    OUTPUT ${output}
-    COMMAND sh -c "cat \"$@\" > \"$0.plain\" && \"${GZIP}\" -9nc \"$0.plain\" > \"$0\" && rm \"$0.plain\"" ${output} ${ARGN}
-    DEPENDS ${docs_stamp} ${own}
-    VERBATIM)
-  set(docs_files ${docs_files} ${name}=${output} PARENT_SCOPE)
+# A build step of one output, made by a shell command from files of the package.
+function(docs_make output command)
+  add_custom_command(OUTPUT ${output} COMMAND sh -c "${command}" ${output} ${ARGN} DEPENDS ${docs_stamp} VERBATIM)
 endfunction()
 
-docs_file(index.html ${docs_source}/index.html)
-docs_file(page.js ${docs_source}/page.js)
-docs_file(page.css ${docs_source}/page.css)
-docs_file(swagger-ui-bundle.js ${docs_package}/swagger-ui-bundle.js)
-docs_file(swagger-ui.css ${docs_package}/swagger-ui.css)
-docs_file(licences.txt ${docs_package}/NOTICE ${docs_package}/LICENSE ${docs_package}/swagger-ui-bundle.js.LICENSE.txt)
+# -n leaves out times, so that two builds of one state are the same.
+docs_make(${docs_build}/swagger-ui-bundle.js.gz "\"${GZIP}\" -9nc \"$1\" > \"$0\"" ${docs_package}/swagger-ui-bundle.js)
+docs_make(${docs_build}/swagger-ui.css.gz "\"${GZIP}\" -9nc \"$1\" > \"$0\"" ${docs_package}/swagger-ui.css)
+docs_make(${docs_build}/licences.txt "cat \"$@\" > \"$0\"" ${docs_package}/NOTICE ${docs_package}/LICENSE
+          ${docs_package}/swagger-ui-bundle.js.LICENSE.txt)
 
-list(TRANSFORM docs_files REPLACE "^[^=]+=" "" OUTPUT_VARIABLE docs_compressed)
-add_custom_target(demilune_docs_files DEPENDS ${docs_compressed})
+set(docs_made ${docs_build}/swagger-ui-bundle.js.gz ${docs_build}/swagger-ui.css.gz ${docs_build}/licences.txt)
+add_custom_target(demilune_docs_files DEPENDS ${docs_made})
 add_dependencies(demilune_core demilune_docs_files)
-dl_embed(demilune_core dl_docs_files ${docs_files})
+dl_embed(demilune_core dl_docs_files ${docs_source}/index.html ${docs_source}/page.js ${docs_source}/page.css ${docs_made})

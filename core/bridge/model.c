@@ -27,14 +27,7 @@ static int bridge_schema_compile(lua_State *L) {
   return 1;
 }
 
-dl_schema *dl_bridge_schema_check(lua_State *L, int index) {
-  dl_schema **box = lua_touserdata(L, index);
-  if (!box || !lua_getmetatable(L, index)) return NULL;
-  luaL_getmetatable(L, SCHEMA_METATABLE);
-  bool same = lua_rawequal(L, -1, -2);
-  lua_pop(L, 2);
-  return same ? *box : NULL;
-}
+const dl_schema *dl_bridge_schema_check(lua_State *L, int index) { return *(dl_schema **)luaL_checkudata(L, index, SCHEMA_METATABLE); }
 
 static dl_mode mode_option(lua_State *L, int index) {
   static const char *const names[] = {[DL_MODE_STRICT] = "strict", [DL_MODE_LAX] = "lax", [DL_MODE_TEXT] = "text", NULL};
@@ -55,7 +48,7 @@ static void read_options(lua_State *L, int index, dl_validation *validation) {
 }
 
 typedef struct validate_call {
-  dl_schema *schema;
+  const dl_schema *schema;
   dl_validation validation;
   dl_arena arena;
   dl_value value;
@@ -83,7 +76,6 @@ static int validate_protected(lua_State *L) {
 /* schema:validate(value [, {mode = "strict"|"lax"|"text", source = "body", output = false}]) → value | nil, errors */
 static int schema_validate(lua_State *L) {
   validate_call call = {.schema = dl_bridge_schema_check(L, 1)};
-  if (!call.schema) return luaL_argerror(L, 1, "expected a schema; write schema:validate(value)");
   luaL_checkany(L, 2);
   call.validation = (dl_validation){.arena = &call.arena, .source = "value", .log = &dl_bridge_loop(L)->log};
   if (!lua_isnoneornil(L, 3)) read_options(L, 3, &call.validation);

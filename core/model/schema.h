@@ -49,6 +49,7 @@ typedef struct dl_validation {
   uint32_t fields_set;  /* internal: model fields found, which tell union members apart */
   uint8_t fit;          /* internal: how exactly the values fitted */
   bool attempting;      /* internal: inside a union member that may yet be refused */
+  bool conceal;         /* internal: beside a secret, so that no input is echoed */
 } dl_validation;
 
 /* Checks and converts *value in place. Call it for each source with the same
@@ -62,6 +63,9 @@ void dl_validation_fail(dl_validation *validation, const char *type, dl_str mess
 
 /* Appends {"detail":[{"type":..,"loc":[..],"msg":..,"ctx":{..}}]}. */
 void dl_validation_write(const dl_validation *validation, dl_buffer *buffer);
+
+/* The errors as that "detail" holds them: an ARRAY of OBJECTs in the arena. */
+dl_value dl_validation_detail(const dl_validation *validation);
 
 /* The first errors as one line for the log: "body.name: needs at least 1 character". */
 void dl_validation_summary(const dl_validation *validation, dl_buffer *buffer);

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The two places where validation calls Lua: a check, which may refuse or change
+ * a value, and a default_factory, which makes one. A function that breaks is the
+ * app's fault, not the client's: it ends validation as a fault, not as an error.
+ */
+#include "model/schema_internal.h"
+
+static int with_traceback(lua_State *L) {
+  if (lua_type(L, 1) == LUA_TSTRING) luaL_traceback(L, L, lua_tostring(L, 1), 1);
+  else lua_pushfstring(L, "raised a %s", luaL_typename(L, 1));
+  return 1;
+}
+
+static bool broke(dl_validation *validation, const char *what, const char *message) {
+  if (!validation->fault) validation->fault = dl_arena_format(validation->arena, "%s: %s", what, message ? message : "no message");
+  return false;
+}
+
+static bool refused_by_check(const dl_schema *schema, const dl_value *value, dl_validation *validation) {
+  dl_str text;
+  text.ptr = lua_tolstring(validation->L, -1, &text.len);
+  dl_str message = dl_arena_copy(validation->arena, text);
+  return dl_validation_refuse(validation, schema, "value_error", message, dl_context(validation->arena, "error", dl_value_string(message)), value);
+}
+
+void dl_value_suit(const dl_schema *schema, dl_value *value) {
+  bool text = value->kind == DL_VALUE_STRING || value->kind == DL_VALUE_BYTES;
+  if (schema->kind == DL_KIND_INT64 && value->kind == DL_VALUE_INTEGER) value->flags |= DL_VALUE_WIDE;
+  if (schema->kind == DL_KIND_SECRET && text) value->flags |= DL_VALUE_SECRET;
+  if (schema->kind == DL_KIND_ARRAY && value->kind == DL_VALUE_OBJECT && value->len == 0) *value = (dl_value){.kind = DL_VALUE_ARRAY};
+}
+
+/* What a check or a factory gave becomes the value, as a handler would see it. */
+static bool take_result(const dl_schema *schema, int index, dl_value *value, dl_validation *validation, const char *what) {
+  const char *error = NULL;
+  dl_value taken;
+  if (!dl_value_from_lua(validation->L, index, validation->arena, &taken, &error)) return broke(validation, what, error);
+  dl_value_suit(schema, &taken);
+  *value = taken;
+  return true;
+}
+
+bool dl_call_check(const dl_schema *schema, dl_value *value, dl_validation *validation) {
+  static const char what[] = "a model's check failed";
+  lua_State *L = validation->L;
+  int top = lua_gettop(L);
+  if (validation->fault || !lua_checkstack(L, 10)) return broke(validation, what, "no room on the Lua stack");
+  lua_pushcfunction(L, with_traceback);
+  dl_schema_push(L, schema, value);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, schema->check);
+  lua_pushvalue(L, top + 2);
+  bool ok = lua_pcall(L, 1, 2, top + 1) == 0;
+  if (!ok) broke(validation, what, lua_tostring(L, -1));
+  else if (lua_isnil(L, top + 3)) ok = lua_type(L, top + 4) != LUA_TSTRING || refused_by_check(schema, value, validation);
+  /* The value itself came back: a table may have been changed, others cannot be. */
+  else if (lua_istable(L, top + 3) || !lua_rawequal(L, top + 2, top + 3)) ok = take_result(schema, top + 3, value, validation, what);
+  lua_settop(L, top);
+  return ok;
+}
+
+bool dl_call_default_factory(const dl_schema *schema, dl_value *value, dl_validation *validation) {
+  static const char what[] = "a field's default_factory failed";
+  lua_State *L = validation->L;
+  int top = lua_gettop(L);
+  if (validation->fault || !lua_checkstack(L, 10)) return broke(validation, what, "no room on the Lua stack");
+  lua_pushcfunction(L, with_traceback);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, schema->default_factory);
+  bool ok = lua_pcall(L, 0, 1, top + 1) == 0;
+  if (!ok) broke(validation, what, lua_tostring(L, -1));
+  else ok = take_result(schema, top + 2, value, validation, what);
+  lua_settop(L, top);
+  return ok;
+}

@@ -1,0 +1,398 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Handlers' values as JSON by their schema, straight from Lua into the buffer: a
+ * filter, since a field that the model does not name is never looked at, and a
+ * check, since what breaks the model is an error and not a response. Runs for
+ * each response.
+ */
+#include "model/schema_internal.h"
+
+#include "base/utf8.h"
+#include "model/value_lua.h"
+
+typedef struct writer {
+  lua_State *L;
+  dl_buffer *buffer;
+  dl_validation *validation;
+  int keys; /* stack index of the table of field names */
+} writer;
+
+static bool write_top(writer *w, const dl_schema *schema);
+
+static bool refuse(writer *w, const dl_schema *schema, const char *type, const char *message) {
+  return dl_validation_refuse(w->validation, schema, type, dl_str_of(message), (dl_value){0}, NULL);
+}
+
+static bool refuse_because(writer *w, const dl_schema *schema, const char *reason) {
+  dl_str message = dl_str_of(reason);
+  return dl_validation_refuse(w->validation, schema, "value_error", message, dl_context(w->validation->arena, "error", dl_value_string(message)), NULL);
+}
+
+static bool null_on_top(writer *w) {
+  int type = lua_type(w->L, -1);
+  return type == LUA_TNIL || (type == LUA_TLIGHTUSERDATA && !lua_touserdata(w->L, -1));
+}
+
+/* ---- scalars ---- */
+
+static bool plain_word(uint64_t word) {
+  const uint64_t ones = 0x0101010101010101u, tops = 0x8080808080808080u;
+  uint64_t quote = word ^ (ones * '"'), backslash = word ^ (ones * '\\'), rubout = word ^ (ones * 0x7f);
+  uint64_t found = ((word - ones * 0x20) & ~word) | ((quote - ones) & ~quote) | ((backslash - ones) & ~backslash) | ((rubout - ones) & ~rubout) | word;
+  return !(found & tops);
+}
+
+/* Whether JSON writes these bytes as they are: ASCII without anything to escape. */
+static bool plain_text(dl_str text) {
+  uint64_t word = 0;
+  size_t at = 0;
+  for (; text.len - at >= 8; at += 8) {
+    memcpy(&word, text.ptr + at, 8);
+    if (!plain_word(word)) return false;
+  }
+  if (at == text.len) return true;
+  if (text.len >= 8) {
+    memcpy(&word, text.ptr + text.len - 8, 8);
+    return plain_word(word);
+  }
+  word = 0x6161616161616161u;
+  for (size_t i = 0; i < text.len; i++) word = word << 8 | (uint8_t)text.ptr[i];
+  return plain_word(word);
+}
+
+static void write_text(writer *w, dl_str text) {
+  if (!plain_text(text)) {
+    dl_buffer_append_json_string(w->buffer, text);
+    return;
+  }
+  dl_buffer_reserve(w->buffer, text.len + 2);
+  char *out = w->buffer->data + w->buffer->len;
+  *out++ = '"';
+  memcpy(out, text.ptr, text.len);
+  out[text.len] = '"';
+  w->buffer->len += text.len + 2;
+}
+
+static dl_str text_on_top(writer *w) {
+  dl_str text;
+  text.ptr = lua_tolstring(w->L, -1, &text.len);
+  return text;
+}
+
+/* The scalar on top as a value that borrows Lua's string. What no scalar can be
+ * is an object, which every conversion refuses. */
+static dl_value scalar_on_top(writer *w) {
+  double number;
+  uint64_t bits;
+  dl_str text;
+  switch (lua_type(w->L, -1)) {
+  case LUA_TSTRING:
+    text = text_on_top(w);
+    if (text.len > UINT32_MAX) return (dl_value){.kind = DL_VALUE_OBJECT};
+    return (dl_value){.kind = dl_utf8_valid(text) ? DL_VALUE_STRING : DL_VALUE_BYTES, .len = (uint32_t)text.len, .string = text.ptr};
+  case LUA_TNUMBER:
+    number = lua_tonumber(w->L, -1);
+    if (number >= -(double)DL_LUA_SAFE_INTEGER && number <= (double)DL_LUA_SAFE_INTEGER && (double)(int64_t)number == number)
+      return dl_value_integer((int64_t)number);
+    return dl_value_number(number);
+  case LUA_TBOOLEAN: return dl_value_boolean(lua_toboolean(w->L, -1));
+  case LUA_TTABLE: return (dl_value){.kind = DL_VALUE_OBJECT};
+  case DL_LUA_TCDATA:
+    if (dl_lua_get_wide(w->L, -1, &bits) == DL_LUA_INT64) return dl_value_integer((int64_t)bits);
+    return (dl_value){.kind = DL_VALUE_OBJECT};
+  default: return null_on_top(w) ? dl_value_null() : (dl_value){.kind = DL_VALUE_OBJECT};
+  }
+}
+
+static bool write_string(writer *w, const dl_schema *schema) {
+  if (lua_type(w->L, -1) != LUA_TSTRING) return refuse(w, schema, "string_type", "should be a string");
+  dl_str text = text_on_top(w);
+  bool ascii = plain_text(text);
+  if (!ascii && !dl_utf8_valid(text)) return refuse(w, schema, "string_unicode", "should be UTF-8; bytes are written by model.bytes()");
+  dl_value value = dl_value_string(text);
+  if (schema->has_rules && !dl_rules_check(schema, &value, w->validation)) return false;
+  write_text(w, text);
+  return true;
+}
+
+/* Kinds whose form in Lua is not their form in JSON, each with what becomes of it. */
+static void from_lua_form(const dl_schema *schema, dl_value *value, dl_validation *validation) {
+  bool whole = value->kind == DL_VALUE_INTEGER;
+  switch ((dl_kind)schema->kind) {
+  case DL_KIND_BYTES:
+    if (value->kind == DL_VALUE_STRING) value->kind = DL_VALUE_BYTES;
+    return;
+  case DL_KIND_DURATION:
+    if (whole) *value = dl_value_number((double)value->integer);
+    return;
+  case DL_KIND_BOOLEAN: /* SQL has no booleans: SQLite's rows say 0 and 1 */
+    if (!whole || (value->integer != 0 && value->integer != 1)) return;
+    *value = dl_value_boolean(value->integer == 1);
+    validation->fit = DL_FIT_LAX;
+    return;
+  default: return;
+  }
+}
+
+static void write_value(writer *w, dl_kind kind, const dl_value *value) {
+  if (kind == DL_KIND_DURATION) {
+    dl_buffer_append_char(w->buffer, '"');
+    dl_duration_write(w->buffer, value->number);
+    dl_buffer_append_char(w->buffer, '"');
+  } else if (value->kind == DL_VALUE_STRING) {
+    write_text(w, dl_value_str(value));
+  } else {
+    dl_value_write(w->buffer, value);
+  }
+}
+
+static bool write_scalar(writer *w, const dl_schema *schema) {
+  dl_value value = scalar_on_top(w);
+  bool finite = value.kind != DL_VALUE_NUMBER || (value.number - value.number == 0);
+  if (!finite) return refuse(w, schema, "finite_number", "should be a finite number: JSON has no NaN and no infinity");
+  from_lua_form(schema, &value, w->validation);
+  bool done = (schema->kind == DL_KIND_BYTES && value.kind == DL_VALUE_BYTES) || (schema->kind == DL_KIND_DURATION && value.kind == DL_VALUE_NUMBER);
+  if (!done && value.kind == DL_VALUE_BYTES) return refuse(w, schema, "string_unicode", "should be UTF-8; bytes are written by model.bytes()");
+  if (done ? schema->has_rules && !dl_rules_check(schema, &value, w->validation) : !dl_validate_scalar(schema, &value, w->validation)) return false;
+  write_value(w, (dl_kind)schema->kind, &value);
+  return true;
+}
+
+static bool write_literal(writer *w, const dl_schema *schema) {
+  dl_value value = scalar_on_top(w);
+  int found = dl_literal_find(schema, &value, false);
+  if (found < 0) return dl_validation_refusal(w->validation, schema, &schema->literal.refusal, NULL);
+  dl_buffer_append_str(w->buffer, schema->literal.json[found]);
+  return true;
+}
+
+static bool write_any(writer *w, const dl_schema *schema) {
+  const char *error = NULL;
+  return dl_json_from_lua(w->L, lua_gettop(w->L), w->validation->arena, w->buffer, &error) || refuse_because(w, schema, error);
+}
+
+/* ---- containers ---- */
+
+static bool table_on_top(writer *w, const dl_schema *schema, const char *type, const char *message) {
+  if (lua_type(w->L, -1) != LUA_TTABLE) return refuse(w, schema, type, message);
+  luaL_checkstack(w->L, 8, "a response");
+  return dl_validation_may_go_on(schema, 0, w->validation);
+}
+
+static bool is_array(writer *w, uint32_t *count) {
+  dl_lua_shape shape = dl_lua_table_shape(w->L, -1, count);
+  if (shape != DL_LUA_OBJECT || *count) return shape == DL_LUA_ARRAY;
+  lua_pushnil(w->L);
+  if (!lua_next(w->L, -2)) return true;
+  lua_pop(w->L, 2);
+  return false;
+}
+
+/* Uniqueness needs the items as values, which only this rare case makes. */
+static bool items_unique(writer *w, const dl_schema *schema) {
+  const char *error = NULL;
+  dl_value value;
+  if (!dl_value_from_lua(w->L, lua_gettop(w->L), w->validation->arena, &value, &error)) return refuse_because(w, schema, error);
+  return value.kind != DL_VALUE_ARRAY || dl_rules_unique(schema, &value, w->validation);
+}
+
+static bool write_array(writer *w, const dl_schema *schema) {
+  if (!table_on_top(w, schema, "list_type", "should be an array")) return false;
+  uint32_t count = 0;
+  if (!is_array(w, &count)) return refuse(w, schema, "list_type", "should be an array: a table with the keys 1 to n and no others");
+  if (!dl_rules_item_count(schema, count, w->validation)) return false;
+  dl_place here = {.up = w->validation->frame};
+  w->validation->frame = &here;
+  w->validation->depth++;
+  bool ok = true;
+  dl_buffer_append_char(w->buffer, '[');
+  for (uint32_t i = 0; i < count; i++) {
+    if (i) dl_buffer_append_char(w->buffer, ',');
+    here.index = i;
+    lua_rawgeti(w->L, -1, (int)i + 1);
+    ok &= write_top(w, schema->array.items);
+    lua_pop(w->L, 1);
+  }
+  dl_buffer_append_char(w->buffer, ']');
+  w->validation->depth--;
+  w->validation->frame = here.up;
+  return ok && (!schema->unique_items || items_unique(w, schema));
+}
+
+static bool write_map_member(writer *w, const dl_schema *schema) {
+  if (lua_type(w->L, -2) != LUA_TSTRING) return refuse(w, schema, "invalid_key", "has a key that is not a string");
+  dl_str name;
+  name.ptr = lua_tolstring(w->L, -2, &name.len);
+  dl_value key = dl_value_string(name);
+  dl_place here = {.up = w->validation->frame, .name = dl_arena_copy(w->validation->arena, name)};
+  const dl_schema *keys = schema->map.keys;
+  w->validation->frame = &here;
+  bool ok = dl_utf8_valid(name) || refuse(w, schema, "string_unicode", "should have keys in UTF-8");
+  if (ok && keys && keys->kind == DL_KIND_LITERAL)
+    ok = dl_literal_find(keys, &key, true) >= 0 || dl_validation_refusal(w->validation, keys, &keys->literal.refusal, NULL);
+  else if (ok && keys) ok = dl_validate_scalar(keys, &key, w->validation);
+  if (ok) {
+    write_text(w, dl_value_str(&key));
+    dl_buffer_append_char(w->buffer, ':');
+    ok = write_top(w, schema->map.values);
+  }
+  w->validation->frame = here.up;
+  return ok;
+}
+
+static bool write_map(writer *w, const dl_schema *schema) {
+  if (!table_on_top(w, schema, "dict_type", "should be a table with string keys")) return false;
+  uint32_t count = 0;
+  bool ok = true;
+  w->validation->depth++;
+  dl_buffer_append_char(w->buffer, '{');
+  for (lua_pushnil(w->L); lua_next(w->L, -2); lua_pop(w->L, 1)) {
+    if (count++) dl_buffer_append_char(w->buffer, ',');
+    ok &= write_map_member(w, schema);
+  }
+  dl_buffer_append_char(w->buffer, '}');
+  w->validation->depth--;
+  return dl_rules_item_count(schema, count, w->validation) && ok;
+}
+
+/* ---- models ---- */
+
+static bool takes_null(const dl_schema *schema) { return schema->nullable || schema->kind == DL_KIND_ANY || schema->kind == DL_KIND_JSON; }
+
+/* Nil and null are one to a nullable field: a database's NULL arrives as nil. */
+static bool write_absent_field(writer *w, const dl_field *field) {
+  const dl_schema *schema = field->schema;
+  bool nil = lua_isnil(w->L, -1);
+  if (schema->nullable || (takes_null(schema) && !(nil && schema->optional))) {
+    dl_buffer_append_str(w->buffer, field->fragment);
+    DL_BUFFER_LITERAL(w->buffer, "null");
+    return true;
+  }
+  if (nil && schema->has_default) {
+    dl_buffer_append_str(w->buffer, field->fragment);
+    dl_buffer_append_str(w->buffer, schema->default_json);
+    return true;
+  }
+  if (schema->optional) return true;
+  return refuse(w, schema, "missing", "is required, and the handler gave none");
+}
+
+static bool write_model(writer *w, const dl_schema *schema) {
+  if (!table_on_top(w, schema, "model_attributes_type", "should be a table with the model's fields")) return false;
+  const dl_model *model = &schema->model;
+  dl_place here = {.up = w->validation->frame};
+  w->validation->frame = &here;
+  w->validation->depth++;
+  size_t start = w->buffer->len;
+  bool ok = true;
+  for (uint32_t i = 0; i < model->field_count; i++) {
+    const dl_field *field = &model->fields[i];
+    if (field->schema->write_only) continue;
+    here.name = field->wire;
+    lua_rawgeti(w->L, w->keys, field->key);
+    lua_rawget(w->L, -2);
+    if (null_on_top(w)) {
+      ok &= write_absent_field(w, field);
+    } else {
+      dl_buffer_append_str(w->buffer, field->fragment);
+      w->validation->fields_set++;
+      ok &= write_top(w, field->schema);
+    }
+    lua_pop(w->L, 1);
+  }
+  w->validation->depth--;
+  w->validation->frame = here.up;
+  /* Every fragment begins with a comma; the first one's place is the brace's. */
+  if (w->buffer->len == start) dl_buffer_append_char(w->buffer, '{');
+  else w->buffer->data[start] = '{';
+  dl_buffer_append_char(w->buffer, '}');
+  return ok;
+}
+
+/* ---- unions ---- */
+
+static bool write_member(writer *w, const dl_schema *schema, uint32_t member, dl_str label) {
+  dl_place here = {.up = w->validation->frame, .name = label};
+  w->validation->frame = &here;
+  bool ok = write_top(w, schema->alternatives.members[member]);
+  w->validation->frame = here.up;
+  return ok;
+}
+
+static bool write_tagged(writer *w, const dl_schema *schema) {
+  const dl_alternatives *alternatives = &schema->alternatives;
+  if (!table_on_top(w, schema, "model_attributes_type", "should be a table with the model's fields")) return false;
+  lua_rawgeti(w->L, w->keys, alternatives->discriminator_key);
+  lua_rawget(w->L, -2);
+  bool absent = null_on_top(w);
+  dl_value tag = scalar_on_top(w);
+  lua_pop(w->L, 1); /* the table keeps the tag's string alive */
+  if (absent) return dl_validation_refusal(w->validation, schema, &alternatives->no_tag, NULL);
+  int member = dl_union_member_of_tag(alternatives, &tag);
+  if (tag.kind == DL_VALUE_STRING) tag = dl_value_string(dl_arena_copy(w->validation->arena, dl_value_str(&tag)));
+  if (member < 0) return dl_union_refuse_tag(schema, &tag, w->validation);
+  dl_str label = tag.kind == DL_VALUE_STRING ? dl_value_str(&tag) : dl_str_of(alternatives->members[member]->label);
+  return write_member(w, schema, (uint32_t)member, label);
+}
+
+/* Each member writes behind the best text so far; a better one moves into its place. */
+static bool write_untagged(writer *w, const dl_schema *schema) {
+  const dl_alternatives *alternatives = &schema->alternatives;
+  dl_union_trial trial = dl_union_begin(w->validation);
+  size_t start = w->buffer->len, best_end = start;
+  for (uint32_t i = 0; i < alternatives->count && !dl_union_decided(&trial); i++) {
+    dl_union_try(w->validation);
+    bool fits = write_member(w, schema, i, dl_str_of(alternatives->members[i]->label));
+    if (dl_union_tried(&trial, i, fits, w->validation)) {
+      size_t length = w->buffer->len - best_end;
+      memmove(w->buffer->data + start, w->buffer->data + best_end, length);
+      best_end = start + length;
+    }
+    w->buffer->len = best_end;
+  }
+  return dl_union_end(&trial, w->validation);
+}
+
+/* ---- any kind ---- */
+
+static bool write_top(writer *w, const dl_schema *schema) {
+  if (takes_null(schema) && null_on_top(w)) {
+    DL_BUFFER_LITERAL(w->buffer, "null");
+    return true;
+  }
+  switch ((dl_kind)schema->kind) {
+  case DL_KIND_STRING: return write_string(w, schema);
+  case DL_KIND_LITERAL: return write_literal(w, schema);
+  case DL_KIND_ANY:
+  case DL_KIND_JSON: return write_any(w, schema);
+  case DL_KIND_ARRAY: return write_array(w, schema);
+  case DL_KIND_MAP: return write_map(w, schema);
+  case DL_KIND_MODEL: return write_model(w, schema);
+  case DL_KIND_UNION: return schema->alternatives.discriminator.ptr ? write_tagged(w, schema) : write_untagged(w, schema);
+  case DL_KIND_SECRET: return refuse_because(w, schema, "is a secret, and a secret never leaves; mark the field write_only or leave it out of the response model");
+  default: return write_scalar(w, schema);
+  }
+}
+
+bool dl_schema_serialise(const dl_schema *schema, lua_State *L, int index, dl_buffer *buffer, dl_validation *validation) {
+  size_t before = buffer->len;
+  int top = lua_gettop(L);
+  bool conceal = validation->conceal;
+  dl_mode mode = validation->mode;
+  if (index < 0) index = top + 1 + index;
+  luaL_checkstack(L, 16, "a response");
+  /* Values borrow Lua's strings here, so an error could not keep one. */
+  validation->conceal = true;
+  validation->mode = DL_MODE_STRICT;
+  validation->frame = NULL;
+  validation->depth = 0;
+  writer w = {L, buffer, validation, top + 1};
+  lua_rawgeti(L, LUA_REGISTRYINDEX, schema->home->keys);
+  lua_pushvalue(L, index);
+  bool ok = write_top(&w, schema);
+  lua_settop(L, top);
+  validation->conceal = conceal;
+  validation->mode = mode;
+  if (!ok) buffer->len = before;
+  return ok;
+}

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Errors of validation: recorded with the place they were found at, and written
+ * in FastAPI's shape with Pydantic v2's type names, the sentence our own.
+ */
+#include "model/schema_internal.h"
+
+enum { MAX_PLACES = DL_SCHEMA_MAX_DEPTH * 2 + 2, SUMMARY_ERRORS = 5, ECHO_LARGEST = 1024 };
+
+struct dl_model_error {
+  dl_model_error *next;
+  const char *type;
+  dl_str message;
+  dl_value context; /* OBJECT or ABSENT */
+  dl_value input;   /* ABSENT where it is not echoed */
+  dl_value *places; /* STRING or INTEGER, outermost first, without the source */
+  uint32_t place_count;
+  const char *source;
+};
+
+static void copy_places(dl_model_error *error, const dl_validation *validation) {
+  const dl_place *place = validation->frame;
+  uint32_t count = 0;
+  for (const dl_place *p = place; p && count < MAX_PLACES; p = p->up) count++;
+  error->places = dl_arena_alloc(validation->arena, (count + 1) * sizeof(dl_value));
+  error->place_count = count;
+  for (uint32_t i = count; i > 0; i--, place = place->up)
+    error->places[i - 1] = place->name.ptr ? dl_value_string(place->name) : dl_value_integer(place->index);
+}
+
+static bool may_echo(const dl_validation *validation, const dl_schema *schema, const dl_value *input) {
+  if (!validation->echo_input || validation->conceal || !input || (schema && schema->conceals)) return false;
+  return input->kind != DL_VALUE_ABSENT && input->kind != DL_VALUE_RECORD && input->kind != DL_VALUE_BYTES && !(input->flags & DL_VALUE_SECRET);
+}
+
+bool dl_validation_refuse(dl_validation *validation, const dl_schema *schema, const char *type, dl_str message, dl_value context, const dl_value *input) {
+  if (validation->error_count >= DL_SCHEMA_MAX_ERRORS) return false;
+  dl_model_error *error = dl_arena_zalloc(validation->arena, 1, sizeof(*error));
+  error->type = type;
+  error->message = message;
+  error->context = context;
+  error->source = validation->source;
+  if (may_echo(validation, schema, input)) error->input = *input;
+  copy_places(error, validation);
+  if (validation->last_error) validation->last_error->next = error;
+  else validation->first_error = error;
+  validation->last_error = error;
+  validation->error_count++;
+  return false;
+}
+
+void dl_validation_forget(dl_validation *validation, dl_model_error *last_error, uint32_t error_count) {
+  if (last_error) last_error->next = NULL;
+  else validation->first_error = NULL;
+  validation->last_error = last_error;
+  validation->error_count = error_count;
+}
+
+void dl_validation_fail(dl_validation *validation, const char *type, dl_str message, const dl_value *context) {
+  dl_validation_refuse(validation, NULL, type, message, context ? *context : (dl_value){0}, NULL);
+}
+
+static dl_value location_of(const dl_model_error *error, dl_arena *arena) {
+  dl_value *items = dl_arena_alloc(arena, (error->place_count + 1u) * sizeof(*items));
+  uint32_t count = 0;
+  if (error->source) items[count++] = dl_value_string(dl_str_of(error->source));
+  memcpy(items + count, error->places, error->place_count * sizeof(*items));
+  return (dl_value){.kind = DL_VALUE_ARRAY, .len = count + error->place_count, .items = items};
+}
+
+/* Roughly the bytes a value takes as JSON, counted no further than the most. */
+static size_t weight_of(const dl_value *value, size_t most) {
+  size_t weight = value->kind == DL_VALUE_STRING ? value->len : 1;
+  for (uint32_t i = 0; i < value->len && weight <= most; i++) {
+    if (value->kind == DL_VALUE_ARRAY) weight += weight_of(&value->items[i], most - weight);
+    else if (value->kind == DL_VALUE_OBJECT) weight += value->members[i].key.len + weight_of(&value->members[i].value, most - weight);
+    else break;
+  }
+  return weight;
+}
+
+static dl_value error_value(const dl_model_error *error, dl_arena *arena) {
+  dl_member *members = dl_arena_alloc(arena, 5 * sizeof(*members));
+  uint32_t count = 0;
+  members[count++] = (dl_member){dl_value_string(DL_STR("type")), dl_value_string(dl_str_of(error->type))};
+  members[count++] = (dl_member){dl_value_string(DL_STR("loc")), location_of(error, arena)};
+  members[count++] = (dl_member){dl_value_string(DL_STR("msg")), dl_value_string(error->message)};
+  if (error->context.kind != DL_VALUE_ABSENT) members[count++] = (dl_member){dl_value_string(DL_STR("ctx")), error->context};
+  /* In dev only: enough of the input to recognise it. */
+  if (error->input.kind != DL_VALUE_ABSENT && weight_of(&error->input, ECHO_LARGEST) <= ECHO_LARGEST)
+    members[count++] = (dl_member){dl_value_string(DL_STR("input")), error->input};
+  return (dl_value){.kind = DL_VALUE_OBJECT, .len = count, .members = members};
+}
+
+dl_value dl_validation_detail(const dl_validation *validation) {
+  dl_value *items = dl_arena_alloc(validation->arena, validation->error_count * sizeof(*items));
+  uint32_t count = 0;
+  for (const dl_model_error *error = validation->first_error; error; error = error->next) items[count++] = error_value(error, validation->arena);
+  return (dl_value){.kind = DL_VALUE_ARRAY, .len = count, .items = items};
+}
+
+void dl_validation_write(const dl_validation *validation, dl_buffer *buffer) {
+  dl_value detail = dl_validation_detail(validation);
+  DL_BUFFER_LITERAL(buffer, "{\"detail\":");
+  dl_value_write(buffer, &detail);
+  dl_buffer_append_char(buffer, '}');
+}
+
+void dl_validation_summary(const dl_validation *validation, dl_buffer *buffer) {
+  uint32_t shown = 0;
+  for (const dl_model_error *error = validation->first_error; error && shown < SUMMARY_ERRORS; error = error->next, shown++) {
+    if (shown) DL_BUFFER_LITERAL(buffer, "; ");
+    if (error->source) dl_buffer_append_str(buffer, dl_str_of(error->source));
+    for (uint32_t i = 0; i < error->place_count; i++) {
+      if (i || error->source) dl_buffer_append_char(buffer, '.');
+      if (error->places[i].kind == DL_VALUE_STRING) dl_buffer_append_str(buffer, dl_value_str(&error->places[i]));
+      else dl_value_write(buffer, &error->places[i]);
+    }
+    DL_BUFFER_LITERAL(buffer, ": ");
+    dl_buffer_append_str(buffer, error->message);
+  }
+  if (validation->error_count > shown) dl_buffer_printf(buffer, "; and %u more", validation->error_count - shown);
+}

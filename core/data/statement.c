@@ -324,8 +324,8 @@ static bool seal_all(sealer *s, const dl_statement_text *text) {
   if (text->order_count > DL_STATEMENT_ORDERS_MAX) return refuse(s, 0, "more than 255 orders");
   statement->filter_count = text->filter_count;
   statement->order_count = text->order_count;
-  statement->filters = dl_arena_zalloc(s->arena, text->filter_count, sizeof(dl_fragment));
-  statement->orders = dl_arena_zalloc(s->arena, text->order_count, sizeof(dl_fragment));
+  if (text->filter_count) statement->filters = dl_arena_zalloc(s->arena, text->filter_count, sizeof(dl_fragment));
+  if (text->order_count) statement->orders = dl_arena_zalloc(s->arena, text->order_count, sizeof(dl_fragment));
   s->base = true;
   if (!seal_fragment(s, &statement->base, text->sql, "the statement")) return false;
   if (text->filter_count && !s->seen_filters) return refuse(s, s->at, "has filters, but no {filters} that says where they stand, as in WHERE {filters}");

@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: MIT */
+/* What the files of this folder share: connections, queues, and who may touch what. */
+#ifndef DL_DATA_INTERNAL_H
+#define DL_DATA_INTERNAL_H
+
+#include "data/database.h"
+
+#include <sqlite3.h>
+
+/* --- connection.c: one SQLite connection, used by one thread at a time -------- */
+
+/* A variant of a statement, prepared. Each statement's hang in a list, the last
+ * used first. */
+typedef struct dl_prepared {
+  struct dl_prepared *next;
+  uint64_t key;
+  sqlite3_stmt *handle;
+  uint32_t numbers[]; /* per parameter: its first place, 0 when unused */
+} dl_prepared;
+
+/* The statements that make and end transactions, prepared once. */
+typedef enum dl_step { DL_STEP_BEGIN, DL_STEP_COMMIT, DL_STEP_ROLLBACK, DL_STEP_SAVE, DL_STEP_KEEP, DL_STEP_UNDO, DL_STEP_COUNT } dl_step;
+
+typedef struct dl_connection {
+  sqlite3 *handle;
+  const dl_database *database; /* options and statements: neither changes once started */
+  dl_prepared **prepared;      /* by statement index */
+  size_t statement_count;
+  sqlite3_stmt *steps[DL_STEP_COUNT];
+  uint64_t lock_deadline, statement_deadline; /* on uv_hrtime */
+} dl_connection;
+
+/* NULL with a problem whose message is in arena. reader: it can change nothing. */
+dl_connection *dl_connection_open(const dl_database *database, bool reader, dl_arena *arena, dl_problem *problem);
+void dl_connection_close(dl_connection *connection);
+
+/* The prepared variant, from the cache or new. NULL with a problem. */
+dl_prepared *dl_connection_prepare(dl_connection *connection, const dl_statement *statement, const dl_variant *variant, dl_arena *arena, dl_problem *problem);
+
+/* Lets locks be waited for and the next statement run until then. */
+void dl_connection_deadlines(dl_connection *connection, unsigned lock_ms, unsigned statement_ms);
+
+/* An SQLite result code; the problem, when not OK or DONE, is dl_problem_read's. */
+int dl_connection_step(dl_connection *connection, dl_step step);
+
+/* --- problem.c ----------------------------------------------------------------- */
+
+void dl_problem_set(dl_problem *problem, dl_problem_kind kind, dl_arena *arena, const char *format, ...) __attribute__((format(printf, 4, 5)));
+/* What the connection's last error was, said about a place ("app.lua:7", "commit"). */
+void dl_problem_read(dl_problem *problem, sqlite3 *handle, dl_str place, dl_arena *arena);
+
+/* --- execute.c ----------------------------------------------------------------- */
+
+/* Binds, steps and collects; the answer or the problem is in the call. */
+void dl_execute(dl_connection *connection, dl_call *call);
+/* Forgets an answer, so that the call can run again. */
+void dl_execute_reset(dl_call *call);
+
+/* --- migrate.c ----------------------------------------------------------------- */
+
+/* Applies what is new in the folder; applied gets a text for the log (in arena). */
+bool dl_migrate(dl_connection *connection, dl_arena *arena, const char **applied, dl_problem *problem);
+
+/* --- database.c, writer.c, reader.c -------------------------------------------- */
+
+typedef struct dl_queue {
+  dl_call *first, *last;
+  unsigned count;
+} dl_queue;
+
+static inline void dl_queue_put(dl_queue *queue, dl_call *call) {
+  call->next = NULL;
+  if (queue->last) queue->last->next = call;
+  else queue->first = call;
+  queue->last = call;
+  queue->count++;
+}
+
+static inline dl_call *dl_queue_take(dl_queue *queue) {
+  dl_call *call = queue->first;
+  if (!call) return NULL;
+  queue->first = call->next;
+  if (!queue->first) queue->last = NULL;
+  queue->count--;
+  call->next = NULL;
+  return call;
+}
+
+enum { DL_WORK_STATEMENT, DL_WORK_BEGIN, DL_WORK_COMMIT, DL_WORK_ROLLBACK };
+
+typedef enum dl_transaction_state { DL_TRANSACTION_WAITS, DL_TRANSACTION_OPEN, DL_TRANSACTION_ENDED } dl_transaction_state;
+
+/* Everything but database under the database's mutex. */
+struct dl_transaction {
+  dl_database *database;
+  dl_transaction_state state;
+  bool abandoned;
+  unsigned holders;  /* who began it, and the writer until it has ended */
+  const char *why;   /* it ended, for calls that come too late; static */
+  dl_queue calls;
+};
+
+typedef struct dl_reader {
+  uv_work_t work;
+  dl_database *database;
+  dl_connection *connection; /* opened on first use, by the pool's thread */
+  bool busy;                 /* from uv_queue_work to its end on the loop; loop thread */
+} dl_reader;
+
+typedef enum dl_database_state { DL_DATABASE_NEW, DL_DATABASE_STARTING, DL_DATABASE_READY, DL_DATABASE_STOPPING, DL_DATABASE_STOPPED } dl_database_state;
+
+enum { DL_READERS_MAX = 16, DL_SPARE_CALLS_MAX = 64 };
+
+struct dl_database {
+  dl_loop *loop;
+  dl_arena arena;     /* statements and what else lives as long; loop thread until start, then read only */
+  const char *path;   /* of the file; ":memory:" */
+  bool in_memory;     /* one connection for all: another would see another database */
+  dl_database_options options;
+  dl_statement **statements;
+  size_t statement_count, statement_room;
+
+  /* loop thread */
+  dl_database_state state;
+  bool orphan;        /* dl_database_free came too early */
+  bool wakes;         /* async and thread exist */
+  size_t unanswered;
+  dl_call *spare_calls;
+  size_t spare_count;
+  dl_database_event started, stopped;
+  void *started_owner, *stopped_owner;
+  dl_reader readers[DL_READERS_MAX];
+  uv_async_t answer;
+  uv_thread_t writer;
+
+  /* between threads, under mutex */
+  uv_mutex_t mutex;
+  uv_cond_t work;     /* for the writer */
+  dl_queue reads, writes, answers;
+  bool leave;         /* the writer is to end */
+  bool ready, gone;   /* the writer's news: start succeeded; it has ended */
+  char *start_error;  /* malloc; why it has ended without being ready */
+  char *applied;      /* malloc; migrations, for the log */
+};
+
+void dl_writer_main(void *database);
+/* Gives unstarted reads to idle readers. */
+void dl_readers_run(dl_database *database);
+bool dl_readers_idle(const dl_database *database);
+/* A reader came back: the database may be waiting for that to stop. */
+void dl_database_settle(dl_database *database);
+/* Any thread, mutex held: the call goes back to the loop. */
+void dl_answer_locked(dl_database *database, dl_call *call);
+/* Marks a call that waited past its deadline; it is then not to be run. */
+bool dl_call_expired(dl_call *call);
+
+#endif

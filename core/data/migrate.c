@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Migrations: a folder of numbered .sql files, each applied once, in order, in a
+ * transaction of its own, and remembered with its SHA-256. What was applied must
+ * stay as it is: a file that changed afterwards stops the start.
+ * Runs on the writer's thread. Needs: read in the migrations folder.
+ */
+#include "data/internal.h"
+
+#include "base/utf8.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <openssl/evp.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+enum { NUMBER_DIGITS = 4, NUMBERS_MAX = 9999, FILE_MAX = 16 << 20, HASH_TEXT = 65 };
+
+typedef struct migrator {
+  dl_connection *connection;
+  const char *folder;
+  dl_arena *arena;
+  dl_problem *problem;
+  char **names; /* by number - 1 */
+  size_t count;
+  dl_buffer applied;
+} migrator;
+
+__attribute__((format(printf, 2, 3))) static bool refuse(migrator *m, const char *format, ...) {
+  char text[1024];
+  va_list args;
+  va_start(args, format);
+  vsnprintf(text, sizeof(text), format, args);
+  va_end(args);
+  dl_problem_set(m->problem, DL_PROBLEM_FAILED, m->arena, "%s", text);
+  return false;
+}
+
+/* --- the folder ------------------------------------------------------------------------ */
+
+/* "0001_users.sql": four digits, an underscore, small letters. 0 when it is not. */
+static size_t number_of(const char *name) {
+  size_t number = 0, at = 0;
+  for (; at < NUMBER_DIGITS; at++) {
+    if (name[at] < '0' || name[at] > '9') return 0;
+    number = number * 10 + (size_t)(name[at] - '0');
+  }
+  size_t words = strspn(name + at, "abcdefghijklmnopqrstuvwxyz0123456789_");
+  return name[at] == '_' && words > 1 && strcmp(name + at + words, ".sql") == 0 ? number : 0;
+}
+
+static bool take_name(migrator *m, const char *name) {
+  size_t length = strlen(name);
+  if (name[0] == '.' || length < 4 || strcmp(name + length - 4, ".sql") != 0) return true;
+  size_t number = number_of(name);
+  if (!number) return refuse(m, "%s/%s: a migration's name is four digits from 0001 on, an underscore and small letters, as in 0001_users.sql", m->folder, name);
+  if (m->names[number - 1]) return refuse(m, "%s: %s and %s have the same number: give one the next free number", m->folder, m->names[number - 1], name);
+  m->names[number - 1] = dl_arena_format(m->arena, "%s", name);
+  if (number > m->count) m->count = number;
+  return true;
+}
+
+static bool read_folder(migrator *m) {
+  DIR *folder = opendir(m->folder);
+  if (!folder) return refuse(m, "the migrations folder %s cannot be read: %s", m->folder, strerror(errno));
+  bool good = true;
+  for (struct dirent *entry; good && (entry = readdir(folder));) good = take_name(m, entry->d_name);
+  closedir(folder);
+  for (size_t i = 0; good && i < m->count; i++)
+    if (!m->names[i]) return refuse(m, "%s: there is no migration %04zu, though there is %s: number them without gaps", m->folder, i + 1, m->names[m->count - 1]);
+  return good;
+}
+
+static bool read_file(migrator *m, const char *name, dl_buffer *text) {
+  const char *path = dl_arena_format(m->arena, "%s/%s", m->folder, name);
+  FILE *file = fopen(path, "rbe");
+  if (!file) return refuse(m, "the migration %s cannot be read: %s", path, strerror(errno));
+  dl_buffer_clear(text);
+  size_t got;
+  do {
+    dl_buffer_reserve(text, 65536);
+    got = fread(text->data + text->len, 1, 65536, file);
+    text->len += got;
+  } while (got && text->len <= FILE_MAX);
+  bool failed = ferror(file) != 0;
+  fclose(file);
+  if (failed) return refuse(m, "the migration %s cannot be read", path);
+  if (text->len > FILE_MAX) return refuse(m, "the migration %s is over 16 MiB: load data from the app, not from a migration", path);
+  if (!dl_utf8_valid(dl_buffer_str(text)) || (text->len && memchr(text->data, '\0', text->len)))
+    return refuse(m, "the migration %s is not valid UTF-8, or holds a NUL", path);
+  dl_buffer_append_char(text, '\0');
+  text->len--;
+  return true;
+}
+
+static bool hash(migrator *m, dl_str text, char out[HASH_TEXT]) {
+  unsigned char digest[EVP_MAX_MD_SIZE];
+  unsigned int length = 0;
+  if (EVP_Digest(text.ptr, text.len, digest, &length, EVP_sha256(), NULL) != 1) return refuse(m, "OpenSSL gives no SHA-256");
+  for (unsigned int i = 0; i < length; i++) snprintf(out + 2 * i, 3, "%02x", digest[i]);
+  return true;
+}
+
+/* --- one file --------------------------------------------------------------------------- */
+
+/* A migration may do anything inside its transaction and nothing to it. */
+static int authorize(void *data, int action, const char *a, const char *b, const char *c, const char *d) {
+  (void)data, (void)a, (void)b, (void)c, (void)d;
+  return action == SQLITE_TRANSACTION || action == SQLITE_SAVEPOINT || action == SQLITE_ATTACH || action == SQLITE_DETACH ? SQLITE_DENY : SQLITE_OK;
+}
+
+static bool refuse_sql(migrator *m, const char *name, const char *text, const char *statement) {
+  sqlite3 *handle = m->connection->handle;
+  int offset = sqlite3_error_offset(handle);
+  const char *at = offset > 0 ? statement + offset : statement + strspn(statement, " \t\r\n");
+  size_t line = 1;
+  for (const char *c = text; c < at; c++) line += *c == '\n';
+  const char *message = sqlite3_errcode(handle) == SQLITE_AUTH
+                            ? "transactions, savepoints and other databases do not belong in a migration: each runs in a transaction of its own"
+                            : sqlite3_errmsg(handle);
+  return refuse(m, "%s/%s:%zu: %s", m->folder, name, line, message);
+}
+
+static bool run_sql(migrator *m, const char *name, const char *text) {
+  for (const char *at = text, *tail; *at; at = tail) {
+    sqlite3_stmt *statement = NULL;
+    int code = sqlite3_prepare_v2(m->connection->handle, at, -1, &statement, &tail);
+    while (code == SQLITE_OK && statement && (code = sqlite3_step(statement)) == SQLITE_ROW) code = SQLITE_OK;
+    bool good = code == SQLITE_OK || code == SQLITE_DONE;
+    if (!good) refuse_sql(m, name, text, at);
+    sqlite3_finalize(statement);
+    if (!good) return false;
+  }
+  return true;
+}
+
+/* Foreign keys are off while a table is rebuilt; what a migration leaves behind
+ * must satisfy them. */
+static bool check_keys(migrator *m, const char *name) {
+  sqlite3_stmt *check = NULL;
+  int code = sqlite3_prepare_v2(m->connection->handle, "PRAGMA foreign_key_check", -1, &check, NULL);
+  if (code == SQLITE_OK) code = sqlite3_step(check);
+  if (code == SQLITE_ROW)
+    refuse(m, "%s/%s: leaves rows in %s that point at no row of %s", m->folder, name, (const char *)sqlite3_column_text(check, 0),
+           (const char *)sqlite3_column_text(check, 2));
+  else if (code != SQLITE_DONE) dl_problem_read(m->problem, m->connection->handle, dl_str_of(name), m->arena);
+  sqlite3_finalize(check);
+  return code == SQLITE_DONE;
+}
+
+static bool execute(migrator *m, const char *sql) {
+  if (sqlite3_exec(m->connection->handle, sql, NULL, NULL, NULL) == SQLITE_OK) return true;
+  dl_problem_read(m->problem, m->connection->handle, DL_STR("migrations"), m->arena);
+  return false;
+}
+
+static bool remember(migrator *m, size_t number, const char *name, const char *digest) {
+  char *sql = sqlite3_mprintf("INSERT INTO demilune_migrations VALUES (%d, %Q, %Q, strftime('%%Y-%%m-%%dT%%H:%%M:%%SZ', 'now'))", (int)number, name, digest);
+  bool good = sql && execute(m, sql);
+  sqlite3_free(sql);
+  return good;
+}
+
+/* The digest that number was applied with; empty when it was not. */
+static bool applied_digest(migrator *m, size_t number, char out[HASH_TEXT]) {
+  sqlite3_stmt *find = NULL;
+  out[0] = '\0';
+  int code = sqlite3_prepare_v2(m->connection->handle, "SELECT sha256 FROM demilune_migrations WHERE number = ?", -1, &find, NULL);
+  if (code == SQLITE_OK) code = sqlite3_bind_int64(find, 1, (sqlite3_int64)number);
+  if (code == SQLITE_OK) code = sqlite3_step(find);
+  if (code == SQLITE_ROW) snprintf(out, HASH_TEXT, "%s", (const char *)sqlite3_column_text(find, 0));
+  else if (code != SQLITE_DONE) dl_problem_read(m->problem, m->connection->handle, DL_STR("demilune_migrations"), m->arena);
+  sqlite3_finalize(find);
+  return code == SQLITE_ROW || code == SQLITE_DONE;
+}
+
+static bool apply_in_transaction(migrator *m, size_t number, dl_buffer *text) {
+  const char *name = m->names[number - 1];
+  char digest[HASH_TEXT], known[HASH_TEXT];
+  if (!read_file(m, name, text) || !hash(m, dl_buffer_str(text), digest) || !applied_digest(m, number, known)) return false;
+  if (strcmp(known, digest) == 0) return true;
+  if (known[0])
+    return refuse(m, "%s/%s was changed after it was applied to this database: put it back as it was, and write the change as migration %04zu", m->folder, name,
+                  m->count + 1);
+  sqlite3_set_authorizer(m->connection->handle, authorize, m);
+  bool good = run_sql(m, name, text->data);
+  sqlite3_set_authorizer(m->connection->handle, NULL, NULL);
+  if (!good || !check_keys(m, name) || !remember(m, number, name, digest)) return false;
+  dl_buffer_printf(&m->applied, "%s%s", m->applied.len ? ", " : "", name);
+  return true;
+}
+
+static bool in_transaction(migrator *m, bool (*body)(migrator *m, size_t number, dl_buffer *text), size_t number, dl_buffer *text) {
+  const dl_database_options *options = &m->connection->database->options;
+  /* No limit on how long a migration runs: rebuilding a large table takes its time. */
+  dl_connection_deadlines(m->connection, options->migration_lock_ms, UINT32_MAX);
+  if (!execute(m, "BEGIN EXCLUSIVE")) return false;
+  bool good = body(m, number, text) && execute(m, "COMMIT");
+  if (!good && !sqlite3_get_autocommit(m->connection->handle)) sqlite3_exec(m->connection->handle, "ROLLBACK", NULL, NULL, NULL);
+  return good;
+}
+
+/* --- all of them ------------------------------------------------------------------------- */
+
+static bool make_table(migrator *m, size_t number, dl_buffer *text) {
+  (void)number, (void)text;
+  return execute(m, "CREATE TABLE IF NOT EXISTS demilune_migrations "
+                    "(number INTEGER PRIMARY KEY, name TEXT NOT NULL, sha256 TEXT NOT NULL, applied_at TEXT NOT NULL) STRICT");
+}
+
+static bool none_is_missing(migrator *m) {
+  sqlite3_stmt *find = NULL;
+  int code = sqlite3_prepare_v2(m->connection->handle, "SELECT name FROM demilune_migrations WHERE number > ? ORDER BY number LIMIT 1", -1, &find, NULL);
+  if (code == SQLITE_OK) code = sqlite3_bind_int64(find, 1, (sqlite3_int64)m->count);
+  if (code == SQLITE_OK) code = sqlite3_step(find);
+  if (code == SQLITE_ROW)
+    refuse(m, "%s: %s was applied to this database and is not in the folder: this app is older than its database", m->folder,
+           (const char *)sqlite3_column_text(find, 0));
+  else if (code != SQLITE_DONE) dl_problem_read(m->problem, m->connection->handle, DL_STR("demilune_migrations"), m->arena);
+  sqlite3_finalize(find);
+  return code == SQLITE_DONE;
+}
+
+static bool apply_all(migrator *m) {
+  dl_buffer text = {0};
+  bool good = in_transaction(m, make_table, 0, NULL) && none_is_missing(m);
+  for (size_t number = 1; good && number <= m->count; number++) good = in_transaction(m, apply_in_transaction, number, &text);
+  dl_buffer_free(&text);
+  return good;
+}
+
+bool dl_migrate(dl_connection *connection, dl_arena *arena, const char **applied, dl_problem *problem) {
+  migrator m = {.connection = connection, .folder = connection->database->options.migrations, .arena = arena, .problem = problem};
+  m.names = dl_arena_zalloc(arena, NUMBERS_MAX, sizeof(*m.names));
+  bool good = read_folder(&m) && execute(&m, "PRAGMA foreign_keys = OFF") && apply_all(&m) && execute(&m, "PRAGMA foreign_keys = ON");
+  if (good && m.applied.len) *applied = dl_arena_copy(arena, dl_buffer_str(&m.applied)).ptr;
+  dl_buffer_free(&m.applied);
+  return good;
+}

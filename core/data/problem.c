@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What SQLite's result codes mean to an app. Messages name the statement and the
+ * constraint and never hold a value: they end in logs.
+ */
+#include "data/internal.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+const char *dl_problem_name(dl_problem_kind kind) {
+  static const char *const names[] = {
+#define DL_PROBLEM_NAME(name, text) text,
+      DL_PROBLEMS(DL_PROBLEM_NAME)
+#undef DL_PROBLEM_NAME
+  };
+  return names[kind];
+}
+
+void dl_problem_set(dl_problem *problem, dl_problem_kind kind, dl_arena *arena, const char *format, ...) {
+  char text[1024];
+  va_list args;
+  va_start(args, format);
+  vsnprintf(text, sizeof(text), format, args);
+  va_end(args);
+  *problem = (dl_problem){.kind = kind, .message = dl_arena_copy(arena, dl_str_of(text)).ptr};
+}
+
+static const struct {
+  int code; /* extended, or primary when no extended one is listed before it */
+  dl_problem_kind kind;
+} kinds[] = {
+    {SQLITE_CONSTRAINT_UNIQUE, DL_PROBLEM_UNIQUE},
+    {SQLITE_CONSTRAINT_PRIMARYKEY, DL_PROBLEM_UNIQUE},
+    {SQLITE_CONSTRAINT_ROWID, DL_PROBLEM_UNIQUE},
+    {SQLITE_CONSTRAINT_FOREIGNKEY, DL_PROBLEM_FOREIGN_KEY},
+    {SQLITE_CONSTRAINT_CHECK, DL_PROBLEM_CHECK},
+    {SQLITE_CONSTRAINT_NOTNULL, DL_PROBLEM_NOT_NULL},
+    {SQLITE_CONSTRAINT_DATATYPE, DL_PROBLEM_TYPE},
+    {SQLITE_CONSTRAINT, DL_PROBLEM_CHECK}, /* a trigger's RAISE and the like */
+    {SQLITE_MISMATCH, DL_PROBLEM_TYPE},
+    {SQLITE_INTERRUPT, DL_PROBLEM_TIMEOUT},
+    {SQLITE_BUSY, DL_PROBLEM_LOCKED},
+    {SQLITE_LOCKED, DL_PROBLEM_LOCKED},
+    {SQLITE_TOOBIG, DL_PROBLEM_TOO_MUCH},
+};
+
+static dl_problem_kind kind_of(int code) {
+  for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++)
+    if (kinds[i].code == code || kinds[i].code == (code & 0xff)) return kinds[i].kind;
+  return DL_PROBLEM_FAILED;
+}
+
+/* SQLite says "UNIQUE constraint failed: users.email" or "...: index 'by_email'". */
+static dl_str constraint_in(dl_str message) {
+  const char *found = memmem(message.ptr, message.len, " constraint failed: ", 20);
+  if (!found) return (dl_str){0};
+  dl_str name = dl_str_skip(message, (size_t)(found + 20 - message.ptr));
+  if (dl_str_starts(name, DL_STR("index '")) && name.ptr[name.len - 1] == '\'') name = dl_str_from(name.ptr + 7, name.len - 8);
+  return name;
+}
+
+static const char *advice(dl_problem_kind kind) {
+  switch (kind) {
+  case DL_PROBLEM_LOCKED: return ": another process or a tool holds the database's lock for too long";
+  case DL_PROBLEM_TIMEOUT: return ": the statement ran past its time limit";
+  default: return "";
+  }
+}
+
+void dl_problem_read(dl_problem *problem, sqlite3 *handle, dl_str place, dl_arena *arena) {
+  int code = sqlite3_extended_errcode(handle);
+  dl_problem_kind kind = kind_of(code);
+  dl_str message = dl_arena_copy(arena, dl_str_of(sqlite3_errmsg(handle)));
+  dl_problem_set(problem, kind, arena, "%.*s: %.*s%s", DL_STR_ARGS(place), DL_STR_ARGS(message), advice(kind));
+  problem->constraint = constraint_in(message);
+}

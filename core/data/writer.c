@@ -1,0 +1,310 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The writer: one thread, one connection. It takes all writes that wait, runs
+ * each in a savepoint of its own inside one transaction, commits once, and only
+ * then answers each. An interactive transaction has the writer to itself.
+ */
+#include "data/internal.h"
+
+#include "base/memory.h"
+
+enum { GROUP_MAX = 256 }; /* calls in one commit, so that the first of many is not kept waiting */
+
+typedef struct writer {
+  dl_database *database;
+  dl_connection *connection;
+} writer;
+
+static void answer_all(dl_database *database, dl_queue *calls) {
+  uv_mutex_lock(&database->mutex);
+  for (dl_call *call; (call = dl_queue_take(calls));) dl_answer_locked(database, call);
+  uv_mutex_unlock(&database->mutex);
+}
+
+static bool begin(writer *w, dl_problem *problem, dl_arena *arena) {
+  const dl_database_options *options = &w->database->options;
+  dl_connection_deadlines(w->connection, options->lock_ms, options->statement_ms);
+  if (dl_connection_step(w->connection, DL_STEP_BEGIN) == SQLITE_OK) return true;
+  dl_problem_read(problem, w->connection->handle, DL_STR("no transaction could begin"), arena);
+  return false;
+}
+
+static bool commit(writer *w, dl_problem *problem, dl_arena *arena) {
+  const dl_database_options *options = &w->database->options;
+  dl_connection_deadlines(w->connection, options->lock_ms, options->statement_ms);
+  if (dl_connection_step(w->connection, DL_STEP_COMMIT) == SQLITE_OK) return true;
+  dl_problem_read(problem, w->connection->handle, DL_STR("the commit failed, so nothing of it was written"), arena);
+  if (!sqlite3_get_autocommit(w->connection->handle)) dl_connection_step(w->connection, DL_STEP_ROLLBACK);
+  return false;
+}
+
+/* Runs a call in a savepoint. False when SQLite rolled back the transaction it
+ * stood in (ON CONFLICT ROLLBACK, an interrupted write, a full disk). */
+static bool run_saved(writer *w, dl_call *call, unsigned statement_ms) {
+  sqlite3 *handle = w->connection->handle;
+  dl_connection_deadlines(w->connection, w->database->options.lock_ms, statement_ms);
+  if (dl_connection_step(w->connection, DL_STEP_SAVE) != SQLITE_OK) {
+    dl_problem_read(&call->problem, handle, call->statement->source, &call->arena);
+    return !sqlite3_get_autocommit(handle);
+  }
+  dl_execute(w->connection, call);
+  if (sqlite3_get_autocommit(handle)) {
+    if (call->problem.kind == DL_PROBLEM_NONE) dl_problem_read(&call->problem, handle, DL_STR("the transaction was rolled back"), &call->arena);
+    return false;
+  }
+  /* The way back must not meet the deadline that the statement ran into. */
+  dl_connection_deadlines(w->connection, w->database->options.lock_ms, w->database->options.statement_ms);
+  if (call->problem.kind != DL_PROBLEM_NONE) dl_connection_step(w->connection, DL_STEP_UNDO);
+  if (dl_connection_step(w->connection, DL_STEP_KEEP) != SQLITE_OK && call->problem.kind == DL_PROBLEM_NONE)
+    dl_problem_read(&call->problem, handle, call->statement->source, &call->arena);
+  return !sqlite3_get_autocommit(handle);
+}
+
+/* --- groups ----------------------------------------------------------------------- */
+
+static void fail_unsettled(dl_queue *group, const dl_problem *problem) {
+  for (dl_call *call = group->first; call; call = call->next) {
+    if (call->settled) continue;
+    bool own = call->problem.kind != DL_PROBLEM_NONE;
+    if (!own) dl_execute_reset(call);
+    if (!own) dl_problem_set(&call->problem, problem->kind, &call->arena, "%s", problem->message);
+    call->settled = true;
+  }
+}
+
+/* The call that lost the transaction for all, NULL when none did. */
+static dl_call *run_each(writer *w, dl_queue *group) {
+  for (dl_call *call = group->first; call; call = call->next)
+    if (!call->settled && !run_saved(w, call, w->database->options.statement_ms)) return call;
+  return NULL;
+}
+
+/* One failure must stay one call's. When it took the whole transaction away, it
+ * is settled and the others run again, from the first. */
+static void run_group(writer *w, dl_queue *group) {
+  dl_arena arena;
+  dl_arena_init(&arena, 0);
+  for (dl_call *lost;;) {
+    dl_problem problem = {0};
+    if (!begin(w, &problem, &arena)) {
+      fail_unsettled(group, &problem);
+      break;
+    }
+    lost = run_each(w, group);
+    if (!lost) {
+      if (!commit(w, &problem, &arena)) fail_unsettled(group, &problem);
+      break;
+    }
+    lost->settled = true;
+    for (dl_call *call = group->first; call; call = call->next)
+      if (!call->settled) dl_execute_reset(call);
+    /* A full or broken disk is not one call's; the others would meet it as well. */
+    if (lost->problem.kind == DL_PROBLEM_FAILED) {
+      fail_unsettled(group, &lost->problem);
+      break;
+    }
+  }
+  dl_arena_free(&arena);
+  answer_all(w->database, group);
+}
+
+/* --- interactive transactions -------------------------------------------------------- */
+
+static void release_locked(dl_transaction *transaction) {
+  if (--transaction->holders == 0) dl_free(transaction);
+}
+
+static void end(writer *w, dl_transaction *transaction, const char *why, dl_call *last) {
+  dl_database *database = w->database;
+  uv_mutex_lock(&database->mutex);
+  transaction->state = DL_TRANSACTION_ENDED;
+  transaction->why = why;
+  if (last) dl_answer_locked(database, last);
+  for (dl_call *call; (call = dl_queue_take(&transaction->calls));) {
+    dl_problem_set(&call->problem, DL_PROBLEM_ENDED, &call->arena, "%s", why);
+    dl_answer_locked(database, call);
+  }
+  release_locked(transaction);
+  uv_mutex_unlock(&database->mutex);
+}
+
+/* The next call of the transaction; NULL when it is over by time or was given up. */
+static dl_call *next_of(writer *w, dl_transaction *transaction, uint64_t deadline, const char **why) {
+  dl_database *database = w->database;
+  dl_call *call = NULL;
+  uv_mutex_lock(&database->mutex);
+  for (;;) {
+    uint64_t now = uv_hrtime();
+    *why = transaction->abandoned ? "the transaction was given up and rolled back"
+           : now >= deadline      ? "the transaction took too long and was rolled back: do what waits (other services, sleeping) before or after it"
+                                  : NULL;
+    if (*why || (call = dl_queue_take(&transaction->calls))) break;
+    uv_cond_timedwait(&database->work, &database->mutex, deadline - now);
+  }
+  uv_mutex_unlock(&database->mutex);
+  return call;
+}
+
+static void answer(dl_database *database, dl_call *call) {
+  uv_mutex_lock(&database->mutex);
+  dl_answer_locked(database, call);
+  uv_mutex_unlock(&database->mutex);
+}
+
+/* What the transaction's calls ask for, until one ends it. */
+static void serve(writer *w, dl_transaction *transaction, uint64_t deadline) {
+  dl_database *database = w->database;
+  for (;;) {
+    const char *why;
+    dl_call *call = next_of(w, transaction, deadline, &why);
+    if (!call) {
+      dl_connection_step(w->connection, DL_STEP_ROLLBACK);
+      end(w, transaction, why, NULL);
+      return;
+    }
+    if (call->work == DL_WORK_COMMIT) {
+      commit(w, &call->problem, &call->arena);
+      end(w, transaction, "the transaction was committed already", call);
+      return;
+    }
+    if (call->work == DL_WORK_ROLLBACK) {
+      dl_connection_step(w->connection, DL_STEP_ROLLBACK);
+      end(w, transaction, "the transaction was rolled back already", call);
+      return;
+    }
+    uint64_t now = uv_hrtime(), left_ms = deadline > now ? (deadline - now) / 1000000u : 0;
+    unsigned most = database->options.statement_ms;
+    if (!run_saved(w, call, left_ms < most ? (unsigned)left_ms : most)) {
+      end(w, transaction, "a statement before this one made SQLite roll the transaction back", call);
+      return;
+    }
+    answer(database, call);
+  }
+}
+
+static void run_transaction(writer *w, dl_call *opening) {
+  dl_database *database = w->database;
+  dl_transaction *transaction = opening->transaction;
+  uv_mutex_lock(&database->mutex);
+  bool abandoned = transaction->abandoned;
+  uv_mutex_unlock(&database->mutex);
+  if (abandoned) dl_problem_set(&opening->problem, DL_PROBLEM_ENDED, &opening->arena, "the transaction was given up");
+  if (abandoned || dl_call_expired(opening) || !begin(w, &opening->problem, &opening->arena)) {
+    end(w, transaction, "the transaction never began", opening);
+    return;
+  }
+  uint64_t deadline = uv_hrtime() + (uint64_t)database->options.transaction_ms * 1000000u;
+  uv_mutex_lock(&database->mutex);
+  transaction->state = DL_TRANSACTION_OPEN;
+  dl_answer_locked(database, opening);
+  uv_mutex_unlock(&database->mutex);
+  serve(w, transaction, deadline);
+}
+
+/* --- start, work, end ------------------------------------------------------------------ */
+
+static bool check_one(writer *w, dl_statement *statement, const dl_variant *variant, dl_arena *arena, dl_problem *problem) {
+  dl_prepared *prepared = dl_connection_prepare(w->connection, statement, variant, arena, problem);
+  if (prepared) statement->writes = !sqlite3_stmt_readonly(prepared->handle);
+  return prepared != NULL;
+}
+
+/* Each part of each statement is prepared once, so that what SQLite does not
+ * know (a column, a table) is found at start and not by the first request. */
+static bool check_statement(writer *w, dl_statement *statement, dl_arena *arena, dl_problem *problem) {
+  dl_variant variant = {0};
+  for (int i = 0; i < DL_STATEMENT_LISTS_MAX; i++) variant.lists[i] = 1;
+  for (size_t i = 0; i < statement->filter_count; i++) {
+    variant.filters = (uint16_t)(1u << i);
+    if (!check_one(w, statement, &variant, arena, problem)) return false;
+  }
+  variant.filters = 0;
+  for (size_t i = 1; i < statement->order_count; i++) {
+    variant.order = (uint8_t)i;
+    if (!check_one(w, statement, &variant, arena, problem)) return false;
+  }
+  variant.order = 0;
+  return check_one(w, statement, &variant, arena, problem);
+}
+
+static bool open_all(writer *w, dl_arena *arena, const char **applied, dl_problem *problem) {
+  dl_database *database = w->database;
+  w->connection = dl_connection_open(database, false, arena, problem);
+  if (!w->connection) return false;
+  if (database->options.migrations && !dl_migrate(w->connection, arena, applied, problem)) return false;
+  for (size_t i = 0; i < database->statement_count; i++) {
+    dl_connection_deadlines(w->connection, database->options.lock_ms, database->options.statement_ms);
+    if (!check_statement(w, database->statements[i], arena, problem)) return false;
+  }
+  return true;
+}
+
+static bool start(writer *w) {
+  dl_arena arena;
+  dl_problem problem = {0};
+  const char *applied = NULL;
+  dl_arena_init(&arena, 0);
+  bool ready = open_all(w, &arena, &applied, &problem);
+  dl_database *database = w->database;
+  uv_mutex_lock(&database->mutex);
+  database->ready = ready;
+  if (!ready) database->start_error = dl_strdup(problem.message);
+  if (applied) database->applied = dl_strdup(applied);
+  uv_async_send(&database->answer);
+  uv_mutex_unlock(&database->mutex);
+  dl_arena_free(&arena);
+  return ready;
+}
+
+/* Takes what waits: a transaction alone, or writes up to the next transaction. */
+static bool take_work(dl_database *database, dl_queue *group, dl_queue *late, dl_call **opening) {
+  uv_mutex_lock(&database->mutex);
+  while (!database->writes.first && !database->leave) uv_cond_wait(&database->work, &database->mutex);
+  bool found = database->writes.first != NULL;
+  while (database->writes.first && group->count < GROUP_MAX) {
+    if (database->writes.first->work == DL_WORK_BEGIN && group->count) break;
+    dl_call *call = dl_queue_take(&database->writes);
+    if (call->work == DL_WORK_STATEMENT && dl_call_expired(call)) dl_queue_put(late, call);
+    else if (call->work == DL_WORK_STATEMENT) dl_queue_put(group, call);
+    else {
+      *opening = call;
+      break;
+    }
+  }
+  uv_mutex_unlock(&database->mutex);
+  return found;
+}
+
+static void work(writer *w) {
+  for (;;) {
+    dl_queue group = {0}, late = {0};
+    dl_call *opening = NULL;
+    if (!take_work(w->database, &group, &late, &opening)) return;
+    answer_all(w->database, &late);
+    if (group.count) run_group(w, &group);
+    if (opening) run_transaction(w, opening);
+  }
+}
+
+/* Leaves one file behind: the log is empty after a checkpoint that nobody blocks. */
+static void finish(writer *w) {
+  if (!w->connection) return;
+  dl_connection_deadlines(w->connection, 200, w->database->options.statement_ms);
+  sqlite3_exec(w->connection->handle, "PRAGMA optimize; PRAGMA wal_checkpoint(TRUNCATE)", NULL, NULL, NULL);
+  dl_connection_close(w->connection);
+}
+
+void dl_writer_main(void *data) {
+  dl_database *database = data;
+  writer w = {.database = database};
+  if (start(&w)) work(&w);
+  for (unsigned i = 0; i < DL_READERS_MAX; i++) {
+    dl_connection_close(database->readers[i].connection);
+    database->readers[i].connection = NULL;
+  }
+  finish(&w);
+  uv_mutex_lock(&database->mutex);
+  database->gone = true;
+  uv_async_send(&database->answer);
+  uv_mutex_unlock(&database->mutex);
+}

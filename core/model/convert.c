@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "model/convert.h"
 
-#include "base/utf8.h"
 #include "model/formats.h"
+
+#include <math.h>
 
 bool dl_format_refuse(dl_conversion *conversion, const char *type, const char *message) {
   conversion->type = type;
@@ -94,6 +95,7 @@ static bool convert_boolean(dl_mode mode, dl_value *value, dl_conversion *conver
     if (value->kind == DL_VALUE_INTEGER && (value->integer == 0 || value->integer == 1)) return accept_boolean(value, value->integer == 1);
     if (value->kind == DL_VALUE_INTEGER) return refuse_boolean(conversion);
     if (value->kind == DL_VALUE_NUMBER && (value->number == 0 || value->number == 1)) return accept_boolean(value, value->number == 1);
+    if (value->kind == DL_VALUE_NUMBER && value->number == floor(value->number)) return refuse_boolean(conversion);
   }
   return dl_format_refuse(conversion, "bool_type", "should be true or false");
 }

@@ -42,9 +42,9 @@ static int64_t read_whole(const char **at, const char *end) {
   return count ? number : -1;
 }
 
-/* The digits behind "." or "," as a share of one, if they are there. */
+/* The digits behind "." or "," as a share of one; 0 without them. */
 static double read_share(const char **at, const char *end) {
-  if (*at == end || (**at != '.' && **at != ',')) return 0;
+  if (end - *at < 2 || (**at != '.' && **at != ',') || !dl_format_digit((*at)[1])) return 0;
   double share = 0, place = 1;
   for (++*at; *at < end && dl_format_digit(**at); ++*at)
     if (place > 1e-15) {

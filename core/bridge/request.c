@@ -91,12 +91,17 @@ static void push_pairs(lua_State *L, const char *problem, const dl_pair *pairs, 
 
 /* Undeclared sources come as they were sent: tables of strings. */
 static void push_raw(lua_State *L, dl_request_view *view, dl_source source) {
+  const char *problem;
   dl_pair *pairs = NULL;
   uint32_t count = 0;
   switch (source) {
-    case DL_SOURCE_QUERY: push_pairs(L, dl_http_query(view->http->query, RAW_PAIRS_MAX, view->arena, &pairs, &count), pairs, count); break;
+    case DL_SOURCE_QUERY:
+      problem = dl_http_query(view->http->query, RAW_PAIRS_MAX, view->arena, &pairs, &count);
+      push_pairs(L, problem, pairs, count);
+      break;
     case DL_SOURCE_COOKIE:
-      push_pairs(L, dl_http_cookies(dl_http_request_find(view->http, DL_STR("cookie"), view->arena), RAW_PAIRS_MAX, view->arena, &pairs, &count), pairs, count);
+      problem = dl_http_cookies(dl_http_request_find(view->http, DL_STR("cookie"), view->arena), RAW_PAIRS_MAX, view->arena, &pairs, &count);
+      push_pairs(L, problem, pairs, count);
       break;
     case DL_SOURCE_HEADER:
       lua_createtable(L, 0, (int)view->http->header_count);

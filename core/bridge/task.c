@@ -41,6 +41,12 @@ dl_task *dl_task_new(lua_State *L, dl_task_done done, void *owner) {
 
 lua_State *dl_task_state(const dl_task *task) { return task->co; }
 
+/* Resetting forgets exdata2, which tells a task's own coroutine from others. */
+static void repair(dl_task *task) {
+  lua_resetthread(dl_lua_of(task->co)->L, task->co);
+  lua_setexdata2(task->co, task);
+}
+
 void dl_task_set_request_id(dl_task *task, dl_str id) { task->request_id = id; }
 
 dl_str dl_task_request_id(lua_State *L) {
@@ -51,7 +57,7 @@ dl_str dl_task_request_id(lua_State *L) {
 void dl_task_release(dl_task *task) {
   dl_lua *lua = dl_lua_of(task->co);
   task->serial++;
-  if (task->waiting || lua_status(task->co) != 0) lua_resetthread(lua->L, task->co);
+  if (task->waiting || lua_status(task->co) != 0) repair(task);
   else lua_settop(task->co, 0);
   task->waiting = false;
   task->next_idle = lua->idle_tasks;
@@ -72,7 +78,7 @@ void dl_task_run(dl_task *task, int arguments) {
   if (status == LUA_YIELD) {
     if (task->waiting) return;
     /* coroutine.yield() straight out of a handler: nothing would ever resume it. */
-    lua_resetthread(dl_lua_of(task->co)->L, task->co);
+    repair(task);
     lua_pushliteral(task->co, "coroutine.yield() outside a coroutine of the app's own; a handler waits by calling what waits, such as demilune.sleep");
     status = LUA_ERRRUN;
   }

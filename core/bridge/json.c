@@ -53,7 +53,8 @@ static void push_object(lua_State *L, json_t *object, int depth) {
 
 static void push_tree(lua_State *L, const json_t *tree, int depth) {
   luaL_checkstack(L, 4, "JSON nested too deep");
-  if (depth == DL_LUA_MAX_DEPTH && (json_is_object(tree) || json_is_array(tree))) luaL_error(L, "arrays and objects are nested over %d deep", DL_LUA_MAX_DEPTH);
+  if (depth == DL_LUA_MAX_DEPTH && (json_is_object(tree) || json_is_array(tree)))
+    luaL_error(L, "arrays and objects are nested over %d deep", DL_LUA_MAX_DEPTH);
   switch (json_typeof(tree)) {
   case JSON_OBJECT: push_object(L, (json_t *)(uintptr_t)tree, depth + 1); return;
   case JSON_ARRAY: push_array(L, tree, depth + 1); return;

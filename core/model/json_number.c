@@ -13,9 +13,9 @@
 #include <stdlib.h>
 
 enum {
-  EXACT_DIGITS = 19,  /* as many always fit a uint64 */
-  EXACT_POWER = 22,   /* 10^22 is the largest power of ten that a double holds exactly */
-  NEAR_DIGITS = 100   /* digits for strtod that need no heap */
+  EXACT_DIGITS = 19, /* as many always fit a uint64 */
+  EXACT_POWER = 22,  /* 10^22 is the largest power of ten that a double holds exactly */
+  NEAR_DIGITS = 100  /* digits for strtod that need no heap */
 };
 
 /* Beyond it no exponent changes the result, since a text has under 2^32 digits. */
@@ -29,9 +29,9 @@ static const double powers_of_ten[EXACT_POWER + 1] = {1e0,  1e1,  1e2,  1e3,  1e
 typedef struct number {
   const char *digits; /* of the whole part, then maybe a point and those of the fraction */
   size_t whole_count, fraction_count;
-  uint64_t mantissa;   /* all digits as one integer; meaningful up to EXACT_DIGITS significant ones */
-  size_t significant;  /* digits from the first that is not 0 */
-  int64_t exponent;    /* as written */
+  uint64_t mantissa;  /* all digits as one integer; meaningful up to EXACT_DIGITS significant ones */
+  size_t significant; /* digits from the first that is not 0 */
+  int64_t exponent;   /* as written */
   bool negative, real;
 } number;
 
@@ -94,7 +94,8 @@ const char *dl_json_read_number(const char *p, const char *end, const char *begi
   n.digits = p;
   p = take_digits(p, end, &n);
   n.whole_count = (size_t)(p - n.digits);
-  if (n.whole_count > 1 && *n.digits == '0') return dl_json_fail(error, (size_t)(n.digits - begin), "a number may not begin with 0 and another digit");
+  if (n.whole_count > 1 && *n.digits == '0')
+    return dl_json_fail(error, (size_t)(n.digits - begin), "a number may not begin with 0 and another digit");
   if (p < end && *p == '.') {
     n.real = true;
     const char *fraction = p + 1;

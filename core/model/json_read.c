@@ -17,7 +17,7 @@
 #include <assert.h>
 
 enum {
-  STACK_FIRST = 256,  /* values on the C stack before the heap is asked: 4 KiB */
+  STACK_FIRST = 256,    /* values on the C stack before the heap is asked: 4 KiB */
   COMPARE_MEMBERS = 16, /* up to here every pair of keys is compared, above a hash finds the same */
   DEFAULT_DEPTH = 64,
   DEFAULT_NODES = 1000000
@@ -62,6 +62,8 @@ static inline dl_value *stack_push(reader *r) {
   return &r->stack[r->top++];
 }
 
+static const char message_value[] = "expected a value: an object, an array, a string, a number, true, false or null";
+
 /* --- strings --- */
 
 static int hex_digit(char c) {
@@ -83,7 +85,8 @@ static int32_t hex_quad(const char *p, const char *end) {
 }
 
 /* What stands for the character behind a backslash; 0 for those that may not follow one. */
-static const char escape_meaning[256] = {['"'] = '"', ['\\'] = '\\', ['/'] = '/', ['b'] = '\b', ['f'] = '\f', ['n'] = '\n', ['r'] = '\r', ['t'] = '\t'};
+static const char escape_meaning[256] = {
+    ['"'] = '"', ['\\'] = '\\', ['/'] = '/', ['b'] = '\b', ['f'] = '\f', ['n'] = '\n', ['r'] = '\r', ['t'] = '\t'};
 
 /* p is at a backslash. Gives the place behind the escape and what it stands for. */
 static const char *read_escape(reader *r, const char *p, uint32_t *code_point) {
@@ -156,11 +159,9 @@ static inline const char *read_string(reader *r, const char *p, dl_value *out) {
 
 /* --- arrays and objects --- */
 
-static const char *const message_duplicate = "a key that the object has already; send each key once";
-
 static const char *fail_duplicate(reader *r, const char *closing, const dl_value *key) {
   bool in_text = key->string > r->begin && key->string < r->end;
-  return fail(r, in_text ? key->string - 1 : closing, message_duplicate);
+  return fail(r, in_text ? key->string - 1 : closing, "a key that the object has already; send each key once");
 }
 
 static inline bool same_key(const dl_value *a, const dl_value *b) {
@@ -256,7 +257,7 @@ static inline const char *read_behind(reader *r, const char *p, bool *whole) {
 }
 
 static const char *read_word(reader *r, const char *p, dl_str word) {
-  if (!dl_str_starts(dl_str_from(p, (size_t)(r->end - p)), word)) return fail(r, p, "expected a value: an object, an array, a string, a number, true, false or null");
+  if (!dl_str_starts(dl_str_from(p, (size_t)(r->end - p)), word)) return fail(r, p, message_value);
   return p + word.len;
 }
 
@@ -275,7 +276,7 @@ static inline const char *read_value(reader *r, const char *p, bool *whole) {
   case 'n': *value = dl_value_null(); return read_word(r, p, DL_STR("null"));
   default: break;
   }
-  if (c != '-' && (c < '0' || c > '9')) return fail(r, p, "expected a value: an object, an array, a string, a number, true, false or null");
+  if (c != '-' && (c < '0' || c > '9')) return fail(r, p, message_value);
   return dl_json_read_number(p, r->end, r->begin, value, r->error);
 }
 

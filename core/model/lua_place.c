@@ -37,11 +37,13 @@ const char *dl_lua_place_error(dl_arena *arena, const dl_lua_place *place, const
 }
 
 const char *dl_lua_type_error(dl_arena *arena, const dl_lua_place *place, const char *type_name) {
-  return dl_lua_place_error(arena, place, dl_arena_format(arena, "a %s", type_name), ", which JSON has nothing for; give a string, a number, a boolean, a table or demilune.null");
+  return dl_lua_place_error(arena, place, dl_arena_format(arena, "a %s", type_name),
+                            ", which JSON has nothing for; give a string, a number, a boolean, a table or demilune.null");
 }
 
 const char *dl_lua_shape_error(dl_arena *arena, const dl_lua_place *place, dl_lua_shape shape) {
-  if (shape == DL_LUA_MIXED) return dl_lua_place_error(arena, place, "a table with both numbers and names as keys", "; make it an array or an object");
+  if (shape == DL_LUA_MIXED)
+    return dl_lua_place_error(arena, place, "a table with both numbers and names as keys", "; make it an array or an object");
   return dl_lua_place_error(arena, place, "an array with holes", "; write demilune.null where nothing stands, or make the keys strings");
 }
 
@@ -54,5 +56,6 @@ const char *dl_lua_depth_error(dl_arena *arena, const dl_lua_place *place) {
 }
 
 const char *dl_lua_number_error(dl_arena *arena, const dl_lua_place *place) {
-  return dl_lua_place_error(arena, place, "a number that is infinite or not a number", ", which JSON has nothing for; give demilune.null or a string");
+  return dl_lua_place_error(arena, place, "a number that is infinite or not a number",
+                            ", which JSON has nothing for; give demilune.null or a string");
 }

@@ -171,7 +171,10 @@ void dl_value_push(lua_State *L, const dl_value *value) {
     return;
   case DL_VALUE_ARRAY: push_array(L, value); return;
   case DL_VALUE_OBJECT: push_object(L, value); return;
-  case DL_VALUE_RECORD: assert(!"a RECORD is pushed by its schema"); lua_pushnil(L); return;
+  case DL_VALUE_RECORD:
+    assert(!"a RECORD is pushed by its schema");
+    lua_pushnil(L);
+    return;
   }
 }
 
@@ -253,7 +256,8 @@ static bool take_other(taking *t, const dl_lua_place *place, dl_value *out) {
     *out = take_string(t, secret);
     out->flags = DL_VALUE_SECRET;
   } else if ((wide = dl_lua_get_wide(t->L, -1, &bits)) != DL_LUA_NOT_WIDE) {
-    if (wide == DL_LUA_UINT64 && bits > INT64_MAX) return take_fails(t, dl_lua_place_error(t->arena, place, "an integer over 2^63 - 1", "; give it as a string"));
+    if (wide == DL_LUA_UINT64 && bits > INT64_MAX)
+      return take_fails(t, dl_lua_place_error(t->arena, place, "an integer over 2^63 - 1", "; give it as a string"));
     *out = dl_value_integer((int64_t)bits);
     out->flags = DL_VALUE_WIDE;
   } else {

@@ -36,9 +36,9 @@ static void compare_arrays(const dl_value *ours, const json_t *theirs) {
 }
 
 static void compare(const dl_value *ours, const json_t *theirs) {
-  static const dl_value_kind kinds[] = {[JSON_OBJECT] = DL_VALUE_OBJECT, [JSON_ARRAY] = DL_VALUE_ARRAY,    [JSON_STRING] = DL_VALUE_STRING,
-                                        [JSON_INTEGER] = DL_VALUE_INTEGER, [JSON_REAL] = DL_VALUE_NUMBER,  [JSON_TRUE] = DL_VALUE_BOOLEAN,
-                                        [JSON_FALSE] = DL_VALUE_BOOLEAN, [JSON_NULL] = DL_VALUE_NULL};
+  static const dl_value_kind kinds[] = {
+      [JSON_OBJECT] = DL_VALUE_OBJECT, [JSON_ARRAY] = DL_VALUE_ARRAY,  [JSON_STRING] = DL_VALUE_STRING, [JSON_INTEGER] = DL_VALUE_INTEGER,
+      [JSON_REAL] = DL_VALUE_NUMBER,   [JSON_TRUE] = DL_VALUE_BOOLEAN, [JSON_FALSE] = DL_VALUE_BOOLEAN, [JSON_NULL] = DL_VALUE_NULL};
   if (ours->kind != kinds[json_typeof(theirs)]) differ("kind");
   switch (json_typeof(theirs)) {
   case JSON_OBJECT: compare_objects(ours, theirs); return;

@@ -67,7 +67,8 @@ static void values_come_back_as_they_were_sent(void **state) {
       {"{\"\":0}", "{\"\":0}"},
       {"\"a\\\"\\\\\\/\\b\\f\\n\\r\\t\"", "\"a\\\"\\\\/\\b\\f\\n\\r\\t\""},
       {"\"\\u00e9\\u20AC\\ud83C\\udf19 end\"", "\"\xc3\xa9\xe2\x82\xac\xf0\x9f\x8c\x99 end\""},
-      {"\"sixteen bytes and more \xc3\xa9\xe2\x82\xac then plain text again\"", "\"sixteen bytes and more \xc3\xa9\xe2\x82\xac then plain text again\""},
+      {"\"sixteen bytes and more \xc3\xa9\xe2\x82\xac then plain text again\"",
+       "\"sixteen bytes and more \xc3\xa9\xe2\x82\xac then plain text again\""},
       {"{\"\\u0061b\":\"c\"}", "{\"ab\":\"c\"}"},
       {"\"\\uffff\\udbff\\udfff\"", "\"\xef\xbf\xbf\xf4\x8f\xbf\xbf\""},
   };
@@ -80,7 +81,8 @@ static void a_stop_is_found_at_every_place_of_a_long_string(void **state) {
   for (size_t length = 0; length < 70; length++)
     for (size_t i = 0; i < sizeof(stops) / sizeof(stops[0]); i++) {
       char text[160];
-      snprintf(text, sizeof(text), "\"%.*s%s%s", (int)length, "abcdefghijklmnopqrstuvwxyz~ !#[]^_abcdefghijklmnopqrstuvwxyz0123456789", stops[i], i ? "tail\"" : "");
+      snprintf(text, sizeof(text), "\"%.*s%s%s", (int)length, "abcdefghijklmnopqrstuvwxyz~ !#[]^_abcdefghijklmnopqrstuvwxyz0123456789", stops[i],
+               i ? "tail\"" : "");
       reading r = read_text(dl_str_of(text));
       assert_int_equal(r.accepted, i == 0);
       if (i == 0) assert_int_equal(r.value.len, length);
@@ -199,19 +201,45 @@ static void numbers_are_exact_or_refused(void **state) {
     assert_true(r.value.integer == integers[i].integer);
     dl_arena_free(&r.arena);
   }
-  static const char *const too_large[] = {"9223372036854775808",  "-9223372036854775809", "18446744073709551616", "99999999999999999999999",
-                                          "1e309",                "-1e309",               "1e99999999999999999999", "17976931348623159e292",
-                                          "10000000000000000000"};
+  static const char *const too_large[] = {
+      "9223372036854775808",    "-9223372036854775809",  "18446744073709551616", "99999999999999999999999", "1e309", "-1e309",
+      "1e99999999999999999999", "17976931348623159e292", "10000000000000000000"};
   for (size_t i = 0; i < sizeof(too_large) / sizeof(too_large[0]); i++) assert_refused(too_large[i], 0);
 }
 
 static void reals_are_those_of_strtod_to_the_last_bit(void **state) {
   (void)state;
   static const char *const texts[] = {
-      "0.0", "-0.0", "0e999", "0.1", "1.5", "1e0", "1E+2", "123456789012345678", "0.30000000000000004", "9007199254740993.0", "9007199254740991e22",
-      "9007199254740992.5e-22", "1e22", "1e23", "1e-22", "1e-23", "1.7976931348623157e308", "5e-324", "2e-324", "1e-400", "1e-99999999999999999999",
-      "2.2250738585072011e-308", "2.2250738585072014e-308", "179769313486231570793e288", "0.000000000000000000000000000000000000000000000000000000000000001",
-      "0.1000000000000000055511151231257827021181583404541015625", "8.41e21", "9.007199254740993e15", "4.35", "100000000000000000000000.0",
+      "0.0",
+      "-0.0",
+      "0e999",
+      "0.1",
+      "1.5",
+      "1e0",
+      "1E+2",
+      "123456789012345678",
+      "0.30000000000000004",
+      "9007199254740993.0",
+      "9007199254740991e22",
+      "9007199254740992.5e-22",
+      "1e22",
+      "1e23",
+      "1e-22",
+      "1e-23",
+      "1.7976931348623157e308",
+      "5e-324",
+      "2e-324",
+      "1e-400",
+      "1e-99999999999999999999",
+      "2.2250738585072011e-308",
+      "2.2250738585072014e-308",
+      "179769313486231570793e288",
+      "0.000000000000000000000000000000000000000000000000000000000000001",
+      "0.1000000000000000055511151231257827021181583404541015625",
+      "8.41e21",
+      "9.007199254740993e15",
+      "4.35",
+      "100000000000000000000000.0",
       "123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890.5e-20"};
   for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
     reading r = read_text(dl_str_of(texts[i]));
@@ -459,8 +487,7 @@ static void the_published_documents_fare_as_their_names_say(void **state) {
     if (!strchr("yni", entry->d_name[0]) || !strstr(entry->d_name, ".json")) continue;
     dl_str text = read_file(folder, entry->d_name);
     reading r = read_text(text);
-    if (r.accepted != expected_of(entry->d_name))
-      fail_msg("%s was %s", entry->d_name, r.accepted ? "accepted" : r.error.message);
+    if (r.accepted != expected_of(entry->d_name)) fail_msg("%s was %s", entry->d_name, r.accepted ? "accepted" : r.error.message);
     dl_arena_free(&r.arena);
     free((char *)(uintptr_t)text.ptr);
     seen++;

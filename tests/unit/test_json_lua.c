@@ -157,8 +157,18 @@ static dl_value read_json(world *w, const char *text) {
 
 static void values_pass_through_lua_unchanged(void **state) {
   world *w = *state;
-  static const char *const texts[] = {"null", "true", "0", "-12.5", "\"\xc3\xa9\"", "[]", "{}", "[[],{},[1,null]]", "{\"a\":{\"b\":[1,2,{\"c\":\"d\"}]}}",
-                                      "9223372036854775807", "-9223372036854775808", "[9007199254740993,4294967296,-4294967297]"};
+  static const char *const texts[] = {"null",
+                                      "true",
+                                      "0",
+                                      "-12.5",
+                                      "\"\xc3\xa9\"",
+                                      "[]",
+                                      "{}",
+                                      "[[],{},[1,null]]",
+                                      "{\"a\":{\"b\":[1,2,{\"c\":\"d\"}]}}",
+                                      "9223372036854775807",
+                                      "-9223372036854775808",
+                                      "[9007199254740993,4294967296,-4294967297]"};
   for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
     dl_value before = read_json(w, texts[i]), after;
     const char *error = NULL;
@@ -200,7 +210,8 @@ static void strings_that_are_not_text_are_taken_as_bytes(void **state) {
   dl_value value;
   evaluate(w, "{'text', '\\255', 'a\\0b', secret, 5LL, 1.5, 2}");
   assert_true(dl_value_from_lua(w->L, -1, &w->arena, &value, &error));
-  static const dl_value_kind kinds[] = {DL_VALUE_STRING, DL_VALUE_BYTES, DL_VALUE_BYTES, DL_VALUE_STRING, DL_VALUE_INTEGER, DL_VALUE_NUMBER, DL_VALUE_INTEGER};
+  static const dl_value_kind kinds[] = {DL_VALUE_STRING,  DL_VALUE_BYTES,  DL_VALUE_BYTES,  DL_VALUE_STRING,
+                                        DL_VALUE_INTEGER, DL_VALUE_NUMBER, DL_VALUE_INTEGER};
   static const uint8_t flags[] = {0, 0, 0, DL_VALUE_SECRET, DL_VALUE_WIDE, 0, 0};
   assert_int_equal(value.len, 7);
   for (size_t i = 0; i < 7; i++) {
@@ -237,10 +248,17 @@ static void decoding_gives_tables(void **state) {
 static void decoding_refuses_with_a_message(void **state) {
   world *w = *state;
   static const char *const rows[][2] = {
-      {"'{\"a\":1,\"a\":2}'", "duplicate"}, {"'[1,]'", "line 1, column 4"},  {"'\"\\\\u0000\"'", "not JSON"},
-      {"''", "not JSON"},                    {"'{} x'", "not JSON"},         {"'9223372036854775808'", "integer"},
-      {"'\"\\255\"'", "byte 0xff"},          {"'1e400'", "overflow"},        {"('['):rep(65) .. (']'):rep(65)", "64 deep"},
-      {"('['):rep(10000)", "depth"},         {"'1\\0'", "NUL"},
+      {"'{\"a\":1,\"a\":2}'", "duplicate"},
+      {"'[1,]'", "line 1, column 4"},
+      {"'\"\\\\u0000\"'", "not JSON"},
+      {"''", "not JSON"},
+      {"'{} x'", "not JSON"},
+      {"'9223372036854775808'", "integer"},
+      {"'\"\\255\"'", "byte 0xff"},
+      {"'1e400'", "overflow"},
+      {"('['):rep(65) .. (']'):rep(65)", "64 deep"},
+      {"('['):rep(10000)", "depth"},
+      {"'1\\0'", "NUL"},
   };
   for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
     lua_pushfstring(w->L, "{core.json_decode(%s)}", rows[i][0]);
@@ -258,7 +276,8 @@ static void encoding_raises_with_the_callers_line(void **state) {
   world *w = *state;
   evaluate(w, "select(2, pcall(loadstring('\\nlocal x = core.json_encode({a = print}) return x', '=app.lua')))");
   const char *message = lua_tostring(w->L, -1);
-  assert_string_equal(message, "app.lua:2: json_encode: a function at .a, which JSON has nothing for; give a string, a number, a boolean, a table or demilune.null");
+  assert_string_equal(
+      message, "app.lua:2: json_encode: a function at .a, which JSON has nothing for; give a string, a number, a boolean, a table or demilune.null");
   lua_pop(w->L, 1);
 }
 

@@ -147,9 +147,9 @@ static int request_index(lua_State *L) {
       lua_pushlstring(L, text.ptr, text.len);
       return 1;
     }
+  if (!view->has_fields) return 0;
   push_slots(L, view);
   lua_rawgeti(L, -1, SLOT_FIELDS);
-  if (!lua_istable(L, -1)) return 0;
   lua_pushvalue(L, 2);
   lua_rawget(L, -2);
   return 1;
@@ -176,6 +176,7 @@ static int request_newindex(lua_State *L) {
     lua_createtable(L, 0, 4);
     lua_pushvalue(L, -1);
     lua_rawseti(L, -3, SLOT_FIELDS);
+    view->has_fields = true;
   }
   lua_pushvalue(L, 2);
   lua_pushvalue(L, 3);
@@ -239,6 +240,7 @@ void dl_request_push(lua_State *L, dl_request_view *view) {
   *handle = view;
   view->handle = handle;
   view->pushed = 0;
+  view->has_fields = false;
   view->after_count = view->release_count = 0;
   push_registered(L, &metatable_key);
   lua_setmetatable(L, -2);
@@ -253,7 +255,12 @@ void dl_request_close(lua_State *L, dl_request_view *view) {
   *view->handle = NULL;
   view->handle = NULL;
   push_slots(L, view);
-  for (int slot = SLOT_HANDLE; slot < SLOT_SOURCES + DL_SOURCE_COUNT; slot++) {
+  /* Nearly always one slot or two were used: only those are emptied. */
+  uint32_t used = view->pushed << SLOT_SOURCES | 1u << SLOT_HANDLE;
+  if (view->after_count + view->release_count > 0) used |= 1u << SLOT_AFTER | 1u << SLOT_RELEASE;
+  if (view->has_fields) used |= 1u << SLOT_FIELDS;
+  for (int slot = SLOT_HANDLE; used >> slot; slot++) {
+    if (!(used >> slot & 1)) continue;
     lua_pushnil(L);
     lua_rawseti(L, -2, slot);
   }

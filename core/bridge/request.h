@@ -26,6 +26,7 @@ typedef struct dl_request_view {
   dl_str body;         /* raw bytes, when the route declares no body model */
   bool raw_body;       /* whether req.body is those bytes */
   uint32_t pushed;     /* which sources lie in the slots already */
+  bool has_fields;     /* the app set fields of its own */
   int slots_reference; /* the Lua table that keeps what was pushed; LUA_NOREF at first */
   uint32_t after_count, release_count;
   void **handle;       /* the userdata's pointer back to this view */

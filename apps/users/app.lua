@@ -31,28 +31,28 @@ local page = {
 
 -- Statements --------------------------------------------------------------------------
 
+local NOT_FOUND, TAKEN = "There is no such user", "Another user has this e-mail address"
+
 local db = app:database(settings.DATABASE_URL)
 
 local list_users = db:statement [[SELECT id, email, name, role, age FROM users ORDER BY id LIMIT :limit OFFSET :offset]]
 local find_user = db:statement [[SELECT id, email, name, role, age FROM users WHERE id = :id]]
-local add_user = db:statement [[
+local add_user = db:statement([[
   INSERT INTO users (email, name, role, age) VALUES (:email, :name, :role, :age)
-  ON CONFLICT (email) DO NOTHING RETURNING id, email, name, role, age]]
-local change_user = db:statement [[
-  UPDATE OR IGNORE users SET email = coalesce(:email?, email), name = coalesce(:name?, name),
+  RETURNING id, email, name, role, age]], { unique = TAKEN })
+local change_user = db:statement([[
+  UPDATE users SET email = coalesce(:email?, email), name = coalesce(:name?, name),
     role = coalesce(:role?, role), age = coalesce(:age?, age)
-  WHERE id = :id RETURNING id, email, name, role, age]]
+  WHERE id = :id RETURNING id, email, name, role, age]], { unique = TAKEN })
 local remove_user = db:statement [[DELETE FROM users WHERE id = :id]]
 
 -- Routes ------------------------------------------------------------------------------
-
-local NOT_FOUND, TAKEN = "There is no such user", "Another user has this e-mail address"
 
 local user = app:dependency(function(req) return find_user:one { id = req.path.user_id } or demilune.abort(404, NOT_FOUND) end)
 
 local function change(req, need)
   req.body.id = need.user.id
-  return change_user:one(req.body) or demilune.abort(409, TAKEN)
+  return change_user:one(req.body)
 end
 
 app:get("/users", { guard = guard.public, query = page, returns = model.array(User), summary = "List users", tags = { "users" } },
@@ -61,7 +61,7 @@ app:get("/users", { guard = guard.public, query = page, returns = model.array(Us
 app:post("/users", {
   guard = guard.public, body = CreateUser, returns = User, status = 201, responses = { [409] = TAKEN },
   summary = "Create a user", tags = { "users" },
-}, function(req) return add_user:one(req.body) or demilune.abort(409, TAKEN) end)
+}, function(req) return add_user:one(req.body) end)
 
 app:get("/users/{user_id}", {
   guard = guard.public, path = { user_id = user_id }, needs = { user = user }, returns = User, responses = { [404] = NOT_FOUND },

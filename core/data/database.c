@@ -49,7 +49,7 @@ dl_database *dl_database_new(dl_loop *loop, dl_str url, const dl_database_option
   dl_database_options *own = &database->options;
   set_defaults(own);
   own->folder = dl_arena_copy(&database->arena, dl_str_of(own->folder)).ptr;
-  if (own->migrations) own->migrations = path_in(database, dl_str_of(own->migrations));
+  if (own->migrations) own->migrations = dl_arena_copy(&database->arena, dl_str_of(own->migrations)).ptr;
   database->in_memory = dl_str_equal(name, DL_STR(":memory:"));
   database->path = database->in_memory ? ":memory:" : path_in(database, name);
   uv_mutex_init(&database->mutex);
@@ -118,6 +118,8 @@ void dl_answer_locked(dl_database *database, dl_call *call) {
 }
 
 bool dl_database_is_open(const dl_database *database) { return database->wakes; }
+
+bool dl_database_is_new(const dl_database *database) { return database->state == DL_DATABASE_NEW; }
 
 bool dl_call_expired(dl_call *call) {
   if (uv_hrtime() < call->deadline) return false;
@@ -287,29 +289,23 @@ void dl_database_free(dl_database *database) {
 
 /* --- transactions ------------------------------------------------------------------------------ */
 
-static void submit_work(dl_transaction *transaction, uint8_t work, void (*done)(dl_call *call), void *owner) {
-  dl_call *call = dl_call_new(transaction->database, NULL, DL_SHAPE_RUN);
+static void submit_work(dl_call *call, dl_transaction *transaction, uint8_t work) {
+  assert(!call->statement);
   call->work = work;
   call->transaction = transaction;
-  call->done = done;
-  call->owner = owner;
   dl_call_submit(call);
 }
 
-void dl_transaction_begin(dl_database *database, void (*done)(dl_call *call), void *owner) {
+void dl_transaction_begin(dl_call *call) {
   dl_transaction *transaction = dl_calloc(1, sizeof(*transaction));
-  transaction->database = database;
+  transaction->database = call->database;
   transaction->holders = 2;
-  submit_work(transaction, DL_WORK_BEGIN, done, owner);
+  submit_work(call, transaction, DL_WORK_BEGIN);
 }
 
-void dl_transaction_commit(dl_transaction *transaction, void (*done)(dl_call *call), void *owner) {
-  submit_work(transaction, DL_WORK_COMMIT, done, owner);
-}
+void dl_transaction_commit(dl_call *call, dl_transaction *transaction) { submit_work(call, transaction, DL_WORK_COMMIT); }
 
-void dl_transaction_rollback(dl_transaction *transaction, void (*done)(dl_call *call), void *owner) {
-  submit_work(transaction, DL_WORK_ROLLBACK, done, owner);
-}
+void dl_transaction_rollback(dl_call *call, dl_transaction *transaction) { submit_work(call, transaction, DL_WORK_ROLLBACK); }
 
 void dl_transaction_abandon(dl_transaction *transaction) {
   dl_database *database = transaction->database;

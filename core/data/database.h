@@ -51,7 +51,7 @@ const char *dl_problem_name(dl_problem_kind kind);
 /* Zero fields mean the default in brackets. */
 typedef struct dl_database_options {
   const char *folder;          /* what a relative path in the url starts from [.] */
-  const char *migrations;      /* folder of numbered .sql files [none] */
+  const char *migrations;      /* folder of numbered .sql files, from the working folder [none] */
   unsigned readers;            /* connections that read [3] */
   unsigned queue_max;          /* calls that may wait for a reader, or for the writer [1,000] */
   unsigned queue_ms;           /* how long one may wait there [5,000] */
@@ -122,7 +122,8 @@ struct dl_call {
   bool settled;
 };
 
-/* A call with its defaults, for one statement of the database. */
+/* A call with its defaults, for one statement of the database; statement is NULL
+ * for those that begin and end transactions. */
 dl_call *dl_call_new(dl_database *database, const dl_statement *statement, dl_shape shape);
 
 /* Takes back a call that was not submitted. */
@@ -131,16 +132,18 @@ void dl_call_drop(dl_call *call);
 /* done is called later, from the loop, always. The database must be open. */
 void dl_call_submit(dl_call *call);
 
-/* Between start and the end of stop (calls may still be refused with a problem). */
+/* Open: between start and the end of stop (calls may still be refused with a
+ * problem). New: before start. */
 bool dl_database_is_open(const dl_database *database);
+bool dl_database_is_new(const dl_database *database);
 
 /* An interactive transaction: the writer is kept for its calls until it ends, or
- * until its deadline. Each of the three answers through done as a call without a
- * statement. When begin's has no problem, call->transaction is the transaction,
- * and who asked for it must release it some time. */
-void dl_transaction_begin(dl_database *database, void (*done)(dl_call *call), void *owner);
-void dl_transaction_commit(dl_transaction *transaction, void (*done)(dl_call *call), void *owner);
-void dl_transaction_rollback(dl_transaction *transaction, void (*done)(dl_call *call), void *owner);
+ * until its deadline. Each of the three takes a call without a statement and
+ * answers through its done. When begin's has no problem, call->transaction is the
+ * transaction, and who asked for it must release it some time. */
+void dl_transaction_begin(dl_call *call);
+void dl_transaction_commit(dl_call *call, dl_transaction *transaction);
+void dl_transaction_rollback(dl_call *call, dl_transaction *transaction);
 
 /* Gives up: what is not committed is rolled back, and nobody is told. The pointer
  * stays good until dl_transaction_release, which gives up as well. */

@@ -9,10 +9,10 @@
 
 #include <math.h>
 
-#define EXACT_INTEGER 9007199254740992LL /* 2^53: beyond it a double skips integers */
+#define EXACT_INTEGER INT64_C(9007199254740991) /* 2^53 - 1: beyond it doubles skip integers */
 
 typedef struct run {
-  dl_connection *connection;
+  dl_sqlite *connection;
   dl_call *call;
   const dl_statement *statement;
   sqlite3_stmt *handle;
@@ -207,7 +207,7 @@ void dl_execute_reset(dl_call *call) {
   call->changes = call->last_id = 0;
 }
 
-void dl_execute(dl_connection *connection, dl_call *call) {
+void dl_execute(dl_sqlite *connection, dl_call *call) {
   run r = {.connection = connection, .call = call, .statement = call->statement};
   dl_variant variant;
   dl_execute_reset(call);
@@ -216,7 +216,7 @@ void dl_execute(dl_connection *connection, dl_call *call) {
     call->problem = (dl_problem){.kind = DL_PROBLEM_PARAMETER, .message = wrong};
     return;
   }
-  dl_prepared *prepared = dl_connection_prepare(connection, call->statement, &variant, &call->arena, &call->problem);
+  dl_prepared *prepared = dl_sqlite_prepare(connection, call->statement, &variant, &call->arena, &call->problem);
   if (!prepared) return;
   r.handle = prepared->handle;
   if (bind_all(&r, prepared, &variant)) step_all(&r);

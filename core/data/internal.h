@@ -7,7 +7,7 @@
 
 #include <sqlite3.h>
 
-/* --- connection.c: one SQLite connection, used by one thread at a time -------- */
+/* --- sqlite.c: one SQLite connection, used by one thread at a time -------- */
 
 /* A variant of a statement, prepared. Each statement's hang in a list, the last
  * used first. */
@@ -21,27 +21,27 @@ typedef struct dl_prepared {
 /* The statements that make and end transactions, prepared once. */
 typedef enum dl_step { DL_STEP_BEGIN, DL_STEP_COMMIT, DL_STEP_ROLLBACK, DL_STEP_SAVE, DL_STEP_KEEP, DL_STEP_UNDO, DL_STEP_COUNT } dl_step;
 
-typedef struct dl_connection {
+typedef struct dl_sqlite {
   sqlite3 *handle;
   const dl_database *database; /* options and statements: neither changes once started */
   dl_prepared **prepared;      /* by statement index */
   size_t statement_count;
   sqlite3_stmt *steps[DL_STEP_COUNT];
   uint64_t lock_deadline, statement_deadline; /* on uv_hrtime */
-} dl_connection;
+} dl_sqlite;
 
 /* NULL with a problem whose message is in arena. reader: it can change nothing. */
-dl_connection *dl_connection_open(const dl_database *database, bool reader, dl_arena *arena, dl_problem *problem);
-void dl_connection_close(dl_connection *connection);
+dl_sqlite *dl_sqlite_open(const dl_database *database, bool reader, dl_arena *arena, dl_problem *problem);
+void dl_sqlite_close(dl_sqlite *connection);
 
 /* The prepared variant, from the cache or new. NULL with a problem. */
-dl_prepared *dl_connection_prepare(dl_connection *connection, const dl_statement *statement, const dl_variant *variant, dl_arena *arena, dl_problem *problem);
+dl_prepared *dl_sqlite_prepare(dl_sqlite *connection, const dl_statement *statement, const dl_variant *variant, dl_arena *arena, dl_problem *problem);
 
 /* Lets locks be waited for and the next statement run until then. */
-void dl_connection_deadlines(dl_connection *connection, unsigned lock_ms, unsigned statement_ms);
+void dl_sqlite_deadlines(dl_sqlite *connection, unsigned lock_ms, unsigned statement_ms);
 
 /* An SQLite result code; the problem, when not OK or DONE, is dl_problem_read's. */
-int dl_connection_step(dl_connection *connection, dl_step step);
+int dl_sqlite_step(dl_sqlite *connection, dl_step step);
 
 /* --- problem.c ----------------------------------------------------------------- */
 
@@ -52,14 +52,14 @@ void dl_problem_read(dl_problem *problem, sqlite3 *handle, dl_str place, dl_aren
 /* --- execute.c ----------------------------------------------------------------- */
 
 /* Binds, steps and collects; the answer or the problem is in the call. */
-void dl_execute(dl_connection *connection, dl_call *call);
+void dl_execute(dl_sqlite *connection, dl_call *call);
 /* Forgets an answer, so that the call can run again. */
 void dl_execute_reset(dl_call *call);
 
 /* --- migrate.c ----------------------------------------------------------------- */
 
 /* Applies what is new in the folder; applied gets a text for the log (in arena). */
-bool dl_migrate(dl_connection *connection, dl_arena *arena, const char **applied, dl_problem *problem);
+bool dl_migrate(dl_sqlite *connection, dl_arena *arena, const char **applied, dl_problem *problem);
 
 /* --- database.c, writer.c, reader.c -------------------------------------------- */
 
@@ -103,7 +103,7 @@ struct dl_transaction {
 typedef struct dl_reader {
   uv_work_t work;
   dl_database *database;
-  dl_connection *connection; /* opened on first use, by the pool's thread */
+  dl_sqlite *connection; /* opened on first use, by the pool's thread */
   bool busy;                 /* from uv_queue_work to its end on the loop; loop thread */
 } dl_reader;
 

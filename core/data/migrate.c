@@ -18,7 +18,7 @@
 enum { NUMBER_DIGITS = 4, NUMBERS_MAX = 9999, FILE_MAX = 16 << 20, HASH_TEXT = 65 };
 
 typedef struct migrator {
-  dl_connection *connection;
+  dl_sqlite *connection;
   const char *folder;
   dl_arena *arena;
   dl_problem *problem;
@@ -194,7 +194,7 @@ static bool apply_in_transaction(migrator *m, size_t number, dl_buffer *text) {
 static bool in_transaction(migrator *m, bool (*body)(migrator *m, size_t number, dl_buffer *text), size_t number, dl_buffer *text) {
   const dl_database_options *options = &m->connection->database->options;
   /* No limit on how long a migration runs: rebuilding a large table takes its time. */
-  dl_connection_deadlines(m->connection, options->migration_lock_ms, UINT32_MAX);
+  dl_sqlite_deadlines(m->connection, options->migration_lock_ms, UINT32_MAX);
   if (!execute(m, "BEGIN EXCLUSIVE")) return false;
   bool good = body(m, number, text) && execute(m, "COMMIT");
   if (!good && !sqlite3_get_autocommit(m->connection->handle)) sqlite3_exec(m->connection->handle, "ROLLBACK", NULL, NULL, NULL);
@@ -230,7 +230,7 @@ static bool apply_all(migrator *m) {
   return good;
 }
 
-bool dl_migrate(dl_connection *connection, dl_arena *arena, const char **applied, dl_problem *problem) {
+bool dl_migrate(dl_sqlite *connection, dl_arena *arena, const char **applied, dl_problem *problem) {
   migrator m = {.connection = connection, .folder = connection->database->options.migrations, .arena = arena, .problem = problem};
   m.names = dl_arena_zalloc(arena, NUMBERS_MAX, sizeof(*m.names));
   bool good = read_folder(&m) && execute(&m, "PRAGMA foreign_keys = OFF") && apply_all(&m) && execute(&m, "PRAGMA foreign_keys = ON");

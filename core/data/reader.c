@@ -17,9 +17,9 @@ static dl_call *take(dl_database *database) {
 
 static void read_one(dl_reader *reader, dl_call *call) {
   dl_database *database = reader->database;
-  if (!reader->connection) reader->connection = dl_connection_open(database, true, &call->arena, &call->problem);
+  if (!reader->connection) reader->connection = dl_sqlite_open(database, true, &call->arena, &call->problem);
   if (reader->connection) {
-    dl_connection_deadlines(reader->connection, database->options.lock_ms, database->options.statement_ms);
+    dl_sqlite_deadlines(reader->connection, database->options.lock_ms, database->options.statement_ms);
     dl_execute(reader->connection, call);
   }
 }

@@ -12,7 +12,7 @@ enum { GROUP_MAX = 256 }; /* calls in one commit, so that the first of many is n
 
 typedef struct writer {
   dl_database *database;
-  dl_connection *connection;
+  dl_sqlite *connection;
 } writer;
 
 static void answer_all(dl_database *database, dl_queue *calls) {
@@ -23,18 +23,18 @@ static void answer_all(dl_database *database, dl_queue *calls) {
 
 static bool begin(writer *w, dl_problem *problem, dl_arena *arena) {
   const dl_database_options *options = &w->database->options;
-  dl_connection_deadlines(w->connection, options->lock_ms, options->statement_ms);
-  if (dl_connection_step(w->connection, DL_STEP_BEGIN) == SQLITE_OK) return true;
+  dl_sqlite_deadlines(w->connection, options->lock_ms, options->statement_ms);
+  if (dl_sqlite_step(w->connection, DL_STEP_BEGIN) == SQLITE_OK) return true;
   dl_problem_read(problem, w->connection->handle, DL_STR("no transaction could begin"), arena);
   return false;
 }
 
 static bool commit(writer *w, dl_problem *problem, dl_arena *arena) {
   const dl_database_options *options = &w->database->options;
-  dl_connection_deadlines(w->connection, options->lock_ms, options->statement_ms);
-  if (dl_connection_step(w->connection, DL_STEP_COMMIT) == SQLITE_OK) return true;
+  dl_sqlite_deadlines(w->connection, options->lock_ms, options->statement_ms);
+  if (dl_sqlite_step(w->connection, DL_STEP_COMMIT) == SQLITE_OK) return true;
   dl_problem_read(problem, w->connection->handle, DL_STR("the commit failed, so nothing of it was written"), arena);
-  if (!sqlite3_get_autocommit(w->connection->handle)) dl_connection_step(w->connection, DL_STEP_ROLLBACK);
+  if (!sqlite3_get_autocommit(w->connection->handle)) dl_sqlite_step(w->connection, DL_STEP_ROLLBACK);
   return false;
 }
 
@@ -42,8 +42,8 @@ static bool commit(writer *w, dl_problem *problem, dl_arena *arena) {
  * stood in (ON CONFLICT ROLLBACK, an interrupted write, a full disk). */
 static bool run_saved(writer *w, dl_call *call, unsigned statement_ms) {
   sqlite3 *handle = w->connection->handle;
-  dl_connection_deadlines(w->connection, w->database->options.lock_ms, statement_ms);
-  if (dl_connection_step(w->connection, DL_STEP_SAVE) != SQLITE_OK) {
+  dl_sqlite_deadlines(w->connection, w->database->options.lock_ms, statement_ms);
+  if (dl_sqlite_step(w->connection, DL_STEP_SAVE) != SQLITE_OK) {
     dl_problem_read(&call->problem, handle, call->statement->source, &call->arena);
     return !sqlite3_get_autocommit(handle);
   }
@@ -53,9 +53,9 @@ static bool run_saved(writer *w, dl_call *call, unsigned statement_ms) {
     return false;
   }
   /* The way back must not meet the deadline that the statement ran into. */
-  dl_connection_deadlines(w->connection, w->database->options.lock_ms, w->database->options.statement_ms);
-  if (call->problem.kind != DL_PROBLEM_NONE) dl_connection_step(w->connection, DL_STEP_UNDO);
-  if (dl_connection_step(w->connection, DL_STEP_KEEP) != SQLITE_OK && call->problem.kind == DL_PROBLEM_NONE)
+  dl_sqlite_deadlines(w->connection, w->database->options.lock_ms, w->database->options.statement_ms);
+  if (call->problem.kind != DL_PROBLEM_NONE) dl_sqlite_step(w->connection, DL_STEP_UNDO);
+  if (dl_sqlite_step(w->connection, DL_STEP_KEEP) != SQLITE_OK && call->problem.kind == DL_PROBLEM_NONE)
     dl_problem_read(&call->problem, handle, call->statement->source, &call->arena);
   return !sqlite3_get_autocommit(handle);
 }
@@ -158,7 +158,7 @@ static void serve(writer *w, dl_transaction *transaction, uint64_t deadline) {
     const char *why;
     dl_call *call = next_of(w, transaction, deadline, &why);
     if (!call) {
-      dl_connection_step(w->connection, DL_STEP_ROLLBACK);
+      dl_sqlite_step(w->connection, DL_STEP_ROLLBACK);
       end(w, transaction, why, NULL);
       return;
     }
@@ -168,7 +168,7 @@ static void serve(writer *w, dl_transaction *transaction, uint64_t deadline) {
       return;
     }
     if (call->work == DL_WORK_ROLLBACK) {
-      dl_connection_step(w->connection, DL_STEP_ROLLBACK);
+      dl_sqlite_step(w->connection, DL_STEP_ROLLBACK);
       end(w, transaction, "the transaction was rolled back already", call);
       return;
     }
@@ -204,7 +204,7 @@ static void run_transaction(writer *w, dl_call *opening) {
 /* --- start, work, end ------------------------------------------------------------------ */
 
 static bool check_one(writer *w, dl_statement *statement, const dl_variant *variant, dl_arena *arena, dl_problem *problem) {
-  dl_prepared *prepared = dl_connection_prepare(w->connection, statement, variant, arena, problem);
+  dl_prepared *prepared = dl_sqlite_prepare(w->connection, statement, variant, arena, problem);
   if (prepared) statement->writes = !sqlite3_stmt_readonly(prepared->handle);
   return prepared != NULL;
 }
@@ -229,11 +229,11 @@ static bool check_statement(writer *w, dl_statement *statement, dl_arena *arena,
 
 static bool open_all(writer *w, dl_arena *arena, const char **applied, dl_problem *problem) {
   dl_database *database = w->database;
-  w->connection = dl_connection_open(database, false, arena, problem);
+  w->connection = dl_sqlite_open(database, false, arena, problem);
   if (!w->connection) return false;
   if (database->options.migrations && !dl_migrate(w->connection, arena, applied, problem)) return false;
   for (size_t i = 0; i < database->statement_count; i++) {
-    dl_connection_deadlines(w->connection, database->options.lock_ms, database->options.statement_ms);
+    dl_sqlite_deadlines(w->connection, database->options.lock_ms, database->options.statement_ms);
     if (!check_statement(w, database->statements[i], arena, problem)) return false;
   }
   return true;
@@ -289,9 +289,9 @@ static void work(writer *w) {
 /* Leaves one file behind: the log is empty after a checkpoint that nobody blocks. */
 static void finish(writer *w) {
   if (!w->connection) return;
-  dl_connection_deadlines(w->connection, 200, w->database->options.statement_ms);
+  dl_sqlite_deadlines(w->connection, 200, w->database->options.statement_ms);
   sqlite3_exec(w->connection->handle, "PRAGMA optimize; PRAGMA wal_checkpoint(TRUNCATE)", NULL, NULL, NULL);
-  dl_connection_close(w->connection);
+  dl_sqlite_close(w->connection);
 }
 
 void dl_writer_main(void *data) {
@@ -299,7 +299,7 @@ void dl_writer_main(void *data) {
   writer w = {.database = database};
   if (start(&w)) work(&w);
   for (unsigned i = 0; i < DL_READERS_MAX; i++) {
-    dl_connection_close(database->readers[i].connection);
+    dl_sqlite_close(database->readers[i].connection);
     database->readers[i].connection = NULL;
   }
   finish(&w);

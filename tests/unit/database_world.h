@@ -88,8 +88,13 @@ static inline void world_write(const world *w, const char *name, const char *tex
 /* A new database object; the one before must have stopped. */
 static inline void world_database(world *w, const char *url, dl_database_options options) {
   const char *error;
+  static char migrations[256];
   dl_database_free(w->database);
   options.folder = w->folder;
+  if (options.migrations) {
+    snprintf(migrations, sizeof(migrations), "%s/%s", w->folder, options.migrations);
+    options.migrations = migrations;
+  }
   w->database = dl_database_new(&w->loop, dl_str_of(url), &options, &error);
   if (!w->database) fail_msg("%s", error);
 }

@@ -59,8 +59,8 @@ static void each_kind_of_value_comes_back_as_it_went(void **state) {
   } cases[] = {
       {{.kind = DL_VALUE_NULL}, "-|null"},
       {{.kind = DL_VALUE_BOOLEAN, .boolean = true}, "1|integer"},
-      {{.kind = DL_VALUE_INTEGER, .integer = 9007199254740992}, "9007199254740992|integer"},
-      {{.kind = DL_VALUE_INTEGER, .integer = 9007199254740993}, "9007199254740993L|integer"},
+      {{.kind = DL_VALUE_INTEGER, .integer = 9007199254740991}, "9007199254740991|integer"},
+      {{.kind = DL_VALUE_INTEGER, .integer = 9007199254740992}, "9007199254740992L|integer"},
       {{.kind = DL_VALUE_INTEGER, .integer = INT64_MIN}, "-9223372036854775808L|integer"},
       {{.kind = DL_VALUE_NUMBER, .number = 3.0}, "3|integer"},
       {{.kind = DL_VALUE_NUMBER, .number = 3.5}, "3.5|real"},

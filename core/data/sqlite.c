@@ -21,7 +21,7 @@ enum {
 /* --- locks and time ------------------------------------------------------------ */
 
 static int on_locked(void *data, int times) {
-  const dl_connection *connection = data;
+  const dl_sqlite *connection = data;
   if (uv_hrtime() >= connection->lock_deadline) return 0;
   /* Short naps: the other side holds the lock for one commit, and SQLite's own
    * handler would sleep up to 100 ms while it is passed from hand to hand. */
@@ -30,11 +30,11 @@ static int on_locked(void *data, int times) {
 }
 
 static int on_progress(void *data) {
-  const dl_connection *connection = data;
+  const dl_sqlite *connection = data;
   return uv_hrtime() >= connection->statement_deadline;
 }
 
-void dl_connection_deadlines(dl_connection *connection, unsigned lock_ms, unsigned statement_ms) {
+void dl_sqlite_deadlines(dl_sqlite *connection, unsigned lock_ms, unsigned statement_ms) {
   uint64_t now = uv_hrtime();
   connection->lock_deadline = now + (uint64_t)lock_ms * 1000000u;
   connection->statement_deadline = now + (uint64_t)statement_ms * 1000000u;
@@ -79,7 +79,7 @@ static int read_first_word(void *word, int columns, char **values, char **names)
 
 /* Entering WAL wants a lock for which SQLite does not wait, so several processes
  * that start together have to try again. */
-static int enter_wal(dl_connection *connection) {
+static int enter_wal(dl_sqlite *connection) {
   char mode[16] = "";
   int code;
   while ((code = sqlite3_exec(connection->handle, "PRAGMA journal_mode = WAL", read_first_word, mode, NULL)) == SQLITE_BUSY ||
@@ -90,7 +90,7 @@ static int enter_wal(dl_connection *connection) {
   return code != SQLITE_OK ? code : strcmp(mode, "wal") == 0 || connection->database->in_memory ? SQLITE_OK : SQLITE_NOLFS;
 }
 
-static int prepare_steps(dl_connection *connection) {
+static int prepare_steps(dl_sqlite *connection) {
   static const char *const sql[DL_STEP_COUNT] = {"BEGIN IMMEDIATE", "COMMIT", "ROLLBACK", "SAVEPOINT demilune", "RELEASE demilune", "ROLLBACK TO demilune"};
   for (int i = 0; i < DL_STEP_COUNT; i++) {
     int code = sqlite3_prepare_v3(connection->handle, sql[i], -1, SQLITE_PREPARE_PERSISTENT, &connection->steps[i], NULL);
@@ -99,7 +99,7 @@ static int prepare_steps(dl_connection *connection) {
   return SQLITE_OK;
 }
 
-static int harden(dl_connection *connection) {
+static int harden(dl_sqlite *connection) {
   sqlite3 *handle = connection->handle;
   sqlite3_extended_result_codes(handle, 1);
   for (size_t i = 0; i < sizeof(guards) / sizeof(*guards); i++) {
@@ -113,7 +113,7 @@ static int harden(dl_connection *connection) {
   return SQLITE_OK;
 }
 
-static int set_up(dl_connection *connection, bool reader) {
+static int set_up(dl_sqlite *connection, bool reader) {
   int code = harden(connection);
   if (code == SQLITE_OK && !reader) code = enter_wal(connection);
   if (code == SQLITE_OK) code = sqlite3_exec(connection->handle, common_pragmas, NULL, NULL, NULL);
@@ -122,19 +122,19 @@ static int set_up(dl_connection *connection, bool reader) {
   return code;
 }
 
-dl_connection *dl_connection_open(const dl_database *database, bool reader, dl_arena *arena, dl_problem *problem) {
+dl_sqlite *dl_sqlite_open(const dl_database *database, bool reader, dl_arena *arena, dl_problem *problem) {
   if (!database->in_memory && !make_file(database->path, arena, problem)) return NULL;
-  dl_connection *connection = dl_calloc(1, sizeof(*connection));
+  dl_sqlite *connection = dl_calloc(1, sizeof(*connection));
   connection->database = database;
   connection->statement_count = database->statement_count;
   connection->prepared = dl_calloc(database->statement_count + 1, sizeof(*connection->prepared));
-  dl_connection_deadlines(connection, database->options.lock_ms, database->options.statement_ms);
+  dl_sqlite_deadlines(connection, database->options.lock_ms, database->options.statement_ms);
   int code = sqlite3_open_v2(database->path, &connection->handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE, NULL);
   if (code == SQLITE_OK) code = set_up(connection, reader);
   if (code == SQLITE_OK) return connection;
   dl_problem_set(problem, DL_PROBLEM_FAILED, arena, "the database %s cannot be opened: %s", database->path,
                  code == SQLITE_NOLFS ? "its file system has no write-ahead log (SQLite's journal_mode = WAL); use a local disk" : sqlite3_errstr(code));
-  dl_connection_close(connection);
+  dl_sqlite_close(connection);
   return NULL;
 }
 
@@ -143,7 +143,7 @@ static void free_prepared(dl_prepared *prepared) {
   dl_free(prepared);
 }
 
-void dl_connection_close(dl_connection *connection) {
+void dl_sqlite_close(dl_sqlite *connection) {
   if (!connection) return;
   for (size_t i = 0; i < connection->statement_count; i++)
     for (dl_prepared *next, *prepared = connection->prepared[i]; prepared; prepared = next) {
@@ -156,7 +156,7 @@ void dl_connection_close(dl_connection *connection) {
   dl_free(connection);
 }
 
-int dl_connection_step(dl_connection *connection, dl_step step) {
+int dl_sqlite_step(dl_sqlite *connection, dl_step step) {
   sqlite3_stmt *handle = connection->steps[step];
   sqlite3_step(handle);
   return sqlite3_reset(handle); /* gives what the step gave when it failed */
@@ -164,7 +164,7 @@ int dl_connection_step(dl_connection *connection, dl_step step) {
 
 /* --- prepared statements -------------------------------------------------------- */
 
-static void prepare_failed(dl_connection *connection, const dl_statement *statement, const char *sql, dl_arena *arena, dl_problem *problem) {
+static void prepare_failed(dl_sqlite *connection, const dl_statement *statement, const char *sql, dl_arena *arena, dl_problem *problem) {
   int offset = sqlite3_error_offset(connection->handle);
   dl_problem_read(problem, connection->handle, statement->source, arena);
   if (offset >= 0) problem->message = dl_arena_format(arena, "%s, at \"%.40s\"", problem->message, sql + offset);
@@ -183,7 +183,7 @@ static bool columns_differ(sqlite3_stmt *handle, const dl_statement *statement, 
   return true;
 }
 
-static bool prepare_text(dl_connection *connection, const dl_statement *statement, dl_prepared *prepared, dl_buffer *sql, uint32_t places, dl_arena *arena,
+static bool prepare_text(dl_sqlite *connection, const dl_statement *statement, dl_prepared *prepared, dl_buffer *sql, uint32_t places, dl_arena *arena,
                          dl_problem *problem) {
   const char *tail = NULL;
   if (sqlite3_prepare_v3(connection->handle, sql->data, (int)sql->len, SQLITE_PREPARE_PERSISTENT, &prepared->handle, &tail) != SQLITE_OK) {
@@ -199,7 +199,7 @@ static bool prepare_text(dl_connection *connection, const dl_statement *statemen
   return columns_differ(prepared->handle, statement, arena, problem);
 }
 
-static dl_prepared *prepare_new(dl_connection *connection, const dl_statement *statement, const dl_variant *variant, dl_arena *arena, dl_problem *problem) {
+static dl_prepared *prepare_new(dl_sqlite *connection, const dl_statement *statement, const dl_variant *variant, dl_arena *arena, dl_problem *problem) {
   dl_prepared *prepared = dl_calloc(1, sizeof(*prepared) + statement->parameter_count * sizeof(*prepared->numbers));
   dl_buffer sql = {0};
   prepared->key = dl_variant_key(variant);
@@ -212,7 +212,7 @@ static dl_prepared *prepare_new(dl_connection *connection, const dl_statement *s
   return NULL;
 }
 
-dl_prepared *dl_connection_prepare(dl_connection *connection, const dl_statement *statement, const dl_variant *variant, dl_arena *arena,
+dl_prepared *dl_sqlite_prepare(dl_sqlite *connection, const dl_statement *statement, const dl_variant *variant, dl_arena *arena,
                                    dl_problem *problem) {
   dl_prepared **list = &connection->prepared[statement->index];
   uint64_t key = dl_variant_key(variant);

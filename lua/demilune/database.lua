@@ -1,0 +1,242 @@
+-- SPDX-License-Identifier: MIT
+-- Databases and sealed statements. SQL is text of the app's source only: it is
+-- read once, while the app loads, and calls bring values, never text. What a
+-- statement may vary (filters, order, length of a list) is sealed with it.
+
+local context = require "demilune.context"
+local core = require "demilune.core"
+local errors = require "demilune.errors"
+local options = require "demilune.options"
+local response = require "demilune.response"
+
+local running = coroutine.running
+
+---@class demilune.DatabaseOptions
+---@field migrations? string|false a folder of numbered .sql files, in the app's folder; "migrations" when there is one
+---@field readers? integer connections that read at once: 3
+---@field queue_max? integer calls that may wait before others are answered 503: 1,000
+---@field queue_ms? integer how long a call may wait to be begun: 5,000
+---@field lock_ms? integer how long to wait for another process' lock: 5,000
+---@field statement_ms? integer how long one statement may run: 10,000
+---@field transaction_ms? integer how long db:transaction may take: 5,000
+
+---@class demilune.StatementOptions
+---@field filters? table<string, string> conditions that stand at {filters} when their parameters are given
+---@field orders? table<string, string> what may follow ORDER BY at {order}, chosen by { order = "name" }
+---@field default_order? string
+---@field bytes? string[] parameters that hold bytes, not text
+---@field unique? string|table<string, string> answers 409 with this text (one for each constraint) when a row exists already
+---@field foreign_key? string answers 409 with this text when a row that is pointed at is missing, or still pointed at
+
+---@class demilune.CallOptions
+---@field order? string the name of one of the statement's orders
+---@field max? integer rows that :many may give: 1,000
+
+---@alias demilune.ProblemKind
+---| "unique_violation"
+---| "foreign_key_violation"
+---| "check_violation"
+---| "not_null_violation"
+---| "type_mismatch" a value that its column does not take
+---| "bad_parameter" missing, unknown, or not text
+---| "bad_data" a stored value that Lua has no form for
+---| "too_much" more rows, columns or bytes than asked for
+---| "busy" too many calls wait (uncaught: 503, as the next one and "stopped")
+---| "locked" another process holds the lock
+---| "timeout" the statement took too long
+---| "transaction_ended" it was rolled back meanwhile
+---| "stopped"
+---| "failed"
+
+---What pcall gives when a statement fails; uncaught it is a 500.
+---@class demilune.Problem
+---@field kind demilune.ProblemKind
+---@field message string names the statement; holds no value of the call
+---@field constraint? string "users.email", or an index' or a check's name
+local Problem = { __tostring = function(self) return self.message end }
+Problem.__index = Problem
+
+---@class demilune.Statement
+---@field private database demilune.Database
+---@field private number integer
+---@field private conflicts table<string, string|table<string, string>>
+---@field source string where it was declared
+local Statement = {}
+Statement.__index = Statement
+Statement.__tostring = function(self) return "statement " .. self.source end
+
+---@class demilune.Database
+---@field private handle any
+---@field private transactions table<thread, any> by the coroutine that runs inside one
+local Database = {}
+Database.__index = Database
+Database.__tostring = function(self) return "database " .. self.source end
+
+local DATABASE_OPTIONS = {
+  migrations = "any", readers = "count", queue_max = "count", queue_ms = "count", lock_ms = "count", statement_ms = "count",
+  transaction_ms = "count",
+}
+local STATEMENT_OPTIONS = {
+  filters = "table", orders = "table", default_order = "string", bytes = "strings", unique = "any", foreign_key = "string",
+}
+-- Problems that are nobody's mistake: the client may try again.
+local UNAVAILABLE = { busy = true, locked = true, stopped = true }
+
+-- Filters and orders as the core takes them: sorted, so that equal apps have equal SQL.
+local function sorted_pairs(place, what, texts)
+  local list = {}
+  for name, text in pairs(texts or {}) do
+    if type(name) ~= "string" or type(text) ~= "string" then
+      errors.raise(place, 'db:statement: %s are names and SQL texts; write %s = { name = "..." }', what, what)
+    end
+    list[#list + 1] = { name, text }
+  end
+  table.sort(list, function(a, b) return a[1] < b[1] end)
+  return list
+end
+
+local function raise(problem, conflicts)
+  local conflict = conflicts and conflicts[problem.kind]
+  if type(conflict) == "table" then conflict = conflict[problem.constraint] end
+  if conflict then response.abort(409, conflict) end
+  if UNAVAILABLE[problem.kind] then
+    core.log("warning", problem.message, { kind = problem.kind })
+    response.abort(503, "The service is busy; try again", { ["Retry-After"] = "1" })
+  end
+  error(setmetatable(problem, Problem), 0)
+end
+
+local function execute(statement, shape, params, call)
+  local database = statement.database
+  local handle = database.handle
+  local problem = handle:prepare(statement.number, shape, params, call and call.order, call and call.max, database.transactions[running()])
+  if problem then raise(problem) end
+  local answer, second
+  problem, answer, second = handle:execute()
+  if problem then raise(problem, statement.conflicts) end
+  return answer, second
+end
+
+---The only row, or nil when there is none. More than one row is an error.
+---@param params? table<string, any> values by the names in the SQL
+---@param call? demilune.CallOptions
+---@return table<string, any>?
+function Statement:one(params, call)
+  local row = execute(self, "one", params, call)
+  return row
+end
+
+---All rows, at most call.max (1,000): more are an error, not a surprise.
+---@param params? table<string, any>
+---@param call? demilune.CallOptions
+---@return table<string, any>[]
+function Statement:many(params, call)
+  local max = call and call.max
+  if max ~= nil and (type(max) ~= "number" or max % 1 ~= 0 or max < 1 or max > 1000000) then
+    error(self.source .. ": :many takes { max = ... } from 1 to 1,000,000", 2)
+  end
+  local rows = execute(self, "many", params, call)
+  return rows
+end
+
+---The single column of the only row, or nil.
+---@param params? table<string, any>
+---@param call? demilune.CallOptions
+---@return any
+function Statement:value(params, call)
+  local value = execute(self, "value", params, call)
+  return value
+end
+
+---How many rows were changed, and the id of the last one inserted.
+---@param params? table<string, any>
+---@return integer changes
+---@return integer? last_id
+function Statement:run(params) return execute(self, "run", params) end
+
+---Seals a statement. Only while the app loads: no request can ever become SQL.
+---@param sql string with :name, :name? (NULL when not given) and IN (:names*) for lists
+---@param given? demilune.StatementOptions
+---@return demilune.Statement
+function Database:statement(sql, given)
+  local place = errors.where()
+  if type(sql) ~= "string" then errors.raise(place, "db:statement takes SQL, not %s; write db:statement [[SELECT ...]]", errors.show(sql)) end
+  given = options.check(place, "db:statement", given, STATEMENT_OPTIONS)
+  local unique = given.unique
+  if unique ~= nil and type(unique) ~= "string" and type(unique) ~= "table" then
+    errors.raise(place, 'db:statement: unique is the text of the 409; write unique = "This e-mail address is taken"')
+  end
+  local number, problem = self.handle:seal {
+    sql = sql, source = place, filters = sorted_pairs(place, "filters", given.filters), orders = sorted_pairs(place, "orders", given.orders),
+    default_order = given.default_order, bytes = given.bytes,
+  }
+  if not number then error(problem:sub(1, #place) == place and problem or place .. ": " .. problem, 0) end
+  return setmetatable({
+    database = self, number = number, source = place, conflicts = { unique_violation = unique, foreign_key_violation = given.foreign_key },
+  }, Statement)
+end
+
+local function finish(self, transaction, ok, ...)
+  self.transactions[running()] = nil
+  local problem = self.handle[ok and "commit" or "rollback"](self.handle, transaction)
+  if not ok then error((...), 0) end
+  if problem then raise(problem) end
+  return ...
+end
+
+---Runs fn with the database's writer to itself: the statements of this database
+---inside fn are one transaction, committed when fn returns and rolled back when it
+---raises. Other writes wait meanwhile, so do nothing slow inside.
+---@generic T
+---@param fn fun(): T
+---@return T
+function Database:transaction(fn)
+  if type(fn) ~= "function" then error("db:transaction takes a function; write db:transaction(function() ... end)", 2) end
+  if self.transactions[running()] then
+    error("db:transaction inside db:transaction: the outer one already holds all or nothing; call the function itself", 2)
+  end
+  local problem, transaction = self.handle:begin()
+  if problem then raise(problem) end
+  self.transactions[running()] = transaction
+  return finish(self, transaction, pcall(fn))
+end
+
+---Opens the file, applies new migrations and prepares every statement. Waits.
+function Database:start()
+  local problem = self.handle:start()
+  if problem then error(problem, 0) end
+end
+
+---Answers what waits, empties the log and closes. Waits.
+function Database:stop()
+  if self.handle:is_open() then self.handle:stop() end
+end
+
+local database = {}
+
+local function migrations_folder(place, given)
+  if given == false then return nil end
+  if given ~= nil and type(given) ~= "string" then
+    errors.raise(place, 'app:database: migrations is a folder inside the app\'s, or false; write migrations = "migrations"')
+  end
+  return context.folder .. "/" .. (given or "migrations")
+end
+
+---Declares a database; nothing is opened before the app starts.
+---@param url string "sqlite:users.db" in the data folder, or "sqlite::memory:"
+---@param given? demilune.DatabaseOptions
+---@return demilune.Database
+function database.new(url, given)
+  local place = errors.where()
+  given = options.check(place, "app:database", given, DATABASE_OPTIONS)
+  if type(url) == "userdata" then url = core.secret_reveal(url) end
+  if type(url) ~= "string" then errors.raise(place, 'app:database takes a url, not %s; write app:database("sqlite:users.db")', errors.show(url)) end
+  local opening = { folder = os.getenv "DEMILUNE_DATA" or context.folder, migrations_may_miss = given.migrations == nil }
+  for name, value in pairs(given) do opening[name] = value end
+  opening.migrations = migrations_folder(place, given.migrations)
+  local handle, problem = core.database_open(url, opening)
+  if not handle then errors.raise(place, "app:database: %s", problem) end
+  return setmetatable({ handle = handle, source = place, transactions = setmetatable({}, { __mode = "k" }) }, Database)
+end
+
+return database

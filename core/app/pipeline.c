@@ -135,8 +135,9 @@ static void validate_json(dl_exchange *exchange) {
     return;
   }
   if (!dl_json_read(&exchange->arena, exchange->body_bytes, &limits, value, &error)) {
-    dl_member context = {dl_value_string(DL_STR("error")), dl_value_string(dl_str_of(error.message))};
-    dl_value object = {.kind = DL_VALUE_OBJECT, .len = 1, .members = &context};
+    dl_member *context = dl_arena_alloc(&exchange->arena, sizeof *context);
+    *context = (dl_member){dl_value_string(DL_STR("error")), dl_value_string(dl_str_of(error.message))};
+    dl_value object = {.kind = DL_VALUE_OBJECT, .len = 1, .members = context};
     exchange->validation.source = "body";
     dl_str message = dl_str_of(dl_arena_format(&exchange->arena, "is not valid JSON at byte %zu: %s", error.offset, error.message));
     dl_validation_fail(&exchange->validation, "json_invalid", message, &object);

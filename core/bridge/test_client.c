@@ -36,7 +36,13 @@ static void on_closed(uv_handle_t *handle) {
   dl_free(self);
 }
 
+/* When the loop was closed before Lua was, the handles are gone already. */
 static void close_client(client *self) {
+  if (uv_is_closing((uv_handle_t *)&self->tcp)) {
+    dl_buffer_free(&self->received);
+    dl_free(self);
+    return;
+  }
   uv_close((uv_handle_t *)&self->tcp, on_closed);
   uv_close((uv_handle_t *)&self->limit, on_closed);
 }

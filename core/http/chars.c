@@ -67,6 +67,11 @@ int dl_http_hex(char c) {
 
 bool dl_http_list_next(dl_str *list, dl_str *element) {
   if (!list->ptr) return false;
+  if (!list->len || !memchr(list->ptr, ',', list->len)) { /* one element, as nearly always */
+    *element = dl_str_trim(*list);
+    *list = (dl_str){0};
+    return true;
+  }
   size_t at = 0;
   for (bool quoted = false; at < list->len; at++) {
     char c = list->ptr[at];

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The guard of chunked bodies (RFC 9112 7.1). llhttp takes any number of leading
- * zeros, extensions and trailers without end; this counts them, and counts the
- * data on its own, so that a chunk is taken only where both agree.
+ * The guard of chunked bodies (RFC 9112 7.1). llhttp takes leading zeros, extensions
+ * and trailers without end; this bounds them, keeps extensions and trailers to
+ * itself, and counts the data on its own, so that a chunk is taken only where both
+ * agree.
  */
 #include "http/internal.h"
 
 enum { MAX_SIZE_DIGITS = 16, MAX_EXTENSION_BYTES = 256, MAX_TRAILER_BYTES = 8192 };
 
-enum state { SIZE, EXTENSION, SIZE_LF, DATA, DATA_CR, DATA_LF, TRAILER_START, TRAILER, TRAILER_LF, END_LF };
+enum state { SIZE, EXTENSION, SIZE_CR, SIZE_LF, DATA, DATA_CR, DATA_LF, TRAILER_START, TRAILER_NAME, TRAILER_VALUE, TRAILER_LF, END_LF };
 
 static dl_http_result size_byte(dl_http_chunked *chunked, char c, dl_http_refusal *refusal) {
   int digit = dl_http_hex(c);
@@ -18,33 +19,27 @@ static dl_http_result size_byte(dl_http_chunked *chunked, char c, dl_http_refusa
     return DL_HTTP_MORE;
   }
   if (!chunked->bytes) return dl_http_refuse(refusal, 400, "a chunk does not begin with its size in hexadecimal");
-  chunked->bytes = 0;
-  if (c == '\r') chunked->state = SIZE_LF;
-  else if (c == ';') chunked->state = EXTENSION;
-  else return dl_http_refuse(refusal, 400, "a chunk size is not hexadecimal");
+  if (c != '\r') return dl_http_refuse(refusal, 400, "a chunk size is not hexadecimal");
+  chunked->state = SIZE_LF;
   return DL_HTTP_MORE;
 }
 
 static dl_http_result extension_byte(dl_http_chunked *chunked, char c, dl_http_refusal *refusal) {
-  if (c == '\r') {
-    chunked->state = SIZE_LF;
-    return DL_HTTP_MORE;
-  }
   if (!dl_http_is(c, DL_CHAR_VALUE)) return dl_http_refuse(refusal, 400, "a chunk extension has a control character");
   if (++chunked->bytes > MAX_EXTENSION_BYTES) return dl_http_refuse(refusal, 400, "a chunk extension is longer than 256 bytes");
   return DL_HTTP_MORE;
 }
 
 static dl_http_result trailer_byte(dl_http_chunked *chunked, char c, dl_http_refusal *refusal) {
-  bool start = chunked->state == TRAILER_START;
   if (++chunked->bytes > MAX_TRAILER_BYTES) return dl_http_refuse(refusal, 431, "the trailer section is longer than 8,192 bytes");
-  if (c == '\r') {
-    chunked->state = start ? END_LF : TRAILER_LF;
-    return DL_HTTP_MORE;
+  if (chunked->state == TRAILER_VALUE) {
+    if (c == '\r') chunked->state = TRAILER_LF;
+    else if (!dl_http_is(c, DL_CHAR_VALUE)) return dl_http_refuse(refusal, 400, "there is a control character in the trailer section");
+  } else if (c == ':') {
+    chunked->state = TRAILER_VALUE;
+  } else if (!dl_http_is(c, DL_CHAR_TOKEN)) {
+    return dl_http_refuse(refusal, 400, "a trailer's name has a character that it cannot have, or a space before its colon");
   }
-  if (start && !dl_http_is(c, DL_CHAR_TOKEN)) return dl_http_refuse(refusal, 400, "a trailer line does not begin with a field name");
-  if (!dl_http_is(c, DL_CHAR_VALUE)) return dl_http_refuse(refusal, 400, "there is a control character in the trailer section");
-  chunked->state = TRAILER;
   return DL_HTTP_MORE;
 }
 
@@ -61,11 +56,16 @@ static dl_http_result byte(dl_http_chunked *chunked, char c, dl_http_refusal *re
   switch ((enum state)chunked->state) {
   case SIZE: return size_byte(chunked, c, refusal);
   case EXTENSION: return extension_byte(chunked, c, refusal);
+  case SIZE_CR: return expected(chunked, c, '\r', SIZE_LF, refusal);
   case SIZE_LF: chunked->bytes = 0; return expected(chunked, c, '\n', chunked->left ? DATA : TRAILER_START, refusal);
   case DATA_CR: return expected(chunked, c, '\r', DATA_LF, refusal);
   case DATA_LF: return expected(chunked, c, '\n', SIZE, refusal);
   case TRAILER_START:
-  case TRAILER: return trailer_byte(chunked, c, refusal);
+    if (c != '\r') return dl_http_refuse(refusal, 400, "a trailer line does not begin with a field name");
+    chunked->state = END_LF;
+    return DL_HTTP_MORE;
+  case TRAILER_NAME:
+  case TRAILER_VALUE: return trailer_byte(chunked, c, refusal);
   case TRAILER_LF: return expected(chunked, c, '\n', TRAILER_START, refusal);
   case END_LF: return expected(chunked, c, '\n', SIZE, refusal) == DL_HTTP_ERROR ? DL_HTTP_ERROR : DL_HTTP_DONE;
   case DATA: break;
@@ -73,10 +73,30 @@ static dl_http_result byte(dl_http_chunked *chunked, char c, dl_http_refusal *re
   return DL_HTTP_DONE;
 }
 
-dl_http_result dl_http_chunked_pass(dl_http_chunked *chunked, dl_str bytes, size_t *passed, dl_http_refusal *refusal) {
+/* Where extensions and trailers begin and extensions end: before the byte that shows it. */
+static void turn(dl_http_chunked *chunked, char c) {
+  if (chunked->state == SIZE && chunked->bytes && c == ';') {
+    chunked->state = EXTENSION;
+    chunked->bytes = 0;
+  } else if (chunked->state == EXTENSION && c == '\r') {
+    chunked->state = SIZE_CR;
+  } else if (chunked->state == TRAILER_START && dl_http_is(c, DL_CHAR_TOKEN)) {
+    chunked->state = TRAILER_NAME;
+  }
+}
+
+static bool is_dropped(uint8_t state) { return state == EXTENSION || state == TRAILER_NAME || state == TRAILER_VALUE || state == TRAILER_LF; }
+
+dl_http_result dl_http_chunked_pass(dl_http_chunked *chunked, dl_str bytes, size_t *passed, bool *dropped, dl_http_refusal *refusal) {
   dl_http_result result = DL_HTTP_MORE;
   size_t at = 0;
-  while (at < bytes.len && result == DL_HTTP_MORE && chunked->state != DATA) result = byte(chunked, bytes.ptr[at++], refusal);
+  *dropped = false;
+  for (; at < bytes.len && result == DL_HTTP_MORE && chunked->state != DATA; at++) {
+    turn(chunked, bytes.ptr[at]);
+    if (at == 0) *dropped = is_dropped(chunked->state);
+    else if (*dropped != is_dropped(chunked->state)) break;
+    result = byte(chunked, bytes.ptr[at], refusal);
+  }
   *passed = at;
   return result;
 }

@@ -22,6 +22,12 @@ static const struct {
     {DL_HEADER_ACCESS_CONTROL_REQUEST_METHOD, "the Access-Control-Request-Method field is there twice"},
 };
 
+static dl_http_result singles_check(uint32_t repeated, dl_http_refusal *refusal) {
+  for (size_t i = 0; repeated && i < sizeof(singles) / sizeof(singles[0]); i++)
+    if (repeated & 1u << singles[i].id) return dl_http_refuse(refusal, 400, singles[i].reason);
+  return DL_HTTP_DONE;
+}
+
 static bool port_valid(dl_str port) {
   unsigned number = 0;
   if (port.len > 5) return false;
@@ -122,20 +128,10 @@ static dl_http_result expectation(dl_http_request *request, dl_http_refusal *ref
   return DL_HTTP_DONE;
 }
 
-static dl_http_result singles_check(const dl_http_request *request, dl_http_refusal *refusal) {
-  for (size_t i = 0; i < sizeof(singles) / sizeof(singles[0]); i++) {
-    int16_t first = request->known[singles[i].id];
-    if (first < 0) continue;
-    for (uint32_t other = (uint32_t)first + 1; other < request->header_count; other++)
-      if (request->headers[other].id == singles[i].id) return dl_http_refuse(refusal, 400, singles[i].reason);
-  }
-  return DL_HTTP_DONE;
-}
-
-dl_http_result dl_http_framing_read(dl_http_request *request, dl_str authority, dl_http_refusal *refusal) {
+dl_http_result dl_http_framing_read(dl_http_request *request, uint32_t repeated, dl_str authority, dl_http_refusal *refusal) {
   request->chunked = request->has_body = request->expect_continue = false;
   request->content_length = 0;
-  if (singles_check(request, refusal) == DL_HTTP_ERROR || host_check(request, authority, refusal) == DL_HTTP_ERROR) return DL_HTTP_ERROR;
+  if (singles_check(repeated, refusal) == DL_HTTP_ERROR || host_check(request, authority, refusal) == DL_HTTP_ERROR) return DL_HTTP_ERROR;
   bool coded = request->known[DL_HEADER_TRANSFER_ENCODING] >= 0;
   if ((coded ? transfer_encoding(request, refusal) : content_length(request, refusal)) == DL_HTTP_ERROR) return DL_HTTP_ERROR;
   request->keep_alive = connection_keeps(request);

@@ -29,19 +29,24 @@ static const uint8_t by_length[LONGEST + 1][SAME_LENGTH] = {
     [38] = ROW(ID(ACCESS_CONTROL_REQUEST_PRIVATE_NETWORK)),
 };
 
+static inline uint64_t word(const char *at) {
+  uint64_t bytes;
+  memcpy(&bytes, at, sizeof(bytes));
+  return bytes;
+}
+
 /* Both are tokens of len bytes, lower in lower case and made of letters and "-".
  * Among token bytes, setting bit 5 joins only the two cases of a letter. */
-static bool same_name(const char *name, const char *lower, size_t len) {
-  size_t at = 0;
-  for (; at + 4 <= len; at += 4) {
-    uint32_t a, b;
-    memcpy(&a, name + at, 4);
-    memcpy(&b, lower + at, 4);
-    if ((a | 0x20202020u) != b) return false;
+static inline bool same_name(const char *name, const char *lower, size_t len) {
+  static const uint64_t bit5 = 0x2020202020202020u;
+  if (len < 8) {
+    for (size_t at = 0; at < len; at++)
+      if ((name[at] | 0x20) != lower[at]) return false;
+    return true;
   }
-  for (; at < len; at++)
-    if ((name[at] | 0x20) != lower[at]) return false;
-  return true;
+  for (size_t at = 0; at + 8 < len; at += 8)
+    if ((word(name + at) | bit5) != word(lower + at)) return false;
+  return (word(name + len - 8) | bit5) == word(lower + len - 8);
 }
 
 uint8_t dl_http_header_id(dl_str name) {

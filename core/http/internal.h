@@ -77,8 +77,9 @@ dl_http_result dl_http_scan_head(dl_http_scan *scan, dl_str bytes, const dl_http
 uint8_t dl_http_header_id(dl_str name);
 
 /* What the fields say about the message: Host, body length, persistence,
- * expectation. The fields and known[] are in; the rest of request is filled. */
-dl_http_result dl_http_framing_read(dl_http_request *request, dl_str authority, dl_http_refusal *refusal);
+ * expectation. The fields and known[] are in; the rest of request is filled.
+ * repeated: bit per known field that is there more than once. */
+dl_http_result dl_http_framing_read(dl_http_request *request, uint32_t repeated, dl_str authority, dl_http_refusal *refusal);
 
 /* A chunked body as its own bytes announce it, beside llhttp, to bound what
  * llhttp does not: digits of a size, extensions, trailers. Zeroed is the beginning. */
@@ -88,10 +89,10 @@ typedef struct dl_http_chunked {
   uint8_t state;
 } dl_http_chunked;
 
-/* Passes the bytes that are not data, until data or the end of the body begins.
- * DONE: the body is complete. MORE: *passed bytes were framing, and what follows
- * is data when left is over 0. */
-dl_http_result dl_http_chunked_pass(dl_http_chunked *chunked, dl_str bytes, size_t *passed, dl_http_refusal *refusal);
+/* Passes a run of bytes that are not data; *dropped: they are of an extension or a
+ * trailer, which are for nobody. DONE: the body is complete. MORE with *passed 0: what
+ * follows is data. */
+dl_http_result dl_http_chunked_pass(dl_http_chunked *chunked, dl_str bytes, size_t *passed, bool *dropped, dl_http_refusal *refusal);
 
 /* count bytes of data were taken. */
 void dl_http_chunked_took(dl_http_chunked *chunked, size_t count);

@@ -20,7 +20,7 @@ struct dl_http_parser {
   uint64_t body_left;   /* of a body with a Content-Length */
   bool is_chunked;
   bool complete;        /* llhttp has seen the end of a chunked body */
-  dl_header *fields;    /* in the arena; only while a head is being read */
+  dl_header *fields;    /* in the arena; while a head is being read */
   uint32_t field_count;
   dl_str data;          /* body bytes that llhttp gave in the current call */
 };
@@ -29,7 +29,6 @@ _Static_assert(sizeof(struct dl_http_parser) < 512, "an idle connection keeps it
 
 static int on_name(llhttp_t *llhttp, const char *at, size_t length) {
   dl_http_parser *parser = llhttp->data;
-  if (!parser->fields) return 0; /* a trailer */
   /* The scan counted lines, llhttp counts fields: no more than fit, whatever it finds. */
   if (parser->field_count == parser->scan.fields) return HPE_USER;
   parser->fields[parser->field_count++] = (dl_header){.name = {at, length}, .value = {at + length, 0}};
@@ -38,7 +37,6 @@ static int on_name(llhttp_t *llhttp, const char *at, size_t length) {
 
 static int on_value(llhttp_t *llhttp, const char *at, size_t length) {
   dl_http_parser *parser = llhttp->data;
-  if (!parser->fields) return 0;
   dl_header *field = &parser->fields[parser->field_count - 1];
   /* In one piece: a head is whole, and a second piece would be a folded line. */
   if (field->value.len) return HPE_USER;
@@ -106,29 +104,35 @@ static dl_http_result refuse_llhttp(dl_http_parser *parser, llhttp_errno_t error
   return dl_http_refuse(&parser->refusal, 400, "the request is not well-formed HTTP/1.1");
 }
 
-/* Names are tokens now; the first of each known one is remembered. */
-static void fields_take(dl_http_parser *parser, dl_http_request *request) {
+/* Names are tokens now; the first of each known one is remembered. Gives a bit for
+ * each that came again. */
+static uint32_t fields_take(dl_http_parser *parser, dl_http_request *request) {
+  uint32_t repeated = 0;
   memset(request->known, 0xff, sizeof(request->known));
   for (uint32_t i = 0; i < parser->field_count; i++) {
     dl_header *field = &parser->fields[i];
     field->id = dl_http_header_id(field->name);
-    if (field->id != DL_HEADER_OTHER && request->known[field->id] < 0) request->known[field->id] = (int16_t)i;
+    if (field->id == DL_HEADER_OTHER) continue;
+    if (request->known[field->id] < 0) request->known[field->id] = (int16_t)i;
+    else repeated |= 1u << field->id;
   }
   request->headers = parser->fields;
   request->header_count = parser->field_count;
+  return repeated;
 }
 
+_Static_assert(DL_HEADER_OTHER <= 32, "known fields are bits of a word");
+
 static dl_http_result head_read(dl_http_parser *parser, dl_str bytes, dl_arena *arena, dl_http_request *request) {
+  dl_str authority;
+  dl_http_result result = dl_http_target_read(&parser->scan.line, bytes, arena, request, &authority, &parser->refusal);
+  if (result != DL_HTTP_DONE) return result;
   parser->fields = dl_arena_alloc(arena, sizeof(*parser->fields) * (parser->scan.fields + 1));
   parser->field_count = 0;
   llhttp_errno_t error = llhttp_execute(&parser->llhttp, bytes.ptr + parser->scan.start, parser->scan.at - parser->scan.start);
-  fields_take(parser, request);
-  parser->fields = NULL;
   /* llhttp stops at the end of the head, having found the same lines. */
   if (error != HPE_PAUSED || parser->field_count != parser->scan.fields) return refuse_llhttp(parser, error);
-  dl_str authority;
-  dl_http_result result = dl_http_target_read(&parser->scan.line, bytes, arena, request, &authority, &parser->refusal);
-  return result == DL_HTTP_DONE ? dl_http_framing_read(request, authority, &parser->refusal) : result;
+  return dl_http_framing_read(request, fields_take(parser, request), authority, &parser->refusal);
 }
 
 dl_http_result dl_http_parser_head(dl_http_parser *parser, dl_str bytes, dl_arena *arena, dl_http_request *request, size_t *consumed) {
@@ -158,22 +162,34 @@ static bool llhttp_agrees(dl_http_parser *parser, dl_str bytes, size_t data_len,
   return error == (complete ? HPE_PAUSED : HPE_OK) && parser->complete == complete && parser->data.len == data_len;
 }
 
+/* Size lines, the CRLF behind data, trailers, up to data, the end of the body or of bytes. */
+static dl_http_result chunk_framing(dl_http_parser *parser, dl_str bytes, size_t *consumed) {
+  for (size_t at = 0, passed;; at += passed) {
+    bool dropped;
+    dl_http_result result = dl_http_chunked_pass(&parser->chunked, dl_str_skip(bytes, at), &passed, &dropped, &parser->refusal);
+    if (result == DL_HTTP_ERROR) return result;
+    /* llhttp refuses some extensions that RFC 9112 7.1.1 has us ignore, and reads
+     * framing into trailers: it gets to see neither. */
+    if (!dropped && !llhttp_agrees(parser, dl_str_from(bytes.ptr + at, passed), 0, result == DL_HTTP_DONE))
+      return refuse_llhttp(parser, llhttp_get_errno(&parser->llhttp));
+    *consumed = at + passed;
+    if (result == DL_HTTP_DONE || !passed) return result;
+  }
+}
+
 dl_http_result dl_http_parser_body(dl_http_parser *parser, dl_str bytes, dl_str *data, size_t *consumed) {
   *data = (dl_str){0};
   *consumed = 0;
   if (parser->refusal.status) return DL_HTTP_ERROR;
   if (!parser->is_chunked) return counted_body(parser, bytes, data, consumed);
-  size_t passed;
-  dl_http_result result = dl_http_chunked_pass(&parser->chunked, bytes, &passed, &parser->refusal);
-  if (result == DL_HTTP_ERROR) return result;
-  if (!llhttp_agrees(parser, dl_str_from(bytes.ptr, passed), 0, result == DL_HTTP_DONE)) return refuse_llhttp(parser, llhttp_get_errno(&parser->llhttp));
-  *consumed = passed;
-  if (result == DL_HTTP_DONE || passed == bytes.len) return result;
-  size_t run = bytes.len - passed < parser->chunked.left ? bytes.len - passed : (size_t)parser->chunked.left;
-  if (!llhttp_agrees(parser, dl_str_from(bytes.ptr + passed, run), run, false)) return refuse_llhttp(parser, llhttp_get_errno(&parser->llhttp));
-  dl_http_chunked_took(&parser->chunked, run);
-  *data = dl_str_from(bytes.ptr + passed, run);
-  *consumed = passed + run;
+  dl_http_result result = chunk_framing(parser, bytes, consumed);
+  if (result != DL_HTTP_MORE || *consumed == bytes.len) return result;
+  dl_str run = dl_str_skip(bytes, *consumed);
+  if (run.len > parser->chunked.left) run.len = (size_t)parser->chunked.left;
+  if (!llhttp_agrees(parser, run, run.len, false)) return refuse_llhttp(parser, llhttp_get_errno(&parser->llhttp));
+  dl_http_chunked_took(&parser->chunked, run.len);
+  *data = run;
+  *consumed += run.len;
   return DL_HTTP_MORE;
 }
 

@@ -13,26 +13,36 @@
 
 enum { BLOCK = 16, MAX_EMPTY_LINES = 4, TLS_HANDSHAKE = 0x16 };
 
-/* Bit i is set when block[i] is a control byte (0-0x1f, 0x7f). */
-static inline uint32_t control_mask(const char block[BLOCK]) {
+/* Where in a block of 16 bytes a class of bytes is, one bit a byte. */
 #ifdef __SSE2__
-  __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)block);
+typedef __m128i block;
+
+static inline block block_load(const char bytes[BLOCK]) { return _mm_loadu_si128((const __m128i *)(const void *)bytes); }
+
+static inline uint32_t block_find(block bytes, char c) { return (uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(bytes, _mm_set1_epi8(c))); }
+
+/* Control bytes: 0-0x1f and 0x7f, CR and LF among them. */
+static inline uint32_t block_controls(block bytes) {
   __m128i low = _mm_cmpeq_epi8(_mm_min_epu8(bytes, _mm_set1_epi8(0x1f)), bytes);
   return (uint32_t)_mm_movemask_epi8(_mm_or_si128(low, _mm_cmpeq_epi8(bytes, _mm_set1_epi8(0x7f))));
+}
 #else
-  uint32_t mask = 0;
-  for (unsigned i = 0; i < BLOCK; i++) mask |= (uint32_t)((unsigned char)block[i] < 0x20 || block[i] == 0x7f) << i;
-  return mask;
-#endif
+typedef const char *block;
+
+static inline block block_load(const char bytes[BLOCK]) { return bytes; }
+
+static inline uint32_t block_find(block bytes, char c) {
+  uint32_t found = 0;
+  for (unsigned i = 0; i < BLOCK; i++) found |= (uint32_t)(bytes[i] == c) << i;
+  return found;
 }
 
-static inline uint32_t control_mask_at(dl_str bytes, size_t at) {
-  if (bytes.len - at >= BLOCK) return control_mask(bytes.ptr + at);
-  char rest[BLOCK];
-  memset(rest, 'a', sizeof(rest));
-  memcpy(rest, bytes.ptr + at, bytes.len - at);
-  return control_mask(rest);
+static inline uint32_t block_controls(block bytes) {
+  uint32_t found = 0;
+  for (unsigned i = 0; i < BLOCK; i++) found |= (uint32_t)((unsigned char)bytes[i] < 0x20 || bytes[i] == 0x7f) << i;
+  return found;
 }
+#endif
 
 /* A header line is whole: [scan->line_start, end). llhttp would join a folded line
  * to the one before and take ": a" for a field with no name. */
@@ -49,8 +59,10 @@ static dl_http_result line_end(dl_http_scan *scan, dl_str bytes, size_t at, cons
   dl_http_result result = DL_HTTP_MORE;
   bool empty = at == scan->line_start;
   if (empty && scan->has_line) {
-    result = DL_HTTP_DONE;
-  } else if (empty) {
+    scan->at = at + 2;
+    return DL_HTTP_DONE;
+  }
+  if (empty) {
     if (++scan->empty_lines > MAX_EMPTY_LINES) return dl_http_refuse(refusal, 400, "there are too many empty lines before the request");
     scan->start = at + 2;
   } else if (scan->has_line) {
@@ -63,11 +75,29 @@ static dl_http_result line_end(dl_http_scan *scan, dl_str bytes, size_t at, cons
   return result;
 }
 
-static dl_http_result control_byte(dl_http_scan *scan, dl_str bytes, size_t at, dl_http_refusal *refusal) {
-  if (at == 0 && (unsigned char)bytes.ptr[0] == TLS_HANDSHAKE)
+/* A control byte that is not the LF of a CRLF. The CR of one is none of its business. */
+static dl_http_result control_byte(const dl_http_scan *scan, dl_str bytes, size_t at, dl_http_refusal *refusal) {
+  char c = bytes.ptr[at];
+  bool followed = at + 1 == bytes.len || bytes.ptr[at + 1] == '\n';
+  if ((c == '\r' && followed) || (c == '\t' && scan->has_line)) return DL_HTTP_MORE;
+  if (c == '\r') return dl_http_refuse(refusal, 400, "there is a CR without LF; lines end in CRLF");
+  if (c == '\n') return dl_http_refuse(refusal, 400, "there is an LF without CR; lines end in CRLF");
+  if (at == 0 && c == TLS_HANDSHAKE)
     return dl_http_refuse(refusal, 400, "this looks like a TLS handshake; this port speaks plain HTTP, write http:// instead of https://");
-  if (bytes.ptr[at] == '\t' && scan->has_line) return DL_HTTP_MORE;
   return dl_http_refuse(refusal, 400, "there is a control character in the head");
+}
+
+/* One look at each of bytes [at, end), in order, so that the first fault is the one
+ * that is told. */
+static dl_http_result slow_scan(dl_http_scan *scan, dl_str bytes, size_t at, size_t end, const dl_http_limits *limits, dl_http_refusal *refusal) {
+  for (; at < end; at++) {
+    unsigned char c = (unsigned char)bytes.ptr[at];
+    if (c >= 0x20 && c != 0x7f) continue;
+    bool pair = c == '\n' && at > 0 && bytes.ptr[at - 1] == '\r';
+    dl_http_result result = pair ? line_end(scan, bytes, at - 1, limits, refusal) : control_byte(scan, bytes, at, refusal);
+    if (result != DL_HTTP_MORE) return result;
+  }
+  return DL_HTTP_MORE;
 }
 
 /* The head does not end within max_head_bytes. */
@@ -78,29 +108,47 @@ static dl_http_result too_long(const dl_http_scan *scan, dl_str bytes, dl_http_r
   return dl_http_refuse(refusal, 400, "the request line has no target");
 }
 
+/* What a block holds, one bit a byte. */
+typedef struct marks {
+  uint32_t controls, cr, lf;
+} marks;
+
+/* [at, at + rest) has controls, or follows a CR (carry 1). */
+static dl_http_result block_scan(dl_http_scan *scan, dl_str bytes, size_t at, size_t rest, marks found, uint32_t carry, const dl_http_limits *limits,
+                                 dl_http_refusal *refusal) {
+  uint32_t pairs = (found.cr << 1 | carry) & ((1u << rest) - 1);
+  /* Not so: an LF behind each CR and only there, nothing else below a space. */
+  if (found.lf != pairs || found.controls != (found.cr | found.lf)) return slow_scan(scan, bytes, at - carry, at + rest, limits, refusal);
+  dl_http_result result = DL_HTTP_MORE;
+  for (; pairs && result == DL_HTTP_MORE; pairs &= pairs - 1) result = line_end(scan, bytes, at + (size_t)__builtin_ctz(pairs) - 1, limits, refusal);
+  return result;
+}
+
+static dl_http_result blocks_scan(dl_http_scan *scan, dl_str bytes, const dl_http_limits *limits, dl_http_refusal *refusal) {
+  uint32_t carry = 0; /* 1 when the byte before `at` is a CR */
+  for (size_t at = scan->at, rest; at < bytes.len; at += rest) {
+    rest = bytes.len - at < BLOCK ? bytes.len - at : BLOCK;
+    /* The last block is read together with bytes before it, which are shifted out. */
+    size_t seen = BLOCK - rest;
+    block here = block_load(bytes.ptr + at - seen);
+    marks found = {.controls = block_controls(here) >> seen};
+    if (!(found.controls | carry)) continue;
+    found.cr = block_find(here, '\r') >> seen;
+    found.lf = block_find(here, '\n') >> seen;
+    dl_http_result result = block_scan(scan, bytes, at, rest, found, carry, limits, refusal);
+    if (result != DL_HTTP_MORE) return result;
+    carry = found.cr >> (rest - 1);
+  }
+  return DL_HTTP_MORE;
+}
+
 dl_http_result dl_http_scan_head(dl_http_scan *scan, dl_str bytes, const dl_http_limits *limits, dl_http_refusal *refusal) {
   bool full = bytes.len >= limits->max_head_bytes;
   if (full) bytes.len = limits->max_head_bytes;
-  for (size_t block = scan->at; block < bytes.len; block += BLOCK) {
-    for (uint32_t mask = control_mask_at(bytes, block); mask; mask &= mask - 1) {
-      size_t at = block + (size_t)__builtin_ctz(mask);
-      dl_http_result result = DL_HTTP_MORE;
-      if (bytes.ptr[at] == '\r') {
-        if (at + 1 == bytes.len) {
-          scan->at = at;
-          return full ? too_long(scan, bytes, refusal) : DL_HTTP_MORE;
-        }
-        if (bytes.ptr[at + 1] != '\n') return dl_http_refuse(refusal, 400, "there is a CR without LF; lines end in CRLF");
-        result = line_end(scan, bytes, at, limits, refusal);
-        scan->at = at + 2;
-      } else if (bytes.ptr[at] != '\n') {
-        result = control_byte(scan, bytes, at, refusal);
-      } else if (at + 1 != scan->line_start) {
-        return dl_http_refuse(refusal, 400, "there is an LF without CR; lines end in CRLF");
-      }
-      if (result != DL_HTTP_MORE) return result;
-    }
-  }
+  dl_http_result result = bytes.len < BLOCK ? slow_scan(scan, bytes, scan->at, bytes.len, limits, refusal) : blocks_scan(scan, bytes, limits, refusal);
+  if (result != DL_HTTP_MORE) return result;
   scan->at = bytes.len;
+  /* A CR at the end is looked at again, together with what follows it. */
+  if (bytes.len && bytes.ptr[bytes.len - 1] == '\r') scan->at--;
   return full ? too_long(scan, bytes, refusal) : DL_HTTP_MORE;
 }

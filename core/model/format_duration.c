@@ -75,11 +75,13 @@ static const char *read_iso(const char *at, const char *end, duration *out) {
     }
     int64_t whole = read_whole(&at, end);
     if (whole < 0) return form;
+    const char *point = at;
     double share = read_share(&at, end);
+    bool fraction = at != point;
     const unit *u = units;
     while (u->letter && (at == end || *at != u->letter)) u++;
     if (!u->letter) return form;
-    at++;
+    if (++at != end && fraction) return "only its last number may have a fraction";
     any = true;
     out->seconds += whole * u->seconds;
     out->micros += llround(share * (double)u->seconds * DL_MICROS);

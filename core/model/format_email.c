@@ -60,11 +60,12 @@ static const char *check_label(dl_str label) {
   if (!label.len) return "its domain has an empty label: a dot at an end, or two in a row";
   if (label.len > LABEL_MAX) return "its domain has a label of more than 63 bytes";
   if (label.ptr[0] == '-' || label.ptr[label.len - 1] == '-') return "its domain has a label that begins or ends with a hyphen";
-  if (label.len >= 4 && label.ptr[2] == '-' && label.ptr[3] == '-' && (label.len == 4 || !dl_str_equal_nocase(dl_str_from(label.ptr, 2), DL_STR("xn"))))
-    return "its domain has hyphens where only an international name in ASCII form has them";
+  bool marked = label.len >= 4 && label.ptr[2] == '-' && label.ptr[3] == '-';
+  bool ascii_form = marked && label.len > 4 && dl_str_equal_nocase(dl_str_from(label.ptr, 2), DL_STR("xn"));
+  if (marked && !ascii_form) return "its domain has hyphens where only an international name in ASCII form has them";
   for (size_t i = 0, step; i < label.len; i += step) {
     char c = label.ptr[i];
-    step = (unsigned char)c < 0x80 ? 1 : visible(label.ptr + i, label.len - i);
+    step = (unsigned char)c < 0x80 ? 1 : ascii_form ? 0 : visible(label.ptr + i, label.len - i);
     if (!step || (step == 1 && !dl_format_letter(c) && !dl_format_digit(c) && c != '-')) return "its domain should hold letters, digits, hyphens and dots";
   }
   return NULL;
@@ -83,10 +84,8 @@ static const char *check_domain(dl_str domain) {
     if (dot) rest = dl_str_skip(rest, label.len + 1);
   }
   if (labels < 2) return "its domain has no dot";
-  /* No top-level domain is a number; what looks so is an address. */
-  for (size_t i = 0; i < label.len; i++)
-    if (!dl_format_digit(label.ptr[i])) return NULL;
-  return "its domain ends in a number";
+  /* No top-level domain ends in a digit; what does so is a mistake or an address. */
+  return dl_format_digit(label.ptr[label.len - 1]) ? "its domain ends in a digit" : NULL;
 }
 
 bool dl_format_email(dl_mode mode, dl_value *value, dl_conversion *conversion) {

@@ -55,7 +55,7 @@ static bool whole_from_text(const whole_kind *kind, dl_value *value, dl_conversi
     }
     if (!dl_format_digit(c)) return dl_format_refuse(conversion, "int_parsing", message);
     digit_before = true;
-    too_large |= __builtin_mul_overflow(magnitude, 10u, &magnitude) | __builtin_add_overflow(magnitude, (uint64_t)(c - '0'), &magnitude);
+    too_large = too_large || __builtin_mul_overflow(magnitude, 10u, &magnitude) || __builtin_add_overflow(magnitude, (uint64_t)(c - '0'), &magnitude);
   }
   if (!digit_before || (i < text.len && !zero_fraction(dl_str_skip(text, i)))) return dl_format_refuse(conversion, "int_parsing", message);
   if (too_large) return refuse_size(kind, conversion);

@@ -244,6 +244,8 @@ static const text_case time_cases[] = {
     {DL_KIND_DURATION, "P-1D", "!time_delta_parsing", SAME},
     {DL_KIND_DURATION, "P1.D", "!time_delta_parsing", SAME},
     {DL_KIND_DURATION, "PT1HT1M", "!time_delta_parsing", SAME},
+    {DL_KIND_DURATION, "PT1.5H30M", "!time_delta_parsing", SAME},
+    {DL_KIND_DURATION, "PT5M5S5S", "310", SAME},
     {DL_KIND_DURATION, "p1d", "!time_delta_parsing", SAME},
     {DL_KIND_DURATION, "1 10:10", "!time_delta_parsing", SAME},
     {DL_KIND_DURATION, "123", "!time_delta_parsing", SAME},

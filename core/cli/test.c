@@ -33,20 +33,33 @@ static const char run_busted[] =
     "local folder = table.remove(arguments, 1)\n"
     "_G.arg = { [0] = 'demilune test', '--pattern=_spec', '--lpath=' .. folder .. '/?.lua;' .. folder .. '/spec/?.lua' }\n"
     "for _, argument in ipairs(arguments) do table.insert(_G.arg, argument) end\n"
-    "if #arguments == 0 then table.insert(_G.arg, folder .. '/spec') end\n"
+    "local files = false\n"
+    "for _, argument in ipairs(arguments) do files = files or argument:sub(1, 1) ~= '-' end\n"
+    "if not files then table.insert(_G.arg, folder .. '/spec') end\n"
     "local ok, problem = xpcall(function() runner { standalone = false } end, function(e) return e == over and e or debug.traceback(tostring(e)) end)\n"
     "if ok then return 0 end\n"
     "if problem == over then return over.code end\n"
     "return nil, problem\n";
 
-static int run_specs(demilune_server *server, const dl_flags *flags) {
+/* The folder is the first argument that is not a flag; all others are busted's. */
+typedef struct test_arguments {
+  const char *folder;
+  int count;
+  char **all;
+} test_arguments;
+
+static int run_specs(demilune_server *server, const test_arguments *arguments) {
   lua_State *L = dl_lua_state(server->generation->lua);
   dl_bridge_test_client(L, demilune_server_port(server));
   if (luaL_loadbuffer(L, run_busted, sizeof run_busted - 1, "=demilune test") != 0) return 1;
-  lua_pushstring(L, flags->options.folder);
-  for (int i = 1; i < flags->positional_count; i++) lua_pushstring(L, flags->positional[i]);
-  int arguments = flags->positional_count > 1 ? flags->positional_count : 1;
-  if (lua_pcall(L, arguments, 2, 0) != 0 || lua_isnil(L, -2)) {
+  int pushed = 1;
+  lua_pushstring(L, arguments->folder);
+  for (int i = 0; i < arguments->count; i++) {
+    if (arguments->all[i] == arguments->folder || !lua_checkstack(L, 8)) continue;
+    lua_pushstring(L, arguments->all[i]);
+    pushed++;
+  }
+  if (lua_pcall(L, pushed, 2, 0) != 0 || lua_isnil(L, -2)) {
     fprintf(stderr, "demilune test: %s\n", lua_tostring(L, -1) ? lua_tostring(L, -1) : "the specs could not run");
     return 1;
   }
@@ -55,15 +68,16 @@ static int run_specs(demilune_server *server, const dl_flags *flags) {
   return status;
 }
 
-static int with_data_folder(const dl_flags *flags) {
+static int with_data_folder(const test_arguments *arguments) {
   char *error = NULL;
-  demilune_server *server = dl_server_new(&flags->options, "test", &error);
+  demilune_options options = {.folder = arguments->folder, .access_log = DEMILUNE_ACCESS_LOG_OFF};
+  demilune_server *server = dl_server_new(&options, "test", &error);
   if (!server) {
     fprintf(stderr, "demilune: %s\n", error);
     free(error);
     return 1;
   }
-  int status = run_specs(server, flags);
+  int status = run_specs(server, arguments);
   demilune_server_stop(server);
   int stopped = demilune_server_run(server);
   demilune_server_free(server);
@@ -71,19 +85,19 @@ static int with_data_folder(const dl_flags *flags) {
 }
 
 int dl_command_test(int count, char **arguments) {
-  dl_flags flags = {0};
+  test_arguments given = {".", count, arguments};
   char folder[] = "/tmp/demilune-test-XXXXXX";
-  if (!dl_flags_read(&flags, "test", count, arguments)) return 2;
-  flags.options.host = NULL;
-  flags.options.unix_path = NULL;
-  flags.options.port = 0;
-  flags.options.access_log = DEMILUNE_ACCESS_LOG_OFF;
+  for (int i = 0; i < count; i++) {
+    if (arguments[i][0] == '-') continue;
+    given.folder = arguments[i];
+    break;
+  }
   if (!mkdtemp(folder)) {
     perror("demilune test: cannot make a folder in /tmp");
     return 1;
   }
   setenv("DEMILUNE_DATA", folder, 1);
-  int status = with_data_folder(&flags);
+  int status = with_data_folder(&given);
   nftw(folder, remove_one, 16, FTW_DEPTH | FTW_PHYS);
   return status;
 }

@@ -1,0 +1,322 @@
+/* SPDX-License-Identifier: MIT */
+/* The writer: shared commits, failures that stay one call's, transactions, locks and queues. */
+#include "database_world.h"
+
+#include <sqlite3.h>
+#include <time.h>
+
+static int setup(void **state) {
+  static world w;
+  world_make(&w);
+  world_write(&w, "migrations/0001_schema.sql",
+              "CREATE TABLE items (id INTEGER PRIMARY KEY, name TEXT UNIQUE);"
+              "CREATE TABLE brutal (name TEXT UNIQUE ON CONFLICT ROLLBACK);"
+              "CREATE TRIGGER careful BEFORE INSERT ON items WHEN NEW.name = 'forbidden' BEGIN SELECT RAISE(FAIL, 'no such name'); END;");
+  *state = &w;
+  return 0;
+}
+
+static int teardown(void **state) {
+  world *w = *state;
+  if (w->database && dl_database_is_open(w->database)) world_stop(w);
+  world_end(w);
+  return 0;
+}
+
+typedef struct statements {
+  const dl_statement *add, *brutal, *count, *names, *two;
+} statements;
+
+static statements prepare(world *w, dl_database_options options) {
+  options.migrations = "migrations";
+  world_database(w, "sqlite:test.db", options);
+  return (statements){
+      .add = world_seal(w, "INSERT INTO items (name) VALUES (:name)"),
+      .brutal = world_seal(w, "INSERT INTO brutal (name) VALUES (:name)"),
+      .count = world_seal(w, "SELECT count(*) FROM items"),
+      .names = world_seal(w, "SELECT group_concat(name) FROM (SELECT name FROM items ORDER BY name)"),
+      .two = world_seal(w, "INSERT OR FAIL INTO items (name) VALUES (:name), ('taken') RETURNING id"),
+  };
+}
+
+static statements start(world *w, dl_database_options options) {
+  statements s = prepare(w, options);
+  if (!world_start(w)) fail_msg("%s", w->error);
+  return s;
+}
+
+/* A second process, as SQLite sees it: a connection that is not ours. */
+static sqlite3 *stranger(world *w) {
+  sqlite3 *other;
+  assert_int_equal(sqlite3_open(world_path(w, "test.db"), &other), SQLITE_OK);
+  return other;
+}
+
+static void run_as(sqlite3 *other, const char *sql) { assert_int_equal(sqlite3_exec(other, sql, NULL, NULL, NULL), SQLITE_OK); }
+
+static void turn_all(world *w, answer *answers, size_t count) {
+  for (size_t i = 0; i < count; i++) turn_until(w, &answers[i].came);
+}
+
+static unsigned log_frames(world *w) {
+  struct stat info;
+  assert_int_equal(stat(world_path(w, "test.db-wal"), &info), 0);
+  return (unsigned)((info.st_size - 32) / (4096 + 24));
+}
+
+/* While a stranger holds the lock the writes gather; then one commit takes all,
+ * which the number of pages in the log shows. */
+static void writes_that_wait_share_one_commit(void **state) {
+  world *w = *state;
+  statements s = start(w, (dl_database_options){0});
+  static answer answers[101];
+  sqlite3 *other = stranger(w);
+  unsigned before = log_frames(w);
+  run_as(other, "BEGIN IMMEDIATE");
+  for (size_t i = 0; i < 101; i++) {
+    char name[16];
+    snprintf(name, sizeof(name), "name %zu", i);
+    dl_call *call = dl_call_new(w->database, s.add, DL_SHAPE_RUN);
+    call->values[0] = dl_value_string(dl_arena_copy(&call->arena, dl_str_of(name)));
+    call->done = on_answered;
+    call->owner = &answers[i];
+    memset(&answers[i], 0, sizeof(answers[i]));
+    dl_call_submit(call);
+    if (i == 0) usleep(50000); /* the writer takes the first alone and waits for the lock */
+  }
+  run_as(other, "COMMIT");
+  sqlite3_close(other);
+  turn_all(w, answers, 101);
+  for (size_t i = 0; i < 101; i++) assert_int_equal(answers[i].kind, DL_PROBLEM_NONE);
+  assert_string_equal(world_call(w, s.count, DL_SHAPE_VALUE, NOTHING, NOTHING).rows, "101");
+  assert_in_range(log_frames(w) - before, 1, 20);
+}
+
+static void send_together(world *w, answer *answers, const dl_statement *const *list, const char *const *names, size_t count) {
+  sqlite3 *other = stranger(w);
+  run_as(other, "BEGIN IMMEDIATE");
+  static answer first;
+  world_send(w, &first, NULL, list[0], DL_SHAPE_RUN, dl_value_null(), NOTHING);
+  usleep(50000);
+  for (size_t i = 0; i < count; i++) world_send(w, &answers[i], NULL, list[i], DL_SHAPE_RUN, dl_value_string(dl_str_of(names[i])), NOTHING);
+  run_as(other, "COMMIT");
+  sqlite3_close(other);
+  turn_all(w, answers, count);
+}
+
+static void one_calls_failure_is_its_own(void **state) {
+  world *w = *state;
+  statements s = start(w, (dl_database_options){0});
+  const dl_statement *list[] = {s.add, s.add, s.add, s.add, s.two, s.add};
+  static const char *const names[] = {"a", "taken", "a", "forbidden", "half", "b"};
+  static const dl_problem_kind kinds[] = {DL_PROBLEM_NONE, DL_PROBLEM_NONE, DL_PROBLEM_UNIQUE, DL_PROBLEM_CHECK, DL_PROBLEM_UNIQUE, DL_PROBLEM_NONE};
+  answer answers[6];
+  send_together(w, answers, list, names, 6);
+  for (size_t i = 0; i < 6; i++) assert_int_equal(answers[i].kind, kinds[i]);
+  /* "half" was inserted before OR FAIL stopped; its savepoint took it away. */
+  assert_string_equal(world_call(w, s.names, DL_SHAPE_VALUE, NOTHING, NOTHING).rows, "a,b,taken");
+}
+
+static void a_conflict_that_rolls_everything_back_costs_only_its_own_call(void **state) {
+  world *w = *state;
+  statements s = start(w, (dl_database_options){0});
+  const dl_statement *list[] = {s.add, s.brutal, s.add, s.brutal, s.add, s.add};
+  static const char *const names[] = {"a", "x", "b", "x", "a", "c"};
+  static const dl_problem_kind kinds[] = {DL_PROBLEM_NONE, DL_PROBLEM_NONE, DL_PROBLEM_NONE, DL_PROBLEM_UNIQUE, DL_PROBLEM_UNIQUE, DL_PROBLEM_NONE};
+  answer answers[6];
+  send_together(w, answers, list, names, 6);
+  for (size_t i = 0; i < 6; i++) assert_int_equal(answers[i].kind, kinds[i]);
+  assert_string_equal(world_call(w, s.names, DL_SHAPE_VALUE, NOTHING, NOTHING).rows, "a,b,c");
+}
+
+static void rows_over_the_bound_undo_the_write_that_gave_them(void **state) {
+  world *w = *state;
+  prepare(w, (dl_database_options){0});
+  const dl_statement *both = world_seal(w, "INSERT INTO items (name) VALUES ('x'), ('y') RETURNING id");
+  const dl_statement *count = world_seal(w, "SELECT count(*) FROM items");
+  assert_true(world_start(w));
+  assert_int_equal(world_call(w, both, DL_SHAPE_ONE, NOTHING, NOTHING).kind, DL_PROBLEM_TOO_MUCH);
+  assert_string_equal(world_call(w, count, DL_SHAPE_VALUE, NOTHING, NOTHING).rows, "0");
+}
+
+static void a_commit_that_fails_fails_all_that_it_held(void **state) {
+  world *w = *state;
+  world_write(w, "migrations/0002_late.sql", "CREATE TABLE late (item INTEGER REFERENCES items (id) DEFERRABLE INITIALLY DEFERRED);");
+  prepare(w, (dl_database_options){0});
+  const dl_statement *add = world_seal(w, "INSERT INTO items (name) VALUES (:name)");
+  const dl_statement *late = world_seal(w, "INSERT INTO late VALUES (99)");
+  const dl_statement *count = world_seal(w, "SELECT count(*) FROM items");
+  assert_true(world_start(w));
+  const dl_statement *list[] = {add, late, add};
+  static const char *const names[] = {"a", "", "b"};
+  answer answers[3];
+  send_together(w, answers, list, names, 3);
+  for (size_t i = 0; i < 3; i++) {
+    assert_int_equal(answers[i].kind, DL_PROBLEM_FOREIGN_KEY);
+    assert_non_null(strstr(answers[i].message, "commit failed"));
+  }
+  assert_string_equal(world_call(w, count, DL_SHAPE_VALUE, NOTHING, NOTHING).rows, "1"); /* the null that send_together sent ahead */
+  assert_int_equal(world_call(w, add, DL_SHAPE_RUN, TEXT("c"), NOTHING).kind, DL_PROBLEM_NONE);
+}
+
+/* --- transactions ------------------------------------------------------------------- */
+
+static dl_call *new_end(world *w, answer *a) {
+  memset(a, 0, sizeof(*a));
+  dl_call *call = dl_call_new(w->database, NULL, DL_SHAPE_RUN);
+  call->done = on_answered;
+  call->owner = a;
+  return call;
+}
+
+static dl_transaction *begin(world *w) {
+  answer a;
+  dl_transaction_begin(new_end(w, &a));
+  turn_until(w, &a.came);
+  assert_int_equal(a.kind, DL_PROBLEM_NONE);
+  return a.transaction;
+}
+
+static answer end(world *w, dl_transaction *transaction, void (*how)(dl_call *call, dl_transaction *transaction)) {
+  answer a;
+  how(new_end(w, &a), transaction);
+  turn_until(w, &a.came);
+  return a;
+}
+
+static void a_transaction_is_seen_by_itself_first_and_by_all_after_its_commit(void **state) {
+  world *w = *state;
+  statements s = start(w, (dl_database_options){0});
+  dl_transaction *t = begin(w);
+  assert_int_equal(world_in(w, t, s.add, DL_SHAPE_RUN, TEXT("a"), NOTHING).kind, DL_PROBLEM_NONE);
+  assert_string_equal(world_in(w, t, s.count, DL_SHAPE_VALUE, NOTHING, NOTHING).rows, "1");
+  assert_string_equal(world_call(w, s.count, DL_SHAPE_VALUE, NOTHING, NOTHING).rows, "0");
+  answer other;
+  world_send(w, &other, NULL, s.add, DL_SHAPE_RUN, TEXT("other"), NOTHING);
+  /* A failure inside is undone alone; the transaction may go on. */
+  assert_int_equal(world_in(w, t, s.add, DL_SHAPE_RUN, TEXT("a"), NOTHING).kind, DL_PROBLEM_UNIQUE);
+  assert_int_equal(world_in(w, t, s.add, DL_SHAPE_RUN, TEXT("b"), NOTHING).kind, DL_PROBLEM_NONE);
+  assert_false(other.came);
+  assert_int_equal(end(w, t, dl_transaction_commit).kind, DL_PROBLEM_NONE);
+  turn_until(w, &other.came);
+  assert_string_equal(world_call(w, s.names, DL_SHAPE_VALUE, NOTHING, NOTHING).rows, "a,b,other");
+  assert_int_equal(world_in(w, t, s.count, DL_SHAPE_VALUE, NOTHING, NOTHING).kind, DL_PROBLEM_ENDED);
+  assert_int_equal(end(w, t, dl_transaction_commit).kind, DL_PROBLEM_ENDED);
+  dl_transaction_release(t);
+}
+
+static void a_rolled_back_or_abandoned_transaction_leaves_nothing(void **state) {
+  world *w = *state;
+  statements s = start(w, (dl_database_options){0});
+  dl_transaction *t = begin(w);
+  world_in(w, t, s.add, DL_SHAPE_RUN, TEXT("a"), NOTHING);
+  assert_int_equal(end(w, t, dl_transaction_rollback).kind, DL_PROBLEM_NONE);
+  dl_transaction_release(t);
+  t = begin(w);
+  world_in(w, t, s.add, DL_SHAPE_RUN, TEXT("b"), NOTHING);
+  dl_transaction_release(t);
+  assert_int_equal(world_call(w, s.add, DL_SHAPE_RUN, TEXT("c"), NOTHING).kind, DL_PROBLEM_NONE);
+  assert_string_equal(world_call(w, s.names, DL_SHAPE_VALUE, NOTHING, NOTHING).rows, "c");
+}
+
+static void a_transaction_past_its_deadline_is_rolled_back_and_said_to_be(void **state) {
+  world *w = *state;
+  statements s = start(w, (dl_database_options){.transaction_ms = 100});
+  dl_transaction *t = begin(w);
+  world_in(w, t, s.add, DL_SHAPE_RUN, TEXT("a"), NOTHING);
+  answer other = world_call(w, s.add, DL_SHAPE_RUN, TEXT("a"), NOTHING);
+  assert_int_equal(other.kind, DL_PROBLEM_NONE);
+  answer a = world_in(w, t, s.add, DL_SHAPE_RUN, TEXT("b"), NOTHING);
+  assert_int_equal(a.kind, DL_PROBLEM_ENDED);
+  assert_non_null(strstr(a.message, "took too long"));
+  assert_int_equal(end(w, t, dl_transaction_commit).kind, DL_PROBLEM_ENDED);
+  dl_transaction_release(t);
+}
+
+static void a_conflict_that_ends_the_transaction_is_told_to_later_calls(void **state) {
+  world *w = *state;
+  statements s = start(w, (dl_database_options){0});
+  dl_transaction *t = begin(w);
+  world_in(w, t, s.brutal, DL_SHAPE_RUN, TEXT("x"), NOTHING);
+  assert_int_equal(world_in(w, t, s.brutal, DL_SHAPE_RUN, TEXT("x"), NOTHING).kind, DL_PROBLEM_UNIQUE);
+  assert_int_equal(world_in(w, t, s.add, DL_SHAPE_RUN, TEXT("a"), NOTHING).kind, DL_PROBLEM_ENDED);
+  assert_int_equal(end(w, t, dl_transaction_commit).kind, DL_PROBLEM_ENDED);
+  dl_transaction_release(t);
+  assert_string_equal(world_call(w, s.count, DL_SHAPE_VALUE, NOTHING, NOTHING).rows, "0");
+}
+
+/* --- bounds --------------------------------------------------------------------------- */
+
+static void a_lock_that_is_not_given_up_is_named(void **state) {
+  world *w = *state;
+  statements s = start(w, (dl_database_options){.lock_ms = 100});
+  sqlite3 *other = stranger(w);
+  run_as(other, "BEGIN IMMEDIATE");
+  answer a = world_call(w, s.add, DL_SHAPE_RUN, TEXT("a"), NOTHING);
+  assert_int_equal(a.kind, DL_PROBLEM_LOCKED);
+  assert_non_null(strstr(a.message, "another process"));
+  assert_string_equal(world_call(w, s.count, DL_SHAPE_VALUE, NOTHING, NOTHING).rows, "0");
+  run_as(other, "COMMIT");
+  sqlite3_close(other);
+  assert_int_equal(world_call(w, s.add, DL_SHAPE_RUN, TEXT("a"), NOTHING).kind, DL_PROBLEM_NONE);
+}
+
+static void a_full_queue_refuses_and_a_long_wait_ends(void **state) {
+  world *w = *state;
+  statements s = start(w, (dl_database_options){.queue_max = 4, .queue_ms = 150, .transaction_ms = 400});
+  dl_transaction *t = begin(w);
+  static answer answers[6];
+  for (size_t i = 0; i < 6; i++) world_send(w, &answers[i], NULL, s.add, DL_SHAPE_RUN, dl_value_null(), NOTHING);
+  turn_all(w, answers, 6);
+  for (size_t i = 0; i < 6; i++) assert_int_equal(answers[i].kind, DL_PROBLEM_BUSY);
+  assert_non_null(strstr(answers[5].message, "4 calls wait already"));
+  assert_non_null(strstr(answers[0].message, "waited too long"));
+  dl_transaction_release(t);
+  assert_int_equal(world_call(w, s.add, DL_SHAPE_RUN, TEXT("a"), NOTHING).kind, DL_PROBLEM_NONE);
+}
+
+static void stopping_answers_what_waits_and_refuses_what_comes(void **state) {
+  world *w = *state;
+  statements s = start(w, (dl_database_options){0});
+  answer waiting[20], late;
+  for (size_t i = 0; i < 20; i++) world_send(w, &waiting[i], NULL, i % 2 ? s.count : s.add, DL_SHAPE_VALUE, dl_value_null(), NOTHING);
+  event e = {.w = w};
+  dl_database_stop(w->database, on_event, &e);
+  world_send(w, &late, NULL, s.count, DL_SHAPE_VALUE, NOTHING, NOTHING);
+  turn_until(w, &e.came);
+  assert_int_equal(late.kind, DL_PROBLEM_STOPPED);
+  for (size_t i = 0; i < 20; i++) assert_true(waiting[i].came && waiting[i].kind == DL_PROBLEM_NONE);
+  statements again = start(w, (dl_database_options){0});
+  assert_string_equal(world_call(w, again.count, DL_SHAPE_VALUE, NOTHING, NOTHING).rows, "10");
+}
+
+static void freed_while_at_work_it_ends_by_itself_and_answers_nobody(void **state) {
+  world *w = *state;
+  statements s = start(w, (dl_database_options){0});
+  static answer unheard[10];
+  for (size_t i = 0; i < 10; i++) world_send(w, &unheard[i], NULL, i % 2 ? s.count : s.add, DL_SHAPE_VALUE, dl_value_null(), NOTHING);
+  dl_database_free(w->database);
+  w->database = NULL;
+  uv_run(&w->uv, UV_RUN_DEFAULT);
+  for (size_t i = 0; i < 10; i++) assert_false(unheard[i].came);
+}
+
+int main(void) {
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+  const struct CMUnitTest tests[] = {
+      T(writes_that_wait_share_one_commit),
+      T(one_calls_failure_is_its_own),
+      T(a_conflict_that_rolls_everything_back_costs_only_its_own_call),
+      T(rows_over_the_bound_undo_the_write_that_gave_them),
+      T(a_commit_that_fails_fails_all_that_it_held),
+      T(a_transaction_is_seen_by_itself_first_and_by_all_after_its_commit),
+      T(a_rolled_back_or_abandoned_transaction_leaves_nothing),
+      T(a_transaction_past_its_deadline_is_rolled_back_and_said_to_be),
+      T(a_conflict_that_ends_the_transaction_is_told_to_later_calls),
+      T(a_lock_that_is_not_given_up_is_named),
+      T(a_full_queue_refuses_and_a_long_wait_ends),
+      T(stopping_answers_what_waits_and_refuses_what_comes),
+      T(freed_while_at_work_it_ends_by_itself_and_answers_nobody),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}

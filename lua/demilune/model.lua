@@ -1,8 +1,9 @@
 -- SPDX-License-Identifier: MIT
 -- Models: named sets of fields, and the constructors of fields. `model "User"
--- { ... }` names one; extend, partial, pick and omit make others from it. Nothing
--- is validated here: these are descriptions, and the core compiles them.
+-- { ... }` names one; extend, partial, pick and omit make others from it. These are
+-- descriptions: the core compiles them and does all checking.
 
+local core = require "demilune.core"
 local errors = require "demilune.errors"
 local field = require "demilune.field"
 local options = require "demilune.options"
@@ -197,6 +198,19 @@ function Model:pick(name, given) return choose(self, "pick", name, given, true) 
 ---@param given demilune.ModelOptions?
 ---@return fun(names: string[]): demilune.Model
 function Model:omit(name, given) return choose(self, "omit", name, given, false) end
+
+-- Models to their compiled schemas, for validate.
+local schemas = setmetatable({}, { __mode = "k" })
+
+---Checks a value that did not come with a request (a queue's message, a file).
+---@param value any
+---@param given? { mode?: "strict"|"lax"|"text" } strict when left out, as JSON bodies are
+---@return table? value converted, or nil
+---@return table[]? errors as in the "detail" of a 422
+function Model:validate(value, given)
+  schemas[self] = schemas[self] or core.schema_compile(self)
+  return schemas[self]:validate(value, { mode = given and given.mode or "strict", source = self.name or "value" })
+end
 
 -- One constructor for each kind that needs nothing but options.
 for _, kind in ipairs {

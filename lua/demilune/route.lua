@@ -10,6 +10,25 @@ local model = require "demilune.model"
 local options = require "demilune.options"
 local units = require "demilune.units"
 
+---What a handler and a dependency get. Made by the core; of no use once the request is over.
+---@class demilune.Request
+---@field body any by the route's model; raw bytes without one; nil when an optional one was not sent
+---@field path table<string, any>
+---@field query table<string, any>
+---@field header table<string, any>
+---@field cookie table<string, any>
+---@field form table<string, any>
+---@field id string in the log and in a 500
+---@field client string the client's address
+---@field method string
+---@field target string as the client wrote it
+---@field route string the path as declared: "/users/{user_id}"
+---@field get_header fun(self: demilune.Request, name: string): string?
+---@field after_response fun(self: demilune.Request, fn: fun(ok: boolean)) runs after the last byte
+---@field release fun(self: demilune.Request, fn: fun(ok: boolean)) runs after the last byte, the newest first, before after_response
+
+---@alias demilune.Handler fun(req: demilune.Request, need: table<string, any>): any
+
 ---@class demilune.RouteOptions
 ---@field guard? demilune.Guard who may call it; without one, the router's or the app's
 ---@field needs? table<string, demilune.Dependency>
@@ -35,7 +54,7 @@ local units = require "demilune.units"
 
 ---@class demilune.Route : demilune.RouteOptions
 ---@field method string
----@field handler fun(req: table, need: table): any
+---@field handler demilune.Handler
 ---@field source string
 
 local route = {}

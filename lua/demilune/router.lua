@@ -20,6 +20,13 @@ local route = require "demilune.route"
 ---@field guard? demilune.Guard
 ---@field entries { route: demilune.Route?, router: demilune.Router?, prefix: string }[] in the order of their declaration
 ---@field source string
+---@field get fun(self, path: string, options: demilune.RouteOptions|demilune.Handler, handler?: demilune.Handler)
+---@field head fun(self, path: string, options: demilune.RouteOptions|demilune.Handler, handler?: demilune.Handler)
+---@field post fun(self, path: string, options: demilune.RouteOptions|demilune.Handler, handler?: demilune.Handler)
+---@field put fun(self, path: string, options: demilune.RouteOptions|demilune.Handler, handler?: demilune.Handler)
+---@field patch fun(self, path: string, options: demilune.RouteOptions|demilune.Handler, handler?: demilune.Handler)
+---@field delete fun(self, path: string, options: demilune.RouteOptions|demilune.Handler, handler?: demilune.Handler)
+---@field options fun(self, path: string, options: demilune.RouteOptions|demilune.Handler, handler?: demilune.Handler)
 local Router = {}
 Router.__index = Router
 Router.__tostring = function(self) return "router " .. self.source end
@@ -61,8 +68,8 @@ end
 ---A route for one method or several: app:route({ "GET", "POST" }, "/echo", { ... }, handler).
 ---@param methods string|string[]
 ---@param path string
----@param given demilune.RouteOptions|function
----@param handler? fun(req: table, need: table): any
+---@param given demilune.RouteOptions|demilune.Handler
+---@param handler? demilune.Handler
 function Router:route(methods, path, given, handler)
   for _, method in ipairs(type(methods) == "table" and methods or { methods }) do
     add(self, type(method) == "string" and method:upper() or tostring(method), path, given, handler)
@@ -88,8 +95,8 @@ function Router:mount(prefix, mounted)
 end
 
 ---A dependency: app:dependency(function(req) ... end), or with what it needs first.
----@param needs table<string, demilune.Dependency>|fun(req: table, need: table): any
----@param resolve? fun(req: table, need: table): any
+---@param needs table<string, demilune.Dependency>|fun(req: demilune.Request): any
+---@param resolve? fun(req: demilune.Request, need: table<string, any>): any
 ---@return demilune.Dependency
 function Router:dependency(needs, resolve) -- luacheck: no unused args
   return (dependency.new(needs, resolve))

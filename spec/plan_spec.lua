@@ -138,6 +138,27 @@ describe("a plan", function()
     assert.matches('the name "list" is taken by the route at', refusal(plan.compile, app))
   end)
 
+  it("lets the methods of one declaration share its name", function()
+    local app = demilune.app { guard = public }
+    app:route({ "PUT", "PATCH" }, "/a", { name = "change" }, handler)
+    assert.equal(2, #plan.compile(app).routes)
+  end)
+
+  it("refuses files, which only a multipart form could bring", function()
+    local app = demilune.app { guard = public }
+    app:post("/a", { body = { picture = model.optional(model.file()) } }, handler)
+    assert.matches("model.file: files arrive in multipart forms, which this version does not read", refusal(plan.compile, app))
+  end)
+
+  it("tells the documentation what the app says of itself", function()
+    local app = demilune.app { guard = public, tags = { "a", { name = "b", description = "B" } }, servers = { "https://x.example" }, license = "MIT" }
+    app:get("/a", handler)
+    local made = plan.compile(app)
+    assert.same({ { { name = "a" }, { name = "b", description = "B" } }, { { url = "https://x.example" } }, { name = "MIT" } },
+      { made.tags, made.servers, made.license })
+    assert.matches('license: each is a string or a table with { name = "..." }', refusal(demilune.app, { license = { url = "x" } }))
+  end)
+
   it("refuses a router inside itself", function()
     local app, users = demilune.app { guard = public }, demilune.router()
     users:mount("/x", users)

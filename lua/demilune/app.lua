@@ -23,7 +23,7 @@ local units = require "demilune.units"
 ---@field tags? (string|{ name: string, description: string? })[] their order and meaning in the documentation
 ---@field servers? (string|{ url: string, description: string? })[]
 ---@field contact? table
----@field license? table
+---@field license? string|{ name: string, url: string?, identifier: string? }
 
 ---@class demilune.Limits
 ---@field max_body? integer|string
@@ -54,8 +54,8 @@ local app = { App = App }
 
 local OPTIONS = {
   title = "string", version = "string", description = "string", docs = "boolean", guard = "any", strict = "boolean", extra = "string",
-  allowed_hosts = "strings", limits = "table", headers = "table", tags = "list", servers = "list", contact = "table", license = "table",
-  cors = "any", limit = "any",
+  allowed_hosts = "strings", limits = "table", headers = "table", tags = "list", servers = "list", contact = "table", license = "any",
+  cors = "unenforced", limit = "unenforced",
 }
 local LIMITS = {
   max_body = "size", max_head = "size", max_target = "size", max_depth = "count", max_connections = "count",
@@ -97,7 +97,7 @@ local function long_form(place, what, list, key)
   for index, item in ipairs(list or {}) do
     long[index] = type(item) == "string" and { [key] = item } or item
     if type(long[index]) ~= "table" or type(long[index][key]) ~= "string" then
-      errors.raise(place, "demilune.app: each of %s is a string or { %s = ..., description = ... }", what, key)
+      errors.raise(place, 'demilune.app: %s: each is a string or a table with { %s = "..." }', what, key)
     end
   end
   return list and long
@@ -109,18 +109,15 @@ function app.new(given)
   local place = errors.where()
   given = options.check(place, "demilune.app", given, OPTIONS)
   guard.check(place, "demilune.app", given.guard)
-  route.refuse_limit(place, "demilune.app", given.limit)
   route.check_headers(place, "demilune.app", given.headers)
   check_hosts(place, given.allowed_hosts)
-  if given.cors ~= nil then
-    errors.raise(place, "demilune.app: CORS is not answered by this version, so cors = ... would promise what nobody keeps; take it out")
-  end
   if given.extra and not EXTRA[given.extra] then
     errors.raise(place, 'demilune.app: extra is %s; write "forbid", "ignore" or "allow"', errors.show(given.extra))
   end
   local made = {
     prefix = "", tags = {}, guard = given.guard, entries = {}, source = place, given = given, limits = read_limits(place, given.limits),
     tag_list = long_form(place, "tags", given.tags, "name"), server_list = long_form(place, "servers", given.servers, "url"),
+    license = given.license and long_form(place, "license", { given.license }, "name")[1],
     databases = {}, starts = {}, stops = {},
   }
   return setmetatable(made, App)

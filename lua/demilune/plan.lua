@@ -88,6 +88,9 @@ local SECTIONS = { "path", "query", "header", "cookie", "form", "body" }
 local function survey(app, routes)
   local seen, named = {}, {}
   local function visit(desc)
+    if desc.kind == "file" then
+      errors.raise(desc.source, "model.file: files arrive in multipart forms, which this version does not read; take model.raw() as the whole body")
+    end
     if desc.kind ~= "model" then return end
     desc.extra = desc.extra or app.given.extra
     if not desc.name then return end
@@ -166,7 +169,7 @@ local function refuse_shared_names(routes)
   local seen = {}
   for _, joined in ipairs(routes) do
     local id = joined.declared.operation_id
-    if id and seen[id] then
+    if id and seen[id] and seen[id] ~= joined.declared.source then
       errors.raise(joined.declared.source, "the name %s is taken by the route at %s; give each route its own", errors.show(id), seen[id])
     end
     if id then seen[id] = joined.declared.source end
@@ -219,7 +222,7 @@ function plan.compile(app)
   local made = {
     title = given.title or "Demilune", version = given.version or "0.1.0", description = given.description, mode = context.mode, docs = docs,
     allowed_hosts = given.allowed_hosts, limits = app.limits, tags = app.tag_list, servers = app.server_list, contact = given.contact,
-    license = given.license, routes = {}, files = {}, descriptions = { routes = {} }, start = starter(app), stop = stopper(app),
+    license = app.license, routes = {}, files = {}, descriptions = { routes = {} }, start = starter(app), stop = stopper(app),
   }
   local routes = flatten(app, { prefix = "", tags = {}, guard = nil }, {}, {})
   if #routes == 0 then errors.raise(app.source, "the app has no routes; write app:get(\"/\", { guard = guard.public }, function(req) ... end)") end

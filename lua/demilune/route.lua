@@ -69,7 +69,7 @@ local OPTIONS = {
   guard = "any", needs = "table", path = "table", query = "table", header = "table", cookie = "table", form = "table", body = "table",
   body_kind = "string", returns = "table", status = "status", responses = "table", summary = "string", description = "string",
   tags = "strings", name = "string", operation_id = "string", deprecated = "boolean", timeout = "duration", max_body = "size", headers = "table",
-  limit = "any",
+  limit = "unenforced",
 }
 
 -- Kinds that text cannot bring.
@@ -253,14 +253,6 @@ local function check_responses(place, what, responses)
   return responses
 end
 
-local function refuse_limit(place, what, limit)
-  if limit ~= nil then
-    errors.raise(place, "%s: limits are not enforced by this version, so limit = %s would promise what nobody keeps; take it out",
-      what, errors.show(limit))
-  end
-end
-route.refuse_limit = refuse_limit
-
 ---A route from what app:get and its siblings were given.
 ---@param method string
 ---@param path string
@@ -284,7 +276,6 @@ function route.new(method, path, given, handler)
     errors.raise(place, "%s: the handler must be a function, not %s; write function(req) ... end after the options", what, errors.show(handler))
   end
   guard.check(place, what, given.guard)
-  refuse_limit(place, what, given.limit)
   dependency.check_needs(place, what, given.needs or {})
   local made = {
     method = method, pattern = path, handler = handler, source = place, guard = given.guard, needs = given.needs, status = given.status,

@@ -33,7 +33,7 @@ Router.__tostring = function(self) return "router " .. self.source end
 
 local router = { Router = Router }
 
-local OPTIONS = { prefix = "string", tags = "strings", guard = "any", limit = "any" }
+local OPTIONS = { prefix = "string", tags = "strings", guard = "any", limit = "unenforced" }
 
 local function check_prefix(place, what, prefix)
   if prefix ~= "" and (prefix:sub(1, 1) ~= "/" or prefix:sub(-1) == "/") then
@@ -49,7 +49,6 @@ function router.new(given)
   local place = errors.where()
   given = options.check(place, "demilune.router", given, OPTIONS)
   guard.check(place, "demilune.router", given.guard)
-  route.refuse_limit(place, "demilune.router", given.limit)
   local prefix = check_prefix(place, "demilune.router", given.prefix or "")
   return setmetatable({ prefix = prefix, tags = given.tags or {}, guard = given.guard, entries = {}, source = place }, Router)
 end

@@ -78,6 +78,7 @@ local function write(self, method, path, given)
 end
 
 local function connect(self)
+  if not core.test_connect then error("the test client has a server only inside `demilune test`; run the spec with it", 0) end
   local connection = core.test_connect()
   self.connection = connection
   self.reader = test_reply.reader(function() return connection:receive() end)

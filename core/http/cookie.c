@@ -31,7 +31,7 @@ const char *dl_http_cookies(dl_str text, uint32_t max_pairs, dl_arena *arena, dl
   uint32_t pieces = 0;
   *pairs = NULL;
   *count = 0;
-  for (dl_str rest = text; rest.len; pieces++) take_piece(&rest);
+  for (dl_str rest = text; rest.len;) pieces += take_piece(&rest).len > 0 || rest.len > 0;
   if (pieces > max_pairs) return "there are too many cookies";
   if (pieces) *pairs = dl_arena_alloc(arena, pieces * sizeof(**pairs));
   for (dl_str rest = text; rest.len;) {

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Cookie, Content-Type, Accept and If-None-Match fields: what is given lies in the
+ * input, no more than was asked for, and cookies written out again read the same.
+ */
+#include "base/buffer.h"
+#include "http/text.h"
+
+#include <stdlib.h>
+
+enum { MAX_PAIRS = 32 };
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void require(bool holds) {
+  if (!holds) abort();
+}
+
+static bool inside(dl_str part, dl_str whole) { return !part.len || (part.ptr >= whole.ptr && part.ptr + part.len <= whole.ptr + whole.len); }
+
+static void check_cookies(dl_str text, dl_arena *arena) {
+  dl_pair *pairs, *others;
+  uint32_t count, other_count;
+  dl_buffer again = {0};
+  if (dl_http_cookies(text, MAX_PAIRS, arena, &pairs, &count)) return;
+  require(count <= MAX_PAIRS);
+  for (uint32_t i = 0; i < count; i++) {
+    require(pairs[i].name.len && inside(pairs[i].name, text) && inside(pairs[i].value, text));
+    dl_buffer_append_str(&again, pairs[i].name);
+    DL_BUFFER_LITERAL(&again, "=\"");
+    dl_buffer_append_str(&again, pairs[i].value);
+    DL_BUFFER_LITERAL(&again, "\"; ");
+  }
+  require(!dl_http_cookies(dl_buffer_str(&again), MAX_PAIRS, arena, &others, &other_count) && other_count == count);
+  for (uint32_t i = 0; i < count; i++) require(dl_str_equal(pairs[i].name, others[i].name) && dl_str_equal(pairs[i].value, others[i].value));
+  dl_buffer_free(&again);
+}
+
+static void check_media_type(dl_str text, dl_arena *arena) {
+  dl_str type, charset;
+  if (!dl_http_media_type(text, arena, &type, &charset)) return;
+  require(type.len >= 3 && memchr(type.ptr, '/', type.len) && inside(charset, text));
+  for (size_t i = 0; i < type.len; i++) require(type.ptr[i] == dl_ascii_lower(type.ptr[i]));
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+  dl_arena arena;
+  dl_arena_init(&arena, 0);
+  dl_str text = dl_str_from((const char *)data, size);
+  check_cookies(text, &arena);
+  check_media_type(text, &arena);
+  dl_http_prefers_html(text);
+  require(dl_http_etag_matches(text, DL_STR("\"a\"")) == dl_http_etag_matches(text, DL_STR("W/\"a\"")));
+  dl_arena_free(&arena);
+  return 0;
+}

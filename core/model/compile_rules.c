@@ -8,7 +8,10 @@
 #include <math.h>
 #include <stdlib.h>
 
-enum { DECIMAL_BOUND_DIGITS = 18 }; /* fit into 64 bits, whatever they are */
+enum {
+  DECIMAL_BOUND_DIGITS = 18, /* fit into 64 bits, whatever they are */
+  LITERAL_MAX_VALUES = 1000
+};
 
 typedef struct comparison_row {
   const char *option, *type, *phrase;
@@ -206,8 +209,10 @@ bool dl_compile_literal(dl_compilation *compilation, int index, dl_schema *schem
     return dl_compile_fail(compilation, "a literal needs its values: values = { \"user\", \"editor\" }");
   int values = lua_gettop(L);
   uint32_t count = (uint32_t)lua_objlen(L, values);
+  if (count > LITERAL_MAX_VALUES) return dl_compile_fail(compilation, "a literal may have at most %d values", LITERAL_MAX_VALUES);
   schema->literal.values = dl_arena_zalloc(arena, count, sizeof(dl_value));
   schema->literal.json = dl_arena_zalloc(arena, count, sizeof(dl_str));
+  schema->literal.keys = dl_arena_zalloc(arena, count, sizeof(int));
   for (uint32_t i = 0; i < count; i++) {
     lua_rawgeti(L, values, (int)i + 1);
     if (!literal_value(compilation, lua_gettop(L), &schema->literal.values[i])) return false;
@@ -215,7 +220,10 @@ bool dl_compile_literal(dl_compilation *compilation, int index, dl_schema *schem
     for (uint32_t earlier = 0; earlier < i; earlier++)
       if (dl_value_equal(&schema->literal.values[earlier], &schema->literal.values[i]))
         return dl_compile_fail(compilation, "values has %s twice; take one out", value_text(arena, &schema->literal.values[i]));
-    schema->literal.json[i] = json_of(arena, &schema->literal.values[i]);
+    dl_value *value = &schema->literal.values[i];
+    schema->literal.json[i] = json_of(arena, value);
+    if (value->kind == DL_VALUE_STRING) schema->literal.keys[i] = dl_compile_key(compilation, dl_value_str(value));
+    value->aux = (uint16_t)(i + 1);
   }
   lua_pop(L, 1);
   schema->literal.count = count;

@@ -128,6 +128,7 @@ struct dl_schema {
     struct {
       dl_value *values;
       dl_str *json; /* each as it is written */
+      int *keys;    /* of the strings in the keys table, which has them interned; 0 for others */
       uint32_t count;
       dl_refusal refusal;
     } literal;

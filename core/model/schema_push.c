@@ -55,9 +55,13 @@ static void push_map(lua_State *L, int keys, const dl_schema *values, const dl_v
   }
 }
 
-/* A check may have put any value in the place of a checked one; that has no
+/* What is pushed most goes first: literals' strings are interned already. A check may have put any value in the place of a checked one; that has no
  * records inside and is pushed as it is. */
 static void push(lua_State *L, int keys, const dl_schema *schema, const dl_value *value) {
+  if (schema->kind == DL_KIND_LITERAL && value->kind == DL_VALUE_STRING && value->aux) {
+    lua_rawgeti(L, keys, schema->literal.keys[value->aux - 1]);
+    return;
+  }
   if (value->kind == DL_VALUE_STRING && !(value->flags & DL_VALUE_SECRET)) {
     lua_pushlstring(L, value->string, value->len);
     return;

@@ -7,6 +7,7 @@
  */
 #include "model/schema_internal.h"
 
+#include "base/scan.h"
 #include "base/utf8.h"
 #include "model/value_lua.h"
 
@@ -17,7 +18,7 @@ typedef struct writer {
   int keys; /* stack index of the table of field names */
 } writer;
 
-static bool write_top(writer *w, const dl_schema *schema);
+static bool write_top(writer *w, const dl_schema *schema, int type);
 
 static bool refuse(writer *w, const dl_schema *schema, const char *type, const char *message) {
   return dl_validation_refuse(w->validation, schema, type, dl_str_of(message), (dl_value){0}, NULL);
@@ -28,40 +29,41 @@ static bool refuse_because(writer *w, const dl_schema *schema, const char *reaso
   return dl_validation_refuse(w->validation, schema, "value_error", message, dl_context(w->validation->arena, "error", dl_value_string(message)), NULL);
 }
 
-static bool null_on_top(writer *w) {
-  int type = lua_type(w->L, -1);
+/* type is that of the value on top, asked for once and handed down. */
+static inline bool null_on_top(writer *w, int type) {
   return type == LUA_TNIL || (type == LUA_TLIGHTUSERDATA && !lua_touserdata(w->L, -1));
 }
 
 /* ---- scalars ---- */
 
-static bool plain_word(uint64_t word) {
+/* Not zero when one of eight bytes cannot be written as it is. */
+static inline uint64_t stops_in(uint64_t word) {
   const uint64_t ones = 0x0101010101010101u, tops = 0x8080808080808080u;
   uint64_t quote = word ^ (ones * '"'), backslash = word ^ (ones * '\\'), rubout = word ^ (ones * 0x7f);
-  uint64_t found = ((word - ones * 0x20) & ~word) | ((quote - ones) & ~quote) | ((backslash - ones) & ~backslash) | ((rubout - ones) & ~rubout) | word;
-  return !(found & tops);
+  return (((word - ones * 0x20) & ~word) | ((quote - ones) & ~quote) | ((backslash - ones) & ~backslash) | ((rubout - ones) & ~rubout) | word) & tops;
 }
 
-/* Whether JSON writes these bytes as they are: ASCII without anything to escape. */
+/* Whether JSON writes these bytes as they are: ASCII without anything to escape.
+ * Most strings are short, and the ends of blocks may overlap. */
 static bool plain_text(dl_str text) {
-  uint64_t word = 0;
-  size_t at = 0;
-  for (; text.len - at >= 8; at += 8) {
-    memcpy(&word, text.ptr + at, 8);
-    if (!plain_word(word)) return false;
+  const char *end = text.ptr + text.len;
+  uint64_t first = 0x6161616161616161u, last;
+  if (text.len >= 16) {
+    const char *whole = text.ptr + (text.len & ~(size_t)15);
+    return dl_scan_plain(text.ptr, whole) == whole && dl_scan_plain(end - 16, end) == end;
   }
-  if (at == text.len) return true;
   if (text.len >= 8) {
-    memcpy(&word, text.ptr + text.len - 8, 8);
-    return plain_word(word);
+    memcpy(&first, text.ptr, 8);
+    memcpy(&last, end - 8, 8);
+    return !(stops_in(first) | stops_in(last));
   }
-  word = 0x6161616161616161u;
-  for (size_t i = 0; i < text.len; i++) word = word << 8 | (uint8_t)text.ptr[i];
-  return plain_word(word);
+  for (const char *p = text.ptr; p < end; p++) first = first << 8 | (uint8_t)*p;
+  return !stops_in(first);
 }
 
-static void write_text(writer *w, dl_str text) {
-  if (!plain_text(text)) {
+/* A string whose plainness is known. */
+static void write_known_text(writer *w, dl_str text, bool plain) {
+  if (!plain) {
     dl_buffer_append_json_string(w->buffer, text);
     return;
   }
@@ -73,6 +75,8 @@ static void write_text(writer *w, dl_str text) {
   w->buffer->len += text.len + 2;
 }
 
+static void write_text(writer *w, dl_str text) { write_known_text(w, text, plain_text(text)); }
+
 static dl_str text_on_top(writer *w) {
   dl_str text;
   text.ptr = lua_tolstring(w->L, -1, &text.len);
@@ -81,15 +85,15 @@ static dl_str text_on_top(writer *w) {
 
 /* The scalar on top as a value that borrows Lua's string. What no scalar can be
  * is an object, which every conversion refuses. */
-static dl_value scalar_on_top(writer *w) {
+static dl_value scalar_on_top(writer *w, int type) {
   double number;
   uint64_t bits;
   dl_str text;
-  switch (lua_type(w->L, -1)) {
+  switch (type) {
   case LUA_TSTRING:
     text = text_on_top(w);
     if (text.len > UINT32_MAX) return (dl_value){.kind = DL_VALUE_OBJECT};
-    return (dl_value){.kind = dl_utf8_valid(text) ? DL_VALUE_STRING : DL_VALUE_BYTES, .len = (uint32_t)text.len, .string = text.ptr};
+    return (dl_value){.kind = plain_text(text) || dl_utf8_valid(text) ? DL_VALUE_STRING : DL_VALUE_BYTES, .len = (uint32_t)text.len, .string = text.ptr};
   case LUA_TNUMBER:
     number = lua_tonumber(w->L, -1);
     if (number >= -(double)DL_LUA_SAFE_INTEGER && number <= (double)DL_LUA_SAFE_INTEGER && (double)(int64_t)number == number)
@@ -100,18 +104,18 @@ static dl_value scalar_on_top(writer *w) {
   case DL_LUA_TCDATA:
     if (dl_lua_get_wide(w->L, -1, &bits) == DL_LUA_INT64) return dl_value_integer((int64_t)bits);
     return (dl_value){.kind = DL_VALUE_OBJECT};
-  default: return null_on_top(w) ? dl_value_null() : (dl_value){.kind = DL_VALUE_OBJECT};
+  default: return null_on_top(w, type) ? dl_value_null() : (dl_value){.kind = DL_VALUE_OBJECT};
   }
 }
 
-static bool write_string(writer *w, const dl_schema *schema) {
-  if (lua_type(w->L, -1) != LUA_TSTRING) return refuse(w, schema, "string_type", "should be a string");
+static bool write_string(writer *w, const dl_schema *schema, int type) {
+  if (type != LUA_TSTRING) return refuse(w, schema, "string_type", "should be a string");
   dl_str text = text_on_top(w);
-  bool ascii = plain_text(text);
-  if (!ascii && !dl_utf8_valid(text)) return refuse(w, schema, "string_unicode", "should be UTF-8; bytes are written by model.bytes()");
+  bool plain = plain_text(text);
+  if (!plain && !dl_utf8_valid(text)) return refuse(w, schema, "string_unicode", "should be UTF-8; bytes are written by model.bytes()");
   dl_value value = dl_value_string(text);
   if (schema->has_rules && !dl_rules_check(schema, &value, w->validation)) return false;
-  write_text(w, text);
+  write_known_text(w, text, plain);
   return true;
 }
 
@@ -146,8 +150,8 @@ static void write_value(writer *w, dl_kind kind, const dl_value *value) {
   }
 }
 
-static bool write_scalar(writer *w, const dl_schema *schema) {
-  dl_value value = scalar_on_top(w);
+static bool write_scalar(writer *w, const dl_schema *schema, int type) {
+  dl_value value = scalar_on_top(w, type);
   bool finite = value.kind != DL_VALUE_NUMBER || (value.number - value.number == 0);
   if (!finite) return refuse(w, schema, "finite_number", "should be a finite number: JSON has no NaN and no infinity");
   from_lua_form(schema, &value, w->validation);
@@ -158,8 +162,20 @@ static bool write_scalar(writer *w, const dl_schema *schema) {
   return true;
 }
 
-static bool write_literal(writer *w, const dl_schema *schema) {
-  dl_value value = scalar_on_top(w);
+/* The short way for what most numbers are. */
+static bool write_integer(writer *w, const dl_schema *schema, int type) {
+  double number = type == LUA_TNUMBER ? lua_tonumber(w->L, -1) : 0.5;
+  bool whole = number >= -(double)DL_LUA_SAFE_INTEGER && number <= (double)DL_LUA_SAFE_INTEGER && (double)(int64_t)number == number;
+  if (!whole) return write_scalar(w, schema, type);
+  dl_value value = dl_value_integer((int64_t)number);
+  if (schema->has_rules && !dl_rules_check(schema, &value, w->validation)) return false;
+  dl_buffer_append_int(w->buffer, value.integer);
+  return true;
+}
+
+static bool write_literal(writer *w, const dl_schema *schema, int type) {
+  /* Bytes that equal a literal's are as good as it is: no look at their UTF-8. */
+  dl_value value = type == LUA_TSTRING ? dl_value_string(text_on_top(w)) : scalar_on_top(w, type);
   int found = dl_literal_find(schema, &value, false);
   if (found < 0) return dl_validation_refusal(w->validation, schema, &schema->literal.refusal, NULL);
   dl_buffer_append_str(w->buffer, schema->literal.json[found]);
@@ -173,9 +189,10 @@ static bool write_any(writer *w, const dl_schema *schema) {
 
 /* ---- containers ---- */
 
-static bool table_on_top(writer *w, const dl_schema *schema, const char *type, const char *message) {
-  if (lua_type(w->L, -1) != LUA_TTABLE) return refuse(w, schema, type, message);
-  luaL_checkstack(w->L, 8, "a response");
+static bool take_table(writer *w, const dl_schema *schema, int type, const char *error_type, const char *message) {
+  if (type != LUA_TTABLE) return refuse(w, schema, error_type, message);
+  /* Each level leaves a table, a key and a value behind; room for eight at once. */
+  if (w->validation->depth % 8 == 0) luaL_checkstack(w->L, 32, "a response");
   return dl_validation_may_go_on(schema, 0, w->validation);
 }
 
@@ -196,8 +213,8 @@ static bool items_unique(writer *w, const dl_schema *schema) {
   return value.kind != DL_VALUE_ARRAY || dl_rules_unique(schema, &value, w->validation);
 }
 
-static bool write_array(writer *w, const dl_schema *schema) {
-  if (!table_on_top(w, schema, "list_type", "should be an array")) return false;
+static bool write_array(writer *w, const dl_schema *schema, int type) {
+  if (!take_table(w, schema, type, "list_type", "should be an array")) return false;
   uint32_t count = 0;
   if (!is_array(w, &count)) return refuse(w, schema, "list_type", "should be an array: a table with the keys 1 to n and no others");
   if (!dl_rules_item_count(schema, count, w->validation)) return false;
@@ -210,7 +227,7 @@ static bool write_array(writer *w, const dl_schema *schema) {
     if (i) dl_buffer_append_char(w->buffer, ',');
     here.index = i;
     lua_rawgeti(w->L, -1, (int)i + 1);
-    ok &= write_top(w, schema->array.items);
+    ok &= write_top(w, schema->array.items, lua_type(w->L, -1));
     lua_pop(w->L, 1);
   }
   dl_buffer_append_char(w->buffer, ']');
@@ -234,14 +251,14 @@ static bool write_map_member(writer *w, const dl_schema *schema) {
   if (ok) {
     write_text(w, dl_value_str(&key));
     dl_buffer_append_char(w->buffer, ':');
-    ok = write_top(w, schema->map.values);
+    ok = write_top(w, schema->map.values, lua_type(w->L, -1));
   }
   w->validation->frame = here.up;
   return ok;
 }
 
-static bool write_map(writer *w, const dl_schema *schema) {
-  if (!table_on_top(w, schema, "dict_type", "should be a table with string keys")) return false;
+static bool write_map(writer *w, const dl_schema *schema, int type) {
+  if (!take_table(w, schema, type, "dict_type", "should be a table with string keys")) return false;
   uint32_t count = 0;
   bool ok = true;
   w->validation->depth++;
@@ -260,9 +277,8 @@ static bool write_map(writer *w, const dl_schema *schema) {
 static bool takes_null(const dl_schema *schema) { return schema->nullable || schema->kind == DL_KIND_ANY || schema->kind == DL_KIND_JSON; }
 
 /* Nil and null are one to a nullable field: a database's NULL arrives as nil. */
-static bool write_absent_field(writer *w, const dl_field *field) {
+static bool write_absent_field(writer *w, const dl_field *field, bool nil) {
   const dl_schema *schema = field->schema;
-  bool nil = lua_isnil(w->L, -1);
   if (schema->nullable || (takes_null(schema) && !(nil && schema->optional))) {
     dl_buffer_append_str(w->buffer, field->fragment);
     DL_BUFFER_LITERAL(w->buffer, "null");
@@ -277,8 +293,8 @@ static bool write_absent_field(writer *w, const dl_field *field) {
   return refuse(w, schema, "missing", "is required, and the handler gave none");
 }
 
-static bool write_model(writer *w, const dl_schema *schema) {
-  if (!table_on_top(w, schema, "model_attributes_type", "should be a table with the model's fields")) return false;
+static bool write_model(writer *w, const dl_schema *schema, int table_type) {
+  if (!take_table(w, schema, table_type, "model_attributes_type", "should be a table with the model's fields")) return false;
   const dl_model *model = &schema->model;
   dl_place here = {.up = w->validation->frame};
   w->validation->frame = &here;
@@ -291,12 +307,13 @@ static bool write_model(writer *w, const dl_schema *schema) {
     here.name = field->wire;
     lua_rawgeti(w->L, w->keys, field->key);
     lua_rawget(w->L, -2);
-    if (null_on_top(w)) {
-      ok &= write_absent_field(w, field);
+    int type = lua_type(w->L, -1);
+    if (null_on_top(w, type)) {
+      ok &= write_absent_field(w, field, type == LUA_TNIL);
     } else {
       dl_buffer_append_str(w->buffer, field->fragment);
       w->validation->fields_set++;
-      ok &= write_top(w, field->schema);
+      ok &= write_top(w, field->schema, type);
     }
     lua_pop(w->L, 1);
   }
@@ -311,38 +328,38 @@ static bool write_model(writer *w, const dl_schema *schema) {
 
 /* ---- unions ---- */
 
-static bool write_member(writer *w, const dl_schema *schema, uint32_t member, dl_str label) {
+static bool write_member(writer *w, const dl_schema *schema, uint32_t member, dl_str label, int type) {
   dl_place here = {.up = w->validation->frame, .name = label};
   w->validation->frame = &here;
-  bool ok = write_top(w, schema->alternatives.members[member]);
+  bool ok = write_top(w, schema->alternatives.members[member], type);
   w->validation->frame = here.up;
   return ok;
 }
 
-static bool write_tagged(writer *w, const dl_schema *schema) {
+static bool write_tagged(writer *w, const dl_schema *schema, int type) {
   const dl_alternatives *alternatives = &schema->alternatives;
-  if (!table_on_top(w, schema, "model_attributes_type", "should be a table with the model's fields")) return false;
+  if (!take_table(w, schema, type, "model_attributes_type", "should be a table with the model's fields")) return false;
   lua_rawgeti(w->L, w->keys, alternatives->discriminator_key);
   lua_rawget(w->L, -2);
-  bool absent = null_on_top(w);
-  dl_value tag = scalar_on_top(w);
+  int tag_type = lua_type(w->L, -1);
+  dl_value tag = scalar_on_top(w, tag_type);
   lua_pop(w->L, 1); /* the table keeps the tag's string alive */
-  if (absent) return dl_validation_refusal(w->validation, schema, &alternatives->no_tag, NULL);
+  if (tag.kind == DL_VALUE_NULL) return dl_validation_refusal(w->validation, schema, &alternatives->no_tag, NULL);
   int member = dl_union_member_of_tag(alternatives, &tag);
   if (tag.kind == DL_VALUE_STRING) tag = dl_value_string(dl_arena_copy(w->validation->arena, dl_value_str(&tag)));
   if (member < 0) return dl_union_refuse_tag(schema, &tag, w->validation);
   dl_str label = tag.kind == DL_VALUE_STRING ? dl_value_str(&tag) : dl_str_of(alternatives->members[member]->label);
-  return write_member(w, schema, (uint32_t)member, label);
+  return write_member(w, schema, (uint32_t)member, label, type);
 }
 
 /* Each member writes behind the best text so far; a better one moves into its place. */
-static bool write_untagged(writer *w, const dl_schema *schema) {
+static bool write_untagged(writer *w, const dl_schema *schema, int type) {
   const dl_alternatives *alternatives = &schema->alternatives;
   dl_union_trial trial = dl_union_begin(w->validation);
   size_t start = w->buffer->len, best_end = start;
   for (uint32_t i = 0; i < alternatives->count && !dl_union_decided(&trial); i++) {
     dl_union_try(w->validation);
-    bool fits = write_member(w, schema, i, dl_str_of(alternatives->members[i]->label));
+    bool fits = write_member(w, schema, i, dl_str_of(alternatives->members[i]->label), type);
     if (dl_union_tried(&trial, i, fits, w->validation)) {
       size_t length = w->buffer->len - best_end;
       memmove(w->buffer->data + start, w->buffer->data + best_end, length);
@@ -355,22 +372,23 @@ static bool write_untagged(writer *w, const dl_schema *schema) {
 
 /* ---- any kind ---- */
 
-static bool write_top(writer *w, const dl_schema *schema) {
-  if (takes_null(schema) && null_on_top(w)) {
+static bool write_top(writer *w, const dl_schema *schema, int type) {
+  if (takes_null(schema) && null_on_top(w, type)) {
     DL_BUFFER_LITERAL(w->buffer, "null");
     return true;
   }
   switch ((dl_kind)schema->kind) {
-  case DL_KIND_STRING: return write_string(w, schema);
-  case DL_KIND_LITERAL: return write_literal(w, schema);
+  case DL_KIND_STRING: return write_string(w, schema, type);
+  case DL_KIND_INTEGER: return write_integer(w, schema, type);
+  case DL_KIND_LITERAL: return write_literal(w, schema, type);
   case DL_KIND_ANY:
   case DL_KIND_JSON: return write_any(w, schema);
-  case DL_KIND_ARRAY: return write_array(w, schema);
-  case DL_KIND_MAP: return write_map(w, schema);
-  case DL_KIND_MODEL: return write_model(w, schema);
-  case DL_KIND_UNION: return schema->alternatives.discriminator.ptr ? write_tagged(w, schema) : write_untagged(w, schema);
+  case DL_KIND_ARRAY: return write_array(w, schema, type);
+  case DL_KIND_MAP: return write_map(w, schema, type);
+  case DL_KIND_MODEL: return write_model(w, schema, type);
+  case DL_KIND_UNION: return schema->alternatives.discriminator.ptr ? write_tagged(w, schema, type) : write_untagged(w, schema, type);
   case DL_KIND_SECRET: return refuse_because(w, schema, "is a secret, and a secret never leaves; mark the field write_only or leave it out of the response model");
-  default: return write_scalar(w, schema);
+  default: return write_scalar(w, schema, type);
   }
 }
 
@@ -389,7 +407,7 @@ bool dl_schema_serialise(const dl_schema *schema, lua_State *L, int index, dl_bu
   writer w = {L, buffer, validation, top + 1};
   lua_rawgeti(L, LUA_REGISTRYINDEX, schema->home->keys);
   lua_pushvalue(L, index);
-  bool ok = write_top(&w, schema);
+  bool ok = write_top(&w, schema, lua_type(L, -1));
   lua_settop(L, top);
   validation->conceal = conceal;
   validation->mode = mode;

@@ -50,6 +50,7 @@ static bool convert(const dl_schema *schema, dl_value *value, dl_validation *val
     lower_fit(validation, validation->mode == DL_MODE_STRICT ? DL_FIT_STRICT : DL_FIT_LAX);
     return true;
   }
+  if (value->kind == DL_VALUE_BYTES) return dl_validation_refuse(validation, schema, "string_unicode", DL_STR("should be UTF-8 without NUL"), (dl_value){0}, NULL);
   return dl_validation_refuse(validation, schema, conversion.type, conversion.message, conversion.context, value);
 }
 

@@ -78,10 +78,10 @@ static bool validate_member(const dl_schema *schema, uint32_t member, dl_str lab
   bool conceal = validation->conceal;
   validation->frame = &here;
   validation->conceal |= schema->conceals;
-  value->aux = 0;
   bool ok = dl_validate_value(alternatives->members[member], value, validation);
   validation->conceal = conceal;
   validation->frame = here.up;
+  if (alternatives->members[member]->kind != DL_KIND_UNION) value->aux = 0;
   value->aux = (uint16_t)(value->aux + alternatives->bases[member]);
   return ok;
 }

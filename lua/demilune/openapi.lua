@@ -269,7 +269,7 @@ function openapi.docs_files(plan)
   for index, file in ipairs(plan.docs and PAGE_FILES or {}) do
     files[index] = {
       path = file[1], content_type = file[3] .. "; charset=utf-8", encoding = file[2]:match "%.gz$" and "gzip", body = core.embedded_docs(file[2]),
-      headers = { ["Content-Security-Policy"] = file.policy, ["Cache-Control"] = "no-cache" },
+      headers = file.policy and { ["Content-Security-Policy"] = file.policy },
     }
   end
   return files

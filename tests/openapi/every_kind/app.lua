@@ -53,8 +53,11 @@ app:put("/scalars", {
 app:post("/accounts", {
   body = Account, returns = Account, status = 201,
   responses = { [409] = "There is one", [303] = { description = "Made before" }, [404] = model "Nothing" { why = model.string() } },
-}, function(req) return req.body end)
-app:put("/teams/{id}", { path = { id = model.uuid() }, body = Team, returns = Team, deprecated = true }, function(req) return req.body end)
+}, function(req)
+  req.body.id = 1
+  return req.body
+end)
+app:put("/teams/{id}", { path = { id = model.uuid() }, body = Team, returns = model.nullable(Team), deprecated = true }, function() end)
 app:patch("/teams/{team_id}", { path = { team_id = model.uuid() }, body = Team:partial "TeamChange", status = 204 }, function() end)
 app:get("/trees/{path:path}", { returns = model.array(Node), tags = { "trees", "lists" } }, function() return {} end)
 app:post("/pets", { body = Pet, returns = model.nullable(Pet) }, function(req) return req.body end)

@@ -144,6 +144,17 @@ describe("a plan", function()
     assert.equal(2, #plan.compile(app).routes)
   end)
 
+  it("refuses references that give no model or lead nowhere", function()
+    local app = demilune.app { guard = public }
+    app:post("/a", { body = { a = model.ref(function() return {} end) } }, handler)
+    assert.matches("model.ref: the function gave a table, not a model; return the model from it", refusal(plan.compile, app))
+    local circle
+    circle = model.ref(function() return circle end)
+    app = demilune.app { guard = public }
+    app:post("/a", { body = { a = circle } }, handler)
+    assert.matches("model.ref: this reference leads back to itself; let it give a model", refusal(plan.compile, app))
+  end)
+
   it("refuses files, which only a multipart form could bring", function()
     local app = demilune.app { guard = public }
     app:post("/a", { body = { picture = model.optional(model.file()) } }, handler)

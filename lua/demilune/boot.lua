@@ -59,8 +59,9 @@ local function explain(problem)
   return problem
 end
 
--- The line that a message names, under it.
+-- The line that a message names, under it; a list needs none.
 local function with_excerpt(folder, message)
+  if message:find("\n", 1, true) then return message end
   local path, number = message:match("^([%w_./-]+%.lua):(%d+):")
   local text = path and read(folder .. "/" .. path)
   if not text then return message end

@@ -81,6 +81,22 @@ function field.count() return made end
 function field.is(value) return type(value) == "table" and getmetatable(value) ~= nil and getmetatable(value).is_field == true end
 Field.is_field = true
 
+---What a field describes, behind any references.
+---@param description demilune.Field
+---@return demilune.Field
+function field.resolve(description)
+  local current, steps = description, 0
+  while current.kind == "ref" do
+    local target = current.get()
+    if not field.is(target) then
+      errors.raise(current.source, "model.ref: the function gave %s, not a model; return the model from it", errors.show(target))
+    end
+    current, steps = target, steps + 1
+    if steps > 100 then errors.raise(description.source, "model.ref: this reference leads back to itself; let it give a model") end
+  end
+  return current
+end
+
 ---Gives a description its order and its metatable.
 ---@generic T
 ---@param description T

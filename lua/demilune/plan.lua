@@ -58,20 +58,9 @@ end
 
 -- --- models ----------------------------------------------------------------------
 
-local function resolved(desc)
-  while desc.kind == "ref" do
-    local target = desc.get()
-    if not field.is(target) then
-      errors.raise(desc.source, "model.ref: the function gave %s, not a model; return the model from it", errors.show(target))
-    end
-    desc = target
-  end
-  return desc
-end
-
 -- Calls visit once for each description that desc leads to.
 local function each_description(desc, seen, visit)
-  desc = resolved(desc)
+  desc = field.resolve(desc)
   if seen[desc] then return end
   seen[desc] = true
   visit(desc)
@@ -109,16 +98,18 @@ end
 
 -- With strict = false for the app, a body that does not say is read laxly.
 local function with_strictness(app, desc)
-  if app.given.strict == nil or resolved(desc).strict ~= nil then return desc end
+  if app.given.strict == nil or field.resolve(desc).strict ~= nil then return desc end
   return field.vary(desc, { strict = app.given.strict }, desc.source)
 end
 
 local function compile_schema(desc, source, what, section)
   local ok, result = pcall(core.schema_compile, desc)
   if ok then return result end
-  local message = tostring(result)
-  if message:match("^%S+:%d+: ") then errors.raise(message:match("^(%S+:%d+): (.*)$")) end
-  return errors.raise(desc.source or source, "%s: %s: %s", what, section, message)
+  local place, message = tostring(result):match("^(%S+:%d+): (.*)$")
+  if not place then return errors.raise(desc.source or source, "%s: %s: %s", what, section, tostring(result)) end
+  -- A model without a name is known by where it stands: ".size: ge is above le".
+  if message:sub(1, 1) == "." then message = ("%s: %s%s"):format(what, section, message) end
+  return errors.raise(place, message)
 end
 
 -- --- routes ----------------------------------------------------------------------

@@ -79,11 +79,6 @@ local STRUCTURES = { model = true, map = true, file = true }
 local BODY_KINDS = { json = true, text = true, bytes = true }
 local WITHOUT_BODY = { GET = true, HEAD = true }
 
-local function resolved(desc)
-  while desc.kind == "ref" do desc = desc.get() end
-  return desc
-end
-
 -- A section of a route as a model: one that was given, or one from a table of fields.
 local function section(place, what, name, given)
   if not field.is(given) then
@@ -99,13 +94,13 @@ local function section(place, what, name, given)
     errors.raise(place, "%s: %s must be a model or a table of fields, not %s; write %s = { name = %s() }",
       what, name, tostring(given), name, tostring(given))
   end
-  return resolved(given)
+  return field.resolve(given)
 end
 
 local function check_scalars(place, what, name, section_model)
   for _, entry in ipairs(section_model.fields) do
-    local desc = resolved(entry.schema)
-    local inner = desc.kind == "array" and resolved(desc.items) or desc
+    local desc = field.resolve(entry.schema)
+    local inner = desc.kind == "array" and field.resolve(desc.items) or desc
     if STRUCTURES[inner.kind] then
       errors.raise(place, "%s: %s.%s is a %s, which %s cannot carry; use a single value, an array of them, or model.json()",
         what, name, entry.name, inner.kind, SCALAR_SOURCES[name] or "a form")

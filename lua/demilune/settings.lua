@@ -53,14 +53,9 @@ local function throw_away_secret(bytes)
   return (random:gsub(".", function(byte) return ("%02x"):format(byte:byte()) end))
 end
 
-local function resolved(desc)
-  while desc.kind == "ref" do desc = desc.get() end
-  return desc
-end
-
 -- An environment has no arrays: "one,two" is how people write them there.
 local function as_sent(desc, text)
-  if resolved(desc).kind ~= "array" then return text end
+  if field.resolve(desc).kind ~= "array" then return text end
   local items = {}
   for item in text:gmatch("[^,]+") do items[#items + 1] = item:match("^%s*(.-)%s*$") end
   return setmetatable(items, core.array_type)
@@ -84,7 +79,7 @@ local function gather(fields)
 end
 
 local function what_to_write(name, desc)
-  local target = resolved(desc)
+  local target = field.resolve(desc)
   if target.kind == "secret" then
     return ("set %s to a secret of at least %d bytes, such as what `openssl rand -hex 32` prints"):format(name, target.min_bytes or 16)
   elseif target.kind == "literal" then

@@ -146,6 +146,16 @@ static dl_queue *queue_for(dl_database *database, dl_call *call) {
   return NULL;
 }
 
+/* Writes of one turn of the loop reach the writer together, so that they share a
+ * commit: told of the first at once, it would begin with that one alone. */
+static void on_before_sleep(uv_prepare_t *prepare) {
+  dl_database *database = prepare->data;
+  uv_prepare_stop(prepare);
+  uv_mutex_lock(&database->mutex);
+  uv_cond_signal(&database->work);
+  uv_mutex_unlock(&database->mutex);
+}
+
 void dl_call_submit(dl_call *call) {
   dl_database *database = call->database;
   assert(database->wakes);
@@ -156,9 +166,9 @@ void dl_call_submit(dl_call *call) {
   if (queue) dl_queue_put(queue, call);
   else dl_queue_put(&database->answers, call);
   if (!queue && call->work == DL_WORK_BEGIN) call->transaction->holders--; /* the writer's */
-  bool for_writer = queue && queue != &database->reads;
-  if (for_writer) uv_cond_signal(&database->work);
+  if (queue && queue != &database->reads && queue != &database->writes) uv_cond_signal(&database->work);
   uv_mutex_unlock(&database->mutex);
+  if (queue == &database->writes) uv_prepare_start(&database->before_sleep, on_before_sleep);
   if (!queue) uv_async_send(&database->answer);
   if (queue == &database->reads) dl_readers_run(database);
 }
@@ -197,12 +207,19 @@ static void free_database(dl_database *database) {
 /* The last thing that happens to a database that was started. */
 static void on_closed(uv_handle_t *handle) {
   dl_database *database = handle->data;
+  if (--database->open_handles) return;
   dl_database_event stopped = database->stopped;
   database->stopped = NULL;
   database->wakes = false;
   database->state = DL_DATABASE_STOPPED;
   if (database->orphan) free_database(database);
   else if (stopped) stopped(database->stopped_owner, NULL);
+}
+
+static void close_handles(dl_database *database) {
+  database->open_handles = 2;
+  uv_close((uv_handle_t *)&database->answer, on_closed);
+  uv_close((uv_handle_t *)&database->before_sleep, on_closed);
 }
 
 static void report_start(dl_database *database, const char *error) {
@@ -224,7 +241,7 @@ static void on_answer(uv_async_t *async) {
     uv_thread_join(&database->writer);
     database->wakes = false;
     if (!ready) report_start(database, database->start_error);
-    uv_close((uv_handle_t *)async, on_closed);
+    close_handles(database);
     return;
   }
   dl_database_settle(database);
@@ -252,12 +269,14 @@ void dl_database_start(dl_database *database, dl_database_event done, void *owne
   database->started = done;
   database->started_owner = owner;
   uv_async_init(database->loop->uv, &database->answer, on_answer);
-  database->answer.data = database;
+  uv_prepare_init(database->loop->uv, &database->before_sleep);
+  uv_unref((uv_handle_t *)&database->before_sleep);
+  database->answer.data = database->before_sleep.data = database;
   database->wakes = true;
   if (uv_thread_create(&database->writer, dl_writer_main, database) == 0) return;
   database->wakes = false;
   report_start(database, "the database's writer thread cannot be started: the system has no room for a thread");
-  uv_close((uv_handle_t *)&database->answer, on_closed);
+  close_handles(database);
 }
 
 void dl_database_stop(dl_database *database, dl_database_event done, void *owner) {

@@ -131,6 +131,8 @@ struct dl_database {
   void *started_owner, *stopped_owner;
   dl_reader readers[DL_READERS_MAX];
   uv_async_t answer;
+  uv_prepare_t before_sleep; /* tells the writer, once a turn, that there is work */
+  unsigned open_handles;
   uv_thread_t writer;
 
   /* between threads, under mutex */

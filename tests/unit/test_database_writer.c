@@ -54,6 +54,12 @@ static sqlite3 *stranger(world *w) {
 
 static void run_as(sqlite3 *other, const char *sql) { assert_int_equal(sqlite3_exec(other, sql, NULL, NULL, NULL), SQLITE_OK); }
 
+/* It takes what was sent, alone, and waits for the stranger's lock. */
+static void let_the_writer_begin(world *w) {
+  uv_run(&w->uv, UV_RUN_NOWAIT);
+  usleep(50000);
+}
+
 static void turn_all(world *w, answer *answers, size_t count) {
   for (size_t i = 0; i < count; i++) turn_until(w, &answers[i].came);
 }
@@ -82,7 +88,7 @@ static void writes_that_wait_share_one_commit(void **state) {
     call->owner = &answers[i];
     memset(&answers[i], 0, sizeof(answers[i]));
     dl_call_submit(call);
-    if (i == 0) usleep(50000); /* the writer takes the first alone and waits for the lock */
+    if (i == 0) let_the_writer_begin(w);
   }
   run_as(other, "COMMIT");
   sqlite3_close(other);
@@ -97,7 +103,7 @@ static void send_together(world *w, answer *answers, const dl_statement *const *
   run_as(other, "BEGIN IMMEDIATE");
   static answer first;
   world_send(w, &first, NULL, list[0], DL_SHAPE_RUN, dl_value_null(), NOTHING);
-  usleep(50000);
+  let_the_writer_begin(w);
   for (size_t i = 0; i < count; i++) world_send(w, &answers[i], NULL, list[i], DL_SHAPE_RUN, dl_value_string(dl_str_of(names[i])), NOTHING);
   run_as(other, "COMMIT");
   sqlite3_close(other);

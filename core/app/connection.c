@@ -296,6 +296,7 @@ static void on_failed(dl_stream *stream) {
 static void on_closed(dl_stream *stream) {
   dl_connection *connection = (dl_connection *)stream;
   dl_worker *worker = connection->worker;
+  dl_deadline_clear(&connection->deadline); /* a stream that lingered closes by itself */
   if (connection->previous) connection->previous->next = connection->next;
   else worker->connections = connection->next;
   if (connection->next) connection->next->previous = connection->previous;

@@ -2,6 +2,7 @@
 #include "base/buffer.h"
 
 #include "base/memory.h"
+#include "base/scan.h"
 #include "base/utf8.h"
 
 #include <math.h>
@@ -72,29 +73,29 @@ static const char json_escape[256] = {
     [0x19] = 'u', [0x1a] = 'u', [0x1b] = 'u', [0x1c] = 'u', [0x1d] = 'u', [0x1e] = 'u', [0x1f] = 'u', [0x7f] = 'u',
 };
 
-void dl_buffer_append_json_string(dl_buffer *buffer, dl_str s) {
+/* The byte at at cannot stand as it is, or has to be looked at: appends what
+ * stands for it and gives its length in s. */
+static size_t append_json_special(dl_buffer *buffer, dl_str s, size_t at) {
   static const char hex[] = "0123456789abcdef";
+  unsigned char c = (unsigned char)s.ptr[at];
+  size_t sequence = c < 0x80 ? 0 : dl_utf8_sequence(s.ptr + at, s.len - at);
+  if (sequence) dl_buffer_append(buffer, s.ptr + at, sequence);
+  else if (c >= 0x80) DL_BUFFER_LITERAL(buffer, "\xef\xbf\xbd");
+  else if (json_escape[c] != 'u') dl_buffer_append(buffer, (char[]){'\\', json_escape[c]}, 2);
+  else dl_buffer_append(buffer, (char[]){'\\', 'u', '0', '0', hex[c >> 4], hex[c & 15]}, 6);
+  return sequence ? sequence : 1;
+}
+
+void dl_buffer_append_json_string(dl_buffer *buffer, dl_str s) {
+  const char *end = s.ptr + s.len;
   dl_buffer_reserve(buffer, s.len + 2);
   dl_buffer_append_char(buffer, '"');
-  size_t from = 0, at = 0;
-  while (at < s.len) {
-    unsigned char c = (unsigned char)s.ptr[at];
-    if (c < 0x80 && !json_escape[c]) {
-      at++;
-      continue;
-    }
-    size_t sequence = c < 0x80 ? 0 : dl_utf8_sequence(s.ptr + at, s.len - at);
-    if (sequence) {
-      at += sequence;
-      continue;
-    }
-    dl_buffer_append(buffer, s.ptr + from, at - from);
-    if (c >= 0x80) DL_BUFFER_LITERAL(buffer, "\xef\xbf\xbd");
-    else if (json_escape[c] != 'u') dl_buffer_append(buffer, (char[]){'\\', json_escape[c]}, 2);
-    else dl_buffer_append(buffer, (char[]){'\\', 'u', '0', '0', hex[c >> 4], hex[c & 15]}, 6);
-    from = ++at;
+  for (const char *p = s.ptr; p < end;) {
+    const char *stop = dl_scan_plain(p, end);
+    dl_buffer_append(buffer, p, (size_t)(stop - p));
+    p = stop;
+    if (p < end) p += append_json_special(buffer, s, (size_t)(p - s.ptr));
   }
-  dl_buffer_append(buffer, s.ptr + from, at - from);
   dl_buffer_append_char(buffer, '"');
 }
 

@@ -223,7 +223,7 @@ static bool write_array(writer *w, const dl_schema *schema, int type) {
   w->validation->depth++;
   bool ok = true;
   dl_buffer_append_char(w->buffer, '[');
-  for (uint32_t i = 0; i < count; i++) {
+  for (uint32_t i = 0; i < count && (ok || !dl_validation_is_over(w->validation)); i++) {
     if (i) dl_buffer_append_char(w->buffer, ',');
     here.index = i;
     lua_rawgeti(w->L, -1, (int)i + 1);
@@ -301,7 +301,7 @@ static bool write_model(writer *w, const dl_schema *schema, int table_type) {
   w->validation->depth++;
   size_t start = w->buffer->len;
   bool ok = true;
-  for (uint32_t i = 0; i < model->field_count; i++) {
+  for (uint32_t i = 0; i < model->field_count && (ok || !dl_validation_is_over(w->validation)); i++) {
     const dl_field *field = &model->fields[i];
     if (field->schema->write_only) continue;
     here.name = field->wire;

@@ -120,7 +120,7 @@ static bool validate_array(const dl_schema *schema, dl_value *value, dl_validati
   validation->frame = &here;
   validation->depth++;
   bool ok = true;
-  for (uint32_t i = 0; i < value->len; i++) {
+  for (uint32_t i = 0; i < value->len && (ok || !dl_validation_is_over(validation)); i++) {
     here.index = i;
     ok &= dl_validate_value(schema->array.items, &value->items[i], validation);
   }
@@ -149,7 +149,7 @@ static bool validate_map(const dl_schema *schema, dl_value *value, dl_validation
   if (validation->attempting) value->members = own_copy(value->members, value->len * sizeof(dl_member), validation);
   validation->depth++;
   bool ok = true;
-  for (uint32_t i = 0; i < value->len; i++) ok &= validate_map_member(schema, &value->members[i], validation);
+  for (uint32_t i = 0; i < value->len && (ok || !dl_validation_is_over(validation)); i++) ok &= validate_map_member(schema, &value->members[i], validation);
   validation->depth--;
   return ok;
 }

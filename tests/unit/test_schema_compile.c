@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: MIT */
+/* Mistakes in descriptions: each is found at load, named with its place, and says what to write. */
+#include "schema_world.h"
+
+typedef struct mistake {
+  const char *description;
+  const char *place; /* what the message begins with */
+  const char *says;  /* and holds */
+} mistake;
+
+static void expect_mistakes(schema_world *world, const mistake *mistakes, size_t count) {
+  for (size_t i = 0; i < count; i++) {
+    const char *error = NULL;
+    const dl_schema *schema = world_try_compile(world, mistakes[i].description, &error);
+    if (!schema && dl_str_starts(dl_str_of(error), dl_str_of(mistakes[i].place)) && strstr(error, mistakes[i].says)) continue;
+    print_error("%s\n  should begin  %s\n  and hold      %s\n  but is        %s\n", mistakes[i].description, mistakes[i].place, mistakes[i].says, error ? error : "no error");
+    fail();
+  }
+}
+
+#define IN_MODEL(schema) "{ kind = 'model', name = 'User', fields = { { name = 'age', schema = " schema " } } }"
+
+static void names_the_field_and_what_to_write(void **state) {
+  static const mistake mistakes[] = {
+      {IN_MODEL("{ kind = 'integer', ge = 5, le = 1 }"), "User.age: ", "ge is above le"},
+      {IN_MODEL("{ kind = 'integer', ge = 5, lt = 5 }"), "User.age: ", "ge equals lt"},
+      {IN_MODEL("{ kind = 'array', items = { kind = 'integer', ge = 'x' } }"), "User.age[]: ", "ge should be a number"},
+      {IN_MODEL("{ kind = 'map', values = { kind = 'inteer' } }"), "User.age{values}: ", "\"inteer\" is not a kind of field; the kinds are string, integer"},
+      {IN_MODEL("{ kind = 'union', members = { { kind = 'any' }, { kind = 'string', min_items = 1 } } }"), "User.age(member 2): ", "string has no option \"min_items\"; it takes min_length"},
+      {"{ kind = 'model', name = 'User', source = 'app.lua:12', fields = { { name = 'age', schema = { kind = 'integer', gt = 1, default = 0 } } } }",
+       "app.lua:12: User.age: ", "default does not pass"},
+      {"{ kind = 'model', name = 'User', source = 'app.lua:12', fields = { { name = 'age', schema = { kind = 'integer', source = 'app.lua:14', gt = 1, lt = 0 } } } }",
+       "app.lua:14: User.age: ", "gt is above lt"},
+  };
+  expect_mistakes(*state, mistakes, sizeof(mistakes) / sizeof(mistakes[0]));
+}
+
+static void finds_constraints_that_nothing_can_pass(void **state) {
+  static const mistake mistakes[] = {
+      {"{ kind = 'string', min_length = 3, max_length = 2 }", "min_length (3) is above max_length (2)", ""},
+      {"{ kind = 'array', items = { kind = 'any' }, min_items = 20000 }", "min_items (20000) is above max_items (10000)", ""},
+      {"{ kind = 'string', min_length = -1 }", "min_length should be a whole number", ""},
+      {"{ kind = 'string', min_length = '1' }", "min_length should be a whole number", "not a string"},
+      {"{ kind = 'integer', multiple_of = 0 }", "multiple_of should be above 0", ""},
+      {"{ kind = 'int64', ge = 0.5 }", "ge of an int64 should be a whole number", ""},
+      {"{ kind = 'decimal', ge = '0.2', le = '0.10' }", "ge is above le", ""},
+      {"{ kind = 'decimal', ge = '1234567890123456789.5' }", "ge should have at most 18 digits", ""},
+      {"{ kind = 'date', ge = 5 }", "ge of a date should be a string such as \"2026-11-24\"", ""},
+      {"{ kind = 'date', ge = '2026-02-30' }", "ge should", ""},
+      {"{ kind = 'datetime', gt = '2026-01-02T00:00:00Z', lt = '2026-01-01T00:00:00Z' }", "gt is above lt", ""},
+      {"{ kind = 'literal', values = {} }", "a literal needs its values", ""},
+      {"{ kind = 'literal', values = { 'a', 'a' } }", "values has a twice", ""},
+      {"{ kind = 'literal', values = { null } }", "values of a literal are strings, numbers and booleans", "nullable"},
+  };
+  expect_mistakes(*state, mistakes, sizeof(mistakes) / sizeof(mistakes[0]));
+}
+
+static void shows_where_a_pattern_does_not_compile(void **state) {
+  static const mistake mistakes[] = {
+      {"{ kind = 'string', pattern = '(a' }", "pattern \"(a\" does not compile: missing closing parenthesis, at offset 2", ""},
+      {"{ kind = 'string', pattern = '[z-a]' }", "pattern \"[z-a]\" does not compile", "at offset 3"},
+      {"{ kind = 'string', pattern = '\\\\C' }", "pattern \"\\C\" does not compile", ""},
+      {"{ kind = 'string', pattern = 7 }", "pattern should be a string", ""},
+  };
+  expect_mistakes(*state, mistakes, sizeof(mistakes) / sizeof(mistakes[0]));
+}
+
+static void defaults_must_pass_their_own_checks(void **state) {
+  static const mistake mistakes[] = {
+      {"{ kind = 'string', default = 5 }", "its default does not pass its own checks (default: should be a string)", ""},
+      {"{ kind = 'literal', values = { 'a' }, default = 'b' }", "its default does not pass", "should be 'a'"},
+      {"{ kind = 'email', default = 'nobody' }", "its default does not pass", ""},
+      {"{ kind = 'array', items = { kind = 'integer' }, default = { 'x' } }", "its default does not pass its own checks (default.0: ", ""},
+      {"{ kind = 'integer', default = print }", "default cannot be used", "function"},
+      {"{ kind = 'integer', default = 1, default_factory = function() end }", "has both default and default_factory", ""},
+      {"{ kind = 'secret', min_bytes = 4, default = 'abc' }", "the default is shorter than min_bytes", ""},
+      {"{ kind = 'integer', read_only = true, write_only = true }", "is read_only and write_only at once", ""},
+      {"{ kind = 'integer', check = 5 }", "check should be a function, not a number", ""},
+      {"{ kind = 'integer', optional = 'yes' }", "optional should be true or false, not a string", ""},
+  };
+  expect_mistakes(*state, mistakes, sizeof(mistakes) / sizeof(mistakes[0]));
+}
+
+static void models_are_whole(void **state) {
+  static const mistake mistakes[] = {
+      {"{ kind = 'model', name = 'M' }", "M: a model needs its fields", ""},
+      {"{ kind = 'model', name = 'M', fields = { { schema = { kind = 'any' } } } }", "M: field 1 has no name", ""},
+      {"{ kind = 'model', name = 'M', fields = { { name = 'a' } } }", "M.a: is a nil where a field description is needed", ""},
+      {"{ kind = 'model', name = 'M', fields = { { name = 'a', schema = {} } } }", "M.a: is not a field description", ""},
+      {"{ kind = 'model', name = 'M', fields = { 5 } }", "M: fields should be a list", ""},
+      {"{ kind = 'model', name = 'M', fields = { { name = 'a', schema = { kind = 'any' } }, { name = 'a', schema = { kind = 'any' } } } }",
+       "M: has two fields called \"a\"", ""},
+      {"{ kind = 'model', name = 'M', fields = { { name = 'a', schema = { kind = 'any' } }, { name = 'b', schema = { kind = 'any', alias = 'a' } } } }",
+       "M: two fields are called \"a\" by clients", ""},
+      {"{ kind = 'model', name = 'M', extra = 'keep', fields = {} }", "M: extra is \"keep\"; write \"forbid\", \"ignore\" or \"allow\"", ""},
+      {"{ kind = 'map', values = { kind = 'any' }, keys = { kind = 'integer' } }", "keys of a map are text in JSON", ""},
+      {"{ kind = 'array' }", "needs items", ""},
+      {"{ kind = 'string', 5 }", "a description has options by name only", ""},
+      {"{}", "is not a field description", ""},
+  };
+  expect_mistakes(*state, mistakes, sizeof(mistakes) / sizeof(mistakes[0]));
+}
+
+#define TAGGED(a, b) \
+  "{ kind = 'union', discriminator = 'type', members = { { kind = 'model', name = 'A', fields = { { name = 'type', schema = " a " } } }," \
+  " { kind = 'model', name = 'B', fields = { { name = 'type', schema = " b " } } } } }"
+
+static void discriminators_tell_every_member_apart(void **state) {
+  static const mistake mistakes[] = {
+      {TAGGED("{ kind = 'literal', values = { 'a' } }", "{ kind = 'string' }"), "member 2 (B) has no literal field called \"type\"", "model.literal"},
+      {TAGGED("{ kind = 'literal', values = { 'a' } }", "{ kind = 'literal', values = { 'b', 'a' } }"), "members 1 and 2 both have the tag \"a\"", ""},
+      {TAGGED("{ kind = 'literal', values = { 'a' } }", "{ kind = 'literal', values = { 'b' }, alias = 'kind' }"),
+       "members call the discriminator \"type\" and \"kind\"", ""},
+      {"{ kind = 'union', discriminator = 'type', members = { { kind = 'string' } } }", "member 1 (string) has no literal field", ""},
+      {"{ kind = 'union', members = {} }", "a union needs its members", ""},
+      {"(function() local u = { kind = 'union', members = {} } u.members[1] = u return u end)()", "the union is a member of itself", ""},
+  };
+  expect_mistakes(*state, mistakes, sizeof(mistakes) / sizeof(mistakes[0]));
+}
+
+static void references_lead_to_models(void **state) {
+  static const mistake mistakes[] = {
+      {"{ kind = 'ref', get = function() end }", "the reference gives nil", ""},
+      {"{ kind = 'ref', get = function() error('deep', 0) end }", "the reference's function failed: deep", ""},
+      {"(function() local r = { kind = 'ref' } r.get = function() return r end return r end)()", "the reference leads back to itself", ""},
+      {"{ kind = 'ref' }", "a reference needs get", ""},
+      {"{ kind = 'ref', min_length = 1, get = function() end }", "a reference has no option \"min_length\"", ""},
+      {IN_MODEL("{ kind = 'ref', get = function() return { kind = 'strin' } end }"), "User.age: \"strin\" is not a kind", ""},
+  };
+  expect_mistakes(*state, mistakes, sizeof(mistakes) / sizeof(mistakes[0]));
+}
+
+static void what_failed_once_may_be_mended_and_compiled(void **state) {
+  schema_world *world = *state;
+  const char *error = NULL;
+  world_run(world, "again = { kind = 'model', name = 'M', fields = { { name = 'a', schema = { kind = 'integer', default = 'x' } } } }");
+  assert_null(world_try_compile(world, "again", &error));
+  assert_null(world_try_compile(world, "again", &error));
+  world_run(world, "again.fields[1].schema.default = 5");
+  const dl_schema *schema = world_try_compile(world, "again", &error);
+  assert_non_null(schema);
+  assert_ptr_equal(schema, world_try_compile(world, "again", &error));
+  world_begin(world, DL_MODE_STRICT);
+  assert_str(world_check(world, schema, world_read(world, "{}")), "{\"a\":5}");
+}
+
+static void many_fields_are_all_found(void **state) {
+  schema_world *world = *state;
+  world_run(world, "wide = { kind = 'model', name = 'Wide', fields = {} }"
+                   "for i = 1, 300 do wide.fields[i] = { name = 'item_' .. i .. '_x', schema = { kind = 'integer', optional = true } } end");
+  const dl_schema *schema = world_compile(world, "wide");
+  for (int i = 300; i > 0; i -= 7) {
+    char json[64];
+    snprintf(json, sizeof(json), "{\"item_%d_x\":%d}", i, i);
+    world_begin(world, DL_MODE_STRICT);
+    assert_str(world_check(world, schema, world_read(world, json)), json);
+  }
+  world_begin(world, DL_MODE_STRICT);
+  assert_str(world_check(world, schema, world_read(world, "{\"item_301_x\":1,\"\":2}")), "!extra_forbidden body.item_301_x; extra_forbidden body.");
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      SCHEMA_TEST(names_the_field_and_what_to_write),
+      SCHEMA_TEST(finds_constraints_that_nothing_can_pass),
+      SCHEMA_TEST(shows_where_a_pattern_does_not_compile),
+      SCHEMA_TEST(defaults_must_pass_their_own_checks),
+      SCHEMA_TEST(models_are_whole),
+      SCHEMA_TEST(discriminators_tell_every_member_apart),
+      SCHEMA_TEST(references_lead_to_models),
+      SCHEMA_TEST(what_failed_once_may_be_mended_and_compiled),
+      SCHEMA_TEST(many_fields_are_all_found),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -36,6 +36,8 @@ typedef struct dl_http_refusal {
   const char *reason; /* static */
 } dl_http_refusal;
 
+#define DL_HTTP_BAD_FIELD "a header field has a character that it cannot have, or a space before its colon"
+
 static inline dl_http_result dl_http_refuse(dl_http_refusal *refusal, int status, const char *reason) {
   *refusal = (dl_http_refusal){status, reason};
   return DL_HTTP_ERROR;

@@ -58,7 +58,7 @@ static dl_str lower_copy(dl_str s, dl_arena *arena) {
 bool dl_http_media_type(dl_str field, dl_arena *arena, dl_str *type, dl_str *charset) {
   dl_str rest = dl_str_trim(field), whole = rest;
   *type = *charset = (dl_str){0};
-  if (!take_token(&rest).len || !take_char(&rest, '/') || !take_token(&rest).len) return false;
+  if (!rest.len || !take_token(&rest).len || !take_char(&rest, '/') || !take_token(&rest).len) return false;
   whole.len = (size_t)(rest.ptr - whole.ptr);
   if (!parameters_read(rest, charset)) return false;
   *type = lower_copy(whole, arena);

@@ -90,7 +90,7 @@ static const struct {
   llhttp_errno_t error;
   const char *reason;
 } errors[] = {
-    {HPE_INVALID_HEADER_TOKEN, "a header field has a character that it cannot have, or a space before its colon"},
+    {HPE_INVALID_HEADER_TOKEN, DL_HTTP_BAD_FIELD},
     {HPE_UNEXPECTED_CONTENT_LENGTH, "there is more than one Content-Length, or one beside a Transfer-Encoding"},
     {HPE_INVALID_CONTENT_LENGTH, "the Content-Length is not a number"},
     {HPE_INVALID_TRANSFER_ENCODING, "the Transfer-Encoding is empty or malformed"},
@@ -182,6 +182,7 @@ dl_http_result dl_http_parser_body(dl_http_parser *parser, dl_str bytes, dl_str 
   *consumed = 0;
   if (parser->refusal.status) return DL_HTTP_ERROR;
   if (!parser->is_chunked) return counted_body(parser, bytes, data, consumed);
+  if (!bytes.len) return DL_HTTP_MORE;
   dl_http_result result = chunk_framing(parser, bytes, consumed);
   if (result != DL_HTTP_MORE || *consumed == bytes.len) return result;
   dl_str run = dl_str_skip(bytes, *consumed);

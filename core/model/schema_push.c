@@ -21,7 +21,8 @@ static void push_extra(lua_State *L, const dl_value *extra) {
 static void push_record(lua_State *L, int keys, const dl_model *model, const dl_value *value) {
   luaL_checkstack(L, 8, "a model");
   const dl_value *extra = value->flags & DL_VALUE_EXTRA ? &value->items[value->len] : NULL;
-  lua_createtable(L, 0, (int)(model->field_count + (extra ? extra->len : 0)));
+  /* Room for one more: handlers like to add an id, and that would rehash. */
+  lua_createtable(L, 0, (int)(model->field_count + 1 + (extra ? extra->len : 0)));
   for (uint32_t i = 0; i < value->len; i++) {
     if (value->items[i].kind == DL_VALUE_ABSENT) continue;
     lua_rawgeti(L, keys, model->fields[i].key);

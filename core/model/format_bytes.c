@@ -4,6 +4,7 @@
  * wholly or not at all. No white space, and no bits that say nothing: two texts
  * never mean the same bytes but for alphabet and padding.
  */
+#include "crypto/base64.h"
 #include "model/formats.h"
 
 static bool refuse(const char *reason, dl_conversion *conversion) {
@@ -17,42 +18,34 @@ static bool refuse(const char *reason, dl_conversion *conversion) {
   return false;
 }
 
-enum { IN_BASE64 = 1, IN_BASE64URL = 2 };
+/* Why a text does not decode, by dl_base64_result. */
+static const char *const reasons[] = {
+    [DL_BASE64_LENGTH] = "its length is that of no bytes",
+    [DL_BASE64_CHARACTER] = "it holds a character that its alphabet does not have",
+    [DL_BASE64_STRAY_BITS] = "its last character holds stray bits",
+};
 
-/* The six bits of c, or -1; *alphabets keeps those that have had every letter so far. */
-static int sextet(char c, int *alphabets) {
-  if (c >= 'A' && c <= 'Z') return c - 'A';
-  if (c >= 'a' && c <= 'z') return c - 'a' + 26;
-  if (dl_format_digit(c)) return c - '0' + 52;
-  if (c == '+' || c == '/') *alphabets &= IN_BASE64;
-  else if (c == '-' || c == '_') *alphabets &= IN_BASE64URL;
-  else return -1;
-  return c == '+' || c == '-' ? 62 : 63;
+/* The text without its padding; false when that is not whole. */
+static bool strip_padding(dl_str *text) {
+  size_t padding = 0;
+  while (padding < 2 && padding < text->len && text->ptr[text->len - 1 - padding] == '=') padding++;
+  if (padding && text->len % 4) return false;
+  text->len -= padding;
+  return true;
 }
+
+static bool has_url_character(dl_str text) { return text.len && (memchr(text.ptr, '-', text.len) || memchr(text.ptr, '_', text.len)); }
 
 bool dl_format_bytes(dl_mode mode, dl_value *value, dl_conversion *conversion) {
   (void)mode;
   if (value->kind == DL_VALUE_BYTES) return true;
   if (value->kind != DL_VALUE_STRING) return dl_format_refuse(conversion, "bytes_type", "should be bytes, as a string of base64");
   dl_str text = dl_value_str(value);
-  size_t padding = 0;
-  while (padding < 2 && padding < text.len && text.ptr[text.len - 1 - padding] == '=') padding++;
-  if (padding && text.len % 4) return refuse("its padding is not whole", conversion);
-  text.len -= padding;
-  if (text.len % 4 == 1) return refuse("its length is that of no bytes", conversion);
-  unsigned char *bytes = dl_arena_alloc(conversion->arena, text.len / 4 * 3 + 3);
-  size_t length = 0;
-  uint32_t bits = 0;
-  int alphabets = IN_BASE64 | IN_BASE64URL;
-  for (size_t i = 0; i < text.len; i++) {
-    int six = sextet(text.ptr[i], &alphabets);
-    if (six < 0) return refuse("it holds a character of neither alphabet", conversion);
-    if (!alphabets) return refuse("it mixes both alphabets", conversion);
-    bits = bits << 6 | (uint32_t)six;
-    if (i % 4) bytes[length++] = (unsigned char)(bits >> (6 - i % 4 * 2));
-  }
-  size_t odd = text.len % 4;
-  if (odd && (bits & (odd == 2 ? 0x0fu : 0x03u))) return refuse("its last character holds stray bits", conversion);
+  if (!strip_padding(&text)) return refuse("its padding is not whole", conversion);
+  size_t length;
+  unsigned char *bytes = dl_arena_alloc(conversion->arena, dl_base64_decoded_max(text.len) + 1);
+  dl_base64_result result = dl_base64_decode(has_url_character(text) ? DL_BASE64URL : DL_BASE64, text, bytes, &length);
+  if (result != DL_BASE64_OK) return refuse(reasons[result], conversion);
   *value = (dl_value){.kind = DL_VALUE_BYTES, .len = (uint32_t)length, .string = (const char *)bytes};
   return true;
 }

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MIT */
+#include "crypto/digest.h"
+
+#include "crypto/internal.h"
+
+static const struct {
+  const char *name;
+  size_t length;
+} digests[] = {[DL_DIGEST_SHA256] = {"SHA2-256", 32}, [DL_DIGEST_SHA384] = {"SHA2-384", 48}, [DL_DIGEST_SHA512] = {"SHA2-512", 64}};
+
+const char *dl_digest_name(dl_digest_kind kind) { return digests[kind].name; }
+
+size_t dl_digest_length(dl_digest_kind kind) { return digests[kind].length; }
+
+void dl_digest(const dl_crypto *crypto, dl_digest_kind kind, dl_str bytes, unsigned char out[DL_DIGEST_MAX]) {
+  if (!EVP_Digest(bytes.ptr, bytes.len, out, NULL, crypto->digests[kind], NULL)) dl_crypto_broken(digests[kind].name);
+}

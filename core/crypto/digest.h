@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT */
+/* SHA-2 (FIPS 180-4): for API keys, signatures and ETags; never for passwords. */
+#ifndef DL_CRYPTO_DIGEST_H
+#define DL_CRYPTO_DIGEST_H
+
+#include "base/str.h"
+#include "crypto/crypto.h"
+
+typedef enum dl_digest_kind { DL_DIGEST_SHA256, DL_DIGEST_SHA384, DL_DIGEST_SHA512, DL_DIGEST_COUNT } dl_digest_kind;
+
+enum { DL_DIGEST_MAX = 64 };
+
+/* Bytes of a digest of that kind: 32, 48 or 64. */
+size_t dl_digest_length(dl_digest_kind kind);
+
+/* The digest of bytes, dl_digest_length(kind) of it. Any thread. */
+void dl_digest(const dl_crypto *crypto, dl_digest_kind kind, dl_str bytes, unsigned char out[DL_DIGEST_MAX]);
+
+#endif

@@ -80,7 +80,7 @@ static bool read_time(const json_t *claims, const char *name, bool *present, dou
 }
 
 static dl_jwt_result check_times(const json_t *claims, const dl_jwt_rules *rules, int64_t now_s, int64_t *expires_s) {
-  double expires, not_before, issued, now = (double)now_s;
+  double expires = 0, not_before = 0, issued = 0, now = (double)now_s;
   double leeway = rules->leeway_s < DL_JWT_LEEWAY_MAX_S ? rules->leeway_s : DL_JWT_LEEWAY_MAX_S;
   bool has_expiry, has_not_before, has_issued;
   if (!read_time(claims, "exp", &has_expiry, &expires) || !read_time(claims, "nbf", &has_not_before, &not_before) ||

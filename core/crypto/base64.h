@@ -18,7 +18,7 @@ typedef enum dl_base64_result {
 } dl_base64_result;
 
 /* Room for what length characters decode to, and length bytes encode to. */
-static inline size_t dl_base64_decoded_max(size_t length) { return length / 4 * 3 + length % 4; }
+static inline size_t dl_base64_decoded_max(size_t length) { return length / 4 * 3 + (length % 4 ? length % 4 - 1 : 0); }
 static inline size_t dl_base64_encoded_length(size_t length) { return length / 3 * 4 + (length % 3 ? length % 3 + 1 : 0); }
 
 /* out has room for dl_base64_decoded_max(text.len) and may not be text's memory. */

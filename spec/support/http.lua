@@ -3,6 +3,7 @@
 -- comes back. It is no client for applications: it trusts the server under test and keeps everything in memory.
 
 local socket = require "socket"
+local unix = require "socket.unix"
 
 local http = {}
 
@@ -11,18 +12,54 @@ local http = {}
 local Connection = {}
 Connection.__index = Connection
 
+local TIMEOUT = 20 -- seconds: only a server that does not answer at all comes to that
+
+local function wrap(tcp, timeout)
+  tcp:settimeout(timeout or TIMEOUT)
+  return setmetatable({ tcp = tcp, buffer = "", timeout = timeout or TIMEOUT }, Connection)
+end
+
 ---@param port integer
----@param timeout? number seconds, 5 when nil
+---@param timeout? number seconds
 ---@return http.Connection
 function http.connect(port, timeout)
   local tcp = assert(socket.connect("127.0.0.1", port))
   tcp:setoption("tcp-nodelay", true)
-  tcp:settimeout(timeout or 5)
-  return setmetatable({ tcp = tcp, buffer = "", timeout = timeout or 5 }, Connection)
+  return wrap(tcp, timeout)
+end
+
+--- A client that takes little at once: its window is as small as the system allows.
+function http.connect_narrow(port, timeout)
+  local tcp = assert(socket.tcp4())
+  tcp:setoption("recv-buffer-size", 4096)
+  assert(tcp:connect("127.0.0.1", port))
+  return wrap(tcp, timeout)
+end
+
+---@param path string of a unix socket
+function http.connect_unix(path, timeout)
+  local stream = assert(unix.stream())
+  assert(stream:connect(path))
+  return wrap(stream, timeout)
 end
 
 --- Sends bytes as they are. Returns nil and why when the server has closed.
 function Connection:send(bytes) return self.tcp:send(bytes) end
+
+--- What has arrived, at most 64 KiB, as soon as something has. Returns "" and "closed" or "timeout" when nothing comes.
+function Connection:read(timeout)
+  local deadline = socket.gettime() + (timeout or self.timeout)
+  repeat
+    socket.select({ self.tcp }, nil, deadline - socket.gettime())
+    self.tcp:settimeout(0)
+    local bytes, why, partial = self.tcp:receive(65536)
+    self.tcp:settimeout(self.timeout)
+    local got = bytes or partial
+    if #got > 0 then return got end
+    if why ~= "timeout" then return "", "closed" end
+  until socket.gettime() >= deadline
+  return "", "timeout"
+end
 
 --- Reads until `enough(buffer)` gives a position, then takes that much; nil and "closed" or "timeout" when it does not come to that.
 local function take(self, enough)
@@ -33,11 +70,9 @@ local function take(self, enough)
       self.buffer = self.buffer:sub(last + 1)
       return bytes
     end
-    local bytes, why, partial = self.tcp:receive(65536)
-    local got = bytes or partial
-    if #got == 0 and why then return nil, why end
-    self.buffer = self.buffer .. got
-    if why == "timeout" and not enough(self.buffer) then return nil, why end
+    local bytes, why = self:read()
+    if why then return nil, why end
+    self.buffer = self.buffer .. bytes
   end
 end
 
@@ -45,8 +80,20 @@ local function take_line(self)
   return take(self, function(buffer) return select(2, buffer:find("\r\n", 1, true)) end)
 end
 
+-- In parts: a body may be long, and joining as it grows would copy it over and over.
 local function take_bytes(self, length)
-  return take(self, function(buffer) return #buffer >= length and length or nil end)
+  local parts, have = { self.buffer }, #self.buffer
+  while have < length do
+    local bytes, why = self:read()
+    if why then
+      self.buffer = table.concat(parts)
+      return nil, why
+    end
+    parts[#parts + 1], have = bytes, have + #bytes
+  end
+  local all = table.concat(parts)
+  self.buffer = all:sub(length + 1)
+  return all:sub(1, length)
 end
 
 local function take_chunks(self)
@@ -66,8 +113,8 @@ function Connection:read_rest()
   local parts = { self.buffer }
   self.buffer = ""
   while true do
-    local bytes, why, partial = self.tcp:receive(65536)
-    parts[#parts + 1] = bytes or partial
+    local bytes, why = self:read()
+    parts[#parts + 1] = bytes
     if why then return table.concat(parts), why end
   end
 end
@@ -117,9 +164,9 @@ end
 --- True when the server has closed its side within the time-out and sent nothing more.
 function Connection:is_closed()
   if #self.buffer > 0 then return false end
-  local bytes, why, partial = self.tcp:receive(1)
-  self.buffer = bytes or partial or ""
-  return #self.buffer == 0 and why == "closed"
+  local bytes, why = self:read()
+  self.buffer = bytes
+  return why == "closed"
 end
 
 --- Closes; with `reset`, by RST, as a client that crashed.

@@ -67,8 +67,8 @@ static void add_value(collection *to, const dl_field *field, dl_member *member, 
 dl_value dl_schema_collect(const dl_schema *schema, const dl_pair *pairs, size_t count, bool nocase, dl_arena *arena) {
   collection to = {.model = &schema->model, .arena = arena};
   dl_map_init(&to.unknown, arena);
-  to.members = dl_arena_alloc(arena, count * sizeof(*to.members));
-  to.of_field = dl_arena_zalloc(arena, to.model->field_count, sizeof(*to.of_field));
+  to.members = dl_arena_alloc(arena, (count + 1) * sizeof(*to.members));
+  to.of_field = dl_arena_zalloc(arena, to.model->field_count + 1u, sizeof(*to.of_field));
   for (size_t i = 0; i < count; i++) {
     const dl_field *field = dl_model_find(to.model, pairs[i].name, nocase);
     if (!field && to.model->extra == DL_EXTRA_IGNORE) continue;

@@ -157,7 +157,11 @@ static bool write_scalar(writer *w, const dl_schema *schema, int type) {
   from_lua_form(schema, &value, w->validation);
   bool done = (schema->kind == DL_KIND_BYTES && value.kind == DL_VALUE_BYTES) || (schema->kind == DL_KIND_DURATION && value.kind == DL_VALUE_NUMBER);
   if (!done && value.kind == DL_VALUE_BYTES) return refuse(w, schema, "string_unicode", "should be UTF-8; bytes are written by model.bytes()");
-  if (done ? schema->has_rules && !dl_rules_check(schema, &value, w->validation) : !dl_validate_scalar(schema, &value, w->validation)) return false;
+  /* What lax mode took for a URL is one, though strict mode wants a lone % encoded. */
+  if (schema->kind == DL_KIND_URL) w->validation->mode = DL_MODE_LAX;
+  bool ok = done ? !schema->has_rules || dl_rules_check(schema, &value, w->validation) : dl_validate_scalar(schema, &value, w->validation);
+  w->validation->mode = DL_MODE_STRICT;
+  if (!ok) return false;
   write_value(w, (dl_kind)schema->kind, &value);
   return true;
 }

@@ -107,7 +107,7 @@ bool dl_validation_may_go_on(const dl_schema *schema, uint32_t count, dl_validat
 
 /* A member that may yet be refused must leave the next one the value as it came. */
 static void *own_copy(const void *items, size_t bytes, dl_validation *validation) {
-  void *copy = dl_arena_alloc(validation->arena, bytes);
+  void *copy = dl_arena_alloc(validation->arena, bytes + 1);
   if (bytes) memcpy(copy, items, bytes);
   return copy;
 }
@@ -241,7 +241,7 @@ static bool validate_model(const dl_schema *schema, dl_value *value, dl_validati
   if (!dl_validation_may_go_on(schema, value->len, validation)) return false;
   bool keeps = model->extra == DL_EXTRA_ALLOW;
   size_t count = model->field_count + (keeps ? 1u : 0u);
-  dl_value *items = dl_arena_alloc(validation->arena, count * sizeof(*items));
+  dl_value *items = dl_arena_alloc(validation->arena, (count + 1) * sizeof(*items));
   memset(items, 0, count * sizeof(*items));
   if (keeps) items[model->field_count] = (dl_value){.kind = DL_VALUE_OBJECT};
   uint32_t unknown = distribute(model, value, items, validation);

@@ -93,7 +93,7 @@ static dl_value error_value(const dl_model_error *error, dl_arena *arena) {
 }
 
 dl_value dl_validation_detail(const dl_validation *validation) {
-  dl_value *items = dl_arena_alloc(validation->arena, validation->error_count * sizeof(*items));
+  dl_value *items = dl_arena_alloc(validation->arena, (validation->error_count + 1u) * sizeof(*items));
   uint32_t count = 0;
   for (const dl_model_error *error = validation->first_error; error; error = error->next) items[count++] = error_value(error, validation->arena);
   return (dl_value){.kind = DL_VALUE_ARRAY, .len = count, .items = items};

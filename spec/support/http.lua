@@ -61,6 +61,16 @@ function Connection:read(timeout)
   return "", "timeout"
 end
 
+-- What has come, as soon as anything has: receive(n) of LuaSocket would wait for n bytes. "" and why when nothing came.
+local function read_some(self)
+  local first, why = self.tcp:receive(1)
+  if not first then return "", why end
+  self.tcp:settimeout(0)
+  local bytes, _, partial = self.tcp:receive(65536)
+  self.tcp:settimeout(self.timeout)
+  return first .. (bytes or partial or "")
+end
+
 --- Reads until `enough(buffer)` gives a position, then takes that much; nil and "closed" or "timeout" when it does not come to that.
 local function take(self, enough)
   while true do

@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- Requests per second and server CPU per request, of Demilune and its peers side by side. Called by tests/bench/run.
 -- Each server is one process on core 0, wrk is on core 1. Rounds are interleaved (each server in turn, then all again), so that a
--- machine that slows down slows all of them; each figure is the median of its rounds. CPU is what the kernel booked for the server's
+-- machine that slows down slows all of them; figures are medians of the rounds. CPU is what the kernel booked for the server's
 -- process, from /proc/PID/stat: other work on the machine slows the clock, but hardly moves this.
 
 local http = require "spec.support.http"
@@ -93,6 +93,14 @@ local function median(rounds, key)
   return #values % 2 == 1 and values[middle] or (values[middle] + values[middle + 1]) / 2
 end
 
+-- The kernel books whole ticks as user or system, by what it finds at each: only all rounds together hold enough of them.
+local function split(rounds)
+  local user, total = 0, 0
+  for _, round in ipairs(rounds) do user, total = user + round.user, total + round.total end
+  local cost = median(rounds, "total")
+  return cost, cost * user / total, cost * (total - user) / total
+end
+
 local function run_rounds(all, chosen, options)
   local results = {}
   for round = 1, options.rounds do
@@ -117,15 +125,15 @@ local function run_rounds(all, chosen, options)
 end
 
 local function scenario_table(all, scenario, results)
-  local base = results[all[1].server.short .. " " .. scenario.short]
+  local base, base_user
   local rows = {}
   for _, running in ipairs(all) do
     local rounds = results[running.server.short .. " " .. scenario.short]
     if rounds then
-      local total, user = median(rounds, "total"), median(rounds, "user")
+      local total, user, system = split(rounds)
+      if running == all[1] then base, base_user = total, user end
       rows[#rows + 1] = { running.server.name, ("%.0f"):format(median(rounds, "rate")), ("%.2f"):format(total), ("%.2f"):format(user),
-        ("%.2f"):format(median(rounds, "system")), base and ("%.2f"):format(median(base, "total") / total) or "",
-        base and ("%.2f"):format(median(base, "user") / user) or "" }
+        ("%.2f"):format(system), base and ("%.2f"):format(base / total) or "", base and ("%.2f"):format(base_user / user) or "" }
     end
   end
   local first = all[1].server.name

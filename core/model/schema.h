@@ -42,7 +42,8 @@ typedef struct dl_validation {
   uint32_t error_count; /* stops gathering at 100 */
   struct dl_log *log;   /* may be NULL: told when a pattern ran into its match limit */
   const char *fault;    /* set when a check or default_factory broke (raised an error): the answer is a
-                           500, not a 422, and this, message and traceback in the arena, is for the log */
+                           500, not a 422, and this, message and traceback in the arena, is for the log.
+                           There is an error as well, so that nobody takes it for a pass */
   const void *frame;    /* internal: the place being checked */
   uint32_t depth;       /* internal: models and arrays it is in */
   uint32_t attempts;    /* internal: values looked at for union members */

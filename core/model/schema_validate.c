@@ -300,5 +300,9 @@ bool dl_validate_value(const dl_schema *schema, dl_value *value, dl_validation *
 bool dl_schema_validate(const dl_schema *schema, dl_value *value, dl_validation *validation) {
   validation->frame = NULL;
   validation->depth = 0;
-  return dl_validate_value(schema, value, validation) && !validation->fault;
+  bool ok = dl_validate_value(schema, value, validation);
+  if (!validation->fault) return ok;
+  /* A caller who asks for errors alone must not take a broken check for a pass. */
+  if (!validation->error_count) refuse_type(schema, "value_error", DL_STR("could not be checked"), NULL, validation);
+  return false;
 }

@@ -4,8 +4,8 @@
 
 #define TOKEN DL_CHAR_TOKEN
 #define VALUE DL_CHAR_VALUE
-#define PLAIN (DL_CHAR_PATH | DL_CHAR_QUERY)                                                     /* sub-delims, ":", "@", "/" */
-#define ALPHA (TOKEN | PLAIN | DL_CHAR_HOST | DL_CHAR_COOKIE | VALUE)                            /* also "-", "_" */
+#define PLAIN (DL_CHAR_PATH | DL_CHAR_QUERY)                          /* sub-delims, ":", "@", "/" */
+#define ALPHA (TOKEN | PLAIN | DL_CHAR_HOST | DL_CHAR_COOKIE | VALUE) /* also "-", "_" */
 #define DIGIT (ALPHA | DL_CHAR_DIGIT)
 #define COOKIE (DL_CHAR_COOKIE | VALUE)
 /* The WHATWG URL Standard leaves these bytes of a query as they are, so browsers

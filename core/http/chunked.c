@@ -46,8 +46,10 @@ static dl_http_result trailer_byte(dl_http_chunked *chunked, char c, dl_http_ref
 /* The LF (or CR) that a state waits for; each failure is a smuggling attempt or a
  * broken client, and the connection cannot be trusted after it. */
 static dl_http_result expected(dl_http_chunked *chunked, char c, char wanted, enum state next, dl_http_refusal *refusal) {
-  if (c != wanted) return dl_http_refuse(refusal, 400, chunked->state == DATA_CR || chunked->state == DATA_LF ? "chunk data is not followed by CRLF"
-                                                                                                              : "there is a CR without LF in a chunked body");
+  if (c != wanted)
+    return dl_http_refuse(refusal, 400,
+                          chunked->state == DATA_CR || chunked->state == DATA_LF ? "chunk data is not followed by CRLF"
+                                                                                 : "there is a CR without LF in a chunked body");
   chunked->state = (uint8_t)next;
   return DL_HTTP_MORE;
 }
@@ -91,11 +93,12 @@ dl_http_result dl_http_chunked_pass(dl_http_chunked *chunked, dl_str bytes, size
   dl_http_result result = DL_HTTP_MORE;
   size_t at = 0;
   *dropped = false;
-  for (; at < bytes.len && result == DL_HTTP_MORE && chunked->state != DATA; at++) {
+  while (at < bytes.len && result == DL_HTTP_MORE && chunked->state != DATA) {
     turn(chunked, bytes.ptr[at]);
     if (at == 0) *dropped = is_dropped(chunked->state);
     else if (*dropped != is_dropped(chunked->state)) break;
     result = byte(chunked, bytes.ptr[at], refusal);
+    if (result != DL_HTTP_ERROR) at++;
   }
   *passed = at;
   return result;

@@ -62,10 +62,12 @@ static bool host_valid(dl_str host) {
 
 static dl_http_result host_check(const dl_http_request *request, dl_str authority, dl_http_refusal *refusal) {
   dl_str host = dl_http_request_header(request, DL_HEADER_HOST);
-  if (authority.len && !host_valid(authority)) return dl_http_refuse(refusal, 400, "the host in the request target is not a host name, or has a user in it");
+  if (authority.len && !host_valid(authority))
+    return dl_http_refuse(refusal, 400, "the host in the request target is not a host name, or has a user in it");
   if (!host.ptr) return request->version_minor ? dl_http_refuse(refusal, 400, "the Host field is missing") : DL_HTTP_DONE;
   if (!host_valid(host)) return dl_http_refuse(refusal, 400, "the Host field is not a host name with an optional port");
-  if (authority.len && !dl_str_equal_nocase(authority, host)) return dl_http_refuse(refusal, 400, "the Host field and the request target name different hosts");
+  if (authority.len && !dl_str_equal_nocase(authority, host))
+    return dl_http_refuse(refusal, 400, "the Host field and the request target name different hosts");
   return DL_HTTP_DONE;
 }
 
@@ -95,7 +97,8 @@ static dl_http_result transfer_encoding(dl_http_request *request, dl_http_refusa
     fields++;
     for (dl_str list = request->headers[i].value, coding; dl_http_list_next(&list, &coding);) {
       if (last) return dl_http_refuse(refusal, 400, "chunked is not the last Transfer-Encoding");
-      if (!coding.len || !dl_http_is(coding.ptr[0], DL_CHAR_TOKEN)) return dl_http_refuse(refusal, 400, "the Transfer-Encoding is empty or malformed");
+      if (!coding.len || !dl_http_is(coding.ptr[0], DL_CHAR_TOKEN))
+        return dl_http_refuse(refusal, 400, "the Transfer-Encoding is empty or malformed");
       last = dl_str_equal_nocase(coding, DL_STR("chunked"));
       others |= !last;
     }

@@ -10,23 +10,22 @@ static const char *const names[DL_HEADER_OTHER] = {
 
 /* By length, 1-based so that an empty row reads as none. At most four share one. */
 enum { LONGEST = 38, SAME_LENGTH = 4 };
-#define ROW(...) {__VA_ARGS__}
 #define ID(constant) DL_HEADER_##constant + 1
 static const uint8_t by_length[LONGEST + 1][SAME_LENGTH] = {
-    [4] = ROW(ID(HOST)),
-    [6] = ROW(ID(ACCEPT), ID(COOKIE), ID(ORIGIN), ID(EXPECT)),
-    [9] = ROW(ID(FORWARDED)),
-    [10] = ROW(ID(CONNECTION), ID(USER_AGENT)),
-    [11] = ROW(ID(TRACEPARENT)),
-    [12] = ROW(ID(CONTENT_TYPE)),
-    [13] = ROW(ID(AUTHORIZATION), ID(IF_NONE_MATCH)),
-    [14] = ROW(ID(CONTENT_LENGTH)),
-    [15] = ROW(ID(ACCEPT_ENCODING), ID(X_FORWARDED_FOR)),
-    [16] = ROW(ID(CONTENT_ENCODING)),
-    [17] = ROW(ID(TRANSFER_ENCODING), ID(X_FORWARDED_PROTO)),
-    [29] = ROW(ID(ACCESS_CONTROL_REQUEST_METHOD)),
-    [30] = ROW(ID(ACCESS_CONTROL_REQUEST_HEADERS)),
-    [38] = ROW(ID(ACCESS_CONTROL_REQUEST_PRIVATE_NETWORK)),
+    [4] = {ID(HOST)},
+    [6] = {ID(ACCEPT), ID(COOKIE), ID(ORIGIN), ID(EXPECT)},
+    [9] = {ID(FORWARDED)},
+    [10] = {ID(CONNECTION), ID(USER_AGENT)},
+    [11] = {ID(TRACEPARENT)},
+    [12] = {ID(CONTENT_TYPE)},
+    [13] = {ID(AUTHORIZATION), ID(IF_NONE_MATCH)},
+    [14] = {ID(CONTENT_LENGTH)},
+    [15] = {ID(ACCEPT_ENCODING), ID(X_FORWARDED_FOR)},
+    [16] = {ID(CONTENT_ENCODING)},
+    [17] = {ID(TRANSFER_ENCODING), ID(X_FORWARDED_PROTO)},
+    [29] = {ID(ACCESS_CONTROL_REQUEST_METHOD)},
+    [30] = {ID(ACCESS_CONTROL_REQUEST_HEADERS)},
+    [38] = {ID(ACCESS_CONTROL_REQUEST_PRIVATE_NETWORK)},
 };
 
 static inline uint64_t word(const char *at) {

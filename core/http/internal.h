@@ -11,12 +11,12 @@
 
 /* Bits of dl_http_class[byte]. */
 enum {
-  DL_CHAR_TOKEN = 1,    /* tchar, RFC 9110 5.6.2 */
-  DL_CHAR_PATH = 2,     /* pchar, "/" and "%" of RFC 3986 3.3 */
-  DL_CHAR_QUERY = 4,    /* the same and "?", and what browsers leave unescaped behind it */
-  DL_CHAR_HOST = 8,     /* letters, digits, "-", ".", "_": what a host name is made of */
-  DL_CHAR_COOKIE = 16,  /* cookie-octet of RFC 6265 4.1.1, and space and comma */
-  DL_CHAR_VALUE = 32,   /* field-value: HTAB, SP, visible ASCII, 0x80-0xff (RFC 9110 5.5) */
+  DL_CHAR_TOKEN = 1,   /* tchar, RFC 9110 5.6.2 */
+  DL_CHAR_PATH = 2,    /* pchar, "/" and "%" of RFC 3986 3.3 */
+  DL_CHAR_QUERY = 4,   /* the same and "?", and what browsers leave unescaped behind it */
+  DL_CHAR_HOST = 8,    /* letters, digits, "-", ".", "_": what a host name is made of */
+  DL_CHAR_COOKIE = 16, /* cookie-octet of RFC 6265 4.1.1, and space and comma */
+  DL_CHAR_VALUE = 32,  /* field-value: HTAB, SP, visible ASCII, 0x80-0xff (RFC 9110 5.5) */
   DL_CHAR_DIGIT = 64,
   DL_CHAR_SUSPECT = 128 /* "%" and ".": a path with one of them is looked at twice */
 };
@@ -93,7 +93,7 @@ typedef struct dl_http_chunked {
 
 /* Passes a run of bytes that are not data; *dropped: they are of an extension or a
  * trailer, which are for nobody. DONE: the body is complete. MORE with *passed 0: what
- * follows is data. */
+ * follows is data. ERROR: *passed is where. */
 dl_http_result dl_http_chunked_pass(dl_http_chunked *chunked, dl_str bytes, size_t *passed, bool *dropped, dl_http_refusal *refusal);
 
 /* count bytes of data were taken. */

@@ -17,12 +17,12 @@ struct dl_http_parser {
   dl_http_refusal refusal;
   dl_http_scan scan;
   dl_http_chunked chunked;
-  uint64_t body_left;   /* of a body with a Content-Length */
+  uint64_t body_left; /* of a body with a Content-Length */
   bool is_chunked;
-  bool complete;        /* llhttp has seen the end of a chunked body */
-  dl_header *fields;    /* in the arena; while a head is being read */
+  bool complete;     /* llhttp has seen the end of a chunked body */
+  dl_header *fields; /* in the arena; while a head is being read */
   uint32_t field_count;
-  dl_str data;          /* body bytes that llhttp gave in the current call */
+  dl_str data; /* body bytes that llhttp gave in the current call */
 };
 
 _Static_assert(sizeof(struct dl_http_parser) < 512, "an idle connection keeps its parser");
@@ -60,11 +60,8 @@ static int on_complete(llhttp_t *llhttp) {
   return HPE_PAUSED;
 }
 
-static const llhttp_settings_t settings = {.on_header_field = on_name,
-                                           .on_header_value = on_value,
-                                           .on_headers_complete = on_head,
-                                           .on_body = on_body,
-                                           .on_message_complete = on_complete};
+static const llhttp_settings_t settings = {
+    .on_header_field = on_name, .on_header_value = on_value, .on_headers_complete = on_head, .on_body = on_body, .on_message_complete = on_complete};
 
 dl_http_parser *dl_http_parser_new(const dl_http_limits *limits) {
   dl_http_parser *parser = dl_calloc(1, sizeof(*parser));
@@ -123,6 +120,13 @@ static uint32_t fields_take(dl_http_parser *parser, dl_http_request *request) {
 
 _Static_assert(DL_HEADER_OTHER <= 32, "known fields are bits of a word");
 
+/* Where llhttp sees the body end otherwise than framing.c, somebody else may too. */
+static bool framing_agrees(const llhttp_t *llhttp, const dl_http_request *request) {
+  bool chunked = (llhttp->flags & F_CHUNKED) != 0;
+  uint64_t length = (llhttp->flags & F_CONTENT_LENGTH) ? llhttp->content_length : 0;
+  return chunked == request->chunked && length == request->content_length;
+}
+
 static dl_http_result head_read(dl_http_parser *parser, dl_str bytes, dl_arena *arena, dl_http_request *request) {
   dl_str authority;
   dl_http_result result = dl_http_target_read(&parser->scan.line, bytes, arena, request, &authority, &parser->refusal);
@@ -132,7 +136,8 @@ static dl_http_result head_read(dl_http_parser *parser, dl_str bytes, dl_arena *
   llhttp_errno_t error = llhttp_execute(&parser->llhttp, bytes.ptr + parser->scan.start, parser->scan.at - parser->scan.start);
   /* llhttp stops at the end of the head, having found the same lines. */
   if (error != HPE_PAUSED || parser->field_count != parser->scan.fields) return refuse_llhttp(parser, error);
-  return dl_http_framing_read(request, fields_take(parser, request), authority, &parser->refusal);
+  dl_http_result framing = dl_http_framing_read(request, fields_take(parser, request), authority, &parser->refusal);
+  return framing == DL_HTTP_DONE && !framing_agrees(&parser->llhttp, request) ? refuse_llhttp(parser, HPE_INVALID_TRANSFER_ENCODING) : framing;
 }
 
 dl_http_result dl_http_parser_head(dl_http_parser *parser, dl_str bytes, dl_arena *arena, dl_http_request *request, size_t *consumed) {
@@ -167,11 +172,11 @@ static dl_http_result chunk_framing(dl_http_parser *parser, dl_str bytes, size_t
   for (size_t at = 0, passed;; at += passed) {
     bool dropped;
     dl_http_result result = dl_http_chunked_pass(&parser->chunked, dl_str_skip(bytes, at), &passed, &dropped, &parser->refusal);
-    if (result == DL_HTTP_ERROR) return result;
     /* llhttp refuses some extensions that RFC 9112 7.1.1 has us ignore, and reads
      * framing into trailers: it gets to see neither. */
     if (!dropped && !llhttp_agrees(parser, dl_str_from(bytes.ptr + at, passed), 0, result == DL_HTTP_DONE))
       return refuse_llhttp(parser, llhttp_get_errno(&parser->llhttp));
+    if (result == DL_HTTP_ERROR) return result;
     *consumed = at + passed;
     if (result == DL_HTTP_DONE || !passed) return result;
   }

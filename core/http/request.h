@@ -65,10 +65,11 @@ typedef struct dl_http_request {
   int16_t known[DL_HEADER_OTHER]; /* index of the first such field, or -1 */
 } dl_http_request;
 
-/* The first field with that id, or an empty slice (ptr NULL when there is none). */
+/* The first field with that id, or an empty slice (ptr NULL when there is none, as
+ * in a zeroed request). */
 static inline dl_str dl_http_request_header(const dl_http_request *request, dl_header_id id) {
-  int16_t at = request->known[id];
-  return at < 0 ? (dl_str){0} : request->headers[at].value;
+  uint32_t at = (uint32_t)request->known[id]; /* -1 is over any count */
+  return at >= request->header_count ? (dl_str){0} : request->headers[at].value;
 }
 
 /* All fields of that name joined with ", " (RFC 9110 5.3), "; " for cookie

@@ -4,30 +4,73 @@
 
 #include "http/internal.h"
 
-/* RFC 9110 15 and the registry; the table is the documentation. */
-#define STATUSES(X)                                                                                                                                    \
-  X(100, "Continue") X(101, "Switching Protocols") X(102, "Processing") X(103, "Early Hints")                                                          \
-  X(200, "OK") X(201, "Created") X(202, "Accepted") X(203, "Non-Authoritative Information") X(204, "No Content") X(205, "Reset Content")               \
-  X(206, "Partial Content") X(207, "Multi-Status") X(208, "Already Reported") X(226, "IM Used")                                                        \
-  X(300, "Multiple Choices") X(301, "Moved Permanently") X(302, "Found") X(303, "See Other") X(304, "Not Modified") X(305, "Use Proxy")                \
-  X(307, "Temporary Redirect") X(308, "Permanent Redirect")                                                                                            \
-  X(400, "Bad Request") X(401, "Unauthorized") X(402, "Payment Required") X(403, "Forbidden") X(404, "Not Found") X(405, "Method Not Allowed")         \
-  X(406, "Not Acceptable") X(407, "Proxy Authentication Required") X(408, "Request Timeout") X(409, "Conflict") X(410, "Gone")                         \
-  X(411, "Length Required") X(412, "Precondition Failed") X(413, "Content Too Large") X(414, "URI Too Long") X(415, "Unsupported Media Type")          \
-  X(416, "Range Not Satisfiable") X(417, "Expectation Failed") X(421, "Misdirected Request") X(422, "Unprocessable Content") X(423, "Locked")          \
-  X(424, "Failed Dependency") X(425, "Too Early") X(426, "Upgrade Required") X(428, "Precondition Required") X(429, "Too Many Requests")               \
-  X(431, "Request Header Fields Too Large") X(451, "Unavailable For Legal Reasons")                                                                    \
-  X(500, "Internal Server Error") X(501, "Not Implemented") X(502, "Bad Gateway") X(503, "Service Unavailable") X(504, "Gateway Timeout")              \
-  X(505, "HTTP Version Not Supported") X(506, "Variant Also Negotiates") X(507, "Insufficient Storage") X(508, "Loop Detected")                        \
-  X(511, "Network Authentication Required")
-
 enum { FIRST_STATUS = 100, LAST_STATUS = 599, BEFORE_REASON = 13 /* "HTTP/1.1 200 " */ };
 
+/* RFC 9110 15 and the registry; the table is the documentation. */
+#define LINE(status, reason) [status - FIRST_STATUS] = {"HTTP/1.1 " #status " " reason "\r\n", sizeof("HTTP/1.1 " #status " " reason "\r\n") - 1}
 static const dl_str lines[LAST_STATUS - FIRST_STATUS + 1] = {
-#define STATUS_LINE(status, reason) [status - FIRST_STATUS] = {"HTTP/1.1 " #status " " reason "\r\n", sizeof("HTTP/1.1 " #status " " reason "\r\n") - 1},
-    STATUSES(STATUS_LINE)
-#undef STATUS_LINE
+    LINE(100, "Continue"),
+    LINE(101, "Switching Protocols"),
+    LINE(102, "Processing"),
+    LINE(103, "Early Hints"),
+    LINE(200, "OK"),
+    LINE(201, "Created"),
+    LINE(202, "Accepted"),
+    LINE(203, "Non-Authoritative Information"),
+    LINE(204, "No Content"),
+    LINE(205, "Reset Content"),
+    LINE(206, "Partial Content"),
+    LINE(207, "Multi-Status"),
+    LINE(208, "Already Reported"),
+    LINE(226, "IM Used"),
+    LINE(300, "Multiple Choices"),
+    LINE(301, "Moved Permanently"),
+    LINE(302, "Found"),
+    LINE(303, "See Other"),
+    LINE(304, "Not Modified"),
+    LINE(305, "Use Proxy"),
+    LINE(307, "Temporary Redirect"),
+    LINE(308, "Permanent Redirect"),
+    LINE(400, "Bad Request"),
+    LINE(401, "Unauthorized"),
+    LINE(402, "Payment Required"),
+    LINE(403, "Forbidden"),
+    LINE(404, "Not Found"),
+    LINE(405, "Method Not Allowed"),
+    LINE(406, "Not Acceptable"),
+    LINE(407, "Proxy Authentication Required"),
+    LINE(408, "Request Timeout"),
+    LINE(409, "Conflict"),
+    LINE(410, "Gone"),
+    LINE(411, "Length Required"),
+    LINE(412, "Precondition Failed"),
+    LINE(413, "Content Too Large"),
+    LINE(414, "URI Too Long"),
+    LINE(415, "Unsupported Media Type"),
+    LINE(416, "Range Not Satisfiable"),
+    LINE(417, "Expectation Failed"),
+    LINE(421, "Misdirected Request"),
+    LINE(422, "Unprocessable Content"),
+    LINE(423, "Locked"),
+    LINE(424, "Failed Dependency"),
+    LINE(425, "Too Early"),
+    LINE(426, "Upgrade Required"),
+    LINE(428, "Precondition Required"),
+    LINE(429, "Too Many Requests"),
+    LINE(431, "Request Header Fields Too Large"),
+    LINE(451, "Unavailable For Legal Reasons"),
+    LINE(500, "Internal Server Error"),
+    LINE(501, "Not Implemented"),
+    LINE(502, "Bad Gateway"),
+    LINE(503, "Service Unavailable"),
+    LINE(504, "Gateway Timeout"),
+    LINE(505, "HTTP Version Not Supported"),
+    LINE(506, "Variant Also Negotiates"),
+    LINE(507, "Insufficient Storage"),
+    LINE(508, "Loop Detected"),
+    LINE(511, "Network Authentication Required"),
 };
+#undef LINE
 
 static dl_str line_of(int status) { return status < FIRST_STATUS || status > LAST_STATUS ? (dl_str){0} : lines[status - FIRST_STATUS]; }
 

@@ -100,7 +100,8 @@ dl_route_result dl_router_find(const dl_router *router, dl_method method, dl_str
   match->method = method;
   match->parameter_count = 0;
   match->allow = (dl_str){0};
-  if (!path.len || path.ptr[0] != '/') return not_taken(router, method, method == DL_METHOD_OPTIONS ? router->methods | 1u << DL_METHOD_OPTIONS : 0, match);
+  if (!path.len || path.ptr[0] != '/')
+    return not_taken(router, method, method == DL_METHOD_OPTIONS ? router->methods | 1u << DL_METHOD_OPTIONS : 0, match);
   const dl_router_node *whole = dl_router_table_get(&router->table, NULL, path);
   if (whole && node_takes(&search, whole, 0)) return DL_ROUTE_FOUND;
   if (descend(&search, router->root, dl_str_skip(path, 1), 0)) return DL_ROUTE_FOUND;

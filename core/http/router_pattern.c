@@ -38,7 +38,8 @@ static const char *parameter_read(dl_str segment, dl_str *name, segment_kind *ki
   const char *colon = name->len ? memchr(name->ptr, ':', name->len) : NULL;
   dl_str converter = colon ? dl_str_skip(*name, (size_t)(colon - name->ptr) + 1) : (dl_str){0};
   if (colon) name->len = (size_t)(colon - name->ptr);
-  if (colon && !dl_str_equal(converter, DL_STR("path"))) return "a parameter has no type here but \":path\"; declare its type in the route's path model";
+  if (colon && !dl_str_equal(converter, DL_STR("path")))
+    return "a parameter has no type here but \":path\"; declare its type in the route's path model";
   if (!is_name(*name)) return "a parameter's name is letters, digits and \"_\", and begins with no digit";
   *kind = colon ? REST : PARAMETER;
   return NULL;
@@ -53,7 +54,8 @@ static const char *segment_read(dl_str segment, bool last, dl_str *name, segment
   }
   if (dl_str_equal(segment, DL_STR(".")) || dl_str_equal(segment, DL_STR(".."))) return "\".\" and \"..\" never reach a route";
   for (size_t i = 0; i < segment.len; i++)
-    if ((unsigned char)segment.ptr[i] < 0x20 || strchr("?#%\\\x7f", segment.ptr[i])) return "\"?\", \"#\", \"%\", \"\\\" and control characters cannot be in it; write it as it reads when decoded";
+    if ((unsigned char)segment.ptr[i] < 0x20 || strchr("?#%\\\x7f", segment.ptr[i]))
+      return "\"?\", \"#\", \"%\", \"\\\" and control characters cannot be in it; write it as it reads when decoded";
   return NULL;
 }
 
@@ -95,7 +97,8 @@ static dl_router_node *child(dl_router *router, dl_router_node *node, dl_str seg
 const char *dl_router_add(dl_router *router, dl_method method, dl_str pattern, void *route) {
   dl_str method_name = dl_method_name(method);
   const char *fault = pattern_fault(pattern);
-  if (fault) return dl_arena_format(router->arena, "the path \"%.*s\" of a %.*s route is refused: %s", DL_STR_ARGS(pattern), DL_STR_ARGS(method_name), fault);
+  if (fault)
+    return dl_arena_format(router->arena, "the path \"%.*s\" of a %.*s route is refused: %s", DL_STR_ARGS(pattern), DL_STR_ARGS(method_name), fault);
   if (!router->root) router->root = node_new(router);
   dl_router_node *node = router->root;
   bool last = false, literal = true;

@@ -143,7 +143,8 @@ static dl_http_result blocks_scan(dl_http_scan *scan, dl_str bytes, const dl_htt
 dl_http_result dl_http_scan_head(dl_http_scan *scan, dl_str bytes, const dl_http_limits *limits, dl_http_refusal *refusal) {
   bool full = bytes.len >= limits->max_head_bytes;
   if (full) bytes.len = limits->max_head_bytes;
-  dl_http_result result = bytes.len < BLOCK ? slow_scan(scan, bytes, scan->at, bytes.len, limits, refusal) : blocks_scan(scan, bytes, limits, refusal);
+  dl_http_result result =
+      bytes.len < BLOCK ? slow_scan(scan, bytes, scan->at, bytes.len, limits, refusal) : blocks_scan(scan, bytes, limits, refusal);
   if (result != DL_HTTP_MORE) return result;
   scan->at = bytes.len;
   /* A CR at the end is looked at again, together with what follows it. */

@@ -91,9 +91,27 @@ static void measure(const char *what, void (*turn)(world *), world *w) {
 }
 
 static void routes_add(world *w) {
-  static const char *const patterns[] = {"/",           "/plain",       "/users",           "/users/{id}",    "/users/{id}/posts", "/users/{id}/posts/{post}", "/users/me",
-                                         "/health",     "/login",       "/logout",          "/token",         "/items",            "/items/{id}",              "/items/{id}/tags",
-                                         "/admin/stats", "/admin/users", "/files/{name:path}", "/openapi.json", "/docs",            "/reports/{year}/{month}",  "/search"};
+  static const char *const patterns[] = {"/",
+                                         "/plain",
+                                         "/users",
+                                         "/users/{id}",
+                                         "/users/{id}/posts",
+                                         "/users/{id}/posts/{post}",
+                                         "/users/me",
+                                         "/health",
+                                         "/login",
+                                         "/logout",
+                                         "/token",
+                                         "/items",
+                                         "/items/{id}",
+                                         "/items/{id}/tags",
+                                         "/admin/stats",
+                                         "/admin/users",
+                                         "/files/{name:path}",
+                                         "/openapi.json",
+                                         "/docs",
+                                         "/reports/{year}/{month}",
+                                         "/search"};
   for (size_t i = 0; i < sizeof(patterns) / sizeof(patterns[0]); i++)
     if (dl_router_add(w->router, DL_METHOD_GET, dl_str_of(patterns[i]), w)) abort();
   dl_router_finish(w->router);

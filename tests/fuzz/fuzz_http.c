@@ -10,7 +10,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   if (size < 2) return 0;
-  dl_http_limits limits = {.max_head_bytes = data[0] & 0x80 ? 96 : 16384, .max_target_bytes = data[0] & 0x40 ? 8 : 8192, .max_headers = data[0] & 0x20 ? 2 : 100};
+  dl_http_limits limits = {
+      .max_head_bytes = data[0] & 0x80 ? 96 : 16384, .max_target_bytes = data[0] & 0x40 ? 8 : 8192, .max_headers = data[0] & 0x20 ? 2 : 100};
   size_t step = (size_t)(data[0] & 0x1f) + 1;
   dl_str bytes = dl_str_from((const char *)data + 1, size - 1);
   dl_buffer whole = {0}, cut = {0};

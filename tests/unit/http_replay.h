@@ -16,11 +16,11 @@
 typedef struct replay {
   dl_http_parser *parser;
   dl_arena arena;
-  dl_str bytes;     /* all */
-  size_t at;        /* consumed */
-  size_t arrived;   /* of bytes */
-  size_t step;      /* bytes that arrive next */
-  char *block;      /* [at, arrived) */
+  dl_str bytes;   /* all */
+  size_t at;      /* consumed */
+  size_t arrived; /* of bytes */
+  size_t step;    /* bytes that arrive next */
+  char *block;    /* [at, arrived) */
   dl_buffer *out;
 } replay;
 
@@ -46,8 +46,9 @@ static bool replay_more(replay *play) {
 static dl_str replay_left(const replay *play) { return dl_str_from(play->block, play->arrived - play->at); }
 
 static void replay_request(replay *play, const dl_http_request *request) {
-  dl_buffer_printf(play->out, "%.*s path=%.*s query=%.*s 1.%u%s%s", DL_STR_ARGS(request->method_text), DL_STR_ARGS(request->path), DL_STR_ARGS(request->query),
-                   request->version_minor, request->keep_alive ? " keep" : " close", request->expect_continue ? " expect" : "");
+  dl_buffer_printf(play->out, "%.*s path=%.*s query=%.*s 1.%u%s%s", DL_STR_ARGS(request->method_text), DL_STR_ARGS(request->path),
+                   DL_STR_ARGS(request->query), request->version_minor, request->keep_alive ? " keep" : " close",
+                   request->expect_continue ? " expect" : "");
   if (request->has_body && !request->chunked) dl_buffer_printf(play->out, " length=%llu", (unsigned long long)request->content_length);
   if (request->chunked) dl_buffer_printf(play->out, " chunked");
   for (uint32_t i = 0; i < request->header_count; i++) {

@@ -54,9 +54,18 @@ static void takes_queries_apart(void **state) {
 
 static void refuses_bad_queries(void **state) {
   (void)state;
-  static const char *const rows[][2] = {{"a=%", "!a \"%\""},        {"a=%4", "!a \"%\""},     {"a=%zz", "!a \"%\""},          {"%=b", "!a \"%\""},       {"a=1&b=%u0041", "!a \"%\""},
-                                        {"a=%00", "!there is a NUL"}, {"%00", "!there is a NUL"}, {"a=%ff", "!a name or value is"}, {"a=%c0%80", "!a name or value is"},
-                                        {"a=\xff", "!a name or value is"}, {"a=%ed%a0%80", "!a name or value is"}, {"a&b&c&d&e", "!there are too many"}};
+  static const char *const rows[][2] = {{"a=%", "!a \"%\""},
+                                        {"a=%4", "!a \"%\""},
+                                        {"a=%zz", "!a \"%\""},
+                                        {"%=b", "!a \"%\""},
+                                        {"a=1&b=%u0041", "!a \"%\""},
+                                        {"a=%00", "!there is a NUL"},
+                                        {"%00", "!there is a NUL"},
+                                        {"a=%ff", "!a name or value is"},
+                                        {"a=%c0%80", "!a name or value is"},
+                                        {"a=\xff", "!a name or value is"},
+                                        {"a=%ed%a0%80", "!a name or value is"},
+                                        {"a&b&c&d&e", "!there are too many"}};
   for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) expect_pairs(dl_http_query, dl_str_of(rows[i][0]), rows[i][1]);
   expect_pairs(dl_http_query, DL_STR("a=\0"), "!there is a NUL");
 }
@@ -82,10 +91,21 @@ static void takes_cookies_apart(void **state) {
 
 static void refuses_bad_cookies(void **state) {
   (void)state;
-  static const char *const rows[][2] = {{"a", "!a cookie has no"},         {"=b", "!a cookie's name"},        {"a b=c", "!a cookie's name"}, {"a =c", "!a cookie's name"},
-                                        {"a=\"b", "!a cookie's value"},    {"a=b\"", "!a cookie's value"},    {"a=\"b\"c", "!a cookie's value"}, {"a=\"b\\\"c\"", "!a cookie's value"},
-                                        {"a=\"b; c=d\"", "!a cookie's value"}, {"a=\xc3\xa9", "!a cookie's value"}, {"a=b\tc", "!a cookie's value"}, {"a=b;;c=d", "!there is nothing"},
-                                        {"; a=b", "!there is nothing"},    {"a=1;b=2;c=3;d=4;e=5", "!there are too many"}, {"a=\\", "!a cookie's value"}};
+  static const char *const rows[][2] = {{"a", "!a cookie has no"},
+                                        {"=b", "!a cookie's name"},
+                                        {"a b=c", "!a cookie's name"},
+                                        {"a =c", "!a cookie's name"},
+                                        {"a=\"b", "!a cookie's value"},
+                                        {"a=b\"", "!a cookie's value"},
+                                        {"a=\"b\"c", "!a cookie's value"},
+                                        {"a=\"b\\\"c\"", "!a cookie's value"},
+                                        {"a=\"b; c=d\"", "!a cookie's value"},
+                                        {"a=\xc3\xa9", "!a cookie's value"},
+                                        {"a=b\tc", "!a cookie's value"},
+                                        {"a=b;;c=d", "!there is nothing"},
+                                        {"; a=b", "!there is nothing"},
+                                        {"a=1;b=2;c=3;d=4;e=5", "!there are too many"},
+                                        {"a=\\", "!a cookie's value"}};
   for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) expect_pairs(dl_http_cookies, dl_str_of(rows[i][0]), rows[i][1]);
   expect_pairs(dl_http_cookies, DL_STR("a=b\0c"), "!a cookie's value");
 }
@@ -107,7 +127,14 @@ static void takes_media_types_apart(void **state) {
     assert_str(type, rows[i][1]);
     assert_str(charset, rows[i][2]);
   }
-  static const char *const bad[] = {"", "a", "a/", "/b", "a/b c", "a/b;c", "a/b;=d", "a/b;c=", "a/b;c=\"d", "a/b;c=\"\\\"\"", "a/b, c/d", "a /b", "a/b;c=d e", "a/b;charset=x;charset=y", "a//b"};
+  static const char *const bad[] = {"",          "a",
+                                    "a/",        "/b",
+                                    "a/b c",     "a/b;c",
+                                    "a/b;=d",    "a/b;c=",
+                                    "a/b;c=\"d", "a/b;c=\"\\\"\"",
+                                    "a/b, c/d",  "a /b",
+                                    "a/b;c=d e", "a/b;charset=x;charset=y",
+                                    "a//b"};
   for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
     dl_str type, charset;
     if (dl_http_media_type(dl_str_of(bad[i]), &arena, &type, &charset)) fail_msg("%s is taken", bad[i]);
@@ -117,10 +144,26 @@ static void takes_media_types_apart(void **state) {
 
 static void knows_who_prefers_html(void **state) {
   (void)state;
-  static const char *const html[] = {"text/html", "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", "TEXT/HTML;q=0.9, application/json;q=0.8", "text/*, application/json;q=0.5",
-                                     "text/html, */*;q=0", "*/*;q=0.1, text/html;level=1;q=0.2"};
-  static const char *const json[] = {"", "*/*", "application/json", "text/html, application/json", "text/html;q=0.5, */*", "text/html;q=0, application/json;q=0", "text/html;q=2", "text/html;q=x",
-                                     "application/*, text/html;q=0.9", "text/htmlx", "text", ",,;", "text/html;q=0.0001", "te/*"};
+  static const char *const html[] = {"text/html",
+                                     "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
+                                     "TEXT/HTML;q=0.9, application/json;q=0.8",
+                                     "text/*, application/json;q=0.5",
+                                     "text/html, */*;q=0",
+                                     "*/*;q=0.1, text/html;level=1;q=0.2"};
+  static const char *const json[] = {"",
+                                     "*/*",
+                                     "application/json",
+                                     "text/html, application/json",
+                                     "text/html;q=0.5, */*",
+                                     "text/html;q=0, application/json;q=0",
+                                     "text/html;q=2",
+                                     "text/html;q=x",
+                                     "application/*, text/html;q=0.9",
+                                     "text/htmlx",
+                                     "text",
+                                     ",,;",
+                                     "text/html;q=0.0001",
+                                     "te/*"};
   for (size_t i = 0; i < sizeof(html) / sizeof(html[0]); i++)
     if (!dl_http_prefers_html(dl_str_of(html[i]))) fail_msg("%s prefers html", html[i]);
   for (size_t i = 0; i < sizeof(json) / sizeof(json[0]); i++)
@@ -151,8 +194,8 @@ static void methods_are_exact(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(takes_queries_apart),    cmocka_unit_test(refuses_bad_queries),      cmocka_unit_test(takes_cookies_apart),
-      cmocka_unit_test(refuses_bad_cookies),    cmocka_unit_test(takes_media_types_apart),  cmocka_unit_test(knows_who_prefers_html),
+      cmocka_unit_test(takes_queries_apart),         cmocka_unit_test(refuses_bad_queries),     cmocka_unit_test(takes_cookies_apart),
+      cmocka_unit_test(refuses_bad_cookies),         cmocka_unit_test(takes_media_types_apart), cmocka_unit_test(knows_who_prefers_html),
       cmocka_unit_test(compares_entity_tags_weakly), cmocka_unit_test(methods_are_exact),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

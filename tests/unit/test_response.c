@@ -8,8 +8,22 @@ static void names_the_statuses(void **state) {
   static const struct {
     int status;
     const char *reason;
-  } rows[] = {{200, "OK"},          {201, "Created"},        {204, "No Content"},           {304, "Not Modified"}, {404, "Not Found"}, {413, "Content Too Large"}, {414, "URI Too Long"},
-              {422, "Unprocessable Content"}, {431, "Request Header Fields Too Large"}, {505, "HTTP Version Not Supported"}, {299, ""}, {0, ""}, {-1, ""}, {1000, ""}, {600, ""}, {99, ""}};
+  } rows[] = {{200, "OK"},
+              {201, "Created"},
+              {204, "No Content"},
+              {304, "Not Modified"},
+              {404, "Not Found"},
+              {413, "Content Too Large"},
+              {414, "URI Too Long"},
+              {422, "Unprocessable Content"},
+              {431, "Request Header Fields Too Large"},
+              {505, "HTTP Version Not Supported"},
+              {299, ""},
+              {0, ""},
+              {-1, ""},
+              {1000, ""},
+              {600, ""},
+              {99, ""}};
   for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) assert_str(dl_http_reason(rows[i].status), rows[i].reason);
 }
 
@@ -78,9 +92,12 @@ static void knows_which_statuses_have_no_body(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(names_the_statuses), cmocka_unit_test(writes_status_lines),
-      cmocka_unit_test(the_date_follows_the_clock), cmocka_unit_test(writes_fields),
-      cmocka_unit_test(refuses_fields_that_would_split_a_response), cmocka_unit_test(writes_chunks),
+      cmocka_unit_test(names_the_statuses),
+      cmocka_unit_test(writes_status_lines),
+      cmocka_unit_test(the_date_follows_the_clock),
+      cmocka_unit_test(writes_fields),
+      cmocka_unit_test(refuses_fields_that_would_split_a_response),
+      cmocka_unit_test(writes_chunks),
       cmocka_unit_test(knows_which_statuses_have_no_body),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

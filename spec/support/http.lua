@@ -14,7 +14,9 @@ Connection.__index = Connection
 
 local TIMEOUT = 20 -- seconds: only a server that does not answer at all comes to that
 
-local function wrap(tcp, timeout)
+--- A connection on a socket that somebody else connected.
+---@return http.Connection
+function http.wrap(tcp, timeout)
   tcp:settimeout(timeout or TIMEOUT)
   return setmetatable({ tcp = tcp, buffer = "", timeout = timeout or TIMEOUT }, Connection)
 end
@@ -25,7 +27,7 @@ end
 function http.connect(port, timeout)
   local tcp = assert(socket.connect("127.0.0.1", port))
   tcp:setoption("tcp-nodelay", true)
-  return wrap(tcp, timeout)
+  return http.wrap(tcp, timeout)
 end
 
 --- A client that takes little at once: its window is as small as the system allows.
@@ -33,14 +35,14 @@ function http.connect_narrow(port, timeout)
   local tcp = assert(socket.tcp4())
   tcp:setoption("recv-buffer-size", 4096)
   assert(tcp:connect("127.0.0.1", port))
-  return wrap(tcp, timeout)
+  return http.wrap(tcp, timeout)
 end
 
 ---@param path string of a unix socket
 function http.connect_unix(path, timeout)
   local stream = assert(unix.stream())
   assert(stream:connect(path))
-  return wrap(stream, timeout)
+  return http.wrap(stream, timeout)
 end
 
 --- Sends bytes as they are. Returns nil and why when the server has closed.
@@ -48,26 +50,14 @@ function Connection:send(bytes) return self.tcp:send(bytes) end
 
 --- What has arrived, at most 64 KiB, as soon as something has. Returns "" and "closed" or "timeout" when nothing comes.
 function Connection:read(timeout)
-  local deadline = socket.gettime() + (timeout or self.timeout)
-  repeat
-    socket.select({ self.tcp }, nil, deadline - socket.gettime())
-    self.tcp:settimeout(0)
-    local bytes, why, partial = self.tcp:receive(65536)
-    self.tcp:settimeout(self.timeout)
-    local got = bytes or partial
-    if #got > 0 then return got end
-    if why ~= "timeout" then return "", "closed" end
-  until socket.gettime() >= deadline
-  return "", "timeout"
-end
-
--- What has come, as soon as anything has: receive(n) of LuaSocket would wait for n bytes. "" and why when nothing came.
-local function read_some(self)
+  -- Waiting for one byte, since LuaSocket's receive(n) waits for all n, and its select takes no descriptor over 1,023.
+  if timeout then self.tcp:settimeout(timeout) end
   local first, why = self.tcp:receive(1)
-  if not first then return "", why end
   self.tcp:settimeout(0)
-  local bytes, _, partial = self.tcp:receive(65536)
+  local bytes, _, partial
+  if first then bytes, _, partial = self.tcp:receive(65536) end
   self.tcp:settimeout(self.timeout)
+  if not first then return "", why == "timeout" and why or "closed" end
   return first .. (bytes or partial or "")
 end
 

@@ -3,7 +3,8 @@
 local demilune = require "demilune"
 local model, guard = demilune.model, demilune.guard
 
-local app = demilune.app { title = "Benchmark", version = "1.0.0" }
+-- One client makes all connections here.
+local app = demilune.app { title = "Benchmark", version = "1.0.0", limits = { max_connections = 20000, max_connections_per_client = 20000 } }
 
 local CreateUser = model "CreateUser" {
   email = model.email(),

@@ -4,6 +4,7 @@
 -- started server, and what is printed must be what the README says; `...` stands for anything. The app served is the README's own
 -- folder if that is an app, else apps/users; a line <!-- app: FOLDER --> chooses another for the blocks below it.
 -- Addresses of port 8000 in the README are those of the server under test.
+-- Blocks of Lua and SQL whose first line is a comment with a file's name (`-- app.lua`) are written to a folder, and that app must start.
 
 local server = require "spec.support.server"
 
@@ -13,6 +14,25 @@ local function exists(path)
   local file = io.open(path)
   if file then file:close() end
   return file ~= nil
+end
+
+-- The files that the README shows, by name.
+local function read_files(path)
+  local files, name, inside = {}, nil, false
+  for line in io.lines(path) do
+    if line == "```lua" or line == "```sql" then
+      inside, name = true, nil
+    elseif line == "```" then
+      inside = false
+    elseif inside and not name then
+      name = line:match("^%-%- ([%w_/]+%.%a+)$") or "-"
+      files[name] = ""
+    elseif inside then
+      files[name] = files[name] .. line .. "\n"
+    end
+  end
+  files["-"] = nil
+  return files
 end
 
 -- Blocks of the README: { app =, line =, steps = { { line =, command =, expected = }, ... } }.
@@ -79,6 +99,12 @@ local function run_step(step)
     ("the README says:\n%s\nit printed:\n%s"):format(expected, actual))
 end
 
+local files = read_files(readme)
+if files["app.lua"] then
+  local started, shown = pcall(server.start, files) -- migrations and statements are tried at the start
+  report(started, readme .. ": the app shown starts", tostring(shown))
+  if started then shown:stop() end
+end
 for _, block in ipairs(read_blocks(readme)) do
   serve(block.app)
   for _, step in ipairs(block.steps) do run_step(step) end

@@ -20,9 +20,11 @@ static inline void sip_round(uint64_t v[4]) {
   v[2] += v[1], v[1] = rotate(v[1], 17) ^ v[2], v[2] = rotate(v[2], 32);
 }
 
-uint64_t dl_hash(dl_str s) {
-  uint64_t v[4] = {hash_key[0] ^ 0x736f6d6570736575u, hash_key[1] ^ 0x646f72616e646f6du, hash_key[0] ^ 0x6c7967656e657261u,
-                   hash_key[1] ^ 0x7465646279746573u};
+/* Sets up under the key and takes in all of s. wide is what tells the 128-bit
+ * variant from the other, so that neither is a part of the other's output. */
+static inline void sip_absorb(uint64_t v[4], const uint64_t key[2], dl_str s, uint64_t wide) {
+  v[0] = key[0] ^ 0x736f6d6570736575u, v[1] = key[1] ^ 0x646f72616e646f6du ^ wide;
+  v[2] = key[0] ^ 0x6c7967656e657261u, v[3] = key[1] ^ 0x7465646279746573u;
   uint64_t word = 0;
   size_t whole = s.len & ~(size_t)7;
   for (size_t at = 0; at < whole; at += 8) {
@@ -37,9 +39,27 @@ uint64_t dl_hash(dl_str s) {
   v[3] ^= word;
   sip_round(v);
   v[0] ^= word;
-  v[2] ^= 0xff;
+}
+
+static inline uint64_t sip_squeeze(uint64_t v[4]) {
   for (int i = 0; i < 3; i++) sip_round(v);
   return v[0] ^ v[1] ^ v[2] ^ v[3];
+}
+
+uint64_t dl_hash(dl_str s) {
+  uint64_t v[4];
+  sip_absorb(v, hash_key, s, 0);
+  v[2] ^= 0xff;
+  return sip_squeeze(v);
+}
+
+void dl_hash128(const uint64_t key[2], dl_str s, uint64_t out[2]) {
+  uint64_t v[4];
+  sip_absorb(v, key, s, 0xee);
+  v[2] ^= 0xee;
+  out[0] = sip_squeeze(v);
+  v[1] ^= 0xdd;
+  out[1] = sip_squeeze(v);
 }
 
 void dl_map_init(dl_map *map, dl_arena *arena) { *map = (dl_map){.arena = arena}; }

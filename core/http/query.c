@@ -8,14 +8,20 @@
 #include "base/utf8.h"
 #include "http/internal.h"
 
+/* ASCII with nothing to decode or to refuse, as most names and values are. */
+static bool is_plain(dl_str s) {
+  bool plain = true;
+  for (size_t i = 0; i < s.len; i++) plain &= (unsigned char)(s.ptr[i] - 1) < 0x7f && s.ptr[i] != '%' && s.ptr[i] != '+';
+  return plain;
+}
+
 static const char *decode(dl_str raw, dl_arena *arena, dl_str *out) {
   *out = raw;
-  if (raw.len && (memchr(raw.ptr, '%', raw.len) || memchr(raw.ptr, '+', raw.len))) {
-    char *copy = dl_arena_alloc(arena, raw.len);
-    out->ptr = copy;
-    if (!dl_http_percent_decode(raw, true, copy, &out->len)) return "a \"%\" has no two hexadecimal digits behind it";
-  }
-  if (out->len && memchr(out->ptr, '\0', out->len)) return "there is a NUL in a name or value";
+  if (is_plain(raw)) return NULL;
+  char *copy = dl_arena_alloc(arena, raw.len);
+  out->ptr = copy;
+  if (!dl_http_percent_decode(raw, true, copy, &out->len)) return "a \"%\" has no two hexadecimal digits behind it";
+  if (memchr(out->ptr, '\0', out->len)) return "there is a NUL in a name or value";
   return dl_utf8_valid(*out) ? NULL : "a name or value is not UTF-8";
 }
 

@@ -54,12 +54,18 @@ void dl_connection_close(dl_connection *connection) {
   dl_stream_close(&connection->stream);
 }
 
-static void linger(dl_connection *connection) {
+static void limit_linger(dl_connection *connection) {
   dl_worker *worker = connection->worker;
+  dl_deadline_set(&worker->linger_deadlines, &connection->deadline, worker->loop->clock.monotonic_us + LINGER_US);
+}
+
+/* The last response leaves first, under the send deadline as any other; only then
+ * does the client get its moment to stop sending. */
+static void linger(dl_connection *connection) {
   dl_connection_flush(connection, (dl_str){0});
   if (connection->stream.closing) return;
   connection->state = STATE_LINGER;
-  dl_deadline_set(&worker->linger_deadlines, &connection->deadline, worker->loop->clock.monotonic_us + LINGER_US);
+  if (!connection->stream.unsent_bytes) limit_linger(connection);
   dl_stream_linger(&connection->stream);
 }
 
@@ -81,6 +87,7 @@ void dl_connection_finished(dl_connection *connection) {
 
 static void refuse(dl_connection *connection, int status, const char *reason) {
   dl_exchange *exchange = connection->exchange;
+  if (connection->state == STATE_HEAD) exchange->request = (dl_http_request){0}; /* what it holds is half a request, or another one's */
   exchange->close = true;
   exchange->body_complete = true;
   dl_respond_error(exchange, status, dl_str_of(reason), (dl_str){0});
@@ -111,7 +118,7 @@ static bool wait_for_head(dl_connection *connection) {
   dl_worker *worker = connection->worker;
   dl_stream *stream = &connection->stream;
   if (stream->ended) {
-    dl_connection_close(connection);
+    linger(connection);
     return false;
   }
   if (stream->filled == DL_STREAM_BUFFER_BYTES) {
@@ -132,7 +139,6 @@ static bool wait_for_head(dl_connection *connection) {
 static void begin_body(dl_connection *connection) {
   dl_exchange *exchange = connection->exchange;
   connection->state = STATE_BODY;
-  connection->body_began_us = connection->worker->loop->clock.monotonic_us;
   if (!exchange->request.expect_continue || connection->stream.start < connection->stream.filled) return;
   DL_BUFFER_LITERAL(dl_connection_output(connection), "HTTP/1.1 100 Continue\r\n\r\n");
   dl_connection_flush(connection, (dl_str){0});
@@ -156,7 +162,6 @@ static bool step_head(dl_connection *connection) {
   dl_http_result result = dl_http_parser_head(connection->parser, dl_stream_bytes(stream), &exchange->arena, &exchange->request, &consumed);
   if (result == DL_HTTP_MORE) return wait_for_head(connection);
   if (result == DL_HTTP_ERROR) {
-    exchange->request = (dl_http_request){0};
     refuse(connection, dl_http_parser_status(connection->parser), dl_http_parser_reason(connection->parser));
     return true;
   }
@@ -165,7 +170,7 @@ static bool step_head(dl_connection *connection) {
   connection->body_taken = 0;
   connection->timing_head = false;
   dl_deadline_clear(&connection->deadline);
-  exchange->started_us = connection->worker->loop->clock.monotonic_us;
+  exchange->started_us = connection->body_began_us = connection->worker->loop->clock.monotonic_us;
   exchange->close = !exchange->request.keep_alive || connection->worker->draining;
   exchange->head_only = exchange->request.method == DL_METHOD_HEAD;
   exchange->body_complete = !exchange->request.has_body;
@@ -184,7 +189,7 @@ static bool wait_for_body(dl_connection *connection) {
   const dl_plan_limits *limits = &worker->generation->plan->limits;
   if (stream->ended) {
     if (connection->state == STATE_BODY) refuse(connection, 400, "The connection ended before the body did");
-    else dl_connection_close(connection);
+    else linger(connection);
     return true;
   }
   dl_stream_compact(stream, connection->state == STATE_DISCARD ? 0 : connection->keep);
@@ -280,8 +285,10 @@ static void on_drained(dl_stream *stream) {
   dl_connection *connection = (dl_connection *)stream;
   dl_exchange *exchange = connection->exchange;
   dl_clock_update(&connection->worker->loop->clock);
-  if (connection->state != STATE_LINGER) dl_deadline_clear(&connection->deadline);
+  dl_deadline_clear(&connection->deadline); /* it was the sender's; who waits for something else says so again */
+  connection->timing_head = false;
   if (connection->state == STATE_RUNNING) dl_handle_drained(exchange);
+  else if (connection->state == STATE_LINGER) limit_linger(connection);
   else advance(connection);
 }
 

@@ -10,6 +10,13 @@
 enum { GRACE_US = 5000000, STREAM_AHEAD_BYTES = 65536 };
 
 static void run_next_after(dl_exchange *exchange);
+static void on_done(dl_task *task, int status, void *owner);
+
+/* From now on the handler has as long as its route gives. */
+static void limit_handler(dl_exchange *exchange) {
+  dl_worker *worker = exchange->worker;
+  dl_deadline_set(&worker->handler_deadlines, &exchange->deadline, worker->loop->clock.monotonic_us + exchange->route->timeout_us);
+}
 
 /* --- the end ----------------------------------------------------------------------- */
 
@@ -47,7 +54,8 @@ static void run_next_after(dl_exchange *exchange) {
   if (n < view->release_count) dl_request_push_release(co, view, view->release_count - 1 - n);
   else dl_request_push_after(co, view, n - view->release_count);
   lua_pushboolean(co, exchange->succeeded);
-  dl_deadline_set(&exchange->worker->handler_deadlines, &exchange->deadline, exchange->worker->loop->clock.monotonic_us + exchange->route->timeout_us);
+  exchange->timed_out = false;
+  limit_handler(exchange);
   dl_task_run(exchange->task, 1);
 }
 
@@ -67,11 +75,10 @@ static void log_failure(dl_exchange *exchange, lua_State *co, const char *what) 
   lua_pop(L, 1);
 }
 
-/* After its first failure a coroutine cannot be used again: a fresh one goes on. */
-static void replace_task(dl_exchange *exchange, int status, dl_task_done done) {
-  if (status == 0) return;
+/* A coroutine that failed, or was left where it stood, cannot be used again: a fresh one goes on. */
+static void replace_task(dl_exchange *exchange) {
   dl_task_release(exchange->task);
-  exchange->task = dl_task_new(dl_lua_state(exchange->generation->lua), done, exchange);
+  exchange->task = dl_task_new(dl_lua_state(exchange->generation->lua), on_done, exchange);
   dl_task_set_request_id(exchange->task, exchange->view.id);
 }
 
@@ -89,13 +96,14 @@ static int stream_write(lua_State *L) {
   if (!exchange || exchange->phase != DL_PHASE_STREAM) return luaL_error(L, "write was called after its stream ended");
   if (exchange->connection->broken) return luaL_error(L, "the client went away before the stream ended");
   dl_respond_stream_write(exchange, dl_str_from(piece, len));
-  /* A stream may last as long as it likes, as long as it goes on. */
-  dl_deadline_set(&exchange->worker->handler_deadlines, &exchange->deadline, exchange->worker->loop->clock.monotonic_us + exchange->route->timeout_us);
   if (exchange->connection->broken) return luaL_error(L, "the client went away before the stream ended");
   if (exchange->connection->stream.unsent_bytes > STREAM_AHEAD_BYTES) {
     exchange->write_ticket = dl_task_wait(L, "write");
+    dl_deadline_clear(&exchange->deadline); /* the sender's deadline judges the client; the handler is not late */
     return dl_task_yield(L);
   }
+  /* A stream may last as long as it likes, as long as it goes on. */
+  limit_handler(exchange);
   lua_pushboolean(L, 1);
   return 1;
 }
@@ -123,6 +131,12 @@ static void end_stream(dl_exchange *exchange, int status, lua_State *co) {
   exchange->connection->broken = true;
 }
 
+/* The handler, its stream or a function after the response is over. */
+static void go_on(dl_exchange *exchange) {
+  if (exchange->phase == DL_PHASE_AFTER) run_next_after(exchange);
+  else respond_done(exchange);
+}
+
 static void on_done(dl_task *task, int status, void *owner) {
   dl_exchange *exchange = owner;
   lua_State *co = dl_task_state(task);
@@ -139,12 +153,10 @@ static void on_done(dl_task *task, int status, void *owner) {
     case DL_PHASE_STREAM: end_stream(exchange, status, co); break;
     case DL_PHASE_AFTER:
       if (status != 0) log_failure(exchange, co, "a function that ran after the response failed");
-      replace_task(exchange, status, on_done);
-      run_next_after(exchange);
-      return;
+      break;
   }
-  replace_task(exchange, status, on_done);
-  respond_done(exchange);
+  if (status != 0) replace_task(exchange);
+  go_on(exchange);
 }
 
 void dl_handle(dl_exchange *exchange) {
@@ -168,6 +180,7 @@ void dl_handle_drained(dl_exchange *exchange) {
   dl_ticket ticket = exchange->write_ticket;
   if (!ticket.task) return;
   exchange->write_ticket = (dl_ticket){0};
+  limit_handler(exchange);
   if (exchange->connection->broken) dl_task_fail(ticket, "the client went away before the stream ended");
   else dl_task_wake(ticket, NULL, NULL);
 }
@@ -187,7 +200,7 @@ void dl_handle_expired(dl_deadline *deadline) {
     return;
   }
   if (exchange->phase == DL_PHASE_HANDLER) dl_respond_error(exchange, 504, DL_STR("The handler took too long"), (dl_str){0});
-  else exchange->connection->broken = true;
-  exchange->view.release_count = exchange->view.after_count = 0;
-  finish(exchange);
+  if (exchange->phase == DL_PHASE_STREAM) exchange->connection->broken = true;
+  replace_task(exchange);
+  go_on(exchange);
 }

@@ -32,6 +32,8 @@ static bool step_route(dl_exchange *exchange) {
     case DL_ROUTE_FOUND:
       exchange->route = exchange->match.route;
       exchange->view.route = exchange->route->path;
+      exchange->view.returns = exchange->route->returns;
+      exchange->view.status = exchange->route->status;
       return true;
     case DL_ROUTE_METHOD: answer_allow(exchange, 405); return false;
     case DL_ROUTE_OPTIONS: answer_allow(exchange, 204); return false;

@@ -209,7 +209,12 @@ void dl_result_send_error(dl_exchange *exchange, lua_State *co) {
   lua_pushvalue(co, -1);
   lua_xmove(co, L, 1);
   if (lua_pcall(L, 1, 1, 0) == 0 && lua_type(L, -1) == LUA_TSTRING) message = lua_tostring(L, -1);
+  dl_str text = dl_str_of(message ? message : "an error that cannot be shown");
+  /* Caught and raised again by a route's needs, it brings its traceback with it. */
+  const char *trace = message ? strstr(message, "\nstack traceback:\n") : NULL;
   luaL_traceback(L, co, NULL, 0);
-  dl_result_send_failure(exchange, dl_str_of(message ? message : "an error that cannot be shown"), text_at(L, -1));
+  dl_str traceback = trace ? dl_str_of(trace + 1) : text_at(L, -1);
+  if (trace) text.len = (size_t)(trace - message);
+  dl_result_send_failure(exchange, text, traceback);
   lua_pop(L, 2);
 }

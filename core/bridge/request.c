@@ -2,7 +2,9 @@
 #include "bridge/request.h"
 
 #include "bridge/state.h"
+#include "http/response.h"
 #include "http/text.h"
+#include "model/json.h"
 
 #include <lauxlib.h>
 
@@ -280,6 +282,85 @@ static bool has_metatable(lua_State *L, int index, const char *key) {
 bool dl_request_is_response(lua_State *L, int index) { return has_metatable(L, index, &response_key); }
 bool dl_request_is_abort(lua_State *L, int index) { return has_metatable(L, index, &abort_key); }
 
+static bool serialise(lua_State *L, dl_request_view *view, int index, const dl_schema *schema, dl_buffer *json) {
+  const char *problem = NULL;
+  if (!schema) {
+    if (dl_json_from_lua(L, index, view->arena, json, &problem)) return true;
+    lua_pushfstring(L, "the handler's value is not JSON: %s", problem);
+    return false;
+  }
+  dl_validation validation = {.arena = view->arena, .L = L, .output = true, .source = "response"};
+  if (dl_schema_serialise(schema, L, index, json, &validation)) return true;
+  dl_buffer_clear(json);
+  dl_validation_summary(&validation, json);
+  lua_pushliteral(L, "the handler's value breaks the route's response model: ");
+  lua_pushlstring(L, json->data, json->len);
+  lua_concat(L, 2);
+  return false;
+}
+
+/* The value at index in a new response with its JSON, which replaces it. */
+static int push_prepared(lua_State *L, dl_request_view *view, int index, const dl_schema *schema) {
+  dl_buffer json = {0};
+  bool ok = serialise(L, view, index, schema, &json);
+  if (ok) lua_pushlstring(L, json.data, json.len);
+  dl_buffer_free(&json);
+  if (!ok) return lua_error(L);
+  return 1;
+}
+
+static bool has_content_type(lua_State *L, int headers) {
+  bool found = false;
+  for (lua_pushnil(L); lua_next(L, headers); lua_pop(L, 1)) {
+    size_t len = 0;
+    const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tolstring(L, -2, &len) : NULL;
+    found = found || (name && dl_str_equal_nocase(dl_str_from(name, len), DL_STR("content-type")));
+  }
+  return found;
+}
+
+/* The response at index gets its JSON, on top, as its body. */
+static void set_json_body(lua_State *L, int response) {
+  lua_setfield(L, response, "body");
+  lua_getfield(L, response, "headers");
+  if (!lua_istable(L, -1)) {
+    lua_pop(L, 1);
+    lua_createtable(L, 0, 1);
+    lua_pushvalue(L, -1);
+    lua_setfield(L, response, "headers");
+  }
+  if (!has_content_type(L, lua_gettop(L))) {
+    lua_pushliteral(L, "application/json");
+    lua_setfield(L, -2, "Content-Type");
+  }
+  lua_settop(L, response);
+}
+
+/* prepare(req, result): the result with its JSON made and checked, so that what
+ * must finish before the response leaves (a commit) learns whether there is one.
+ * Raises when the result breaks its model. */
+static int core_prepare(lua_State *L) {
+  dl_request_view *view = view_of(L);
+  lua_settop(L, 2);
+  if (dl_request_is_response(L, 2)) {
+    lua_getfield(L, 2, "status");
+    bool own_status = lua_isnil(L, -1) || lua_tointeger(L, -1) == view->status;
+    lua_getfield(L, 2, "body");
+    if (!lua_istable(L, -1)) return lua_settop(L, 2), 1;
+    push_prepared(L, view, lua_gettop(L), own_status ? view->returns : NULL);
+    set_json_body(L, 2);
+    return 1;
+  }
+  bool is_text = lua_isnil(L, 2) || lua_type(L, 2) == LUA_TSTRING;
+  if ((!view->returns && is_text) || !dl_http_status_has_body(view->status)) return 1;
+  lua_createtable(L, 0, 2);
+  push_prepared(L, view, 2, view->returns);
+  set_json_body(L, 3);
+  push_registered(L, &response_key);
+  lua_setmetatable(L, 3);
+  return 1;
+}
+
 /* A metatable that Lua sets and C knows again by identity. */
 static void add_type(lua_State *L, const char *field, const char *key) {
   lua_createtable(L, 0, 1);
@@ -298,6 +379,8 @@ void dl_bridge_request(lua_State *L) {
   };
   add_type(L, "response_type", &response_key);
   add_type(L, "abort_type", &abort_key);
+  lua_pushcfunction(L, core_prepare);
+  lua_setfield(L, -2, "prepare");
   lua_pushlightuserdata(L, (void *)(uintptr_t)&metatable_key);
   lua_createtable(L, 0, 4);
   lua_newtable(L);

@@ -23,6 +23,8 @@ typedef struct dl_request_view {
   dl_str route;  /* the route's path as declared */
   const dl_schema *schemas[DL_SOURCE_COUNT]; /* NULL: not declared */
   dl_value values[DL_SOURCE_COUNT];          /* validated, when declared */
+  const dl_schema *returns; /* the response model, or NULL */
+  int status;          /* of a plain return */
   dl_str body;         /* raw bytes, when the route declares no body model */
   bool raw_body;       /* whether req.body is those bytes */
   uint32_t pushed;     /* which sources lie in the slots already */

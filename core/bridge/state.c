@@ -86,6 +86,7 @@ lua_State *dl_lua_state(const dl_lua *lua) { return lua->L; }
 
 void dl_lua_free(dl_lua *lua) {
   if (!lua) return;
+  dl_task_end_spawned(lua);
   lua_close(lua->L);
   dl_task_free_all(lua);
   dl_arena_free(&lua->arena);

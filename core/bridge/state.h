@@ -6,12 +6,15 @@
 #include "bridge/bridge.h"
 #include "bridge/task.h"
 
+typedef struct dl_spawned dl_spawned;
+
 struct dl_lua {
   lua_State *L;
   dl_loop *loop;      /* borrowed */
   dl_arena arena;     /* what was compiled at load */
   dl_task *idle_tasks;
   dl_task *all_tasks;
+  dl_spawned *spawned; /* what has not begun yet */
 };
 
 static inline dl_lua *dl_lua_of(lua_State *L) { return lua_getexdata(L); }
@@ -21,5 +24,6 @@ extern const char dl_lua_waiting_key;
 
 void dl_task_prepare(lua_State *L);
 void dl_task_free_all(dl_lua *lua);
+void dl_task_end_spawned(dl_lua *lua);
 
 #endif

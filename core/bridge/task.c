@@ -13,10 +13,35 @@ struct dl_task {
   dl_task_done done;
   void *owner;
   dl_str request_id;
+  uv_timer_t *timer; /* what will wake it, while that is a timer */
   dl_task *next_idle, *next_in_all;
 };
 
 const char dl_lua_waiting_key = 'w';
+
+/* --- timers -------------------------------------------------------------------- */
+
+static void on_timer_closed(uv_handle_t *handle) { dl_free(handle); }
+
+static void stop_sleeping(dl_task *task) {
+  if (!task->timer) return;
+  uv_handle_t *timer = (uv_handle_t *)task->timer;
+  task->timer = NULL;
+  if (uv_is_closing(timer)) dl_free(timer); /* with the whole loop, before us */
+  else uv_close(timer, on_timer_closed);
+}
+
+static void sleep_for(dl_task *task, uint64_t milliseconds, uv_timer_cb over) {
+  task->timer = dl_malloc(sizeof *task->timer);
+  uv_timer_init(dl_lua_of(task->co)->loop->uv, task->timer);
+  task->timer->data = task;
+  uv_timer_start(task->timer, over, milliseconds, 0);
+}
+
+static void on_sleep_over(uv_timer_t *timer) {
+  dl_task *task = timer->data;
+  dl_task_wake((dl_ticket){task, task->serial}, NULL, NULL);
+}
 
 /* --- the pool ---------------------------------------------------------------- */
 
@@ -57,6 +82,7 @@ dl_str dl_task_request_id(lua_State *L) {
 void dl_task_release(dl_task *task) {
   dl_lua *lua = dl_lua_of(task->co);
   task->serial++;
+  stop_sleeping(task);
   if (task->waiting || lua_status(task->co) != 0) repair(task);
   else lua_settop(task->co, 0);
   task->waiting = false;
@@ -67,6 +93,7 @@ void dl_task_release(dl_task *task) {
 void dl_task_free_all(dl_lua *lua) {
   for (dl_task *next, *task = lua->all_tasks; task; task = next) {
     next = task->next_in_all;
+    stop_sleeping(task);
     dl_free(task);
   }
 }
@@ -77,9 +104,8 @@ void dl_task_run(dl_task *task, int arguments) {
   int status = lua_resume(task->co, arguments);
   if (status == LUA_YIELD) {
     if (task->waiting) return;
-    /* coroutine.yield() straight out of a handler: nothing would ever resume it. */
     repair(task);
-    lua_pushliteral(task->co, "coroutine.yield() outside a coroutine of the app's own; a handler waits by calling what waits, such as demilune.sleep");
+    lua_pushliteral(task->co, "a yield that nothing would ever resume");
     status = LUA_ERRRUN;
   }
   task->done(task, status, task->owner);
@@ -89,6 +115,8 @@ dl_ticket dl_task_wait(lua_State *L, const char *what) {
   dl_task *task = lua_getexdata2(L);
   if (!task || task->co != L)
     luaL_error(L, "%s can wait only inside a handler, a dependency, on_start or on_stop, not while the app loads or inside a coroutine of its own", what);
+  if (!lua_isyieldable(L))
+    luaL_error(L, "%s cannot wait inside a function that C calls back, such as one given to table.sort or string.gsub, a metamethod or a check", what);
   task->waiting = true;
   task->serial++;
   return (dl_ticket){task, task->serial};
@@ -100,6 +128,7 @@ static bool take_ticket(dl_ticket ticket) {
   dl_task *task = ticket.task;
   if (!task || task->serial != ticket.serial || !task->waiting) return false;
   task->waiting = false;
+  stop_sleeping(task);
   return true;
 }
 
@@ -173,35 +202,29 @@ void dl_task_push_waiting(lua_State *L, lua_CFunction fn) { dl_task_push_waiting
 
 /* --- sleep, spawn ------------------------------------------------------------ */
 
-typedef struct sleeper {
-  uv_timer_t timer;
-  dl_ticket ticket;
-} sleeper;
-
-static void on_sleeper_closed(uv_handle_t *handle) { dl_free(handle); }
-
-static void on_sleep_over(uv_timer_t *timer) {
-  dl_ticket ticket = ((sleeper *)timer)->ticket;
-  uv_close((uv_handle_t *)timer, on_sleeper_closed);
-  dl_task_wake(ticket, NULL, NULL);
-}
-
 static int core_sleep(lua_State *L) {
   double seconds = luaL_checknumber(L, 1);
   luaL_argcheck(L, seconds >= 0 && seconds <= 86400, 1, "sleeps between 0 and 86,400 seconds");
-  dl_ticket ticket = dl_task_wait(L, "demilune.sleep");
-  sleeper *self = dl_malloc(sizeof *self);
-  self->ticket = ticket;
-  uv_timer_init(dl_bridge_loop(L)->uv, &self->timer);
-  uv_timer_start(&self->timer, on_sleep_over, (uint64_t)(seconds * 1000), 0);
+  sleep_for(dl_task_wait(L, "demilune.sleep").task, (uint64_t)(seconds * 1000), on_sleep_over);
   return dl_task_yield(L);
 }
 
-typedef struct spawned {
+/* A function that runs on a later turn; kept in a list, so that a state that ends
+ * takes what never ran with it. */
+struct dl_spawned {
   uv_timer_t timer;
   dl_lua *lua;
   int function_reference;
-} spawned;
+  dl_spawned *previous, *next;
+};
+
+static void spawned_end(dl_spawned *spawned) {
+  if (spawned->previous) spawned->previous->next = spawned->next;
+  else spawned->lua->spawned = spawned->next;
+  if (spawned->next) spawned->next->previous = spawned->previous;
+  if (uv_is_closing((uv_handle_t *)&spawned->timer)) dl_free(spawned);
+  else uv_close((uv_handle_t *)&spawned->timer, on_timer_closed);
+}
 
 static void on_spawned_done(dl_task *task, int status, void *owner) {
   (void)owner;
@@ -217,27 +240,48 @@ static void on_spawned_done(dl_task *task, int status, void *owner) {
 }
 
 static void on_spawn(uv_timer_t *timer) {
-  spawned *self = (spawned *)timer;
-  dl_task *task = dl_task_new(self->lua->L, on_spawned_done, NULL);
-  lua_rawgeti(task->co, LUA_REGISTRYINDEX, self->function_reference);
-  luaL_unref(self->lua->L, LUA_REGISTRYINDEX, self->function_reference);
-  uv_close((uv_handle_t *)timer, on_sleeper_closed);
+  dl_spawned *spawned = (dl_spawned *)timer;
+  dl_lua *lua = spawned->lua;
+  dl_task *task = dl_task_new(lua->L, on_spawned_done, NULL);
+  lua_rawgeti(task->co, LUA_REGISTRYINDEX, spawned->function_reference);
+  luaL_unref(lua->L, LUA_REGISTRYINDEX, spawned->function_reference);
+  spawned_end(spawned);
   dl_task_run(task, 0);
 }
 
 /* Runs on a later turn of the loop, so that the caller's own work comes first. */
 static int core_spawn(lua_State *L) {
   luaL_checktype(L, 1, LUA_TFUNCTION);
-  spawned *self = dl_malloc(sizeof *self);
-  self->lua = dl_lua_of(L);
+  dl_spawned *spawned = dl_calloc(1, sizeof *spawned);
+  spawned->lua = dl_lua_of(L);
   lua_settop(L, 1);
-  self->function_reference = luaL_ref(L, LUA_REGISTRYINDEX);
-  uv_timer_init(self->lua->loop->uv, &self->timer);
-  uv_timer_start(&self->timer, on_spawn, 0, 0);
+  spawned->function_reference = luaL_ref(L, LUA_REGISTRYINDEX);
+  spawned->next = spawned->lua->spawned;
+  if (spawned->next) spawned->next->previous = spawned;
+  spawned->lua->spawned = spawned;
+  uv_timer_init(spawned->lua->loop->uv, &spawned->timer);
+  uv_timer_start(&spawned->timer, on_spawn, 0, 0);
   return 0;
 }
 
+void dl_task_end_spawned(dl_lua *lua) {
+  while (lua->spawned) spawned_end(lua->spawned);
+}
+
+/* coroutine.yield() as apps have it: straight out of a handler nothing would ever
+ * resume it, so there it is an error at the line that wrote it. */
+static int guarded_yield(lua_State *L) {
+  const dl_task *task = lua_getexdata2(L);
+  if (task && task->co == L)
+    return luaL_error(L, "coroutine.yield() outside a coroutine of the app's own; a handler waits by calling what waits, such as demilune.sleep");
+  return lua_yield(L, lua_gettop(L));
+}
+
 void dl_bridge_task(lua_State *L) {
+  lua_getglobal(L, "coroutine");
+  lua_pushcfunction(L, guarded_yield);
+  lua_setfield(L, -2, "yield");
+  lua_pop(L, 1);
   dl_task_push_waiting(L, core_sleep);
   lua_setfield(L, -2, "sleep");
   lua_pushcfunction(L, core_spawn);

@@ -122,7 +122,11 @@ local function protect(body)
   return function(req)
     local held = {}
     local ok, result = xpcall(body, explain, req, held)
-    if #held > 0 then ok, result = finish_all(held, ok, result) end
+    if #held > 0 then
+      -- What finishes (a commit, say) must know whether there is a response at all.
+      if ok then ok, result = xpcall(core.prepare, explain, req, result) end
+      ok, result = finish_all(held, ok, result)
+    end
     if not ok then error(result, 0) end
     return result
   end

@@ -50,8 +50,8 @@ static inline void remove_folder(const char *path) {
   if (!folder) return;
   for (struct dirent *entry; (entry = readdir(folder));) {
     char file[512];
-    snprintf(file, sizeof(file), "%s/%s", path, entry->d_name);
     if (entry->d_name[0] == '.') continue;
+    if (snprintf(file, sizeof(file), "%s/%s", path, entry->d_name) >= (int)sizeof(file)) continue;
     if (unlink(file) != 0) remove_folder(file);
   }
   closedir(folder);

@@ -118,6 +118,7 @@ end
 ---@field flags? string[] more flags
 ---@field env? table<string, string>
 ---@field data? string a data folder to keep; a fresh one when nil
+---@field shell? string a command before it: "ulimit -n 60"
 
 --- Starts `app`: a folder, or what server.write_app takes. Returns when it accepts connections; raises with its log when it does not.
 ---@param options? server.Options
@@ -135,8 +136,8 @@ function server.start(app, options)
   local command = { server.program, options.command or "serve", self.app, "--host=127.0.0.1", "--port=0", unpack(options.flags or {}) }
   for _, word in ipairs(command) do words[#words + 1] = quote(word) end
   -- The shell stays as its parent, to write down how it ended.
-  os.execute(("{ %s >%s/log 2>&1 & echo $! >%s/pid; wait $!; echo $? >%s/status; } </dev/null >/dev/null 2>&1 &")
-    :format(table.concat(words, " "), world, world, world))
+  os.execute(("{ %s; %s >%s/log 2>&1 & echo $! >%s/pid; wait $!; echo $? >%s/status; } </dev/null >/dev/null 2>&1 &")
+    :format(options.shell or ":", table.concat(words, " "), world, world, world))
   self.pid = server.wait_until(START_TIMEOUT, function() return tonumber(read(world .. "/pid") or "") end)
   self.port = server.wait_until(START_TIMEOUT, function()
     return self:exit_status() and "ended" or tonumber(self:log():match("http://127%.0%.0%.1:(%d+)"))

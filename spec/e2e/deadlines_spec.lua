@@ -1,0 +1,382 @@
+-- SPDX-License-Identifier: MIT
+-- Deadlines and caps: what a client that is slow, silent or too many meets. Every bound from above is far away, since a machine may
+-- be busy; what must not happen too early is held against what the app declares.
+
+local http = require "spec.support.http"
+local server = require "spec.support.server"
+local socket = require "socket"
+
+local PATIENCE = 30 -- seconds
+
+local function app(limits, routes)
+  return ([[
+local demilune = require "demilune"
+local model, guard = demilune.model, demilune.guard
+local app = demilune.app { guard = guard.public, limits = { %s } }
+local events = {}
+local function note(what) return function(ok) events[#events + 1] = what .. (ok and " ok" or " failed") end end
+app:get("/", function() return "root" end)
+app:post("/echo", function(req) return req.body end)
+app:get("/big", function() return ("x"):rep(20000000) end)
+app:get("/held", function(req) req:release(note "release") return ("x"):rep(20000000) end)
+app:get("/ten", function() return ("x"):rep(10000) end)
+app:get("/events", function() return table.concat(events, ", ") end)
+%s
+return app
+]]):format(limits, routes or "")
+end
+
+local function events(running)
+  local text
+  server.wait_until(PATIENCE, function()
+    text = running:request("GET", "/events").body
+    return text ~= ""
+  end)
+  return text
+end
+
+describe("the deadline of a head", function()
+  local running
+  setup(function() running = server.start(app 'header_timeout = "500ms"') end)
+  teardown(function()
+    local status, log = running:stop()
+    assert(status == 0, log)
+  end)
+
+  local function expect_408(connection)
+    local response, why = connection:receive()
+    assert.equal(408, response and response.status, why)
+    assert.equal("close", response.headers.connection)
+    assert.is_true(connection:is_closed())
+    connection:close()
+  end
+
+  it("answers 408 and closes", function()
+    local connection = running:connect(PATIENCE)
+    local began = socket.gettime()
+    connection:send("GET / HT")
+    expect_408(connection)
+    assert.is_true(socket.gettime() - began > 0.4)
+  end)
+
+  it("is not moved by a byte now and then", function()
+    local connection = running:connect(0.05)
+    connection:send("GET / HTTP/1.1\r\nHost: a\r\nX: ")
+    local answered = server.wait_until(PATIENCE, function()
+      connection:send("x")
+      local bytes, why = connection:read()
+      connection.buffer = connection.buffer .. bytes
+      return #bytes > 0 or why == "closed"
+    end)
+    assert.is_true(answered)
+    assert.truthy(connection.buffer:find("^HTTP/1.1 408 "))
+    connection:close()
+  end)
+
+  it("begins anew for each request of a connection", function()
+    local connection = running:connect(PATIENCE)
+    for _ = 1, 4 do
+      socket.sleep(0.3)
+      assert.equal("root", connection:request("GET", "/").body)
+    end
+    connection:send("GET / HT")
+    expect_408(connection)
+  end)
+
+  it("holds for a head that began behind responses which were read late", function()
+    local connection = http.connect_narrow(running.port, PATIENCE)
+    connection:send(("GET /ten HTTP/1.1\r\nHost: a\r\n\r\n"):rep(700) .. "GET / HT")
+    socket.sleep(1.5)
+    for _ = 1, 700 do assert.equal(10000, #connection:receive().body) end
+    expect_408(connection)
+  end)
+
+  it("logs nothing of an earlier request with the 408", function()
+    local connection = running:connect(PATIENCE)
+    connection:request("GET", "/?secret=1")
+    connection:send("GET / HT")
+    expect_408(connection)
+    local line = server.wait_until(PATIENCE, function()
+      local last
+      for found in running:log():gmatch('[^\n]*"status":408[^\n]*') do last = found end
+      return last
+    end)
+    assert.truthy(line and line:find('"method":"","path":"","route":""', 1, true), line)
+  end)
+end)
+
+describe("the deadline of a body", function()
+  local running
+  setup(function() running = server.start(app 'body_timeout = "700ms", min_body_rate = 100') end)
+  teardown(function()
+    local status, log = running:stop()
+    assert(status == 0, log)
+  end)
+
+  local HEAD = "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n"
+
+  it("answers 408 to a sender that stops, and closes", function()
+    for _, head in ipairs { HEAD:format(10), "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n9\r\n" } do
+      local connection = running:connect(PATIENCE)
+      connection:send(head .. "abc")
+      local response, why = connection:receive()
+      assert.equal(408, response and response.status, why)
+      assert.is_true(connection:is_closed())
+      connection:close()
+    end
+  end)
+
+  it("answers 408 to a sender that drips", function()
+    local connection = running:connect(0.1)
+    connection:send(HEAD:format(100000))
+    assert.is_true(server.wait_until(PATIENCE, function()
+      connection:send("x")
+      connection.buffer = connection.buffer .. connection:read()
+      return connection.buffer:find("^HTTP/1.1 408 ") and true
+    end))
+    connection:close()
+  end)
+
+  it("waits for a sender that keeps up the rate, however long it takes", function()
+    local connection = running:connect(PATIENCE)
+    local piece = ("x"):rep(2000)
+    connection:send(HEAD:format(20 * #piece))
+    for _ = 1, 20 do
+      connection:send(piece)
+      socket.sleep(0.1)
+    end
+    assert.equal(20 * #piece, #connection:receive().body)
+    connection:close()
+  end)
+
+  it("gives a refused request's body the same time, and the connection goes on", function()
+    local connection = running:connect(PATIENCE)
+    connection:send("POST /nothing HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhello")
+    assert.equal(404, connection:receive().status)
+    socket.sleep(0.4)
+    connection:send("world")
+    assert.equal("root", connection:request("GET", "/").body)
+    connection:close()
+  end)
+
+  it("closes on a refused request's body that never comes", function()
+    local connection = running:connect(PATIENCE)
+    connection:send("POST /nothing HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhello")
+    assert.equal(404, connection:receive().status)
+    assert.is_true(connection:is_closed())
+    connection:close()
+  end)
+end)
+
+describe("an idle connection", function()
+  local running
+  setup(function()
+    running = server.start(app('idle_timeout = "600ms"', [[app:get("/slow", function() demilune.sleep("1500ms") return "slow" end)]]))
+  end)
+  teardown(function()
+    local status, log = running:stop()
+    assert(status == 0, log)
+  end)
+
+  it("is closed without a word, used or not", function()
+    local fresh, used = running:connect(PATIENCE), running:connect(PATIENCE)
+    local began = socket.gettime()
+    assert.equal("root", used:request("GET", "/").body)
+    assert.is_true(fresh:is_closed())
+    assert.is_true(used:is_closed())
+    assert.is_true(socket.gettime() - began > 0.5)
+  end)
+
+  it("is not one whose handler works", function()
+    assert.equal("slow", running:request("GET", "/slow").body)
+  end)
+end)
+
+describe("the deadline of a handler", function()
+  local running
+  setup(function()
+    running = server.start { ["migrations/0001_t.sql"] = "CREATE TABLE t (x);", ["app.lua"] = app('handler_timeout = "400ms"', [[
+local db = app:database("sqlite:t.db", { statement_ms = 3000 })
+local count = db:statement "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < 1000000000) SELECT count(*) FROM n"
+local add, all = db:statement "INSERT INTO t VALUES (:x)", db:statement "SELECT count(*) FROM t"
+local held = app:dependency(function() return "held", { finish = note "finish", release = note "release" } end)
+app:get("/sleep", { needs = { held = held } }, function() demilune.sleep(60) return "never" end)
+app:get("/sql", { needs = { held = held } }, function() return count:value() end)
+app:get("/catches", function() pcall(demilune.sleep, 60) return "as if nothing had been" end)
+app:get("/stubborn", { needs = { held = held } }, function() while true do pcall(demilune.sleep, 60) end end)
+app:get("/own", { timeout = "30s" }, function() demilune.sleep("900ms") return "in time" end)
+app:get("/transaction", function()
+  return db:transaction(function() add:run { x = 1 } demilune.sleep(60) end)
+end)
+app:get("/add", function() return (add:run { x = 2 }) end)
+app:get("/rows", function() return all:value() end)
+app:get("/forget", function() events = {} end)
+app:get("/release", function(req)
+  req:release(note "last")
+  req:release(function() demilune.sleep(60) end)
+  req:release(note "first")
+  return "answered"
+end)]]) }
+  end)
+  teardown(function()
+    local status, log = running:stop()
+    assert(status == 0, log)
+  end)
+  before_each(function() running:request("GET", "/forget") end)
+
+  local function expect_504(target)
+    local connection = running:connect(PATIENCE)
+    local began = socket.gettime()
+    local response = connection:request("GET", target)
+    assert.equal(504, response.status)
+    assert.equal('{"detail":"The handler took too long"}', response.body)
+    assert.is_true(socket.gettime() - began > 0.3)
+    assert.equal("root", connection:request("GET", "/").body)
+    connection:close()
+  end
+
+  it("cancels a sleep, answers 504, and tells finish and release that it failed", function()
+    expect_504 "/sleep"
+    assert.equal("finish failed, release failed", events(running))
+  end)
+
+  it("cancels a wait for a statement", function()
+    expect_504 "/sql"
+    assert.equal("finish failed, release failed", events(running))
+  end)
+
+  it("rolls back the transaction that it cancels", function()
+    expect_504 "/transaction"
+    assert.is_true(server.wait_until(PATIENCE, function() return running:request("GET", "/rows").body == "0" end))
+    assert.equal("1", running:request("GET", "/add").body)
+  end)
+
+  it("answers 504 whatever a handler says that catches the cancellation", function() expect_504 "/catches" end)
+
+  it("leaves a handler that goes on waiting where it stands, and still releases", function()
+    expect_504 "/stubborn"
+    assert.equal("release failed", events(running))
+  end)
+
+  it("is the route's own where it has one", function() assert.equal("in time", running:request("GET", "/own").body) end)
+
+  it("holds for each function after the response", function()
+    assert.equal("answered", running:request("GET", "/release").body)
+    assert.equal("first ok", events(running))
+    assert.is_true(server.wait_until(PATIENCE, function() return events(running) == "first ok, last ok" end))
+  end)
+
+  it("is told in the log with the request's id", function()
+    assert.truthy(running:log():match("/sleep took longer than its deadline; request %x+ was cancelled"))
+  end)
+end)
+
+describe("a client that does not read", function()
+  local running
+  setup(function() running = server.start(app 'send_timeout = "700ms"') end)
+  teardown(function()
+    local status, log = running:stop()
+    assert(status == 0, log)
+  end)
+
+  local function get(target, extra)
+    local connection = http.connect_narrow(running.port, PATIENCE)
+    connection:send("GET " .. target .. " HTTP/1.1\r\nHost: a\r\n" .. (extra or "") .. "\r\n")
+    return connection
+  end
+
+  it("is cut off, and what its request held is released", function()
+    local connection = get "/held"
+    assert.equal("release ok", events(running))
+    local response, why = connection:receive()
+    assert.is_nil(response)
+    assert.equal("closed", why)
+    connection:close()
+  end)
+
+  it("gets everything as long as it goes on reading, also when the connection closes behind it", function()
+    for _, extra in ipairs { "", "Connection: close\r\n" } do
+      local connection = get("/big", extra)
+      local began, size = socket.gettime(), 0
+      repeat
+        local bytes, why = connection:read()
+        size = size + #bytes
+        assert.is_nil(why, "after " .. size .. " bytes")
+        local ahead = size / 20000000 * 4 - (socket.gettime() - began)
+        if ahead > 0 then socket.sleep(ahead) end
+      until size > 20000000
+      connection:close()
+    end
+  end)
+end)
+
+describe("the cap on connections", function()
+  local running
+  setup(function() running = server.start(app "max_connections = 6, max_connections_per_client = 4") end)
+  teardown(function()
+    local status, log = running:stop()
+    assert(status == 0, log)
+  end)
+
+  local function connect_from(address)
+    local tcp = assert(socket.tcp4())
+    assert(tcp:bind(address, 0))
+    assert(tcp:connect("127.0.0.1", running.port))
+    return http.wrap(tcp, PATIENCE)
+  end
+
+  local function is_served(connection)
+    local response = connection:request("GET", "/")
+    return response ~= nil and response.body == "root"
+  end
+
+  -- As many connections as the server keeps, up to `count`.
+  local function fill(open, address, count)
+    for made = 1, count do
+      local connection = connect_from(address)
+      open[#open + 1] = connection
+      if not is_served(connection) then return made - 1 end
+    end
+    return count
+  end
+
+  local function close_all(open)
+    for _, connection in ipairs(open) do connection:close() end
+  end
+
+  it("counts each client, then all, and forgets those that left", function()
+    for _ = 1, 3 do
+      local open
+      assert.is_true(server.wait_until(PATIENCE, function()
+        open = {}
+        if fill(open, "127.0.0.2", 5) == 4 then return true end
+        close_all(open)
+      end))
+      assert.equal(2, fill(open, "127.0.0.3", 3))
+      for index = 1, 4 do assert.is_true(is_served(open[index])) end
+      close_all(open)
+    end
+  end)
+end)
+
+describe("a server without descriptors to spare", function()
+  local running
+  setup(function() running = server.start(app "idle_timeout = 60", { shell = "ulimit -n 60" }) end)
+  teardown(function()
+    local status, log = running:stop()
+    assert(status == 0, log)
+  end)
+
+  it("turns clients away, keeps those it has, and takes new ones once some have left", function()
+    local open, refused = {}, 0
+    for _ = 1, 100 do
+      local connection = running:connect(0.2)
+      local response = connection:request("GET", "/")
+      if response then open[#open + 1] = connection else refused = refused + 1 end
+    end
+    assert.is_true(#open > 10 and refused > 10, #open .. " taken, " .. refused .. " refused")
+    for _, connection in ipairs(open) do assert.equal("root", connection:request("GET", "/").body) end
+    for _, connection in ipairs(open) do connection:close() end
+    assert.equal("root", running:request("GET", "/").body)
+  end)
+end)

@@ -71,7 +71,7 @@ dl_value dl_validation_detail(const dl_validation *validation);
 /* The first errors as one line for the log: "body.name: needs at least 1 character". */
 void dl_validation_summary(const dl_validation *validation, dl_buffer *buffer);
 
-/* Pushes a validated value as a handler sees it. */
+/* Pushes a validated value as a handler sees it. L may not be a coroutine that has yielded. */
 void dl_schema_push(struct lua_State *L, const dl_schema *schema, const dl_value *value);
 
 /* Appends the Lua value at index as JSON by the schema, checking it as it goes

@@ -17,6 +17,7 @@ enum {
   DL_SCHEMA_MAX_ERRORS = 100,         /* gathered for one answer */
   DL_SCHEMA_MAX_ATTEMPTS = 1000000,   /* values looked at on behalf of union members, so that nested unions stay linear */
   DL_SCHEMA_DEFAULT_MAX_ITEMS = 10000,
+  DL_SCHEMA_CONSTRUCTOR_FIELDS = 24,  /* models up to here are made by a Lua function of their own; times the depth it fits Lua's stack */
   DL_SCHEMA_MATCH_LIMIT = 10000       /* PCRE2's count of tries before a pattern gives up */
 };
 
@@ -74,6 +75,7 @@ typedef struct dl_model {
   uint16_t *slots;    /* field index + 1, 0 where empty; open addressing by dl_model_hash */
   dl_extra extra;
   dl_refusal unknown; /* extra_forbidden */
+  int constructor;    /* registry reference of function(a, b) return { ["x"] = a, ["y"] = b } end, or LUA_NOREF */
 } dl_model;
 
 typedef struct dl_alternatives {

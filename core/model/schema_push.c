@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Checked values into Lua, as handlers see them: tables made at their final size,
- * with field names that are interned already.
+ * with field names that are interned already. Calls nothing of an app's.
  */
 #include "model/schema_internal.h"
 
@@ -18,18 +18,31 @@ static void push_extra(lua_State *L, const dl_value *extra) {
   }
 }
 
-static void push_record(lua_State *L, int keys, const dl_model *model, const dl_value *value) {
+static void push_by_constructor(lua_State *L, int keys, const dl_model *model, const dl_value *value) {
+  luaL_checkstack(L, (int)model->field_count + 8, "a model");
+  lua_rawgeti(L, LUA_REGISTRYINDEX, model->constructor);
+  for (uint32_t i = 0; i < value->len; i++) {
+    if (value->items[i].kind == DL_VALUE_ABSENT) lua_pushnil(L);
+    else push(L, keys, model->fields[i].schema, &value->items[i]);
+  }
+  lua_call(L, (int)value->len, 1);
+}
+
+static void push_by_fields(lua_State *L, int keys, const dl_model *model, const dl_value *value) {
   luaL_checkstack(L, 8, "a model");
-  const dl_value *extra = value->flags & DL_VALUE_EXTRA ? &value->items[value->len] : NULL;
-  /* Room for one more: handlers like to add an id, and that would rehash. */
-  lua_createtable(L, 0, (int)(model->field_count + 1 + (extra ? extra->len : 0)));
+  lua_createtable(L, 0, (int)model->field_count);
   for (uint32_t i = 0; i < value->len; i++) {
     if (value->items[i].kind == DL_VALUE_ABSENT) continue;
     lua_rawgeti(L, keys, model->fields[i].key);
     push(L, keys, model->fields[i].schema, &value->items[i]);
     lua_rawset(L, -3);
   }
-  if (extra) push_extra(L, extra);
+}
+
+static void push_record(lua_State *L, int keys, const dl_model *model, const dl_value *value) {
+  if (model->constructor != LUA_NOREF) push_by_constructor(L, keys, model, value);
+  else push_by_fields(L, keys, model, value);
+  if (value->flags & DL_VALUE_EXTRA) push_extra(L, &value->items[value->len]);
 }
 
 static void push_array(lua_State *L, int keys, const dl_schema *items, const dl_value *value) {

@@ -15,7 +15,8 @@ typedef struct writer {
   lua_State *L;
   dl_buffer *buffer;
   dl_validation *validation;
-  int keys; /* stack index of the table of field names */
+  int keys;     /* stack index of the table of field names */
+  dl_str plain; /* the scalar on top, where it is text that needs no escapes */
 } writer;
 
 static bool write_top(writer *w, const dl_schema *schema, int type);
@@ -93,7 +94,8 @@ static dl_value scalar_on_top(writer *w, int type) {
   case LUA_TSTRING:
     text = text_on_top(w);
     if (text.len > UINT32_MAX) return (dl_value){.kind = DL_VALUE_OBJECT};
-    return (dl_value){.kind = plain_text(text) || dl_utf8_valid(text) ? DL_VALUE_STRING : DL_VALUE_BYTES, .len = (uint32_t)text.len, .string = text.ptr};
+    w->plain = plain_text(text) ? text : (dl_str){0};
+    return (dl_value){.kind = w->plain.ptr || dl_utf8_valid(text) ? DL_VALUE_STRING : DL_VALUE_BYTES, .len = (uint32_t)text.len, .string = text.ptr};
   case LUA_TNUMBER:
     number = lua_tonumber(w->L, -1);
     if (number >= -(double)DL_LUA_SAFE_INTEGER && number <= (double)DL_LUA_SAFE_INTEGER && (double)(int64_t)number == number)
@@ -144,7 +146,8 @@ static void write_value(writer *w, dl_kind kind, const dl_value *value) {
     dl_duration_write(w->buffer, value->number);
     dl_buffer_append_char(w->buffer, '"');
   } else if (value->kind == DL_VALUE_STRING) {
-    write_text(w, dl_value_str(value));
+    dl_str text = dl_value_str(value);
+    write_known_text(w, text, (text.ptr == w->plain.ptr && text.len == w->plain.len) || plain_text(text));
   } else {
     dl_value_write(w->buffer, value);
   }
@@ -408,7 +411,7 @@ bool dl_schema_serialise(const dl_schema *schema, lua_State *L, int index, dl_bu
   validation->mode = DL_MODE_STRICT;
   validation->frame = NULL;
   validation->depth = 0;
-  writer w = {L, buffer, validation, top + 1};
+  writer w = {.L = L, .buffer = buffer, .validation = validation, .keys = top + 1};
   lua_rawgeti(L, LUA_REGISTRYINDEX, schema->home->keys);
   lua_pushvalue(L, index);
   bool ok = write_top(&w, schema, lua_type(L, -1));

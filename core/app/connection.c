@@ -307,6 +307,7 @@ static void on_closed(dl_stream *stream) {
   if (connection->previous) connection->previous->next = connection->next;
   else worker->connections = connection->next;
   if (connection->next) connection->next->previous = connection->previous;
+  if (connection->exchange) dl_exchange_end(connection->exchange);
   dl_client_counts_remove(&worker->clients, connection->client_hash);
   worker->connection_count--;
   dl_http_parser_free(connection->parser);

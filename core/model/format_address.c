@@ -7,7 +7,6 @@
 #include "model/formats.h"
 
 #include <arpa/inet.h>
-#include <stdio.h>
 
 /* inet_pton wants a NUL; it knows neither zones nor leading zeros nor locales. */
 static bool read_address(int family, dl_str text, unsigned char *address) {
@@ -22,8 +21,28 @@ bool dl_ipv4_read(dl_str text, unsigned char address[4]) { return text.len && re
 
 bool dl_ipv6_read(dl_str text, unsigned char address[16]) { return text.len && read_address(AF_INET6, text, address); }
 
-static size_t ipv4_write(const unsigned char address[4], char out[16]) {
-  return (size_t)sprintf(out, "%u.%u.%u.%u", address[0], address[1], address[2], address[3]);
+/* A number of at most three decimal digits; the place behind it. */
+static char *put_decimal(char *p, unsigned number) {
+  if (number >= 100) *p++ = (char)('0' + number / 100);
+  if (number >= 10) *p++ = (char)('0' + number / 10 % 10);
+  *p++ = (char)('0' + number % 10);
+  return p;
+}
+
+static char *put_hex(char *p, unsigned number) {
+  static const char hex[] = "0123456789abcdef";
+  for (unsigned shift = 12; shift; shift -= 4)
+    if (number >> shift) *p++ = hex[number >> shift & 15];
+  *p++ = hex[number & 15];
+  return p;
+}
+
+static char *ipv4_write(char *p, const unsigned char address[4]) {
+  for (int i = 0; i < 4; i++) {
+    if (i) *p++ = '.';
+    p = put_decimal(p, address[i]);
+  }
+  return p;
 }
 
 /* The longest run of at least two zero groups, the first of equals (RFC 5952 4.2). */
@@ -42,26 +61,26 @@ static int longest_zeros(const uint16_t groups[8], int *length) {
   return best;
 }
 
-size_t dl_ipv6_write(const unsigned char address[16], bool mixed, char out[46]) {
+char *dl_ipv6_write(char *p, const unsigned char address[16], bool mixed) {
+  static const unsigned char mapped[12] = {[10] = 0xff, [11] = 0xff};
+  if (mixed && memcmp(address, mapped, sizeof(mapped)) == 0) {
+    memcpy(p, "::ffff:", 7);
+    return ipv4_write(p + 7, address + 12);
+  }
   uint16_t groups[8];
   for (int i = 0; i < 8; i++) groups[i] = (uint16_t)(address[2 * i] << 8 | address[2 * i + 1]);
-  static const unsigned char mapped[12] = {[10] = 0xff, [11] = 0xff};
-  char *p = out;
-  if (mixed && memcmp(address, mapped, sizeof(mapped)) == 0) {
-    p += sprintf(p, "::ffff:");
-    return (size_t)(p - out) + ipv4_write(address + 12, p);
-  }
   int length, zeros = longest_zeros(groups, &length);
   for (int i = 0; i < 8; i++) {
-    if (i == zeros) {
-      *p++ = ':';
-      *p++ = ':';
-      i += length - 1;
+    if (i && i != zeros + length) *p++ = ':';
+    if (i != zeros) {
+      p = put_hex(p, groups[i]);
       continue;
     }
-    p += sprintf(p, i && p[-1] != ':' ? ":%x" : "%x", (unsigned)groups[i]);
+    if (!i) *p++ = ':';
+    *p++ = ':';
+    i += length - 1;
   }
-  return (size_t)(p - out);
+  return p;
 }
 
 /* Pydantic's type for what is no text: the format's own in lax mode. */
@@ -75,7 +94,7 @@ bool dl_format_ipv4(dl_mode mode, dl_value *value, dl_conversion *conversion) {
   unsigned char address[4];
   if (!dl_ipv4_read(dl_value_str(value), address)) return dl_format_refuse(conversion, type, message);
   char text[16];
-  return dl_format_accept(value, dl_str_from(text, ipv4_write(address, text)), conversion);
+  return dl_format_accept(value, dl_str_from(text, (size_t)(ipv4_write(text, address) - text)), conversion);
 }
 
 bool dl_format_ipv6(dl_mode mode, dl_value *value, dl_conversion *conversion) {
@@ -83,8 +102,8 @@ bool dl_format_ipv6(dl_mode mode, dl_value *value, dl_conversion *conversion) {
   if (value->kind != DL_VALUE_STRING) return refuse_kind(mode, type, message, conversion);
   unsigned char address[16];
   if (!dl_ipv6_read(dl_value_str(value), address)) return dl_format_refuse(conversion, type, message);
-  char text[46];
-  return dl_format_accept(value, dl_str_from(text, dl_ipv6_write(address, true, text)), conversion);
+  char text[DL_IPV6_TEXT];
+  return dl_format_accept(value, dl_str_from(text, (size_t)(dl_ipv6_write(text, address, true) - text)), conversion);
 }
 
 /* "0" to "128" without leading zeros; at most, or -1. */
@@ -119,8 +138,8 @@ bool dl_format_cidr(dl_mode mode, dl_value *value, dl_conversion *conversion) {
   if (prefix < 0) return dl_format_refuse(conversion, type, "should end in a prefix length of at most 32 for IPv4 and 128 for IPv6");
   if (host_bits_set(address, bits, prefix))
     return dl_format_refuse(conversion, type, "should be a network: bits behind the prefix should be 0, as in \"192.0.2.0/24\"");
-  char out[64];
-  size_t length = four ? ipv4_write(address, out) : dl_ipv6_write(address, true, out);
-  length += (size_t)sprintf(out + length, "/%d", prefix);
-  return dl_format_accept(value, dl_str_from(out, length), conversion);
+  char out[DL_IPV6_TEXT + 4], *end = four ? ipv4_write(out, address) : dl_ipv6_write(out, address, true);
+  *end++ = '/';
+  end = put_decimal(end, (unsigned)prefix);
+  return dl_format_accept(value, dl_str_from(out, (size_t)(end - out)), conversion);
 }

@@ -7,7 +7,6 @@
 #include "model/formats.h"
 
 #include <math.h>
-#include <stdio.h>
 
 enum { DAY_SECONDS = 86400 };
 
@@ -120,36 +119,56 @@ static const char *read_datetime(dl_str text, calendar *out) {
   return read_time(&at, end, out);
 }
 
-static size_t write_date(const calendar *c, char *out) {
-  return (size_t)sprintf(out, "%04u-%02u-%02u", (unsigned)c->year % 10000u, (unsigned)c->month % 100u, (unsigned)c->day % 100u);
+/* number in count digits; the place behind them. */
+static char *put_number(char *p, unsigned number, int count) {
+  for (int i = count - 1; i >= 0; i--, number /= 10) p[i] = (char)('0' + number % 10);
+  return p + count;
 }
 
-static size_t write_time(const calendar *c, char *out) {
-  char *p = out;
-  p += sprintf(p, "%02u:%02u:%02u", (unsigned)c->hour % 100u, (unsigned)c->minute % 100u, (unsigned)c->second % 100u);
-  if (c->micros) p += sprintf(p, ".%06u", (unsigned)c->micros % 1000000u);
-  unsigned offset = (unsigned)(c->offset < 0 ? -c->offset : c->offset);
-  if (c->has_offset && offset) p += sprintf(p, "%c%02u:%02u", c->offset < 0 ? '-' : '+', offset / 60 % 100, offset % 60);
-  else if (c->has_offset) *p++ = 'Z';
-  return (size_t)(p - out);
+/* Two numbers of two digits with c between them. */
+static char *put_pair(char *p, int first, char c, int second) {
+  p = put_number(p, (unsigned)first, 2);
+  *p++ = c;
+  return put_number(p, (unsigned)second, 2);
 }
+
+static char *write_date(char *p, const calendar *c) {
+  p = put_number(p, (unsigned)c->year, 4);
+  *p++ = '-';
+  return put_pair(p, c->month, '-', c->day);
+}
+
+static char *write_time(char *p, const calendar *c) {
+  p = put_pair(p, c->hour, ':', c->minute);
+  *p++ = ':';
+  p = put_number(p, (unsigned)c->second, 2);
+  if (c->micros) {
+    *p++ = '.';
+    p = put_number(p, (unsigned)c->micros, 6);
+  }
+  int offset = c->offset < 0 ? -c->offset : c->offset;
+  if (c->has_offset && !offset) *p++ = 'Z';
+  if (!offset) return p;
+  *p++ = c->offset < 0 ? '-' : '+';
+  return put_pair(p, offset / 60, ':', offset % 60);
+}
+
+enum { TEXT_MAX = 32 }; /* "9999-12-31T23:59:59.999999+23:59" */
 
 static bool accept_date(dl_value *value, const calendar *c, dl_conversion *conversion) {
-  char text[48];
-  return dl_format_accept(value, dl_str_from(text, write_date(c, text)), conversion);
+  char text[TEXT_MAX];
+  return dl_format_accept(value, dl_str_from(text, (size_t)(write_date(text, c) - text)), conversion);
 }
 
 static bool accept_time(dl_value *value, const calendar *c, dl_conversion *conversion) {
-  char text[48];
-  return dl_format_accept(value, dl_str_from(text, write_time(c, text)), conversion);
+  char text[TEXT_MAX];
+  return dl_format_accept(value, dl_str_from(text, (size_t)(write_time(text, c) - text)), conversion);
 }
 
 static bool accept_datetime(dl_value *value, const calendar *c, dl_conversion *conversion) {
-  char text[96];
-  size_t length = write_date(c, text);
-  text[length++] = 'T';
-  length += write_time(c, text + length);
-  return dl_format_accept(value, dl_str_from(text, length), conversion);
+  char text[TEXT_MAX], *end = write_date(text, c);
+  *end++ = 'T';
+  return dl_format_accept(value, dl_str_from(text, (size_t)(write_time(end, c) - text)), conversion);
 }
 
 /* Proleptic Gregorian date of a day counted from 1970-01-01. The year is taken

@@ -147,10 +147,19 @@ dl_decimal_scan dl_decimal_read(dl_str text, dl_decimal *out) {
 }
 
 double dl_decimal_to_double(const dl_decimal *decimal) {
-  char text[DL_DECIMAL_DIGITS_MAX + 16];
-  memcpy(text, decimal->digits, decimal->count);
-  snprintf(text + decimal->count, 16, "e%d", decimal->exponent);
-  double number = decimal->count ? strtod(text, NULL) : 0;
+  static const double powers[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
+                                  1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
+  double number = 0;
+  if (decimal->count <= 15 && decimal->exponent >= -22 && decimal->exponent <= 22) {
+    /* Both operands are exact, so the one rounding of the result is right. */
+    for (uint32_t i = 0; i < decimal->count; i++) number = number * 10 + (decimal->digits[i] - '0');
+    number = decimal->exponent < 0 ? number / powers[-decimal->exponent] : number * powers[decimal->exponent];
+  } else if (decimal->count) {
+    char text[DL_DECIMAL_DIGITS_MAX + 16];
+    memcpy(text, decimal->digits, decimal->count);
+    snprintf(text + decimal->count, 16, "e%d", decimal->exponent);
+    number = strtod(text, NULL);
+  }
   return decimal->negative ? -number : number;
 }
 

@@ -143,10 +143,10 @@ static const char *check_name(dl_str host) {
 static const char *put_host(url *u, dl_str host) {
   if (host.len >= 2 && host.ptr[0] == '[' && host.ptr[host.len - 1] == ']') {
     unsigned char address[16];
-    char text[46];
+    char text[DL_IPV6_TEXT];
     if (!dl_ipv6_read(dl_str_from(host.ptr + 1, host.len - 2), address)) return "there is no IPv6 address in its brackets";
     put_char(u, '[');
-    put(u, text, dl_ipv6_write(address, false, text));
+    put(u, text, (size_t)(dl_ipv6_write(text, address, false) - text));
     put_char(u, ']');
     return NULL;
   }

@@ -84,8 +84,10 @@ const char *dl_format_fraction(const char **at, const char *end, int *micros);
 const char *dl_format_minutes(const char **at, const char *end, int *minute, int *second, int *micros);
 
 /* Canonical text (RFC 5952) of a 16-byte address. mixed: IPv4-mapped ones end in
- * dotted form, as RFC 5952 5 recommends and URLs do not. */
-size_t dl_ipv6_write(const unsigned char address[16], bool mixed, char out[46]);
+ * dotted form, as RFC 5952 5 recommends and URLs do not. p has room for DL_IPV6_TEXT;
+ * gives the place behind what was written. */
+enum { DL_IPV6_TEXT = 46 };
+char *dl_ipv6_write(char *p, const unsigned char address[16], bool mixed);
 
 /* Reads without a zone; false when it is none. */
 bool dl_ipv4_read(dl_str text, unsigned char address[4]);

@@ -36,7 +36,8 @@ static bool add_slot(dl_compilation *compilation, dl_model *model, uint32_t i) {
   uint32_t slot = dl_model_hash(field->wire) & model->slot_mask;
   for (; model->slots[slot]; slot = (slot + 1) & model->slot_mask)
     if (dl_str_equal(model->fields[model->slots[slot] - 1].wire, field->wire))
-      return dl_compile_fail(compilation, "two fields are called \"%.*s\" by clients; rename one, or give it another alias", DL_STR_ARGS(field->wire));
+      return dl_compile_fail(compilation, "two fields are called \"%.*s\" by clients; rename one, or give it another alias",
+                             DL_STR_ARGS(field->wire));
   model->slots[slot] = (uint16_t)(i + 1);
   return true;
 }

@@ -51,10 +51,11 @@ static const option_row option_rows[] = {
 };
 
 static const option_row common_rows[] = {
-    {"default", EVERY, true},     {"default_factory", EVERY, true}, {"optional", EVERY, true},   {"nullable", EVERY, true}, {"alias", EVERY, true},
-    {"strict", EVERY, true},      {"check", EVERY, false},          {"read_only", EVERY, true},  {"write_only", EVERY, true}, {"description", EVERY, true},
-    {"example", EVERY, true},     {"examples", EVERY, true},        {"title", EVERY, true},      {"deprecated", EVERY, true}, {"name", EVERY, true},
-    {"source", EVERY, true},      {"kind", EVERY, true},
+    {"default", EVERY, true},    {"default_factory", EVERY, true}, {"optional", EVERY, true}, {"nullable", EVERY, true},
+    {"alias", EVERY, true},      {"strict", EVERY, true},          {"check", EVERY, false},   {"read_only", EVERY, true},
+    {"write_only", EVERY, true}, {"description", EVERY, true},     {"example", EVERY, true},  {"examples", EVERY, true},
+    {"title", EVERY, true},      {"deprecated", EVERY, true},      {"name", EVERY, true},     {"source", EVERY, true},
+    {"kind", EVERY, true},
 };
 
 #define COUNT(rows) (sizeof(rows) / sizeof((rows)[0]))
@@ -77,7 +78,8 @@ bool dl_compile_check_options(dl_compilation *compilation, int index, dl_kind ki
   lua_State *L = compilation->L;
   for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1)) {
     if (lua_type(L, -2) != LUA_TSTRING)
-      return dl_compile_fail(compilation, "a description has options by name only, and this one has a list part; write { kind = \"%s\", name = value }",
+      return dl_compile_fail(compilation,
+                             "a description has options by name only, and this one has a list part; write { kind = \"%s\", name = value }",
                              reference ? "ref" : dl_kind_name(kind));
     const char *name = lua_tostring(L, -2);
     /* Names with an underscore are the Lua layer's own notes. */
@@ -172,11 +174,18 @@ static bool compile_default(dl_compilation *compilation, int index, dl_schema *s
   return true;
 }
 
+static const struct {
+  const char *name;
+  size_t offset;
+} boolean_rows[] = {
+    {"optional", offsetof(dl_schema, optional)},     {"nullable", offsetof(dl_schema, nullable)}, {"read_only", offsetof(dl_schema, read_only)},
+    {"write_only", offsetof(dl_schema, write_only)}, {"strip", offsetof(dl_schema, strip)},       {"lower", offsetof(dl_schema, lower)},
+};
+
 bool dl_compile_common(dl_compilation *compilation, int index, dl_schema *schema) {
-  if (!dl_option_boolean(compilation, index, "optional", &schema->optional) || !dl_option_boolean(compilation, index, "nullable", &schema->nullable) ||
-      !dl_option_boolean(compilation, index, "read_only", &schema->read_only) || !dl_option_boolean(compilation, index, "write_only", &schema->write_only) ||
-      !dl_option_boolean(compilation, index, "strip", &schema->strip) || !dl_option_boolean(compilation, index, "lower", &schema->lower) ||
-      !compile_strictness(compilation, index, schema) || !dl_option_function(compilation, index, "check", &schema->check) ||
+  for (size_t i = 0; i < COUNT(boolean_rows); i++)
+    if (!dl_option_boolean(compilation, index, boolean_rows[i].name, (bool *)((char *)schema + boolean_rows[i].offset))) return false;
+  if (!compile_strictness(compilation, index, schema) || !dl_option_function(compilation, index, "check", &schema->check) ||
       !compile_default(compilation, index, schema))
     return false;
   if (schema->read_only && schema->write_only)

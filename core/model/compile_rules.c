@@ -52,7 +52,8 @@ static bool bound_number(dl_compilation *compilation, const char *option, dl_kin
   value->flags = 0;
   whole_number(value);
   if (kind != DL_KIND_INT64) return true;
-  if (value->kind != DL_VALUE_INTEGER) return dl_compile_fail(compilation, "%s of an int64 should be a whole number; above 2^53 write it as 9007199254740993LL", option);
+  if (value->kind != DL_VALUE_INTEGER)
+    return dl_compile_fail(compilation, "%s of an int64 should be a whole number; above 2^53 write it as 9007199254740993LL", option);
   bound->wide = value->integer;
   return true;
 }
@@ -62,7 +63,9 @@ static bool bound_text(dl_compilation *compilation, const char *option, dl_kind 
   dl_conversion conversion = {.arena = compilation->arena};
   if (kind != DL_KIND_DECIMAL && value->kind != DL_VALUE_STRING)
     return dl_compile_fail(compilation, "%s of a %s should be a string such as \"%s\"", option, dl_kind_name(kind),
-                           kind == DL_KIND_DATE ? "2026-11-24" : kind == DL_KIND_TIME ? "10:00:00" : "2026-11-24T10:00:00Z");
+                           kind == DL_KIND_DATE   ? "2026-11-24"
+                           : kind == DL_KIND_TIME ? "10:00:00"
+                                                  : "2026-11-24T10:00:00Z");
   if (!dl_convert(kind, DL_MODE_LAX, value, &conversion)) return dl_compile_fail(compilation, "%s %.*s", option, DL_STR_ARGS(conversion.message));
   bound->text = dl_value_str(value);
   bound->number = strtod(dl_arena_copy(compilation->arena, bound->text).ptr, NULL);
@@ -105,7 +108,8 @@ static bool bounds_consistent(dl_compilation *compilation, dl_kind kind, const d
       bool open = bounds[low].comparison == DL_COMPARE_GT || bounds[high].comparison == DL_COMPARE_LT;
       const char *low_name = comparisons[bounds[low].comparison].option, *high_name = comparisons[bounds[high].comparison].option;
       if (order > 0) return dl_compile_fail(compilation, "%s is above %s, so no value can pass; exchange or widen them", low_name, high_name);
-      if (order == 0 && open) return dl_compile_fail(compilation, "%s equals %s, so no value can pass; use ge and le to include it", low_name, high_name);
+      if (order == 0 && open)
+        return dl_compile_fail(compilation, "%s equals %s, so no value can pass; use ge and le to include it", low_name, high_name);
     }
   }
   return true;
@@ -136,7 +140,8 @@ static bool compile_lengths(dl_compilation *compilation, int index, dl_schema *s
   dl_arena *arena = compilation->arena;
   bool bytes = schema->kind == DL_KIND_BYTES, items = schema->kind == DL_KIND_ARRAY || schema->kind == DL_KIND_MAP;
   const char *unit = bytes || schema->kind == DL_KIND_SECRET ? "byte" : "character", *most_name = items ? "max_items" : "max_length";
-  if (!dl_option_count(compilation, index, least_name, &schema->min_length) || !dl_option_count(compilation, index, most_name, &schema->max_length)) return false;
+  if (!dl_option_count(compilation, index, least_name, &schema->min_length) || !dl_option_count(compilation, index, most_name, &schema->max_length))
+    return false;
   if (schema->min_length > schema->max_length)
     return dl_compile_fail(compilation, "%s (%u) is above %s (%u), so no value can pass; exchange them", least_name, schema->min_length, most_name,
                            schema->max_length);
@@ -152,8 +157,9 @@ static bool compile_pattern(dl_compilation *compilation, int index, dl_schema *s
   if (!text.ptr) return true;
   schema->pattern = dl_pattern_compile(compilation->L, compilation->home, text, compilation->arena, &error);
   if (!schema->pattern) return dl_compile_fail(compilation, "%s", error);
-  schema->mismatch = (dl_refusal){"string_pattern_mismatch", dl_str_of(dl_arena_format(compilation->arena, "should match the pattern %.*s", DL_STR_ARGS(text))),
-                                  dl_context(compilation->arena, "pattern", dl_value_string(text))};
+  schema->mismatch =
+      (dl_refusal){"string_pattern_mismatch", dl_str_of(dl_arena_format(compilation->arena, "should match the pattern %.*s", DL_STR_ARGS(text))),
+                   dl_context(compilation->arena, "pattern", dl_value_string(text))};
   return true;
 }
 

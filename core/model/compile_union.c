@@ -42,8 +42,8 @@ static bool add_tags(dl_compilation *compilation, dl_alternatives *alternatives,
   for (uint32_t i = 0; i < literal->literal.count; i++) {
     for (uint32_t earlier = 0; earlier < alternatives->tag_count; earlier++)
       if (dl_value_equal(&alternatives->tags[earlier], &literal->literal.values[i]))
-        return dl_compile_fail(compilation, "members %u and %u both have the tag %.*s; each tag may choose one", alternatives->tag_members[earlier] + 1u, member + 1,
-                               DL_STR_ARGS(literal->literal.json[i]));
+        return dl_compile_fail(compilation, "members %u and %u both have the tag %.*s; each tag may choose one",
+                               alternatives->tag_members[earlier] + 1u, member + 1, DL_STR_ARGS(literal->literal.json[i]));
     alternatives->tags[alternatives->tag_count] = literal->literal.values[i];
     alternatives->tag_members[alternatives->tag_count++] = (uint16_t)member;
   }
@@ -56,11 +56,11 @@ static bool allocate_tags(dl_compilation *compilation, dl_alternatives *alternat
   for (uint32_t i = 0; i < alternatives->count; i++) {
     const dl_field *field = tag_field(alternatives->members[i], name);
     if (!field || field->schema->kind != DL_KIND_LITERAL)
-      return dl_compile_fail(compilation, "member %u (%s) has no literal field called \"%.*s\"; write %s", i + 1, alternatives->members[i]->label, DL_STR_ARGS(name),
-                             discriminator_example);
+      return dl_compile_fail(compilation, "member %u (%s) has no literal field called \"%.*s\"; write %s", i + 1, alternatives->members[i]->label,
+                             DL_STR_ARGS(name), discriminator_example);
     if (i && !dl_str_equal(field->wire, *wire))
-      return dl_compile_fail(compilation, "members call the discriminator \"%.*s\" and \"%.*s\"; give it one alias in all of them", DL_STR_ARGS(*wire),
-                             DL_STR_ARGS(field->wire));
+      return dl_compile_fail(compilation, "members call the discriminator \"%.*s\" and \"%.*s\"; give it one alias in all of them",
+                             DL_STR_ARGS(*wire), DL_STR_ARGS(field->wire));
     *wire = field->wire;
     total += field->schema->literal.count;
   }

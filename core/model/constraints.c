@@ -71,7 +71,8 @@ static bool check_length(const dl_schema *schema, const dl_value *value, dl_vali
 static bool check_pattern(const dl_schema *schema, const dl_value *value, dl_validation *validation) {
   dl_pattern_verdict verdict = dl_pattern_match(schema->pattern, dl_value_str(value));
   if (verdict == DL_PATTERN_MATCHES) return true;
-  if (verdict == DL_PATTERN_GAVE_UP && validation->log && dl_log_begin(validation->log, DL_LOG_WARNING, DL_STR("a pattern ran into its match limit"))) {
+  if (verdict == DL_PATTERN_GAVE_UP && validation->log &&
+      dl_log_begin(validation->log, DL_LOG_WARNING, DL_STR("a pattern ran into its match limit"))) {
     dl_log_field(validation->log, "pattern", dl_pattern_text(schema->pattern));
     dl_log_field_int(validation->log, "value_bytes", value->len);
     dl_log_end(validation->log);
@@ -93,8 +94,8 @@ bool dl_rules_check(const dl_schema *schema, const dl_value *value, dl_validatio
 
 static dl_value item_context(dl_validation *validation, const dl_schema *schema, const char *limit_name, uint32_t limit, uint32_t count) {
   dl_member *members = dl_arena_alloc(validation->arena, 3 * sizeof(*members));
-  members[0] = (dl_member){dl_value_string(DL_STR("field_type")),
-                           dl_value_string(schema->kind == DL_KIND_ARRAY ? DL_STR("List") : DL_STR("Dictionary"))};
+  members[0] =
+      (dl_member){dl_value_string(DL_STR("field_type")), dl_value_string(schema->kind == DL_KIND_ARRAY ? DL_STR("List") : DL_STR("Dictionary"))};
   members[1] = (dl_member){dl_value_string(dl_str_of(limit_name)), dl_value_integer(limit)};
   members[2] = (dl_member){dl_value_string(DL_STR("actual_length")), dl_value_integer(count)};
   return (dl_value){.kind = DL_VALUE_OBJECT, .len = 3, .members = members};
@@ -104,7 +105,8 @@ bool dl_rules_item_count(const dl_schema *schema, uint32_t count, dl_validation 
   bool few = count < schema->min_length;
   if (!few && count <= schema->max_length) return true;
   uint32_t limit = few ? schema->min_length : schema->max_length;
-  const char *message = dl_arena_format(validation->arena, "%s %u item%s, and %u came", few ? "needs at least" : "may have at most", limit, limit == 1 ? "" : "s", count);
+  const char *message = dl_arena_format(validation->arena, "%s %u item%s, and %u came", few ? "needs at least" : "may have at most", limit,
+                                        limit == 1 ? "" : "s", count);
   return dl_validation_refuse(validation, schema, few ? "too_short" : "too_long", dl_str_of(message),
                               item_context(validation, schema, few ? "min_length" : "max_length", limit, count), NULL);
 }
@@ -134,6 +136,12 @@ static uint64_t value_hash(const dl_value *value) {
   }
 }
 
+static bool same_item(const dl_value *a, const dl_value *b) {
+  if (!dl_value_equal(a, b)) return false;
+  /* What extra = "allow" kept lies behind a record's own items. */
+  return a->kind != DL_VALUE_RECORD || !(a->flags & DL_VALUE_EXTRA) || dl_value_equal(&a->items[a->len], &b->items[b->len]);
+}
+
 typedef struct seen_item {
   uint64_t hash;
   uint32_t item; /* index + 1, 0 where empty */
@@ -147,7 +155,7 @@ bool dl_rules_unique(const dl_schema *schema, const dl_value *value, dl_validati
     uint64_t hash = value_hash(&value->items[i]);
     uint32_t slot = (uint32_t)hash & (slots - 1);
     for (; seen[slot].item; slot = (slot + 1) & (slots - 1)) {
-      if (seen[slot].hash != hash || !dl_value_equal(&value->items[seen[slot].item - 1], &value->items[i])) continue;
+      if (seen[slot].hash != hash || !same_item(&value->items[seen[slot].item - 1], &value->items[i])) continue;
       const char *message = dl_arena_format(validation->arena, "should have no item twice; item %u repeats item %u", i, seen[slot].item - 1);
       return dl_validation_refuse(validation, schema, "value_error", dl_str_of(message),
                                   dl_context(validation->arena, "error", dl_value_string(dl_str_of(message))), NULL);

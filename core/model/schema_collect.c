@@ -11,10 +11,10 @@
 typedef struct collection {
   const dl_model *model;
   dl_arena *arena;
-  dl_member *members;  /* one for each distinct name, in the order they came */
+  dl_member *members; /* one for each distinct name, in the order they came */
   uint32_t count;
-  uint32_t *of_field;  /* member index + 1 of each field */
-  dl_map unknown;      /* name to member, for names that are no field's */
+  uint32_t *of_field; /* member index + 1 of each field */
+  dl_map unknown;     /* name to member, for names that are no field's */
 } collection;
 
 /* Text that is no UTF-8, or has a NUL, is bytes: no text field takes it. */

@@ -238,7 +238,8 @@ static dl_schema *reference_target(dl_compilation *compilation, dl_schema *schem
     return NULL;
   }
   if (lua_type(L, -1) != LUA_TTABLE) {
-    fail_at(compilation, schema, "the reference gives %s; its function should return a model that exists when the app has loaded", luaL_typename(L, -1));
+    fail_at(compilation, schema, "the reference gives %s; its function should return a model that exists when the app has loaded",
+            luaL_typename(L, -1));
     return NULL;
   }
   dl_step step = {NULL, schema->path};
@@ -320,7 +321,8 @@ static bool check_default(dl_compilation *compilation, dl_schema *schema) {
   dl_value *value = &schema->default_value;
   dl_value_suit(schema, value);
   if (value->flags & DL_VALUE_SECRET)
-    return value->len >= schema->min_length || fail_at(compilation, schema, "%s", "the default is shorter than min_bytes; lengthen it or leave it out");
+    return value->len >= schema->min_length ||
+           fail_at(compilation, schema, "%s", "the default is shorter than min_bytes; lengthen it or leave it out");
   dl_buffer json = {0};
   dl_validation validation = {.arena = compilation->arena, .L = compilation->L, .mode = DL_MODE_STRICT, .output = true, .source = "default"};
   dl_value_push(compilation->L, value);

@@ -13,12 +13,12 @@
 #include <lua.h>
 
 enum {
-  DL_SCHEMA_MAX_DEPTH = 256,          /* models and arrays inside one another, in and out */
-  DL_SCHEMA_MAX_ERRORS = 100,         /* gathered for one answer */
-  DL_SCHEMA_MAX_ATTEMPTS = 1000000,   /* values looked at on behalf of union members, so that nested unions stay linear */
+  DL_SCHEMA_MAX_DEPTH = 256,        /* models and arrays inside one another, in and out */
+  DL_SCHEMA_MAX_ERRORS = 100,       /* gathered for one answer */
+  DL_SCHEMA_MAX_ATTEMPTS = 1000000, /* values looked at on behalf of union members, so that nested unions stay linear */
   DL_SCHEMA_DEFAULT_MAX_ITEMS = 10000,
-  DL_SCHEMA_CONSTRUCTOR_FIELDS = 24,  /* models up to here are made by a Lua function of their own; times the depth it fits Lua's stack */
-  DL_SCHEMA_MATCH_LIMIT = 10000       /* PCRE2's count of tries before a pattern gives up */
+  DL_SCHEMA_CONSTRUCTOR_FIELDS = 24, /* models up to here are made by a Lua function of their own; times the depth it fits Lua's stack */
+  DL_SCHEMA_MATCH_LIMIT = 10000      /* PCRE2's count of tries before a pattern gives up */
 };
 
 /* How well a union member fits, worst first. */
@@ -52,8 +52,8 @@ typedef enum dl_pattern_verdict { DL_PATTERN_DIFFERS, DL_PATTERN_MATCHES, DL_PAT
 
 /* What belongs to one lua_State: lives in a userdata of its registry. */
 typedef struct dl_schema_home {
-  int keys;      /* registry reference: field names by number and numbers by name */
-  int memo;      /* registry reference: description table to schema */
+  int keys; /* registry reference: field names by number and numbers by name */
+  int memo; /* registry reference: description table to schema */
   int key_count;
   dl_pattern_room *room; /* match data and stack that all patterns share */
   dl_locale *locale;     /* for lower; NULL where the system has no UTF-8 locale: ASCII only */
@@ -85,11 +85,11 @@ typedef struct dl_alternatives {
   dl_str discriminator; /* the field's name; NULL for an untagged union */
   dl_str wire;          /* what clients call it */
   int discriminator_key;
-  dl_value *tags;       /* the literals that choose, with the member each chooses beside it */
+  dl_value *tags; /* the literals that choose, with the member each chooses beside it */
   uint16_t *tag_members;
   uint32_t tag_count;
   dl_str expected_tags;
-  dl_refusal no_tag;    /* union_tag_not_found */
+  dl_refusal no_tag; /* union_tag_not_found */
 } dl_alternatives;
 
 struct dl_schema {
@@ -97,12 +97,12 @@ struct dl_schema {
   uint8_t strictness; /* dl_strictness */
   bool optional, nullable, read_only, write_only;
   bool strip, lower, unique_items;
-  bool has_rules;     /* bounds, lengths or a pattern to look at after conversion */
+  bool has_rules; /* bounds, lengths or a pattern to look at after conversion */
   bool has_default;
-  bool conceals;      /* is a secret or holds one: its input is never echoed */
-  bool complete;      /* compiled to the end; a half-made one is forgotten */
-  bool resolving;     /* guards references that lead back to themselves */
-  bool numbering;     /* the same for unions */
+  bool conceals;  /* is a secret or holds one: its input is never echoed */
+  bool complete;  /* compiled to the end; a half-made one is forgotten */
+  bool resolving; /* guards references that lead back to themselves */
+  bool numbering; /* the same for unions */
   bool is_reference;
   uint8_t bound_count;
   uint32_t min_length, max_length; /* characters, bytes or items; UINT32_MAX: no limit */
@@ -110,14 +110,14 @@ struct dl_schema {
   const dl_bound *bounds;
   dl_pattern *pattern;
   dl_refusal mismatch;
-  int check, default_factory;      /* registry references or LUA_NOREF */
+  int check, default_factory; /* registry references or LUA_NOREF */
   dl_value default_value;
-  dl_str default_json;             /* what stands in a response when the handler gave nothing */
-  const char *label;               /* in loc below a union: the kind, or the model's name */
+  dl_str default_json; /* what stands in a response when the handler gave nothing */
+  const char *label;   /* in loc below a union: the kind, or the model's name */
   dl_schema_home *home;
-  dl_schema *next_made;            /* the chain of one compilation */
-  int get;                         /* of a reference: registry reference of its function */
-  const char *path, *source;       /* for load errors found at the end of compilation */
+  dl_schema *next_made;      /* the chain of one compilation */
+  int get;                   /* of a reference: registry reference of its function */
+  const char *path, *source; /* for load errors found at the end of compilation */
   union {
     dl_model model;
     dl_alternatives alternatives;
@@ -140,7 +140,7 @@ struct dl_schema {
 /* Where a check is: the chain becomes loc. Lives on the C stack. */
 typedef struct dl_place {
   const struct dl_place *up;
-  dl_str name;    /* ptr NULL: an index */
+  dl_str name; /* ptr NULL: an index */
   uint32_t index;
 } dl_place;
 
@@ -158,7 +158,7 @@ typedef struct dl_compilation {
   const dl_step *step;
   const char *source; /* "app.lua:12" of the nearest description that says */
   const char *error;
-  dl_schema *made;    /* newest first */
+  dl_schema *made; /* newest first */
   int depth;
 } dl_compilation;
 
@@ -210,7 +210,8 @@ dl_str dl_text_lower(dl_str text, dl_locale *locale, dl_arena *arena);
 
 /* Records an error at the current place. input may be NULL; it is kept only in
  * dev and never when the schema conceals. Always false. */
-bool dl_validation_refuse(dl_validation *validation, const dl_schema *schema, const char *type, dl_str message, dl_value context, const dl_value *input);
+bool dl_validation_refuse(dl_validation *validation, const dl_schema *schema, const char *type, dl_str message, dl_value context,
+                          const dl_value *input);
 static inline bool dl_validation_refusal(dl_validation *validation, const dl_schema *schema, const dl_refusal *refusal, const dl_value *input) {
   return dl_validation_refuse(validation, schema, refusal->type, refusal->message, refusal->context, input);
 }

@@ -27,13 +27,12 @@ static bool refuse(writer *w, const dl_schema *schema, const char *type, const c
 
 static bool refuse_because(writer *w, const dl_schema *schema, const char *reason) {
   dl_str message = dl_str_of(reason);
-  return dl_validation_refuse(w->validation, schema, "value_error", message, dl_context(w->validation->arena, "error", dl_value_string(message)), NULL);
+  return dl_validation_refuse(w->validation, schema, "value_error", message, dl_context(w->validation->arena, "error", dl_value_string(message)),
+                              NULL);
 }
 
 /* type is that of the value on top, asked for once and handed down. */
-static inline bool null_on_top(writer *w, int type) {
-  return type == LUA_TNIL || (type == LUA_TLIGHTUSERDATA && !lua_touserdata(w->L, -1));
-}
+static inline bool null_on_top(writer *w, int type) { return type == LUA_TNIL || (type == LUA_TLIGHTUSERDATA && !lua_touserdata(w->L, -1)); }
 
 /* ---- scalars ---- */
 
@@ -394,7 +393,8 @@ static bool write_top(writer *w, const dl_schema *schema, int type) {
   case DL_KIND_MAP: return write_map(w, schema, type);
   case DL_KIND_MODEL: return write_model(w, schema, type);
   case DL_KIND_UNION: return schema->alternatives.discriminator.ptr ? write_tagged(w, schema, type) : write_untagged(w, schema, type);
-  case DL_KIND_SECRET: return refuse_because(w, schema, "is a secret, and a secret never leaves; mark the field write_only or leave it out of the response model");
+  case DL_KIND_SECRET:
+    return refuse_because(w, schema, "is a secret, and a secret never leaves; mark the field write_only or leave it out of the response model");
   default: return write_scalar(w, schema, type);
   }
 }

@@ -9,9 +9,12 @@
 #include "model/formats.h"
 #include "model/value_lua.h"
 
-
 static void lower_fit(dl_validation *validation, uint8_t fit) {
   if (fit < validation->fit) validation->fit = fit;
+}
+
+static bool refuse_type(const dl_schema *schema, const char *type, dl_str message, const dl_value *value, dl_validation *validation) {
+  return dl_validation_refuse(validation, schema, type, message, (dl_value){0}, value);
 }
 
 /* ---- scalars ---- */
@@ -50,7 +53,7 @@ static bool convert(const dl_schema *schema, dl_value *value, dl_validation *val
     lower_fit(validation, validation->mode == DL_MODE_STRICT ? DL_FIT_STRICT : DL_FIT_LAX);
     return true;
   }
-  if (value->kind == DL_VALUE_BYTES) return dl_validation_refuse(validation, schema, "string_unicode", DL_STR("should be UTF-8 without NUL"), (dl_value){0}, NULL);
+  if (value->kind == DL_VALUE_BYTES) return refuse_type(schema, "string_unicode", DL_STR("should be UTF-8 without NUL"), NULL, validation);
   return dl_validation_refuse(validation, schema, conversion.type, conversion.message, conversion.context, value);
 }
 
@@ -84,21 +87,17 @@ int dl_literal_find(const dl_schema *schema, const dl_value *value, bool text) {
 static bool validate_literal(const dl_schema *schema, dl_value *value, dl_validation *validation) {
   int found = dl_literal_find(schema, value, validation->mode == DL_MODE_TEXT);
   if (found < 0) return dl_validation_refusal(validation, schema, &schema->literal.refusal, value);
+  if (value->kind != schema->literal.values[found].kind) lower_fit(validation, DL_FIT_LAX);
   *value = schema->literal.values[found];
   return true;
 }
 
 /* ---- containers ---- */
 
-static bool refuse_type(const dl_schema *schema, const char *type, dl_str message, const dl_value *value, dl_validation *validation) {
-  return dl_validation_refuse(validation, schema, type, message, (dl_value){0}, value);
-}
-
 /* Counts what is looked at for union members. Ambiguous unions inside one another
  * multiply their work, and a client may choose how deep. */
 bool dl_validation_may_go_on(const dl_schema *schema, uint32_t count, dl_validation *validation) {
-  if (validation->depth >= DL_SCHEMA_MAX_DEPTH)
-    return refuse_type(schema, "recursion_loop", DL_STR("is too many levels deep"), NULL, validation);
+  if (validation->depth >= DL_SCHEMA_MAX_DEPTH) return refuse_type(schema, "recursion_loop", DL_STR("is too many levels deep"), NULL, validation);
   if (!validation->attempting) return true;
   validation->attempts += count + 1;
   if (validation->attempts <= DL_SCHEMA_MAX_ATTEMPTS) return true;
@@ -149,7 +148,8 @@ static bool validate_map(const dl_schema *schema, dl_value *value, dl_validation
   if (validation->attempting) value->members = own_copy(value->members, value->len * sizeof(dl_member), validation);
   validation->depth++;
   bool ok = true;
-  for (uint32_t i = 0; i < value->len && (ok || !dl_validation_is_over(validation)); i++) ok &= validate_map_member(schema, &value->members[i], validation);
+  for (uint32_t i = 0; i < value->len && (ok || !dl_validation_is_over(validation)); i++)
+    ok &= validate_map_member(schema, &value->members[i], validation);
   validation->depth--;
   return ok;
 }
@@ -168,7 +168,8 @@ static uint32_t distribute(const dl_model *model, const dl_value *object, dl_val
   uint32_t next = 0, unknown = 0;
   for (uint32_t i = 0; i < object->len; i++) {
     dl_str name = dl_value_str(&object->members[i].key);
-    const dl_field *field = next < model->field_count && dl_field_is(&model->fields[next], name) ? &model->fields[next] : dl_model_find(model, name, false);
+    bool in_order = next < model->field_count && dl_field_is(&model->fields[next], name);
+    const dl_field *field = in_order ? &model->fields[next] : dl_model_find(model, name, false);
     if (!field || hidden(field, validation)) {
       unknown++;
       continue;

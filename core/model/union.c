@@ -66,8 +66,10 @@ bool dl_union_refuse_tag(const dl_schema *schema, const dl_value *tag, dl_valida
   members[0] = (dl_member){dl_value_string(DL_STR("discriminator")), alternatives->no_tag.context.members[0].value};
   members[1] = (dl_member){dl_value_string(DL_STR("tag")), dl_value_string(tag_text)};
   members[2] = (dl_member){dl_value_string(DL_STR("expected_tags")), dl_value_string(alternatives->expected_tags)};
-  const char *message = dl_arena_format(arena, "has in '%.*s' none of %.*s", DL_STR_ARGS(alternatives->wire), DL_STR_ARGS(alternatives->expected_tags));
-  return dl_validation_refuse(validation, schema, "union_tag_invalid", dl_str_of(message), (dl_value){.kind = DL_VALUE_OBJECT, .len = 3, .members = members}, NULL);
+  const char *message =
+      dl_arena_format(arena, "has in '%.*s' none of %.*s", DL_STR_ARGS(alternatives->wire), DL_STR_ARGS(alternatives->expected_tags));
+  return dl_validation_refuse(validation, schema, "union_tag_invalid", dl_str_of(message),
+                              (dl_value){.kind = DL_VALUE_OBJECT, .len = 3, .members = members}, NULL);
 }
 
 /* ---- checking ---- */

@@ -33,7 +33,8 @@ static bool may_echo(const dl_validation *validation, const dl_schema *schema, c
   return input->kind != DL_VALUE_ABSENT && input->kind != DL_VALUE_RECORD && input->kind != DL_VALUE_BYTES && !(input->flags & DL_VALUE_SECRET);
 }
 
-bool dl_validation_refuse(dl_validation *validation, const dl_schema *schema, const char *type, dl_str message, dl_value context, const dl_value *input) {
+bool dl_validation_refuse(dl_validation *validation, const dl_schema *schema, const char *type, dl_str message, dl_value context,
+                          const dl_value *input) {
   if (validation->error_count >= DL_SCHEMA_MAX_ERRORS) return false;
   dl_model_error *error = dl_arena_zalloc(validation->arena, 1, sizeof(*error));
   error->type = type;

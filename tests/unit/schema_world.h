@@ -191,7 +191,8 @@ static inline void world_check_rows(schema_world *world, dl_mode mode, const sch
 }
 
 static inline void world_respond_rows(schema_world *world, const schema_row *rows, size_t count) {
-  for (size_t i = 0; i < count; i++) world_expect(world, &rows[i], world_respond(world, world_compile(world, rows[i].description), rows[i].input), false);
+  for (size_t i = 0; i < count; i++)
+    world_expect(world, &rows[i], world_respond(world, world_compile(world, rows[i].description), rows[i].input), false);
 }
 
 #define ROWS(rows) (rows), sizeof(rows) / sizeof((rows)[0])

@@ -38,10 +38,11 @@ static void run(bridge_world *world, const char *chunk) {
   lua_settop(L, top);
 }
 
-#define PREPARE                                                                                                                    \
-  "local core = require 'demilune.core'"                                                                                           \
-  " local schema = core.schema_compile { kind = 'model', name = 'User', fields = { { name = 'age', schema = { kind = 'integer', ge = 0 } }," \
-  " { name = 'id', schema = { kind = 'integer', read_only = true } }, { name = 'pin', schema = { kind = 'string', write_only = true, optional = true } } } } "
+#define PREPARE                                                                                                                                      \
+  "local core = require 'demilune.core'"                                                                                                             \
+  " local schema = core.schema_compile { kind = 'model', name = 'User', fields = { { name = 'age', schema = { kind = 'integer', ge = 0 } },"         \
+  " { name = 'id', schema = { kind = 'integer', read_only = true } }, { name = 'pin', schema = { kind = 'string', write_only = true, optional = "    \
+  "true } } } } "
 
 static void validate_gives_the_value_or_every_error(void **state) {
   run(*state, PREPARE "local user = schema:validate { age = 3, pin = 'x' } assert(user.age == 3 and user.pin == 'x' and user.id == nil)"
@@ -75,10 +76,12 @@ static void a_broken_check_is_raised_and_a_function_is_no_value(void **state) {
 }
 
 static void a_check_that_refuses_while_another_schema_validates_is_its_own_call(void **state) {
-  run(*state, "local core = require 'demilune.core'"
-              " local inner = core.schema_compile { kind = 'integer', le = 3 }"
-              " local outer = core.schema_compile { kind = 'array', items = { kind = 'any', check = function(v) if not inner:validate(v) then return nil, 'no' end end } }"
-              " local none, errors = outer:validate { 1, 9, 2, 'x' } assert(not none and #errors == 2 and errors[1].loc[2] == 1 and errors[2].loc[2] == 3)");
+  run(*state,
+      "local core = require 'demilune.core'"
+      " local inner = core.schema_compile { kind = 'integer', le = 3 }"
+      " local outer = core.schema_compile { kind = 'array', items = { kind = 'any', check = function(v) if not inner:validate(v) then return nil, "
+      "'no' end end } }"
+      " local none, errors = outer:validate { 1, 9, 2, 'x' } assert(not none and #errors == 2 and errors[1].loc[2] == 1 and errors[2].loc[2] == 3)");
 }
 
 int main(void) {

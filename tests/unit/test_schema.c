@@ -4,11 +4,11 @@
 
 #include <unistd.h>
 
-#define USER                                                                                                                              \
-  "{ kind = 'model', name = 'CreateUser', fields = {"                                                                                     \
-  " { name = 'email', schema = { kind = 'email' } },"                                                                                     \
-  " { name = 'name', schema = { kind = 'string', min_length = 1, max_length = 10, pattern = [[^[a-zA-Z\\s]+$]] } },"                      \
-  " { name = 'role', schema = { kind = 'literal', values = { 'user', 'editor' } } },"                                                     \
+#define USER                                                                                                                                         \
+  "{ kind = 'model', name = 'CreateUser', fields = {"                                                                                                \
+  " { name = 'email', schema = { kind = 'email' } },"                                                                                                \
+  " { name = 'name', schema = { kind = 'string', min_length = 1, max_length = 10, pattern = [[^[a-zA-Z\\s]+$]] } },"                                 \
+  " { name = 'role', schema = { kind = 'literal', values = { 'user', 'editor' } } },"                                                                \
   " { name = 'age', schema = { kind = 'integer', ge = 0, le = 150 } } } }"
 
 #define MODEL(fields) "{ kind = 'model', name = 'M', fields = { " fields " } }"
@@ -16,7 +16,8 @@
 
 static void takes_a_user_and_refuses_every_field_at_once(void **state) {
   static const schema_row rows[] = {
-      {USER, "{\"email\":\"a@b.co\",\"name\":\"Ann\",\"role\":\"user\",\"age\":36}", "{\"age\":36,\"name\":\"Ann\",\"email\":\"a@b.co\",\"role\":\"user\"}"},
+      {USER, "{\"email\":\"a@b.co\",\"name\":\"Ann\",\"role\":\"user\",\"age\":36}",
+       "{\"age\":36,\"name\":\"Ann\",\"email\":\"a@b.co\",\"role\":\"user\"}"},
       {USER, "{}", "!missing body.email; missing body.name; missing body.role; missing body.age"},
       {USER, "{\"age\":151,\"x\":1,\"role\":\"root\",\"name\":\"\",\"email\":7}",
        "!string_type body.email; string_too_short body.name{\"min_length\":1}; literal_error body.role{\"expected\":\"'user' or 'editor'\"}; "
@@ -97,14 +98,18 @@ static void arrays_and_maps_count_and_check_their_items(void **state) {
       {"{ kind = 'array', items = { kind = 'integer' } }", "{}", "!list_type body"},
       {"{ kind = 'array', items = { kind = 'integer' } }", "[1,\"x\",null]", "!int_type body.1; int_type body.2"},
       {"{ kind = 'array', items = { kind = 'integer', nullable = true } }", "[1,null]", "[1,null]"},
-      {"{ kind = 'array', min_items = 2, items = { kind = 'any' } }", "[1]", "!too_short body{\"field_type\":\"List\",\"min_length\":2,\"actual_length\":1}"},
-      {"{ kind = 'array', max_items = 1, items = { kind = 'any' } }", "[1,2]", "!too_long body{\"field_type\":\"List\",\"max_length\":1,\"actual_length\":2}"},
+      {"{ kind = 'array', min_items = 2, items = { kind = 'any' } }", "[1]",
+       "!too_short body{\"field_type\":\"List\",\"min_length\":2,\"actual_length\":1}"},
+      {"{ kind = 'array', max_items = 1, items = { kind = 'any' } }", "[1,2]",
+       "!too_long body{\"field_type\":\"List\",\"max_length\":1,\"actual_length\":2}"},
       {"{ kind = 'array', unique_items = true, items = { kind = 'any' } }", "[1,\"1\",1.5,{\"a\":1,\"b\":2},{\"b\":2,\"a\":2}]",
        "[1,\"1\",1.5,{\"a\":1,\"b\":2},{\"a\":2,\"b\":2}]"},
       {"{ kind = 'array', unique_items = true, items = { kind = 'any' } }", "[{\"a\":1,\"b\":2},0,{\"b\":2.0,\"a\":1}]",
        "!value_error body{\"error\":\"should have no item twice; item 2 repeats item 0\"}"},
       {"{ kind = 'array', unique_items = true, items = " MODEL(FIELD("a", "kind = 'integer'")) " }", "[{\"a\":1},{\"a\":1}]",
        "!value_error body{\"error\":\"should have no item twice; item 1 repeats item 0\"}"},
+      {"{ kind = 'array', unique_items = true, items = { kind = 'model', extra = 'allow', fields = {} } }", "[{\"a\":1},{\"a\":2}]",
+       "[{\"a\":1},{\"a\":2}]"},
       {"{ kind = 'map', values = { kind = 'integer' } }", "{\"a\":1}", "{\"a\":1}"},
       {"{ kind = 'map', values = { kind = 'integer' } }", "[]", "!dict_type body"},
       {"{ kind = 'map', values = { kind = 'integer' }, keys = { kind = 'string', min_length = 2 } }", "{\"x\":\"y\"}",
@@ -172,7 +177,8 @@ static void absent_and_null_are_two_things(void **state) {
 
 static void int64_is_cdata_and_a_default_is_fresh_each_time(void **state) {
   schema_world *world = *state;
-  const dl_schema *schema = world_compile(world, MODEL(FIELD("n", "kind = 'int64'") FIELD("list", "kind = 'array', items = { kind = 'any' }, default = { 1 }")));
+  const dl_schema *schema =
+      world_compile(world, MODEL(FIELD("n", "kind = 'int64'") FIELD("list", "kind = 'array', items = { kind = 'any' }, default = { 1 }")));
   world_begin(world, DL_MODE_STRICT);
   for (int i = 0; i < 2; i++) {
     dl_value value = world_read(world, "{\"n\":5}");
@@ -201,8 +207,8 @@ static void checks_keep_change_or_refuse(void **state) {
        "{\"a\":2,\"b\":1}", "!value_error body{\"error\":\"a is above b\"}"},
       {"{ kind = 'model', fields = { { name = 'a', schema = { kind = 'integer' } } }, check = function(m) m.a = m.a + 1 return m end }", "{\"a\":2}",
        "{\"a\":3}"},
-      {"{ kind = 'model', fields = { { name = 'a', schema = { kind = 'integer' } } }, check = function(m) error('not reached') end }", "{\"a\":\"x\"}",
-       "!int_type body.a"},
+      {"{ kind = 'model', fields = { { name = 'a', schema = { kind = 'integer' } } }, check = function(m) error('not reached') end }",
+       "{\"a\":\"x\"}", "!int_type body.a"},
       {"{ kind = 'array', items = { kind = 'integer', check = function(v) return v * 2 end } }", "[1,2]", "[2,4]"},
   };
   world_check_rows(*state, DL_MODE_STRICT, ROWS(rows));
@@ -224,8 +230,8 @@ static void strict_and_lax_hold_from_where_they_are_said(void **state) {
       {"{ kind = 'model', strict = false, fields = { { name = 'a', schema = { kind = 'array', items = { kind = 'integer' } } },"
        " { name = 'b', schema = { kind = 'integer', strict = true } } } }",
        "{\"a\":[\"1\",2.0],\"b\":\"1\"}", "!int_type body.b"},
-      {"{ kind = 'model', strict = false, fields = { { name = 'a', schema = { kind = 'array', items = { kind = 'integer' } } } } }", "{\"a\":[\"1\",2.0,true]}",
-       "{\"a\":[1,2,1]}"},
+      {"{ kind = 'model', strict = false, fields = { { name = 'a', schema = { kind = 'array', items = { kind = 'integer' } } } } }",
+       "{\"a\":[\"1\",2.0,true]}", "{\"a\":[1,2,1]}"},
   };
   static const schema_row text[] = {
       {MODEL(FIELD("a", "kind = 'integer', strict = true") FIELD("b", "kind = 'boolean'") FIELD("c", "kind = 'literal', values = { 3, true }")),
@@ -282,8 +288,9 @@ static void gathers_a_hundred_errors_and_no_more(void **state) {
 static void input_is_echoed_only_in_dev_and_never_beside_a_secret(void **state) {
   schema_world *world = *state;
   const dl_schema *open = world_compile(world, MODEL(FIELD("a", "kind = 'integer'")));
-  const dl_schema *closed = world_compile(world, MODEL(FIELD("password", "kind = 'secret', min_bytes = 8") FIELD("in", "kind = 'map', values = { kind = 'secret' }")
-                                                           FIELD("or", "kind = 'union', members = { { kind = 'integer' }, { kind = 'secret', min_bytes = 9 } }")));
+  const dl_schema *closed =
+      world_compile(world, MODEL(FIELD("password", "kind = 'secret', min_bytes = 8") FIELD("in", "kind = 'map', values = { kind = 'secret' }")
+                                     FIELD("or", "kind = 'union', members = { { kind = 'integer' }, { kind = 'secret', min_bytes = 9 } }")));
   world_begin(world, DL_MODE_STRICT);
   assert_str(world_check(world, open, world_read(world, "{\"a\":\"x\",\"b\":[1]}")), "!int_type body.a; extra_forbidden body.b");
   world_begin(world, DL_MODE_STRICT);
@@ -291,9 +298,10 @@ static void input_is_echoed_only_in_dev_and_never_beside_a_secret(void **state) 
   assert_str(world_check(world, open, world_read(world, "{\"a\":\"x\",\"b\":[1]}")), "!int_type body.a<\"x\">; extra_forbidden body.b<[1]>");
   world_begin(world, DL_MODE_STRICT);
   world->validation.echo_input = true;
-  assert_str(world_check(world, closed, world_read(world, "{\"password\":\"hunter2\",\"in\":\"hunter2\",\"or\":\"hunter2\",\"pasword\":\"hunter2\"}")),
-             "!string_too_short body.password{\"min_length\":8}; dict_type body.in; int_type body.or.integer; "
-             "string_too_short body.or.secret{\"min_length\":9}; extra_forbidden body.pasword");
+  assert_str(
+      world_check(world, closed, world_read(world, "{\"password\":\"hunter2\",\"in\":\"hunter2\",\"or\":\"hunter2\",\"pasword\":\"hunter2\"}")),
+      "!string_too_short body.password{\"min_length\":8}; dict_type body.in; int_type body.or.integer; "
+      "string_too_short body.or.secret{\"min_length\":9}; extra_forbidden body.pasword");
 }
 
 static void a_runaway_pattern_refuses_and_is_logged(void **state) {
@@ -318,8 +326,10 @@ static void a_runaway_pattern_refuses_and_is_logged(void **state) {
 
 static void collects_pairs_by_the_names_of_the_fields(void **state) {
   schema_world *world = *state;
-  const dl_schema *query = world_compile(world, MODEL(FIELD("tag", "kind = 'array', items = { kind = 'string' }, optional = true") FIELD("n", "kind = 'integer'")));
-  static const dl_pair pairs[] = {{DL_STR("tag"), DL_STR("a")}, {DL_STR("n"), DL_STR("1")}, {DL_STR("tag"), DL_STR("b")}, {DL_STR("tag"), DL_STR("c")}};
+  const dl_schema *query =
+      world_compile(world, MODEL(FIELD("tag", "kind = 'array', items = { kind = 'string' }, optional = true") FIELD("n", "kind = 'integer'")));
+  static const dl_pair pairs[] = {
+      {DL_STR("tag"), DL_STR("a")}, {DL_STR("n"), DL_STR("1")}, {DL_STR("tag"), DL_STR("b")}, {DL_STR("tag"), DL_STR("c")}};
   world_begin(world, DL_MODE_TEXT);
   dl_value value = dl_schema_collect(query, pairs, 4, false, &world->request);
   dl_value_write(&world->text, &value);
@@ -329,7 +339,8 @@ static void collects_pairs_by_the_names_of_the_fields(void **state) {
   world_begin(world, DL_MODE_TEXT);
   assert_str(world_check(world, query, dl_schema_collect(query, twice, 4, false, &world->request)), "!int_type body.n; extra_forbidden body.x");
 
-  const dl_schema *header = world_compile(world, "{ kind = 'model', extra = 'ignore', fields = { " FIELD("x_token", "kind = 'string', pattern = '^.+$', alias = 'X-Token'") " } }");
+  const dl_schema *header = world_compile(
+      world, "{ kind = 'model', extra = 'ignore', fields = { " FIELD("x_token", "kind = 'string', pattern = '^.+$', alias = 'X-Token'") " } }");
   static const dl_pair fields[] = {{DL_STR("host"), DL_STR("a")}, {DL_STR("x-token"), DL_STR("t")}};
   world_begin(world, DL_MODE_TEXT);
   assert_str(world_check(world, header, dl_schema_collect(header, fields, 2, true, &world->request)), "{\"x_token\":\"t\"}");

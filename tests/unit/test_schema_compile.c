@@ -13,7 +13,8 @@ static void expect_mistakes(schema_world *world, const mistake *mistakes, size_t
     const char *error = NULL;
     const dl_schema *schema = world_try_compile(world, mistakes[i].description, &error);
     if (!schema && dl_str_starts(dl_str_of(error), dl_str_of(mistakes[i].place)) && strstr(error, mistakes[i].says)) continue;
-    print_error("%s\n  should begin  %s\n  and hold      %s\n  but is        %s\n", mistakes[i].description, mistakes[i].place, mistakes[i].says, error ? error : "no error");
+    print_error("%s\n  should begin  %s\n  and hold      %s\n  but is        %s\n", mistakes[i].description, mistakes[i].place, mistakes[i].says,
+                error ? error : "no error");
     fail();
   }
 }
@@ -25,11 +26,14 @@ static void names_the_field_and_what_to_write(void **state) {
       {IN_MODEL("{ kind = 'integer', ge = 5, le = 1 }"), "User.age: ", "ge is above le"},
       {IN_MODEL("{ kind = 'integer', ge = 5, lt = 5 }"), "User.age: ", "ge equals lt"},
       {IN_MODEL("{ kind = 'array', items = { kind = 'integer', ge = 'x' } }"), "User.age[]: ", "ge should be a number"},
-      {IN_MODEL("{ kind = 'map', values = { kind = 'inteer' } }"), "User.age{values}: ", "\"inteer\" is not a kind of field; the kinds are string, integer"},
-      {IN_MODEL("{ kind = 'union', members = { { kind = 'any' }, { kind = 'string', min_items = 1 } } }"), "User.age(member 2): ", "string has no option \"min_items\"; it takes min_length"},
+      {IN_MODEL("{ kind = 'map', values = { kind = 'inteer' } }"),
+       "User.age{values}: ", "\"inteer\" is not a kind of field; the kinds are string, integer"},
+      {IN_MODEL("{ kind = 'union', members = { { kind = 'any' }, { kind = 'string', min_items = 1 } } }"),
+       "User.age(member 2): ", "string has no option \"min_items\"; it takes min_length"},
       {"{ kind = 'model', name = 'User', source = 'app.lua:12', fields = { { name = 'age', schema = { kind = 'integer', gt = 1, default = 0 } } } }",
        "app.lua:12: User.age: ", "default does not pass"},
-      {"{ kind = 'model', name = 'User', source = 'app.lua:12', fields = { { name = 'age', schema = { kind = 'integer', source = 'app.lua:14', gt = 1, lt = 0 } } } }",
+      {"{ kind = 'model', name = 'User', source = 'app.lua:12', fields = { { name = 'age', schema = { kind = 'integer', source = 'app.lua:14', gt = "
+       "1, lt = 0 } } } }",
        "app.lua:14: User.age: ", "gt is above lt"},
   };
   expect_mistakes(*state, mistakes, sizeof(mistakes) / sizeof(mistakes[0]));
@@ -90,7 +94,8 @@ static void models_are_whole(void **state) {
       {"{ kind = 'model', name = 'M', fields = { 5 } }", "M: fields should be a list", ""},
       {"{ kind = 'model', name = 'M', fields = { { name = 'a', schema = { kind = 'any' } }, { name = 'a', schema = { kind = 'any' } } } }",
        "M: has two fields called \"a\"", ""},
-      {"{ kind = 'model', name = 'M', fields = { { name = 'a', schema = { kind = 'any' } }, { name = 'b', schema = { kind = 'any', alias = 'a' } } } }",
+      {"{ kind = 'model', name = 'M', fields = { { name = 'a', schema = { kind = 'any' } }, { name = 'b', schema = { kind = 'any', alias = 'a' } } } "
+       "}",
        "M: two fields are called \"a\" by clients", ""},
       {"{ kind = 'model', name = 'M', extra = 'keep', fields = {} }", "M: extra is \"keep\"; write \"forbid\", \"ignore\" or \"allow\"", ""},
       {"{ kind = 'map', values = { kind = 'any' }, keys = { kind = 'integer' } }", "keys of a map are text in JSON", ""},
@@ -101,14 +106,15 @@ static void models_are_whole(void **state) {
   expect_mistakes(*state, mistakes, sizeof(mistakes) / sizeof(mistakes[0]));
 }
 
-#define TAGGED(a, b) \
-  "{ kind = 'union', discriminator = 'type', members = { { kind = 'model', name = 'A', fields = { { name = 'type', schema = " a " } } }," \
+#define TAGGED(a, b)                                                                                                                                 \
+  "{ kind = 'union', discriminator = 'type', members = { { kind = 'model', name = 'A', fields = { { name = 'type', schema = " a " } } },"            \
   " { kind = 'model', name = 'B', fields = { { name = 'type', schema = " b " } } } } }"
 
 static void discriminators_tell_every_member_apart(void **state) {
   static const mistake mistakes[] = {
       {TAGGED("{ kind = 'literal', values = { 'a' } }", "{ kind = 'string' }"), "member 2 (B) has no literal field called \"type\"", "model.literal"},
-      {TAGGED("{ kind = 'literal', values = { 'a' } }", "{ kind = 'literal', values = { 'b', 'a' } }"), "members 1 and 2 both have the tag \"a\"", ""},
+      {TAGGED("{ kind = 'literal', values = { 'a' } }", "{ kind = 'literal', values = { 'b', 'a' } }"), "members 1 and 2 both have the tag \"a\"",
+       ""},
       {TAGGED("{ kind = 'literal', values = { 'a' } }", "{ kind = 'literal', values = { 'b' }, alias = 'kind' }"),
        "members call the discriminator \"type\" and \"kind\"", ""},
       {"{ kind = 'union', discriminator = 'type', members = { { kind = 'string' } } }", "member 1 (string) has no literal field", ""},

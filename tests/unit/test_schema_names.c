@@ -56,8 +56,11 @@ static const schema_row refused[] = {
     {"{ kind = 'model', fields = { { name = 'a', schema = { kind = 'any' } } } }", "{\"b\":1}", ""},
     {"{ kind = 'model', fields = {} }", "1", ""},
     {"{ kind = 'any', check = function() return nil, 'no' end }", "1", ""},
-    {"{ kind = 'union', discriminator = 't', members = { { kind = 'model', fields = { { name = 't', schema = { kind = 'literal', values = { 'a' } } } } } } }", "{}", ""},
-    {"{ kind = 'union', discriminator = 't', members = { { kind = 'model', fields = { { name = 't', schema = { kind = 'literal', values = { 'a' } } } } } } }",
+    {"{ kind = 'union', discriminator = 't', members = { { kind = 'model', fields = { { name = 't', schema = { kind = 'literal', values = { 'a' } } "
+     "} } } } }",
+     "{}", ""},
+    {"{ kind = 'union', discriminator = 't', members = { { kind = 'model', fields = { { name = 't', schema = { kind = 'literal', values = { 'a' } } "
+     "} } } } }",
      "{\"t\":1}", ""},
 };
 

@@ -10,7 +10,8 @@
 static void a_field_that_the_model_does_not_name_never_leaves(void **state) {
   static const schema_row rows[] = {
       {MODEL(FIELD("id", "kind = 'integer'")), "{ id = 1, password_hash = 'x', [1] = 2 }", "{\"id\":1}"},
-      {"{ kind = 'model', extra = 'allow', fields = { { name = 'id', schema = { kind = 'integer' } } } }", "{ id = 1, password_hash = 'x' }", "{\"id\":1}"},
+      {"{ kind = 'model', extra = 'allow', fields = { { name = 'id', schema = { kind = 'integer' } } } }", "{ id = 1, password_hash = 'x' }",
+       "{\"id\":1}"},
       {MODEL(FIELD("id", "kind = 'integer'") FIELD("pin", "kind = 'string', write_only = true")), "{ id = 1, pin = '1234' }", "{\"id\":1}"},
       {MODEL(FIELD("id", "kind = 'integer', read_only = true")), "{ id = 1 }", "{\"id\":1}"},
       {MODEL(FIELD("user", "kind = 'model', fields = { { name = 'id', schema = { kind = 'integer' } } }")), "{ user = { id = 1, token = 'x' } }",
@@ -24,7 +25,8 @@ static void a_field_that_the_model_does_not_name_never_leaves(void **state) {
 static void nil_and_null_by_what_the_field_says(void **state) {
   static const schema_row rows[] = {
       {MODEL(FIELD("a", "kind = 'integer', nullable = true") FIELD("b", "kind = 'integer', optional = true")), "{}", "{\"a\":null}"},
-      {MODEL(FIELD("a", "kind = 'integer', nullable = true") FIELD("b", "kind = 'integer', optional = true")), "{ a = null, b = null }", "{\"a\":null}"},
+      {MODEL(FIELD("a", "kind = 'integer', nullable = true") FIELD("b", "kind = 'integer', optional = true")), "{ a = null, b = null }",
+       "{\"a\":null}"},
       {MODEL(FIELD("a", "kind = 'integer', nullable = true, optional = true")), "{}", "{\"a\":null}"},
       {MODEL(FIELD("a", "kind = 'integer', default = 7")), "{}", "{\"a\":7}"},
       {MODEL(FIELD("a", "kind = 'date', default = '2026-11-24'")), "{}", "{\"a\":\"2026-11-24\"}"},
@@ -112,8 +114,10 @@ static void tables_are_arrays_maps_or_models_by_the_schema(void **state) {
       {"{ kind = 'map', values = { kind = 'integer' } }", "{ a = 1 }", "{\"a\":1}"},
       {"{ kind = 'map', values = { kind = 'integer' } }", "{ 1 }", "!invalid_key response"},
       {"{ kind = 'map', values = { kind = 'integer' } }", "{ a = 'x' }", "!int_type response.a"},
-      {"{ kind = 'map', keys = { kind = 'string', max_length = 1 }, values = { kind = 'integer' } }", "{ ab = 1 }", "!string_too_long response.ab{\"max_length\":1}"},
-      {"{ kind = 'map', keys = { kind = 'literal', values = { 'a' } }, values = { kind = 'any' } }", "{ b = 1 }", "!literal_error response.b{\"expected\":\"'a'\"}"},
+      {"{ kind = 'map', keys = { kind = 'string', max_length = 1 }, values = { kind = 'integer' } }", "{ ab = 1 }",
+       "!string_too_long response.ab{\"max_length\":1}"},
+      {"{ kind = 'map', keys = { kind = 'literal', values = { 'a' } }, values = { kind = 'any' } }", "{ b = 1 }",
+       "!literal_error response.b{\"expected\":\"'a'\"}"},
       {MODEL(""), "7", "!model_attributes_type response"},
       {MODEL(FIELD("a", "kind = 'any'")), "{ a = print }", "!value_error response.a{\"error\":\"a function at the top\"}"},
   };

@@ -2,14 +2,17 @@
 /* Unions: which member wins, in what comes in and in what goes out. */
 #include "schema_world.h"
 
-#define CAT "{ kind = 'model', name = 'Cat', fields = { { name = 'type', schema = { kind = 'literal', values = { 'cat', 'kitten' } } }," \
-            " { name = 'lives', schema = { kind = 'integer', le = 9 } } } }"
-#define DOG "{ kind = 'model', name = 'Dog', fields = { { name = 'type', schema = { kind = 'literal', values = { 'dog' } } }," \
-            " { name = 'name', schema = { kind = 'string' } } } }"
+#define CAT                                                                                                                                          \
+  "{ kind = 'model', name = 'Cat', fields = { { name = 'type', schema = { kind = 'literal', values = { 'cat', 'kitten' } } },"                       \
+  " { name = 'lives', schema = { kind = 'integer', le = 9 } } } }"
+#define DOG                                                                                                                                          \
+  "{ kind = 'model', name = 'Dog', fields = { { name = 'type', schema = { kind = 'literal', values = { 'dog' } } },"                                 \
+  " { name = 'name', schema = { kind = 'string' } } } }"
 #define PET "{ kind = 'union', discriminator = 'type', members = { " CAT ", " DOG " } }"
 #define ONE "{ kind = 'model', name = 'One', extra = 'ignore', fields = { { name = 'a', schema = { kind = 'integer' } } } }"
-#define TWO "{ kind = 'model', name = 'Two', extra = 'ignore', fields = { { name = 'a', schema = { kind = 'integer' } }, " \
-            "{ name = 'b', schema = { kind = 'integer', optional = true } } } }"
+#define TWO                                                                                                                                          \
+  "{ kind = 'model', name = 'Two', extra = 'ignore', fields = { { name = 'a', schema = { kind = 'integer' } }, "                                     \
+  "{ name = 'b', schema = { kind = 'integer', optional = true } } } }"
 #define UNION(members) "{ kind = 'union', members = { " members " } }"
 
 static void a_tag_chooses_the_member(void **state) {
@@ -22,7 +25,8 @@ static void a_tag_chooses_the_member(void **state) {
        "!union_tag_invalid body{\"discriminator\":\"'type'\",\"tag\":\"cow\",\"expected_tags\":\"'cat', 'kitten', 'dog'\"}"},
       {PET, "{\"type\":7}", "!union_tag_invalid body{\"discriminator\":\"'type'\",\"tag\":\"7\",\"expected_tags\":\"'cat', 'kitten', 'dog'\"}"},
       {PET, "3", "!model_attributes_type body"},
-      {"{ kind = 'union', discriminator = 'v', members = { { kind = 'model', name = 'V', fields = { { name = 'v', schema = { kind = 'literal', values = { 1 }, alias = 'version' } } } } } }",
+      {"{ kind = 'union', discriminator = 'v', members = { { kind = 'model', name = 'V', fields = { { name = 'v', schema = { kind = 'literal', "
+       "values = { 1 }, alias = 'version' } } } } } }",
        "{\"version\":1}", "{\"v\":1}"},
   };
   world_check_rows(*state, DL_MODE_STRICT, ROWS(rows));
@@ -33,7 +37,8 @@ static void the_best_member_wins_when_nothing_tells_them_apart(void **state) {
       {UNION("{ kind = 'integer' }, { kind = 'string' }"), "\"5\"", "\"5\""},
       {UNION("{ kind = 'number' }, { kind = 'integer' }"), "5", "5"},
       {UNION("{ kind = 'date' }, { kind = 'string' }"), "\"2026-11-24\"", "\"2026-11-24\""},
-      {UNION("{ kind = 'boolean' }, { kind = 'string', min_length = 2 }"), "\"x\"", "!bool_type body.boolean; string_too_short body.string{\"min_length\":2}"},
+      {UNION("{ kind = 'boolean' }, { kind = 'string', min_length = 2 }"), "\"x\"",
+       "!bool_type body.boolean; string_too_short body.string{\"min_length\":2}"},
       {UNION(ONE ", " TWO), "{\"a\":1,\"b\":2}", "{\"a\":1,\"b\":2}"},
       {UNION(TWO ", " ONE), "{\"a\":1,\"b\":2}", "{\"a\":1,\"b\":2}"},
       {UNION(ONE ", " TWO), "{\"a\":1}", "{\"a\":1}"},
@@ -45,7 +50,8 @@ static void the_best_member_wins_when_nothing_tells_them_apart(void **state) {
       {UNION("{ kind = 'literal', values = { 'auto' } }, { kind = 'literal', values = { 'x', 'y' } }"), "\"y\"", "\"y\""},
       {"{ kind = 'union', nullable = true, members = { { kind = 'integer' } } }", "null", "null"},
       {UNION("{ kind = 'integer', nullable = true }, { kind = 'string' }"), "null", "null"},
-      {UNION("{ kind = 'integer', check = function(v) return nil, 'never' end }, { kind = 'integer', check = function(v) return v + 1 end }"), "1", "2"},
+      {UNION("{ kind = 'integer', check = function(v) return nil, 'never' end }, { kind = 'integer', check = function(v) return v + 1 end }"), "1",
+       "2"},
       {UNION("{ kind = 'integer', check = function(v) error('broken') end }, { kind = 'integer' }"), "1", "!fault"},
   };
   static const schema_row lax[] = {
@@ -54,7 +60,13 @@ static void the_best_member_wins_when_nothing_tells_them_apart(void **state) {
       {UNION("{ kind = 'boolean' }, { kind = 'integer' }"), "\"1\"", "true"},
   };
   world_check_rows(*state, DL_MODE_STRICT, ROWS(strict));
+  static const schema_row text[] = {
+      {UNION("{ kind = 'literal', values = { 3 } }, { kind = 'string' }"), "\"3\"", "\"3\""},
+      {UNION("{ kind = 'literal', values = { 3 } }, { kind = 'boolean' }"), "\"3\"", "3"},
+      {UNION("{ kind = 'integer' }, { kind = 'date' }"), "\"2026-11-24\"", "\"2026-11-24\""},
+  };
   world_check_rows(*state, DL_MODE_LAX, ROWS(lax));
+  world_check_rows(*state, DL_MODE_TEXT, ROWS(text));
 }
 
 /* Which of two numbers 5 became: Lua shows it only for int64. */
@@ -71,8 +83,11 @@ static void an_exact_member_wins_over_an_earlier_conversion(void **state) {
 
 static void a_refused_member_leaves_the_value_as_it_came(void **state) {
   static const schema_row rows[] = {
-      {UNION("{ kind = 'array', items = { kind = 'integer', check = function(v) return v == 3 and nil, 'three' or v end } }, { kind = 'array', items = { kind = 'string' } }"), "[\"1\"]", "[\"1\"]"},
-      {UNION("{ kind = 'map', keys = { kind = 'string', lower = true }, values = { kind = 'integer' } }, { kind = 'map', values = { kind = 'any' } }"),
+      {UNION("{ kind = 'array', items = { kind = 'integer', check = function(v) return v == 3 and nil, 'three' or v end } }, { kind = 'array', items "
+             "= { kind = 'string' } }"),
+       "[\"1\"]", "[\"1\"]"},
+      {UNION(
+           "{ kind = 'map', keys = { kind = 'string', lower = true }, values = { kind = 'integer' } }, { kind = 'map', values = { kind = 'any' } }"),
        "{\"A\":1,\"B\":\"x\"}", "{\"A\":1,\"B\":\"x\"}"},
       {UNION("{ kind = 'array', items = { kind = 'string', lower = true, max_length = 2 } }, { kind = 'array', items = { kind = 'string' } }"),
        "[\"AB\",\"ABC\"]", "[\"AB\",\"ABC\"]"},
@@ -107,7 +122,8 @@ static void responses_choose_by_tag_or_by_the_most_fields(void **state) {
       {UNION("{ kind = 'integer' }, { kind = 'string' }"), "{}", "!int_type response.integer; string_type response.string"},
       {UNION(UNION("{ kind = 'integer' }, " ONE) ", " UNION("{ kind = 'boolean' }, " PET)), "{ type = 'dog', name = 'Rex' }",
        "{\"type\":\"dog\",\"name\":\"Rex\"}"},
-      {"{ kind = 'array', items = " UNION("{ kind = 'string' }, " TWO ", " ONE) " }", "{ { a = 1 }, 'x', { a = 1, b = 2 } }", "[{\"a\":1},\"x\",{\"a\":1,\"b\":2}]"},
+      {"{ kind = 'array', items = " UNION("{ kind = 'string' }, " TWO ", " ONE) " }", "{ { a = 1 }, 'x', { a = 1, b = 2 } }",
+       "[{\"a\":1},\"x\",{\"a\":1,\"b\":2}]"},
   };
   world_respond_rows(*state, ROWS(rows));
 }

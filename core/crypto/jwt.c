@@ -47,27 +47,61 @@ static dl_str text_of(const json_t *member) {
   return json_is_string(member) ? dl_str_from(json_string_value(member), json_string_length(member)) : (dl_str){0};
 }
 
-/* Finds the key that made the signature among those of the header's kid and alg. */
-static dl_jwt_result check_signature(const dl_key_set *keys, const json_t *header, const parts *token, const dl_key **used) {
-  unsigned char signature[DL_JWT_MAX];
-  size_t length, tried = 0;
-  const json_t *kid = json_object_get(header, "kid");
-  dl_str wanted = text_of(kid), algorithm = text_of(json_object_get(header, "alg"));
-  if (!algorithm.len || (kid && !json_is_string(kid))) return DL_JWT_MALFORMED;
-  if (json_object_get(header, "crit")) return DL_JWT_CRITICAL;
-  if (dl_base64_decode(DL_BASE64URL, token->signature, signature, &length) != DL_BASE64_OK) return DL_JWT_MALFORMED;
-  for (size_t i = 0; i < keys->count && tried < DL_KEY_SET_NAMELESS_MAX; i++) {
-    dl_key *key = keys->keys[i];
-    dl_str own = dl_key_kid(key);
-    if (kid && own.len && !dl_str_equal(own, wanted)) continue;
-    if (!dl_str_equal(algorithm, dl_key_algorithm_name(dl_key_algorithm_of(key)))) continue;
-    tried++;
-    if (dl_key_verify(key, token->signed_bytes, dl_str_from((const char *)signature, length))) {
-      *used = key;
+/* What a header says of the key: no more is looked at. */
+typedef struct wanted_key {
+  json_t *header; /* owns the texts; NULL when a key does */
+  bool has_kid;
+  dl_str kid, algorithm;
+} wanted_key;
+
+static dl_jwt_result read_header(const dl_key_set *keys, dl_str part, wanted_key *out) {
+  *out = (wanted_key){0};
+  /* Our own tokens begin as their key's do: no JSON to read. */
+  for (size_t i = 0; i < keys->count; i++)
+    if (dl_str_equal(part, dl_key_header(keys->keys[i]))) {
+      out->kid = dl_key_kid(keys->keys[i]);
+      out->has_kid = out->kid.len > 0;
+      out->algorithm = dl_key_algorithm_name(dl_key_algorithm_of(keys->keys[i]));
       return DL_JWT_OK;
     }
+  out->header = decode_object(part);
+  const json_t *kid = json_object_get(out->header, "kid");
+  out->has_kid = kid != NULL;
+  out->kid = text_of(kid);
+  out->algorithm = text_of(json_object_get(out->header, "alg"));
+  if (!out->algorithm.len || (kid && !json_is_string(kid))) return DL_JWT_MALFORMED;
+  return json_object_get(out->header, "crit") ? DL_JWT_CRITICAL : DL_JWT_OK;
+}
+
+static bool fits(const dl_key *key, const wanted_key *wanted) {
+  dl_str kid = dl_key_kid(key);
+  return (!wanted->has_kid || !kid.len || dl_str_equal(kid, wanted->kid)) &&
+         dl_str_equal(wanted->algorithm, dl_key_algorithm_name(dl_key_algorithm_of(key)));
+}
+
+/* Tries the keys that fit, a bounded number. */
+static dl_jwt_result try_keys(const dl_key_set *keys, const wanted_key *wanted, const parts *token, dl_str signature, const dl_key **used) {
+  size_t tried = 0;
+  for (size_t i = 0; i < keys->count && tried < DL_KEY_SET_NAMELESS_MAX; i++) {
+    if (!fits(keys->keys[i], wanted)) continue;
+    tried++;
+    if (!dl_key_verify(keys->keys[i], token->signed_bytes, signature)) continue;
+    *used = keys->keys[i];
+    return DL_JWT_OK;
   }
   return tried ? DL_JWT_SIGNATURE : DL_JWT_UNKNOWN_KEY;
+}
+
+static dl_jwt_result check_signature(const dl_key_set *keys, const parts *token, const dl_key **used) {
+  unsigned char bytes[DL_JWT_MAX];
+  size_t length;
+  if (dl_base64_decode(DL_BASE64URL, token->signature, bytes, &length) != DL_BASE64_OK) return DL_JWT_MALFORMED;
+  dl_str signature = dl_str_from((const char *)bytes, length);
+  wanted_key wanted;
+  dl_jwt_result result = read_header(keys, token->header, &wanted);
+  if (result == DL_JWT_OK) result = try_keys(keys, &wanted, token, signature, used);
+  json_decref(wanted.header);
+  return result;
 }
 
 /* A NumericDate (RFC 7519 2) as seconds. False when it is there and none. */
@@ -128,9 +162,7 @@ dl_jwt_result dl_jwt_verify(const dl_key_set *keys, const dl_jwt_rules *rules, i
   dl_jwt found = {0};
   if (token.len > DL_JWT_MAX) return DL_JWT_TOO_LONG;
   if (!split(token, &token_parts)) return DL_JWT_MALFORMED;
-  json_t *header = decode_object(token_parts.header);
-  dl_jwt_result result = header ? check_signature(keys, header, &token_parts, &found.key) : DL_JWT_MALFORMED;
-  json_decref(header);
+  dl_jwt_result result = check_signature(keys, &token_parts, &found.key);
   if (result != DL_JWT_OK) return result;
   /* Nothing of the claims is read before the signature is known to be ours. */
   found.claims = decode_object(token_parts.claims);
@@ -154,21 +186,14 @@ static void append_base64url(dl_buffer *out, dl_str bytes) {
 
 bool dl_jwt_sign(dl_key *key, dl_str claims, dl_buffer *token) {
   if (!dl_key_can_sign(key)) return false;
-  dl_buffer scratch = {0};
+  dl_buffer signature = {0};
   size_t begin = token->len;
-  dl_buffer_printf(&scratch, "{\"alg\":\"%s\",\"typ\":\"JWT\"", dl_key_algorithm_name(dl_key_algorithm_of(key)).ptr);
-  if (dl_key_kid(key).len) {
-    DL_BUFFER_LITERAL(&scratch, ",\"kid\":");
-    dl_buffer_append_json_string(&scratch, dl_key_kid(key));
-  }
-  dl_buffer_append_char(&scratch, '}');
-  append_base64url(token, dl_buffer_str(&scratch));
+  dl_buffer_append_str(token, dl_key_header(key));
   dl_buffer_append_char(token, '.');
   append_base64url(token, claims);
-  dl_buffer_clear(&scratch);
-  dl_key_sign(key, dl_str_from(token->data + begin, token->len - begin), &scratch);
+  dl_key_sign(key, dl_str_from(token->data + begin, token->len - begin), &signature);
   dl_buffer_append_char(token, '.');
-  append_base64url(token, dl_buffer_str(&scratch));
-  dl_buffer_free(&scratch);
+  append_base64url(token, dl_buffer_str(&signature));
+  dl_buffer_free(&signature);
   return true;
 }

@@ -2,6 +2,7 @@
 #include "crypto/key.h"
 
 #include "base/memory.h"
+#include "crypto/base64.h"
 #include "crypto/key_internal.h"
 
 #include <openssl/bio.h>
@@ -45,12 +46,30 @@ static dl_key *refuse(const char **error, const char *reason) {
   return NULL;
 }
 
+/* The header of tokens that the key signs, encoded: made once, and known again
+ * when such a token comes back, without reading JSON. */
+static void make_header(dl_key *key) {
+  dl_buffer json = {0};
+  dl_buffer_printf(&json, "{\"alg\":\"%s\",\"typ\":\"JWT\"", key->traits->name.ptr);
+  if (key->kid[0]) {
+    DL_BUFFER_LITERAL(&json, ",\"kid\":");
+    dl_buffer_append_json_string(&json, dl_key_kid(key));
+  }
+  dl_buffer_append_char(&json, '}');
+  size_t length = dl_base64_encoded_length(json.len);
+  dl_buffer_reserve(&key->header, length);
+  dl_base64_encode(DL_BASE64URL, dl_buffer_str(&json), key->header.data);
+  key->header.len = length;
+  dl_buffer_free(&json);
+}
+
 static dl_key *new_key(const dl_crypto *crypto, dl_key_algorithm algorithm, dl_str kid) {
   dl_key *key = dl_calloc(1, sizeof(*key));
   key->algorithm = algorithm;
   key->traits = &algorithms[algorithm];
   key->crypto = crypto;
   key->kid = dl_strndup(kid.len ? kid.ptr : "", kid.len);
+  make_header(key);
   return key;
 }
 
@@ -63,12 +82,14 @@ void dl_key_free(dl_key *key) {
   EVP_MD_CTX_free(key->ed_sign);
   EVP_MD_CTX_free(key->scratch);
   EVP_PKEY_free(key->pkey);
+  dl_buffer_free(&key->header);
   dl_free(key->kid);
   dl_free(key);
 }
 
 dl_key_algorithm dl_key_algorithm_of(const dl_key *key) { return key->algorithm; }
 dl_str dl_key_kid(const dl_key *key) { return dl_str_of(key->kid); }
+dl_str dl_key_header(const dl_key *key) { return dl_buffer_str(&key->header); }
 bool dl_key_can_sign(const dl_key *key) { return key->hmac || key->sign || key->ed_sign; }
 
 static bool kid_allowed(dl_str kid) { return kid.len <= KID_MAX && (!kid.len || !memchr(kid.ptr, '\0', kid.len)); }

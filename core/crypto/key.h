@@ -46,7 +46,8 @@ dl_key *dl_key_from_jwk(const dl_crypto *crypto, dl_key_algorithm algorithm, dl_
 void dl_key_free(dl_key *key);
 
 dl_key_algorithm dl_key_algorithm_of(const dl_key *key);
-dl_str dl_key_kid(const dl_key *key); /* empty when it has none */
+dl_str dl_key_kid(const dl_key *key);    /* empty when it has none */
+dl_str dl_key_header(const dl_key *key); /* base64url of {"alg", "typ", "kid"}, as its tokens begin */
 bool dl_key_can_sign(const dl_key *key);
 
 /* JWS signatures (RFC 7518 3, RFC 8037 3.1): r and s in full length for ES. */

@@ -25,6 +25,7 @@ struct dl_key {
   const dl_key_traits *traits;
   const dl_crypto *crypto;
   char *kid; /* NUL-terminated, maybe empty */
+  dl_buffer header; /* of tokens it signs, base64url */
   dl_hmac *hmac;
   EVP_PKEY *pkey;
   EVP_PKEY_CTX *verify, *sign;      /* RSA and ECDSA; sign only with a private key */

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the files of core/limit share: the judgement of one window, and how the table
+ * lies in memory. Everything below struct dl_limit_table is touched only under the
+ * shard's lock. Every order of stores is one after which a reader finds a count that
+ * is at least the true one, since a process may be killed between any two.
+ */
+#ifndef DL_LIMIT_INTERNAL_H
+#define DL_LIMIT_INTERNAL_H
+
+#include "limit/table.h"
+#include "limit/window.h"
+
+#include <pthread.h>
+
+/* Lets worst be the stricter of itself and what the window says. When allowed, the
+ * request is counted in the window already; otherwise it is the reason to refuse. */
+void dl_limit_judge(dl_limit_result *worst, const dl_limit *limit, const dl_window *window, uint64_t now_us, bool allowed);
+
+enum {
+  DL_SET_SLOTS = 8,
+  DL_SHARD_FLOORS = 16,
+  DL_SHARDS_MAX = 1024,
+  DL_SETS_PER_SHARD_MIN = 16,
+  DL_LOCK_WAIT_MS = 100, /* a lock is held for some 20 ns: longer means that its holder does not run */
+};
+
+/* A compiler's fence is enough: what a killed process stored, it stored in order. */
+static inline void dl_store_fence(void) { __atomic_signal_fence(__ATOMIC_SEQ_CST); }
+
+/* One window of one key. */
+typedef struct dl_record {
+  dl_window window;
+  uint32_t group;        /* low half of the limit's id: whose floor it falls to */
+  uint32_t seconds : 31; /* 0: nothing is here */
+  uint32_t fixed : 1;
+} dl_record;
+
+typedef struct dl_set {
+  uint64_t tags[DL_SET_SLOTS]; /* a cache line to search, another for the record */
+  dl_record records[DL_SET_SLOTS];
+} dl_set;
+
+_Static_assert(sizeof(dl_record) == 24 && sizeof(dl_set) == 256, "tags fill one cache line, and a set four");
+
+/* The most that a key of this group had when it lost its place, by the turn (now /
+ * window) in which it did: this one and the two before, since a sliding window bears
+ * on the present for two lengths. What is not in the table counts as that much. */
+typedef struct dl_floor {
+  uint64_t turn;
+  uint32_t group, seconds; /* seconds 0: nothing is here */
+  uint32_t highest[3];
+  uint32_t unused;
+} dl_floor;
+
+typedef struct dl_shard_lock {
+  _Alignas(64) pthread_mutex_t mutex; /* robust, shared between processes */
+  uint64_t floors_until_us;           /* there are no floors in this shard from then on */
+} dl_shard_lock;
+
+struct dl_limit_table {
+  uint64_t key[2]; /* secret of this table: nobody outside can choose keys that collide */
+  size_t bytes;
+  uint32_t shard_mask, sets_per_shard;
+  dl_shard_lock *locks;
+  dl_floor *floors; /* DL_SHARD_FLOORS for each shard */
+  dl_set *sets;
+  _Alignas(64) dl_limit_table_stats stats; /* atomic adds, on rare paths */
+};
+
+/* One key in one shard, while its lock is held. */
+typedef struct dl_shard {
+  dl_limit_table *table;
+  dl_shard_lock *lock;
+  dl_floor *floors;
+  dl_set *sets;
+  uint64_t now_us;
+} dl_shard;
+
+/* Where a limit's window of this key stands. */
+typedef struct dl_place {
+  dl_set *set;
+  uint64_t tag;
+} dl_place;
+
+/* The record at that place, rolled to now; NULL when there is none. */
+dl_record *dl_shard_find(const dl_shard *shard, dl_place place, const dl_limit *limit);
+
+/* What a key that has no record has used, at most. */
+uint32_t dl_shard_floor(const dl_shard *shard, const dl_limit *limit);
+
+/* Makes a record for a key that has none, in a free slot or in one whose owner falls
+ * to the floor; its count begins with the floor. NULL when the request would not fit
+ * into the limit then, or no slot can be had: nothing has changed in that case. */
+dl_record *dl_shard_insert(dl_shard *shard, dl_place place, const dl_limit *limit);
+
+#endif

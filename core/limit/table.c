@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The table's memory, its locks, and the check itself. All windows of a key lie in
+ * one shard, so that one lock makes a check of several windows all or nothing. The
+ * locks are robust mutexes: the kernel passes on the one of a process that died.
+ * (Measured: 18 ns to take and give back, against 4 for a compare-and-swap, which
+ * could neither place a new key exactly once nor span two windows.)
+ */
+#include "limit/internal.h"
+
+#include "base/hash.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <time.h>
+
+enum { LEAST_BYTES = 8192 };
+
+static size_t round_up(size_t bytes, size_t to) { return (bytes + to - 1) / to * to; }
+
+static bool init_locks(dl_limit_table *table) {
+  pthread_mutexattr_t kind;
+  if (pthread_mutexattr_init(&kind) != 0) return false;
+  bool ok = pthread_mutexattr_setpshared(&kind, PTHREAD_PROCESS_SHARED) == 0 && pthread_mutexattr_setrobust(&kind, PTHREAD_MUTEX_ROBUST) == 0;
+  for (uint32_t i = 0; ok && i <= table->shard_mask; i++) ok = pthread_mutex_init(&table->locks[i].mutex, &kind) == 0;
+  pthread_mutexattr_destroy(&kind);
+  return ok;
+}
+
+/* As many shards as make workers unlikely to meet, but none of only a few sets. */
+static uint32_t shards_for(size_t bytes) {
+  uint32_t shards = 1;
+  while (shards < DL_SHARDS_MAX && bytes / sizeof(dl_set) / (shards * 2) >= DL_SETS_PER_SHARD_MIN) shards *= 2;
+  return shards;
+}
+
+dl_limit_table *dl_limit_table_new(size_t bytes) {
+  if (bytes < LEAST_BYTES) bytes = LEAST_BYTES;
+  uint32_t shards = shards_for(bytes);
+  size_t head = round_up(sizeof(dl_limit_table), 64), locks = shards * sizeof(dl_shard_lock);
+  size_t floors = (size_t)shards * DL_SHARD_FLOORS * sizeof(dl_floor), fixed = head + locks + floors;
+  size_t sets = (bytes > fixed ? bytes - fixed : 0) / sizeof(dl_set) / shards;
+  if (sets == 0) sets = 1;
+  bytes = fixed + sets * shards * sizeof(dl_set);
+  char *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  if (memory == MAP_FAILED) return NULL;
+  dl_limit_table *table = (dl_limit_table *)(void *)memory;
+  *table = (dl_limit_table){.bytes = bytes, .shard_mask = shards - 1, .sets_per_shard = (uint32_t)sets};
+  table->locks = (dl_shard_lock *)(void *)(memory + head);
+  table->floors = (dl_floor *)(void *)(memory + head + locks);
+  table->sets = (dl_set *)(void *)(memory + fixed);
+  if (getrandom(table->key, sizeof(table->key), 0) == (ssize_t)sizeof(table->key) && init_locks(table)) return table;
+  munmap(memory, bytes);
+  return NULL;
+}
+
+void dl_limit_table_free(dl_limit_table *table) {
+  if (table) munmap(table, table->bytes);
+}
+
+dl_limit_table_stats dl_limit_table_read_stats(const dl_limit_table *table) {
+  return (dl_limit_table_stats){
+      .evicted = __atomic_load_n(&table->stats.evicted, __ATOMIC_RELAXED),
+      .crowded = __atomic_load_n(&table->stats.crowded, __ATOMIC_RELAXED),
+      .repaired = __atomic_load_n(&table->stats.repaired, __ATOMIC_RELAXED),
+      .stuck = __atomic_load_n(&table->stats.stuck, __ATOMIC_RELAXED),
+  };
+}
+
+static void count_one(uint64_t *counter) { __atomic_fetch_add(counter, 1, __ATOMIC_RELAXED); }
+
+/* --- locks ------------------------------------------------------------------------ */
+
+/* A bounded wait: a stopped process may hold the lock, and then its shard's clients
+ * are refused rather than this worker's loop held up. */
+static int lock_patiently(pthread_mutex_t *mutex) {
+  struct timespec until;
+  clock_gettime(CLOCK_MONOTONIC, &until);
+  until.tv_nsec += DL_LOCK_WAIT_MS * 1000000L;
+  if (until.tv_nsec >= 1000000000L) until.tv_sec++, until.tv_nsec -= 1000000000L;
+  return pthread_mutex_clocklock(mutex, CLOCK_MONOTONIC, &until);
+}
+
+static bool lock_shard(const dl_shard *shard) {
+  int error = pthread_mutex_trylock(&shard->lock->mutex);
+  if (error == EBUSY) error = lock_patiently(&shard->lock->mutex);
+  if (error == EOWNERDEAD) {
+    /* Nothing to mend: internal.h says what every store leaves behind. */
+    error = pthread_mutex_consistent(&shard->lock->mutex);
+    count_one(&shard->table->stats.repaired);
+  }
+  if (error != 0) count_one(&shard->table->stats.stuck);
+  return error == 0;
+}
+
+/* --- the check ---------------------------------------------------------------------- */
+
+typedef struct check {
+  dl_shard shard;
+  uint64_t hash[2];
+  const dl_limit *limits;
+  size_t count;
+} check;
+
+/* The limits' ids are hashes themselves, and no client chooses them: mixing them
+ * with the key's hash is as good as hashing both. */
+static dl_place place_of(const check *c, const dl_limit *limit) {
+  uint64_t tag = c->hash[0] ^ limit->id, spread = (c->hash[1] ^ limit->id) >> 32;
+  return (dl_place){.set = &c->shard.sets[spread * c->shard.table->sets_per_shard >> 32], .tag = tag ? tag : 1};
+}
+
+static uint64_t used_of(const dl_window *window, const dl_limit *limit, uint64_t now_us) {
+  return dl_window_used(window, dl_window_length(limit), limit->fixed, now_us);
+}
+
+/* Whether the request fits into all limits; if not, result says why. */
+static bool fits(const check *c, dl_limit_result *result) {
+  uint64_t now_us = c->shard.now_us;
+  bool fit = true;
+  for (size_t i = 0; i < c->count; i++) {
+    const dl_limit *limit = &c->limits[i];
+    const dl_record *record = dl_shard_find(&c->shard, place_of(c, limit), limit);
+    dl_window unknown = {.start_us = now_us};
+    if (!record) unknown.current = dl_shard_floor(&c->shard, limit);
+    const dl_window *window = record ? &record->window : &unknown;
+    if (used_of(window, limit, now_us) + limit->cost <= limit->count) continue;
+    dl_limit_judge(result, limit, window, now_us, false);
+    fit = false;
+  }
+  return fit;
+}
+
+static void take_back(const check *c, size_t counted) {
+  for (size_t i = 0; i < counted; i++) {
+    dl_record *record = dl_shard_find(&c->shard, place_of(c, &c->limits[i]), &c->limits[i]);
+    if (record) record->window.current -= c->limits[i].cost;
+  }
+}
+
+/* No place for the key beside those that must not be forgotten. */
+static void refuse_crowded(const check *c, const dl_limit *limit, dl_limit_result *result) {
+  dl_window full = {.start_us = c->shard.now_us, .current = limit->count};
+  *result = (dl_limit_result){0};
+  dl_limit_judge(result, limit, &full, c->shard.now_us, false);
+  count_one(&c->shard.table->stats.crowded);
+}
+
+static void count_all(check *c, dl_limit_result *result) {
+  for (size_t i = 0; i < c->count; i++) {
+    const dl_limit *limit = &c->limits[i];
+    dl_place place = place_of(c, limit);
+    dl_record *record = dl_shard_find(&c->shard, place, limit);
+    if (!record) record = dl_shard_insert(&c->shard, place, limit);
+    if (!record) {
+      take_back(c, i);
+      refuse_crowded(c, limit, result);
+      return;
+    }
+    record->window.current += limit->cost;
+    dl_limit_judge(result, limit, &record->window, c->shard.now_us, true);
+  }
+}
+
+static dl_shard shard_of(dl_limit_table *table, const uint64_t hash[2], uint64_t now_us) {
+  size_t index = hash[1] & table->shard_mask;
+  return (dl_shard){.table = table,
+                    .lock = &table->locks[index],
+                    .floors = &table->floors[index * DL_SHARD_FLOORS],
+                    .sets = &table->sets[index * table->sets_per_shard],
+                    .now_us = now_us};
+}
+
+dl_limit_result dl_limit_check(dl_limit_table *table, const dl_limit *limits, size_t count, dl_str key, uint64_t now_us) {
+  assert(count <= DL_LIMIT_WINDOWS_MAX);
+  dl_limit_result result = {.allowed = true};
+  if (count == 0) return result;
+  check c = {.limits = limits, .count = count};
+  dl_hash128(table->key, key, c.hash);
+  c.shard = shard_of(table, c.hash, now_us);
+  if (!lock_shard(&c.shard)) return (dl_limit_result){.limit = limits, .reset_s = 1, .retry_after_s = 1};
+  if (fits(&c, &result)) count_all(&c, &result);
+  pthread_mutex_unlock(&c.shard.lock->mutex);
+  return result;
+}

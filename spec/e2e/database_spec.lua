@@ -1,0 +1,102 @@
+-- SPDX-License-Identifier: MIT
+-- Databases under the real program: the specs of tests/apps/database, what a
+-- restart and a kill leave, and what stops a start.
+
+local server = require "spec.support.server"
+
+local FIXTURE = "tests/apps/database"
+
+local function read(path)
+  local file = assert(io.open(path))
+  local text = file:read("*a")
+  file:close()
+  return text
+end
+
+local function fixture()
+  return {
+    ["app.lua"] = read(FIXTURE .. "/app.lua"),
+    ["store.lua"] = read(FIXTURE .. "/store.lua"),
+    ["migrations/0001_schema.sql"] = read(FIXTURE .. "/migrations/0001_schema.sql"),
+  }
+end
+
+local function post(running, email)
+  return running:request("POST", "/users", { headers = { ["Content-Type"] = "application/json" }, body = ('{"email":"%s"}'):format(email) })
+end
+
+local function count(running) return tonumber(running:request("GET", "/count").body:match('"count":(%d+)')) end
+
+describe("a database", function()
+  local data
+  before_each(function() data = server.make_folder() end)
+  after_each(function() server.remove_folder(data) end)
+
+  it("does what its specs say", function()
+    local pipe = assert(io.popen(("%s test --output=TAP %s 2>&1; echo \"exit $?\""):format(server.program, FIXTURE)))
+    local output = pipe:read("*a")
+    pipe:close()
+    assert.equal("0", output:match("exit (%d+)%s*$"), output)
+    assert.is_nil(output:match("\nnot ok[^\n]*"), output)
+    assert.is_true(tonumber(output:match("1%.%.(%d+)")) >= 15, output)
+  end)
+
+  it("keeps what it was given over a restart, in one file", function()
+    local first = server.start(fixture(), { data = data })
+    assert.equal(201, post(first, "ada@example.com").status)
+    assert.equal(0, (first:stop()))
+    assert.is_nil(io.open(data .. "/test.db-wal"))
+    local second = server.start(fixture(), { data = data })
+    assert.equal(1, count(second))
+    assert.equal(409, post(second, "ada@example.com").status)
+    assert.equal(0, (second:stop()))
+  end)
+
+  it("loses nothing that was answered when the server is killed", function()
+    local answered = 0
+    for round = 1, 3 do
+      local running = server.start(fixture(), { data = data })
+      assert.is_true(count(running) >= answered)
+      local connection = running:connect()
+      for number = 1, 50 do
+        if number == 40 then running:signal("KILL") end
+        local body = ('{"email":"%d-%d@example.com"}'):format(round, number)
+        local response, why = connection:request("POST", "/users", { headers = { ["Content-Type"] = "application/json" }, body = body })
+        assert(number >= 40 or response and response.status == 201, ("round %d, %d: %s"):format(round, number, response and response.body or why))
+        if response then answered = answered + 1 end
+      end
+      running:stop("KILL")
+    end
+    local running = server.start(fixture(), { data = data })
+    assert.is_true(count(running) >= answered)
+    running:stop()
+  end)
+
+  local function refusal(files)
+    local ok, message = pcall(server.start, files, { data = data })
+    if ok then message:stop() end
+    assert.is_false(ok)
+    return message
+  end
+
+  it("stops the start at the statement that it does not understand", function()
+    local files = fixture()
+    files["store.lua"] = files["store.lua"]:gsub("SELECT count", "SELECT nmae, count")
+    local line = select(2, files["store.lua"]:match("^(.-)SELECT nmae"):gsub("\n", "")) + 1
+    assert.matches(("store.lua:%d: no such column: nmae"):format(line), refusal(files), 1, true)
+  end)
+
+  it("stops the load at SQL that cannot be sealed", function()
+    local files = fixture()
+    files["store.lua"] = files["store.lua"]:gsub("DELETE FROM users", "DELETE FROM users; DROP TABLE users")
+    assert.matches("store%.lua:%d+: the statement, line 1 column 18: several statements in one text", refusal(files))
+  end)
+
+  it("stops the start when a migration changed after it was applied", function()
+    local running = server.start(fixture(), { data = data })
+    running:stop()
+    local files = fixture()
+    files["migrations/0001_schema.sql"] = files["migrations/0001_schema.sql"] .. "-- more\n"
+    assert.matches("0001_schema.sql was changed after it was applied", refusal(files), 1, true)
+  end)
+end)

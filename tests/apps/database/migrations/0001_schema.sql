@@ -1,0 +1,11 @@
+CREATE TABLE teams (id INTEGER PRIMARY KEY, name TEXT NOT NULL);
+INSERT INTO teams (name) VALUES ('red');
+
+CREATE TABLE users (
+  id INTEGER PRIMARY KEY,
+  email TEXT NOT NULL UNIQUE,
+  role TEXT NOT NULL DEFAULT 'user',
+  age INTEGER CHECK (age >= 0),
+  active BOOLEAN NOT NULL DEFAULT 1,
+  team INTEGER REFERENCES teams (id)
+);

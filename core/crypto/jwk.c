@@ -198,7 +198,8 @@ static bool known_kind(const json_t *jwk) {
   dl_key_algorithm algorithm;
   dl_str type = text_of(jwk, "kty");
   if (!for_signatures(jwk) || (json_object_get(jwk, "alg") && !dl_key_algorithm_named(text_of(jwk, "alg"), &algorithm))) return false;
-  if (dl_str_equal(type, DL_STR("EC")) || dl_str_equal(type, DL_STR("OKP"))) return curve_algorithm(jwk, dl_str_equal(type, DL_STR("OKP"))) != DL_KEY_UNSTATED;
+  bool okp = dl_str_equal(type, DL_STR("OKP"));
+  if (okp || dl_str_equal(type, DL_STR("EC"))) return curve_algorithm(jwk, okp) != DL_KEY_UNSTATED;
   return dl_str_equal(type, DL_STR("RSA")) || dl_str_equal(type, DL_STR("oct"));
 }
 

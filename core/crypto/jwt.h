@@ -22,19 +22,19 @@ typedef struct dl_jwt_rules {
 } dl_jwt_rules;
 
 /* Why a token was refused: for logs and metrics, never for the client. */
-#define DL_JWT_RESULTS(X)                                                                                                                                      \
-  X(OK, "it is genuine")                                                                                                                                       \
-  X(TOO_LONG, "it is longer than 8192 bytes")                                                                                                                  \
-  X(MALFORMED, "it is not three parts of base64url, or its header or claims are no JSON object")                                                               \
-  X(CRITICAL, "its header names extensions that must be understood")                                                                                           \
-  X(UNKNOWN_KEY, "no key has its kid and algorithm")                                                                                                           \
-  X(SIGNATURE, "its signature is not of our keys")                                                                                                             \
-  X(CLAIMS, "a claim is not of the kind that RFC 7519 names")                                                                                                  \
-  X(NO_EXPIRY, "it has no exp")                                                                                                                                \
-  X(EXPIRED, "it has expired")                                                                                                                                 \
-  X(TOO_LIVED, "its exp lies further ahead than the guard's lifetime")                                                                                         \
-  X(NOT_YET, "its nbf or iat lies ahead")                                                                                                                      \
-  X(ISSUER, "its iss is another")                                                                                                                              \
+#define DL_JWT_RESULTS(X) \
+  X(OK, "it is genuine") \
+  X(TOO_LONG, "it is longer than 8192 bytes") \
+  X(MALFORMED, "it is not three parts of base64url, or its header or claims are no JSON object") \
+  X(CRITICAL, "its header names extensions that must be understood") \
+  X(UNKNOWN_KEY, "no key has its kid and algorithm") \
+  X(SIGNATURE, "its signature is not of our keys") \
+  X(CLAIMS, "a claim is not of the kind that RFC 7519 names") \
+  X(NO_EXPIRY, "it has no exp") \
+  X(EXPIRED, "it has expired") \
+  X(TOO_LIVED, "its exp lies further ahead than the guard's lifetime") \
+  X(NOT_YET, "its nbf or iat lies ahead") \
+  X(ISSUER, "its iss is another") \
   X(AUDIENCE, "its aud names somebody else, or nobody where it should name us")
 
 typedef enum dl_jwt_result {

@@ -18,8 +18,8 @@
 
 typedef struct handle {
   dl_database *database;
-  dl_call *draft;   /* filled by prepare, sent by execute */
-  dl_ticket event;  /* who waits for start or stop */
+  dl_call *draft;  /* filled by prepare, sent by execute */
+  dl_ticket event; /* who waits for start or stop */
 } handle;
 
 /* Transactions are made after their handle and die before it, by collection order. */
@@ -145,7 +145,8 @@ static void check_open(lua_State *L, const handle *self) {
 /* --- parameters ----------------------------------------------------------------- */
 
 static const char *not_a_value(dl_call *call, const dl_parameter *parameter, const char *what) {
-  return dl_arena_format(&call->arena, "%.*s: the statement's parameter '%.*s' %s", DL_STR_ARGS(call->statement->source), DL_STR_ARGS(parameter->name), what);
+  return dl_arena_format(&call->arena, "%.*s: the statement's parameter '%.*s' %s", DL_STR_ARGS(call->statement->source),
+                         DL_STR_ARGS(parameter->name), what);
 }
 
 /* Takes the value on top of the stack; gives what is wrong with it, or NULL. */
@@ -173,8 +174,8 @@ static const char *unknown_name(lua_State *L, dl_call *call, int params) {
     dl_buffer known = {0};
     for (size_t i = 0; i < statement->parameter_count; i++)
       dl_buffer_printf(&known, "%s%.*s", i ? ", " : "", DL_STR_ARGS(statement->parameters[i].name));
-    const char *message = dl_arena_format(&call->arena, "%.*s: the statement has no parameter '%.*s'; %s%.*s", DL_STR_ARGS(statement->source), DL_STR_ARGS(name),
-                                          known.len ? "it has " : "it has none", DL_STR_ARGS(dl_buffer_str(&known)));
+    const char *message = dl_arena_format(&call->arena, "%.*s: the statement has no parameter '%.*s'; %s%.*s", DL_STR_ARGS(statement->source),
+                                          DL_STR_ARGS(name), known.len ? "it has " : "it has none", DL_STR_ARGS(dl_buffer_str(&known)));
     dl_buffer_free(&known);
     return message;
   }
@@ -316,7 +317,8 @@ static int handle_seal(lua_State *L) {
   luaL_checktype(L, 2, LUA_TTABLE);
   dl_arena arena;
   dl_arena_init(&arena, 0);
-  dl_statement_text text = {.sql = string_field(L, 2, "sql"), .source = string_field(L, 2, "source"), .default_order = string_field(L, 2, "default_order")};
+  dl_statement_text text = {
+      .sql = string_field(L, 2, "sql"), .source = string_field(L, 2, "source"), .default_order = string_field(L, 2, "default_order")};
   text.filters = pairs_field(L, &arena, "filters", &text.filter_count);
   text.orders = pairs_field(L, &arena, "orders", &text.order_count);
   lua_getfield(L, 2, "bytes");
@@ -387,12 +389,9 @@ static const struct {
   const char *name;
   size_t offset;
 } numbers[] = {
-    {"readers", offsetof(dl_database_options, readers)},
-    {"queue_max", offsetof(dl_database_options, queue_max)},
-    {"queue_ms", offsetof(dl_database_options, queue_ms)},
-    {"lock_ms", offsetof(dl_database_options, lock_ms)},
-    {"statement_ms", offsetof(dl_database_options, statement_ms)},
-    {"transaction_ms", offsetof(dl_database_options, transaction_ms)},
+    {"readers", offsetof(dl_database_options, readers)},           {"queue_max", offsetof(dl_database_options, queue_max)},
+    {"queue_ms", offsetof(dl_database_options, queue_ms)},         {"lock_ms", offsetof(dl_database_options, lock_ms)},
+    {"statement_ms", offsetof(dl_database_options, statement_ms)}, {"transaction_ms", offsetof(dl_database_options, transaction_ms)},
 };
 
 static bool is_folder(const char *path) {
@@ -427,9 +426,11 @@ static int database_open(lua_State *L) {
   return 1;
 }
 
-static const luaL_Reg handle_methods[] = {{"seal", handle_seal}, {"prepare", handle_prepare}, {"is_open", handle_is_open}, {"__gc", handle_collect}, {NULL, NULL}};
-static const luaL_Reg waiting_methods[] = {{"start", handle_start},   {"stop", handle_stop},         {"execute", handle_execute}, {"begin", handle_begin},
-                                           {"commit", handle_commit}, {"rollback", handle_rollback}, {NULL, NULL}};
+static const luaL_Reg handle_methods[] = {
+    {"seal", handle_seal}, {"prepare", handle_prepare}, {"is_open", handle_is_open}, {"__gc", handle_collect}, {NULL, NULL}};
+static const luaL_Reg waiting_methods[] = {
+    {"start", handle_start},       {"stop", handle_stop}, {"execute", handle_execute}, {"begin", handle_begin}, {"commit", handle_commit},
+    {"rollback", handle_rollback}, {NULL, NULL}};
 
 void dl_bridge_database(lua_State *L) {
   luaL_newmetatable(L, TRANSACTION);

@@ -14,7 +14,7 @@
 static void set_defaults(dl_database_options *options) {
   struct {
     unsigned *field, value;
-  } defaults[] = {{&options->readers, 3},        {&options->queue_max, 1000},       {&options->queue_ms, 5000},          {&options->lock_ms, 5000},
+  } defaults[] = {{&options->readers, 3},          {&options->queue_max, 1000},      {&options->queue_ms, 5000},          {&options->lock_ms, 5000},
                   {&options->statement_ms, 10000}, {&options->transaction_ms, 5000}, {&options->migration_lock_ms, 60000}};
   for (size_t i = 0; i < sizeof(defaults) / sizeof(*defaults); i++)
     if (!*defaults[i].field) *defaults[i].field = defaults[i].value;
@@ -33,7 +33,8 @@ static const char *refusal(dl_str url) {
   if (!dl_str_starts(url, DL_STR("sqlite:"))) return "a database's url begins with sqlite:, as in \"sqlite:users.db\"";
   dl_str name = dl_str_skip(url, 7);
   if (!name.len) return "the url names no file: write one, as in \"sqlite:users.db\"";
-  if (dl_str_starts(name, DL_STR("//"))) return "the url has slashes: write a relative path as \"sqlite:users.db\", an absolute one as \"sqlite:/var/lib/users/users.db\"";
+  if (dl_str_starts(name, DL_STR("//")))
+    return "the url has slashes: write a relative path as \"sqlite:users.db\", an absolute one as \"sqlite:/var/lib/users/users.db\"";
   if (memchr(name.ptr, '?', name.len)) return "the url has a question mark: options are given beside it, as in app:database(url, { readers = 2 })";
   if (memchr(name.ptr, '\0', name.len)) return "the url has a NUL in it";
   return NULL;

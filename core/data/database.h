@@ -17,22 +17,22 @@ typedef struct dl_transaction dl_transaction;
 typedef struct dl_call dl_call;
 
 /* What can be wrong with a call; the names are those that apps see. */
-#define DL_PROBLEMS(X)                                                                        \
-  X(NONE, "none")                                                                             \
-  X(UNIQUE, "unique_violation")           /* a constraint, as are the next three */            \
-  X(FOREIGN_KEY, "foreign_key_violation")                                                     \
-  X(CHECK, "check_violation")                                                                 \
-  X(NOT_NULL, "not_null_violation")                                                           \
-  X(TYPE, "type_mismatch")                /* a value that its column does not take */          \
-  X(PARAMETER, "bad_parameter")           /* missing, unknown to SQL, or not valid UTF-8 */    \
-  X(DATA, "bad_data")                     /* a stored value that has no Lua form */            \
-  X(TOO_MUCH, "too_much")                 /* more rows, columns or bytes than were asked for */ \
-  X(BUSY, "busy")                         /* too many calls wait, or it waited too long */     \
-  X(LOCKED, "locked")                     /* another process holds the lock */                 \
-  X(TIMEOUT, "timeout")                   /* the statement took too long */                    \
-  X(ENDED, "transaction_ended")           /* the transaction was rolled back meanwhile */      \
-  X(STOPPED, "stopped")                   /* the database is not started, or stops */          \
-  X(FAILED, "failed")                     /* everything else: disk, corruption, SQL */
+#define DL_PROBLEMS(X)                                                                                                                               \
+  X(NONE, "none")                                                                                                                                    \
+  X(UNIQUE, "unique_violation") /* a constraint, as are the next three */                                                                            \
+  X(FOREIGN_KEY, "foreign_key_violation")                                                                                                            \
+  X(CHECK, "check_violation")                                                                                                                        \
+  X(NOT_NULL, "not_null_violation")                                                                                                                  \
+  X(TYPE, "type_mismatch")      /* a value that its column does not take */                                                                          \
+  X(PARAMETER, "bad_parameter") /* missing, unknown to SQL, or not valid UTF-8 */                                                                    \
+  X(DATA, "bad_data")           /* a stored value that has no Lua form */                                                                            \
+  X(TOO_MUCH, "too_much")       /* more rows, columns or bytes than were asked for */                                                                \
+  X(BUSY, "busy")               /* too many calls wait, or it waited too long */                                                                     \
+  X(LOCKED, "locked")           /* another process holds the lock */                                                                                 \
+  X(TIMEOUT, "timeout")         /* the statement took too long */                                                                                    \
+  X(ENDED, "transaction_ended") /* the transaction was rolled back meanwhile */                                                                      \
+  X(STOPPED, "stopped")         /* the database is not started, or stops */                                                                          \
+  X(FAILED, "failed")           /* everything else: disk, corruption, SQL */
 
 typedef enum dl_problem_kind {
 #define DL_PROBLEM_KIND(name, text) DL_PROBLEM_##name,
@@ -50,16 +50,16 @@ const char *dl_problem_name(dl_problem_kind kind);
 
 /* Zero fields mean the default in brackets. */
 typedef struct dl_database_options {
-  const char *folder;          /* what a relative path in the url starts from [.] */
-  const char *migrations;      /* folder of numbered .sql files, from the working folder [none] */
-  unsigned readers;            /* connections that read [3] */
-  unsigned queue_max;          /* calls that may wait for a reader, or for the writer [1,000] */
-  unsigned queue_ms;           /* how long one may wait there [5,000] */
-  unsigned lock_ms;            /* how long to wait for a lock that another process holds [5,000] */
-  unsigned statement_ms;       /* how long one statement may run [10,000] */
-  unsigned transaction_ms;     /* how long an interactive transaction may take [5,000] */
-  unsigned migration_lock_ms;  /* how long to wait for another process that migrates [60,000] */
-  size_t result_bytes;         /* how much one result may hold [32 MiB] */
+  const char *folder;         /* what a relative path in the url starts from [.] */
+  const char *migrations;     /* folder of numbered .sql files, from the working folder [none] */
+  unsigned readers;           /* connections that read [3] */
+  unsigned queue_max;         /* calls that may wait for a reader, or for the writer [1,000] */
+  unsigned queue_ms;          /* how long one may wait there [5,000] */
+  unsigned lock_ms;           /* how long to wait for a lock that another process holds [5,000] */
+  unsigned statement_ms;      /* how long one statement may run [10,000] */
+  unsigned transaction_ms;    /* how long an interactive transaction may take [5,000] */
+  unsigned migration_lock_ms; /* how long to wait for another process that migrates [60,000] */
+  size_t result_bytes;        /* how much one result may hold [32 MiB] */
 } dl_database_options;
 
 /* Prepares a database; nothing is opened. NULL with *error (static or owned by
@@ -96,28 +96,28 @@ typedef enum dl_shape {
 /* One execution. Made by dl_call_new, filled, submitted; then it is the
  * database's until done, and taken back when done returns. */
 struct dl_call {
-  dl_arena arena;                /* the values' bytes and the answer */
+  dl_arena arena; /* the values' bytes and the answer */
   const dl_statement *statement;
-  dl_value *values;              /* one per parameter of the statement; ABSENT until set */
+  dl_value *values; /* one per parameter of the statement; ABSENT until set */
   dl_shape shape;
-  int order;                     /* index, or -1 */
-  size_t row_max;                /* of MANY [1,000] */
-  dl_transaction *transaction;   /* NULL: a write of its own, or a read of what is committed */
+  int order;                   /* index, or -1 */
+  size_t row_max;              /* of MANY [1,000] */
+  dl_transaction *transaction; /* NULL: a write of its own, or a read of what is committed */
   void (*done)(dl_call *call);
-  void *owner;                   /* for done */
+  void *owner; /* for done */
 
   /* the answer */
-  dl_problem problem;            /* kind NONE: it succeeded, and what it wrote is on disk (or in its transaction) */
-  dl_str *columns;               /* column_count names */
+  dl_problem problem; /* kind NONE: it succeeded, and what it wrote is on disk (or in its transaction) */
+  dl_str *columns;    /* column_count names */
   size_t column_count, row_count;
-  dl_value *cells;               /* row after row; NULL for a database NULL */
-  int64_t changes;               /* rows inserted, updated or deleted */
-  int64_t last_id;               /* rowid of the last row inserted, 0 when it inserted none */
+  dl_value *cells; /* row after row; NULL for a database NULL */
+  int64_t changes; /* rows inserted, updated or deleted */
+  int64_t last_id; /* rowid of the last row inserted, 0 when it inserted none */
 
   /* the database's own */
   dl_database *database;
   dl_call *next;
-  uint64_t deadline;             /* on uv_hrtime: when it has waited too long */
+  uint64_t deadline; /* on uv_hrtime: when it has waited too long */
   uint8_t work;
   bool settled;
 };

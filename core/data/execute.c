@@ -49,7 +49,8 @@ static bool bind_string(run *r, const dl_parameter *parameter, int place, const 
   }
   dl_str text = dl_value_str(value);
   if (!dl_utf8_valid(text) || (text.len && memchr(text.ptr, '\0', text.len)))
-    return fail_parameter(r, parameter, "is not text (valid UTF-8 without NUL): for bytes name it in the statement's options, as in { bytes = { \"digest\" } }");
+    return fail_parameter(r, parameter,
+                          "is not text (valid UTF-8 without NUL): for bytes name it in the statement's options, as in { bytes = { \"digest\" } }");
   *code = sqlite3_bind_text64(r->handle, place, text.len ? text.ptr : "", text.len, SQLITE_STATIC, SQLITE_UTF8);
   return true;
 }
@@ -151,7 +152,8 @@ static bool too_many_rows(run *r, size_t most) {
   dl_call *call = r->call;
   if (call->shape == DL_SHAPE_MANY)
     return fail(r, DL_PROBLEM_TOO_MUCH, "the statement gives",
-                dl_arena_format(&call->arena, "more than %zu rows: put a LIMIT in it, or raise the bound where it is called, as in :many(params, { max = %zu })",
+                dl_arena_format(&call->arena,
+                                "more than %zu rows: put a LIMIT in it, or raise the bound where it is called, as in :many(params, { max = %zu })",
                                 most, most * 10));
   return fail(r, DL_PROBLEM_TOO_MUCH, "the statement gives", "more than one row, so one of them would be lost: put LIMIT 1 in it, or use :many");
 }

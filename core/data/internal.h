@@ -95,8 +95,8 @@ struct dl_transaction {
   dl_database *database;
   dl_transaction_state state;
   bool abandoned;
-  unsigned holders;  /* who began it, and the writer until it has ended */
-  const char *why;   /* it ended, for calls that come too late; static */
+  unsigned holders; /* who began it, and the writer until it has ended */
+  const char *why;  /* it ended, for calls that come too late; static */
   dl_queue calls;
 };
 
@@ -104,26 +104,32 @@ typedef struct dl_reader {
   uv_work_t work;
   dl_database *database;
   dl_sqlite *connection; /* opened on first use, by the pool's thread */
-  bool busy;                 /* from uv_queue_work to its end on the loop; loop thread */
+  bool busy;             /* from uv_queue_work to its end on the loop; loop thread */
 } dl_reader;
 
-typedef enum dl_database_state { DL_DATABASE_NEW, DL_DATABASE_STARTING, DL_DATABASE_READY, DL_DATABASE_STOPPING, DL_DATABASE_STOPPED } dl_database_state;
+typedef enum dl_database_state {
+  DL_DATABASE_NEW,
+  DL_DATABASE_STARTING,
+  DL_DATABASE_READY,
+  DL_DATABASE_STOPPING,
+  DL_DATABASE_STOPPED
+} dl_database_state;
 
 enum { DL_READERS_MAX = 16, DL_SPARE_CALLS_MAX = 64 };
 
 struct dl_database {
   dl_loop *loop;
-  dl_arena arena;     /* statements and what else lives as long; loop thread until start, then read only */
-  const char *path;   /* of the file; ":memory:" */
-  bool in_memory;     /* one connection for all: another would see another database */
+  dl_arena arena;   /* statements and what else lives as long; loop thread until start, then read only */
+  const char *path; /* of the file; ":memory:" */
+  bool in_memory;   /* one connection for all: another would see another database */
   dl_database_options options;
   dl_statement **statements;
   size_t statement_count, statement_room;
 
   /* loop thread */
   dl_database_state state;
-  bool orphan;        /* dl_database_free came too early */
-  bool wakes;         /* async and thread exist */
+  bool orphan; /* dl_database_free came too early */
+  bool wakes;  /* async and thread exist */
   size_t unanswered;
   dl_call *spare_calls;
   size_t spare_count;
@@ -137,12 +143,12 @@ struct dl_database {
 
   /* between threads, under mutex */
   uv_mutex_t mutex;
-  uv_cond_t work;     /* for the writer */
+  uv_cond_t work; /* for the writer */
   dl_queue reads, writes, answers;
-  bool leave;         /* the writer is to end */
-  bool ready, gone;   /* the writer's news: start succeeded; it has ended */
-  char *start_error;  /* malloc; why it has ended without being ready */
-  char *applied;      /* malloc; migrations, for the log */
+  bool leave;        /* the writer is to end */
+  bool ready, gone;  /* the writer's news: start succeeded; it has ended */
+  char *start_error; /* malloc; why it has ended without being ready */
+  char *applied;     /* malloc; migrations, for the log */
 };
 
 void dl_writer_main(void *database);

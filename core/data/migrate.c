@@ -54,8 +54,10 @@ static bool take_name(migrator *m, const char *name) {
   size_t length = strlen(name);
   if (name[0] == '.' || length < 4 || strcmp(name + length - 4, ".sql") != 0) return true;
   size_t number = number_of(name);
-  if (!number) return refuse(m, "%s/%s: a migration's name is four digits from 0001 on, an underscore and small letters, as in 0001_users.sql", m->folder, name);
-  if (m->names[number - 1]) return refuse(m, "%s: %s and %s have the same number: give one the next free number", m->folder, m->names[number - 1], name);
+  if (!number)
+    return refuse(m, "%s/%s: a migration's name is four digits from 0001 on, an underscore and small letters, as in 0001_users.sql", m->folder, name);
+  if (m->names[number - 1])
+    return refuse(m, "%s: %s and %s have the same number: give one the next free number", m->folder, m->names[number - 1], name);
   m->names[number - 1] = dl_arena_format(m->arena, "%s", name);
   if (number > m->count) m->count = number;
   return true;
@@ -68,7 +70,8 @@ static bool read_folder(migrator *m) {
   for (struct dirent *entry; good && (entry = readdir(folder));) good = take_name(m, entry->d_name);
   closedir(folder);
   for (size_t i = 0; good && i < m->count; i++)
-    if (!m->names[i]) return refuse(m, "%s: there is no migration %04zu, though there is %s: number them without gaps", m->folder, i + 1, m->names[m->count - 1]);
+    if (!m->names[i])
+      return refuse(m, "%s: there is no migration %04zu, though there is %s: number them without gaps", m->folder, i + 1, m->names[m->count - 1]);
   return good;
 }
 
@@ -156,7 +159,8 @@ static bool execute(migrator *m, const char *sql) {
 }
 
 static bool remember(migrator *m, size_t number, const char *name, const char *digest) {
-  char *sql = sqlite3_mprintf("INSERT INTO demilune_migrations VALUES (%d, %Q, %Q, strftime('%%Y-%%m-%%dT%%H:%%M:%%SZ', 'now'))", (int)number, name, digest);
+  char *sql =
+      sqlite3_mprintf("INSERT INTO demilune_migrations VALUES (%d, %Q, %Q, strftime('%%Y-%%m-%%dT%%H:%%M:%%SZ', 'now'))", (int)number, name, digest);
   bool good = sql && execute(m, sql);
   sqlite3_free(sql);
   return good;
@@ -181,8 +185,8 @@ static bool apply_in_transaction(migrator *m, size_t number, dl_buffer *text) {
   if (!read_file(m, name, text) || !hash(m, dl_buffer_str(text), digest) || !applied_digest(m, number, known)) return false;
   if (strcmp(known, digest) == 0) return true;
   if (known[0])
-    return refuse(m, "%s/%s was changed after it was applied to this database: put it back as it was, and write the change as migration %04zu", m->folder, name,
-                  m->count + 1);
+    return refuse(m, "%s/%s was changed after it was applied to this database: put it back as it was, and write the change as migration %04zu",
+                  m->folder, name, m->count + 1);
   sqlite3_set_authorizer(m->connection->handle, authorize, m);
   bool good = run_sql(m, name, text->data);
   sqlite3_set_authorizer(m->connection->handle, NULL, NULL);
@@ -211,7 +215,8 @@ static bool make_table(migrator *m, size_t number, dl_buffer *text) {
 
 static bool none_is_missing(migrator *m) {
   sqlite3_stmt *find = NULL;
-  int code = sqlite3_prepare_v2(m->connection->handle, "SELECT name FROM demilune_migrations WHERE number > ? ORDER BY number LIMIT 1", -1, &find, NULL);
+  int code =
+      sqlite3_prepare_v2(m->connection->handle, "SELECT name FROM demilune_migrations WHERE number > ? ORDER BY number LIMIT 1", -1, &find, NULL);
   if (code == SQLITE_OK) code = sqlite3_bind_int64(find, 1, (sqlite3_int64)m->count);
   if (code == SQLITE_OK) code = sqlite3_step(find);
   if (code == SQLITE_ROW)

@@ -13,9 +13,9 @@
 #include <unistd.h>
 
 enum {
-  VARIANTS_MAX = 32,         /* prepared at once, of one statement on one connection */
-  PROGRESS_OPCODES = 20000,  /* between looks at the clock: some 0.2 ms */
-  LENGTH_MAX = 128 << 20     /* bytes of one value or row */
+  VARIANTS_MAX = 32,        /* prepared at once, of one statement on one connection */
+  PROGRESS_OPCODES = 20000, /* between looks at the clock: some 0.2 ms */
+  LENGTH_MAX = 128 << 20    /* bytes of one value or row */
 };
 
 /* --- locks and time ------------------------------------------------------------ */
@@ -45,17 +45,17 @@ void dl_sqlite_deadlines(dl_sqlite *connection, unsigned lock_ms, unsigned state
 static const struct {
   int option, value;
 } guards[] = {
-    {SQLITE_DBCONFIG_DEFENSIVE, 1},             /* no writes to the schema's or shadow tables */
-    {SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0},        /* a planted view or trigger calls no risky function */
+    {SQLITE_DBCONFIG_DEFENSIVE, 1},      /* no writes to the schema's or shadow tables */
+    {SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0}, /* a planted view or trigger calls no risky function */
     {SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0},
     {SQLITE_DBCONFIG_ENABLE_FTS3_TOKENIZER, 0},
-    {SQLITE_DBCONFIG_DQS_DML, 0},               /* "text" is a name, never a string by mistake */
+    {SQLITE_DBCONFIG_DQS_DML, 0}, /* "text" is a name, never a string by mistake */
     {SQLITE_DBCONFIG_DQS_DDL, 0},
     {SQLITE_DBCONFIG_ENABLE_FKEY, 1},
 };
 
-static const char common_pragmas[] = "PRAGMA synchronous = FULL;"       /* each commit is on disk before it is answered */
-                                     "PRAGMA cell_size_check = ON;"     /* a damaged page is noticed when it is read */
+static const char common_pragmas[] = "PRAGMA synchronous = FULL;"   /* each commit is on disk before it is answered */
+                                     "PRAGMA cell_size_check = ON;" /* a damaged page is noticed when it is read */
                                      "PRAGMA temp_store = MEMORY;"
                                      "PRAGMA cache_size = -8000;"
                                      "PRAGMA journal_size_limit = 67108864;";
@@ -67,7 +67,8 @@ static bool make_file(const char *path, dl_arena *arena, dl_problem *problem) {
   int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
   if (fd >= 0) close(fd);
   if (fd >= 0 || errno == EEXIST) return true;
-  dl_problem_set(problem, DL_PROBLEM_FAILED, arena, "the database %s cannot be made: %s; its folder must exist and be writable", path, strerror(errno));
+  dl_problem_set(problem, DL_PROBLEM_FAILED, arena, "the database %s cannot be made: %s; its folder must exist and be writable", path,
+                 strerror(errno));
   return false;
 }
 
@@ -91,7 +92,8 @@ static int enter_wal(dl_sqlite *connection) {
 }
 
 static int prepare_steps(dl_sqlite *connection) {
-  static const char *const sql[DL_STEP_COUNT] = {"BEGIN IMMEDIATE", "COMMIT", "ROLLBACK", "SAVEPOINT demilune", "RELEASE demilune", "ROLLBACK TO demilune"};
+  static const char *const sql[DL_STEP_COUNT] = {"BEGIN IMMEDIATE",    "COMMIT",           "ROLLBACK",
+                                                 "SAVEPOINT demilune", "RELEASE demilune", "ROLLBACK TO demilune"};
   for (int i = 0; i < DL_STEP_COUNT; i++) {
     int code = sqlite3_prepare_v3(connection->handle, sql[i], -1, SQLITE_PREPARE_PERSISTENT, &connection->steps[i], NULL);
     if (code != SQLITE_OK) return code;
@@ -133,7 +135,8 @@ dl_sqlite *dl_sqlite_open(const dl_database *database, bool reader, dl_arena *ar
   if (code == SQLITE_OK) code = set_up(connection, reader);
   if (code == SQLITE_OK) return connection;
   dl_problem_set(problem, DL_PROBLEM_FAILED, arena, "the database %s cannot be opened: %s", database->path,
-                 code == SQLITE_NOLFS ? "its file system has no write-ahead log (SQLite's journal_mode = WAL); use a local disk" : sqlite3_errstr(code));
+                 code == SQLITE_NOLFS ? "its file system has no write-ahead log (SQLite's journal_mode = WAL); use a local disk"
+                                      : sqlite3_errstr(code));
   dl_sqlite_close(connection);
   return NULL;
 }
@@ -176,15 +179,16 @@ static bool columns_differ(sqlite3_stmt *handle, const dl_statement *statement, 
   for (int i = 1; i < count; i++)
     for (int j = 0; j < i; j++) {
       if (strcmp(sqlite3_column_name(handle, i), sqlite3_column_name(handle, j)) != 0) continue;
-      dl_problem_set(problem, DL_PROBLEM_FAILED, arena, "%.*s: the statement gives two columns called '%s': name the columns, and give one another name with AS",
+      dl_problem_set(problem, DL_PROBLEM_FAILED, arena,
+                     "%.*s: the statement gives two columns called '%s': name the columns, and give one another name with AS",
                      DL_STR_ARGS(statement->source), sqlite3_column_name(handle, i));
       return false;
     }
   return true;
 }
 
-static bool prepare_text(dl_sqlite *connection, const dl_statement *statement, dl_prepared *prepared, dl_buffer *sql, uint32_t places, dl_arena *arena,
-                         dl_problem *problem) {
+static bool prepare_text(dl_sqlite *connection, const dl_statement *statement, dl_prepared *prepared, dl_buffer *sql, uint32_t places,
+                         dl_arena *arena, dl_problem *problem) {
   const char *tail = NULL;
   if (sqlite3_prepare_v3(connection->handle, sql->data, (int)sql->len, SQLITE_PREPARE_PERSISTENT, &prepared->handle, &tail) != SQLITE_OK) {
     prepare_failed(connection, statement, sql->data, arena, problem);
@@ -199,7 +203,8 @@ static bool prepare_text(dl_sqlite *connection, const dl_statement *statement, d
   return columns_differ(prepared->handle, statement, arena, problem);
 }
 
-static dl_prepared *prepare_new(dl_sqlite *connection, const dl_statement *statement, const dl_variant *variant, dl_arena *arena, dl_problem *problem) {
+static dl_prepared *prepare_new(dl_sqlite *connection, const dl_statement *statement, const dl_variant *variant, dl_arena *arena,
+                                dl_problem *problem) {
   dl_prepared *prepared = dl_calloc(1, sizeof(*prepared) + statement->parameter_count * sizeof(*prepared->numbers));
   dl_buffer sql = {0};
   prepared->key = dl_variant_key(variant);
@@ -213,7 +218,7 @@ static dl_prepared *prepare_new(dl_sqlite *connection, const dl_statement *state
 }
 
 dl_prepared *dl_sqlite_prepare(dl_sqlite *connection, const dl_statement *statement, const dl_variant *variant, dl_arena *arena,
-                                   dl_problem *problem) {
+                               dl_problem *problem) {
   dl_prepared **list = &connection->prepared[statement->index];
   uint64_t key = dl_variant_key(variant);
   unsigned count = 0;

@@ -14,15 +14,15 @@ typedef enum last_token { LAST_OTHER, LAST_IN, LAST_IN_OPEN } last_token;
 typedef struct sealer {
   dl_arena *arena;
   dl_statement *statement;
-  const char *part;  /* "the statement", "filter 'role'": for messages */
+  const char *part; /* "the statement", "filter 'role'": for messages */
   dl_fragment *fragment;
   bool base;
   dl_str text;
   size_t at;
-  size_t kept;       /* text before this index is in pieces already */
+  size_t kept; /* text before this index is in pieces already */
   size_t piece_room, parameter_room;
   uint8_t list_count;
-  int depth;         /* open parentheses */
+  int depth; /* open parentheses */
   last_token last;
   bool seen_word, seen_filters, seen_order;
   const char *error;
@@ -166,8 +166,10 @@ static bool scan_mark(sealer *s) {
   for (size_t i = 0; s->base && i < sizeof(marks) / sizeof(*marks); i++) {
     if (!dl_str_starts(rest, marks[i].text)) continue;
     bool filters = marks[i].kind == DL_PIECE_FILTERS;
-    if (filters && !s->statement->filter_count) return refuse(s, s->at, "{filters} has no filters: give some, as in { filters = { role = \"role = :role\" } }");
-    if (!filters && !s->statement->order_count) return refuse(s, s->at, "{order} has no orders: give some, as in { orders = { newest = \"id DESC\" } }");
+    if (filters && !s->statement->filter_count)
+      return refuse(s, s->at, "{filters} has no filters: give some, as in { filters = { role = \"role = :role\" } }");
+    if (!filters && !s->statement->order_count)
+      return refuse(s, s->at, "{order} has no orders: give some, as in { orders = { newest = \"id DESC\" } }");
     keep_text(s);
     add_piece(s, marks[i].kind);
     s->at = s->kept = s->at + marks[i].text.len;
@@ -182,13 +184,15 @@ static bool scan_mark(sealer *s) {
 /* A sealed statement reads or changes rows. Transactions belong to db:transaction,
  * and a COMMIT in here would end one that other requests share. */
 static bool scan_first_word(sealer *s, dl_str word) {
-  static const dl_str allowed[] = {DL_STR("SELECT"), DL_STR("WITH"), DL_STR("VALUES"), DL_STR("INSERT"), DL_STR("REPLACE"), DL_STR("UPDATE"), DL_STR("DELETE")};
+  static const dl_str allowed[] = {DL_STR("SELECT"),  DL_STR("WITH"),   DL_STR("VALUES"), DL_STR("INSERT"),
+                                   DL_STR("REPLACE"), DL_STR("UPDATE"), DL_STR("DELETE")};
   s->seen_word = true;
   if (!s->base) return true;
   for (size_t i = 0; i < sizeof(allowed) / sizeof(*allowed); i++)
     if (dl_str_equal_nocase(word, allowed[i])) return true;
-  return refuse(s, s->at - word.len, "a statement begins with SELECT, WITH, VALUES, INSERT, REPLACE, UPDATE or DELETE; "
-                                     "tables are made in migrations, and transactions with db:transaction");
+  return refuse(s, s->at - word.len,
+                "a statement begins with SELECT, WITH, VALUES, INSERT, REPLACE, UPDATE or DELETE; "
+                "tables are made in migrations, and transactions with db:transaction");
 }
 
 static bool scan_word(sealer *s) {
@@ -310,8 +314,7 @@ static bool seal_bytes(sealer *s, const dl_statement_text *text) {
     int index = dl_statement_parameter(s->statement, text->bytes[i]);
     s->part = "bytes";
     s->text = text->bytes[i];
-    if (index < 0)
-      return refuse(s, 0, dl_arena_format(s->arena, "the statement has no parameter '%.*s'", DL_STR_ARGS(text->bytes[i])));
+    if (index < 0) return refuse(s, 0, dl_arena_format(s->arena, "the statement has no parameter '%.*s'", DL_STR_ARGS(text->bytes[i])));
     s->statement->parameters[index].bytes = true;
   }
   return true;
@@ -328,7 +331,8 @@ static bool seal_all(sealer *s, const dl_statement_text *text) {
   if (text->order_count) statement->orders = dl_arena_zalloc(s->arena, text->order_count, sizeof(dl_fragment));
   s->base = true;
   if (!seal_fragment(s, &statement->base, text->sql, "the statement")) return false;
-  if (text->filter_count && !s->seen_filters) return refuse(s, s->at, "has filters, but no {filters} that says where they stand, as in WHERE {filters}");
+  if (text->filter_count && !s->seen_filters)
+    return refuse(s, s->at, "has filters, but no {filters} that says where they stand, as in WHERE {filters}");
   if (text->order_count && !s->seen_order) return refuse(s, s->at, "has orders, but no {order} that says where it stands, as in ORDER BY {order}");
   s->base = false;
   return seal_filters(s, text) && seal_orders(s, text) && seal_bytes(s, text);

@@ -14,22 +14,25 @@
 #include "model/value.h"
 
 enum {
-  DL_STATEMENT_SQL_MAX = 65536,    /* bytes of one text */
+  DL_STATEMENT_SQL_MAX = 65536, /* bytes of one text */
   DL_STATEMENT_PARAMETERS_MAX = 1000,
   DL_STATEMENT_FILTERS_MAX = 16,
   DL_STATEMENT_ORDERS_MAX = 255,
-  DL_STATEMENT_LISTS_MAX = 4,      /* :name* parameters of one statement */
+  DL_STATEMENT_LISTS_MAX = 4, /* :name* parameters of one statement */
   DL_STATEMENT_LIST_ITEMS_MAX = 4096
 };
 
 /* What an app wrote. All slices need to live only during dl_statement_seal. */
 typedef struct dl_statement_text {
   dl_str sql;
-  dl_str source;                                 /* where: "app.lua:31" */
-  const dl_pair *filters; size_t filter_count;   /* name, condition: stands at {filters} when its parameters are given */
-  const dl_pair *orders; size_t order_count;     /* name, what follows ORDER BY: the chosen one stands at {order} */
-  dl_str default_order;                          /* name, or empty: each call must choose */
-  const dl_str *bytes; size_t byte_count;        /* parameters that are bytes, not text */
+  dl_str source; /* where: "app.lua:31" */
+  const dl_pair *filters;
+  size_t filter_count; /* name, condition: stands at {filters} when its parameters are given */
+  const dl_pair *orders;
+  size_t order_count;   /* name, what follows ORDER BY: the chosen one stands at {order} */
+  dl_str default_order; /* name, or empty: each call must choose */
+  const dl_str *bytes;
+  size_t byte_count; /* parameters that are bytes, not text */
 } dl_statement_text;
 
 typedef struct dl_parameter {
@@ -78,9 +81,9 @@ int dl_statement_order(const dl_statement *statement, dl_str name);
 
 /* What one call chose. Equal keys have equal SQL. */
 typedef struct dl_variant {
-  uint16_t filters;                       /* bit per filter */
-  uint8_t order;                          /* index */
-  uint8_t lists[DL_STATEMENT_LISTS_MAX];  /* 0: empty, else 1 + log2 of the places the SQL has */
+  uint16_t filters;                      /* bit per filter */
+  uint8_t order;                         /* index */
+  uint8_t lists[DL_STATEMENT_LISTS_MAX]; /* 0: empty, else 1 + log2 of the places the SQL has */
 } dl_variant;
 
 static inline uint64_t dl_variant_key(const dl_variant *variant) {

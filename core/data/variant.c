@@ -22,10 +22,12 @@ static const char *choose_list(const dl_statement *statement, const dl_parameter
                                dl_variant *variant) {
   /* An empty Lua table may have become an object: it has no key that tells. */
   bool empty_object = value->kind == DL_VALUE_OBJECT && value->len == 0;
-  if (value->kind != DL_VALUE_ARRAY && !empty_object) return wrong(arena, statement, parameter, "is a list: give it an array, as in { ids = { 1, 2 } }");
+  if (value->kind != DL_VALUE_ARRAY && !empty_object)
+    return wrong(arena, statement, parameter, "is a list: give it an array, as in { ids = { 1, 2 } }");
   if (value->len > DL_STATEMENT_LIST_ITEMS_MAX)
-    return wrong(arena, statement, parameter, dl_arena_format(arena, "has %u items, more than the %d a list may have: send them in parts", value->len,
-                                                              DL_STATEMENT_LIST_ITEMS_MAX));
+    return wrong(
+        arena, statement, parameter,
+        dl_arena_format(arena, "has %u items, more than the %d a list may have: send them in parts", value->len, DL_STATEMENT_LIST_ITEMS_MAX));
   variant->lists[parameter->list_number] = list_size(value->len);
   return NULL;
 }
@@ -64,8 +66,9 @@ const char *dl_statement_choose(const dl_statement *statement, const dl_value *v
     const dl_parameter *parameter = &statement->parameters[i];
     if (!given(&values[i])) {
       if (parameter->base && !parameter->optional)
-        return wrong(arena, statement, parameter, dl_arena_format(arena, "is missing: give it, or write :%.*s? in the SQL to let NULL stand for it",
-                                                                  DL_STR_ARGS(parameter->name)));
+        return wrong(
+            arena, statement, parameter,
+            dl_arena_format(arena, "is missing: give it, or write :%.*s? in the SQL to let NULL stand for it", DL_STR_ARGS(parameter->name)));
     } else if (parameter->list) {
       const char *error = choose_list(statement, parameter, &values[i], arena, variant);
       if (error) return error;

@@ -169,7 +169,8 @@ static inline void on_answered(dl_call *call) {
 }
 
 /* Sends without waiting; up to two values. */
-static inline void world_send(world *w, answer *a, dl_transaction *transaction, const dl_statement *statement, dl_shape shape, dl_value first, dl_value second) {
+static inline void world_send(world *w, answer *a, dl_transaction *transaction, const dl_statement *statement, dl_shape shape, dl_value first,
+                              dl_value second) {
   memset(a, 0, sizeof(*a));
   dl_call *call = dl_call_new(w->database, statement, shape);
   if (statement->parameter_count > 0) call->values[0] = first;

@@ -76,7 +76,8 @@ static void each_kind_of_value_comes_back_as_it_went(void **state) {
 
 static void columns_declared_boolean_give_booleans(void **state) {
   world *w = *state;
-  const dl_statement *add = world_seal(w, "INSERT INTO users (email, active) VALUES (:email, :active) RETURNING active, active AS still, active + 0 AS number");
+  const dl_statement *add =
+      world_seal(w, "INSERT INTO users (email, active) VALUES (:email, :active) RETURNING active, active AS still, active + 0 AS number");
   const dl_statement *all = world_seal(w, "SELECT active FROM users ORDER BY id");
   start(w);
   assert_string_equal(world_call(w, add, DL_SHAPE_ONE, TEXT("a"), dl_value_boolean(true)).rows, "true|true|1");
@@ -139,7 +140,11 @@ static void values_that_do_not_fit_are_refused_by_name(void **state) {
   const dl_statement *text = world_seal(w, "SELECT CAST(:a AS TEXT) AS a");
   const dl_statement *infinite = world_seal(w, "SELECT 9e999 AS a");
   start(w);
-  static const dl_value bad[] = {{0}, {.kind = DL_VALUE_STRING, .len = 1, .string = "\xff"}, {.kind = DL_VALUE_STRING, .len = 1, .string = "\0"}, {.kind = DL_VALUE_ARRAY}, {.kind = DL_VALUE_OBJECT}};
+  static const dl_value bad[] = {{0},
+                                 {.kind = DL_VALUE_STRING, .len = 1, .string = "\xff"},
+                                 {.kind = DL_VALUE_STRING, .len = 1, .string = "\0"},
+                                 {.kind = DL_VALUE_ARRAY},
+                                 {.kind = DL_VALUE_OBJECT}};
   for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
     answer a = world_call(w, echo, DL_SHAPE_ONE, bad[i], NOTHING);
     assert_int_equal(a.kind, DL_PROBLEM_PARAMETER);
@@ -149,7 +154,8 @@ static void values_that_do_not_fit_are_refused_by_name(void **state) {
   assert_string_equal(world_call(w, list, DL_SHAPE_VALUE, (dl_value){.kind = DL_VALUE_ARRAY, .len = 0}, NOTHING).rows, "1");
   assert_string_equal(world_call(w, list, DL_SHAPE_VALUE, (dl_value){.kind = DL_VALUE_ARRAY, .len = 1, .items = items}, NOTHING).rows, "1");
   assert_string_equal(world_call(w, list, DL_SHAPE_VALUE, (dl_value){.kind = DL_VALUE_ARRAY, .len = 2, .items = items}, NOTHING).rows, "0");
-  assert_int_equal(world_call(w, list, DL_SHAPE_VALUE, (dl_value){.kind = DL_VALUE_ARRAY, .len = 3, .items = items}, NOTHING).kind, DL_PROBLEM_PARAMETER);
+  assert_int_equal(world_call(w, list, DL_SHAPE_VALUE, (dl_value){.kind = DL_VALUE_ARRAY, .len = 3, .items = items}, NOTHING).kind,
+                   DL_PROBLEM_PARAMETER);
   static const dl_value bytes = {.kind = DL_VALUE_BYTES, .len = 2, .string = "a\xff"};
   assert_int_equal(world_call(w, text, DL_SHAPE_ONE, bytes, NOTHING).kind, DL_PROBLEM_DATA);
   assert_int_equal(world_call(w, infinite, DL_SHAPE_ONE, NOTHING, NOTHING).kind, DL_PROBLEM_DATA);
@@ -190,7 +196,8 @@ static void a_statement_that_runs_too_long_is_stopped_and_the_next_one_works(voi
   world *w = *state;
   world_database(w, "sqlite:test.db", (dl_database_options){.migrations = "migrations", .statement_ms = 100});
   const dl_statement *forever = world_seal(w, "WITH RECURSIVE n (i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n");
-  const dl_statement *write = world_seal(w, "INSERT INTO users (email) WITH RECURSIVE n (i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n) SELECT 'u' || i FROM n");
+  const dl_statement *write =
+      world_seal(w, "INSERT INTO users (email) WITH RECURSIVE n (i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n) SELECT 'u' || i FROM n");
   const dl_statement *count = world_seal(w, "SELECT count(*) FROM users");
   start(w);
   assert_int_equal(world_call(w, forever, DL_SHAPE_VALUE, NOTHING, NOTHING).kind, DL_PROBLEM_TIMEOUT);

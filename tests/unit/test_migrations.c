@@ -7,7 +7,8 @@
 static int setup(void **state) {
   static world w;
   world_make(&w);
-  world_write(&w, "migrations/0001_users.sql", "CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT);\nINSERT INTO users (name) VALUES ('first; one');\n");
+  world_write(&w, "migrations/0001_users.sql",
+              "CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT);\nINSERT INTO users (name) VALUES ('first; one');\n");
   *state = &w;
   return 0;
 }
@@ -50,8 +51,9 @@ static void each_is_applied_once_and_in_order(void **state) {
   world_write(w, "migrations/0002_more.sql", "ALTER TABLE users ADD COLUMN age INTEGER; -- and\nUPDATE users SET age = 7;");
   world_write(w, "migrations/README.md", "not a migration");
   assert_string_equal(ask(w, "SELECT id, name, age FROM users").rows, "1|first; one|7");
-  assert_string_equal(ask(w, "SELECT number, name, length(sha256) AS length, applied_at LIKE '20__-__-__T__:__:__Z' AS dated FROM demilune_migrations").rows,
-                      "1|0001_users.sql|64|1;2|0002_more.sql|64|1");
+  assert_string_equal(
+      ask(w, "SELECT number, name, length(sha256) AS length, applied_at LIKE '20__-__-__T__:__:__Z' AS dated FROM demilune_migrations").rows,
+      "1|0001_users.sql|64|1;2|0002_more.sql|64|1");
 }
 
 static void a_file_that_changed_after_it_was_applied_stops_the_start(void **state) {
@@ -83,12 +85,8 @@ static void names_that_leave_the_order_open_are_refused(void **state) {
   static const struct {
     const char *name, *says;
   } cases[] = {
-      {"migrations/0003_gap.sql", "no migration 0002"},
-      {"migrations/0001_again.sql", "same number"},
-      {"migrations/2_short.sql", "four digits"},
-      {"migrations/0000_zero.sql", "four digits"},
-      {"migrations/0002.sql", "four digits"},
-      {"migrations/0002_Upper.sql", "four digits"},
+      {"migrations/0003_gap.sql", "no migration 0002"}, {"migrations/0001_again.sql", "same number"}, {"migrations/2_short.sql", "four digits"},
+      {"migrations/0000_zero.sql", "four digits"},      {"migrations/0002.sql", "four digits"},       {"migrations/0002_Upper.sql", "four digits"},
       {"migrations/0002_a b.sql", "four digits"},
   };
   for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
@@ -101,7 +99,8 @@ static void names_that_leave_the_order_open_are_refused(void **state) {
 
 static void a_migration_cannot_leave_its_transaction(void **state) {
   world *w = *state;
-  static const char *const texts[] = {"COMMIT;", "CREATE TABLE x (id INTEGER); ROLLBACK; BEGIN;", "SAVEPOINT a;", "ATTACH 'other.db' AS other;", "VACUUM;"};
+  static const char *const texts[] = {"COMMIT;", "CREATE TABLE x (id INTEGER); ROLLBACK; BEGIN;", "SAVEPOINT a;", "ATTACH 'other.db' AS other;",
+                                      "VACUUM;"};
   for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++) {
     world_write(w, "migrations/0002_out.sql", texts[i]);
     refuses(w, "0002_out.sql:1");
@@ -113,9 +112,11 @@ static void a_migration_cannot_leave_its_transaction(void **state) {
 
 static void a_table_can_be_rebuilt_but_its_keys_must_hold(void **state) {
   world *w = *state;
-  world_write(w, "migrations/0002_posts.sql", "CREATE TABLE posts (owner INTEGER NOT NULL REFERENCES users (id) ON DELETE CASCADE);\nINSERT INTO posts VALUES (1);");
-  world_write(w, "migrations/0003_rebuild.sql", "CREATE TABLE fresh (id INTEGER PRIMARY KEY, name TEXT NOT NULL);\nINSERT INTO fresh SELECT id, name FROM users;\n"
-                                                "DROP TABLE users;\nALTER TABLE fresh RENAME TO users;");
+  world_write(w, "migrations/0002_posts.sql",
+              "CREATE TABLE posts (owner INTEGER NOT NULL REFERENCES users (id) ON DELETE CASCADE);\nINSERT INTO posts VALUES (1);");
+  world_write(w, "migrations/0003_rebuild.sql",
+              "CREATE TABLE fresh (id INTEGER PRIMARY KEY, name TEXT NOT NULL);\nINSERT INTO fresh SELECT id, name FROM users;\n"
+              "DROP TABLE users;\nALTER TABLE fresh RENAME TO users;");
   starts(w);
   assert_string_equal(ask(w, "SELECT (SELECT count(*) FROM posts) AS posts, (SELECT count(*) FROM users) AS users").rows, "1|1");
   world_write(w, "migrations/0004_orphans.sql", "DELETE FROM users;");

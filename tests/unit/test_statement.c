@@ -65,9 +65,8 @@ static void finds_each_parameter_once_by_name(void **state) {
 
 static void leaves_strings_names_casts_and_operators_alone(void **state) {
   (void)state;
-  static const char *const same[] = {
-      "SELECT ':a', 'it''s :b ?', \"x:y\"\"?\", `:c`, [:d ?]", "SELECT a::text, '{\"k\":1}' ->> 'k' FROM t", "SELECT x'ab', 1e5, 0x1F, a - -b, a / b FROM t",
-      "VALUES (1, 'é;')", "SELECT \"é\", étage FROM t"};
+  static const char *const same[] = {"SELECT ':a', 'it''s :b ?', \"x:y\"\"?\", `:c`, [:d ?]", "SELECT a::text, '{\"k\":1}' ->> 'k' FROM t",
+                                     "SELECT x'ab', 1e5, 0x1F, a - -b, a / b FROM t", "VALUES (1, 'é;')", "SELECT \"é\", étage FROM t"};
   for (size_t i = 0; i < sizeof(same) / sizeof(*same); i++) assert_string_equal(sealed_sql(same[i]), same[i]);
 }
 
@@ -181,7 +180,8 @@ static void lists_have_room_in_powers_of_two(void **state) {
 
 static void filters_apply_when_their_parameters_are_given(void **state) {
   (void)state;
-  const dl_pair filters[] = {{DL_STR("role"), DL_STR("role = :role OR owner = :owner")}, {DL_STR("age"), DL_STR("age BETWEEN :from AND :to -- years")}};
+  const dl_pair filters[] = {{DL_STR("role"), DL_STR("role = :role OR owner = :owner")},
+                             {DL_STR("age"), DL_STR("age BETWEEN :from AND :to -- years")}};
   dl_statement_text text = plain("SELECT * FROM t WHERE owner = :owner AND {filters}");
   text.filters = filters;
   text.filter_count = 2;

@@ -110,20 +110,6 @@ static void compile_hosts(compiler *c, int plan_table) {
 
 /* --- header blocks --------------------------------------------------------------- */
 
-/* Whether the app's own header lines name this field, which then replaces ours. */
-static bool declares(compiler *c, int headers, dl_str name) {
-  bool found = false;
-  if (!lua_istable(c->L, headers)) return false;
-  lua_pushnil(c->L);
-  while (lua_next(c->L, headers)) {
-    size_t len;
-    const char *key = lua_type(c->L, -2) == LUA_TSTRING ? lua_tolstring(c->L, -2, &len) : NULL;
-    found = found || (key && dl_str_equal_nocase(dl_str_from(key, len), name));
-    lua_pop(c->L, 1);
-  }
-  return found;
-}
-
 static bool append_headers(compiler *c, dl_buffer *buffer, int headers, dl_str source) {
   if (!lua_istable(c->L, headers)) return true;
   lua_pushnil(c->L);
@@ -138,21 +124,23 @@ static bool append_headers(compiler *c, dl_buffer *buffer, int headers, dl_str s
   return true;
 }
 
+/* What an app declares itself replaces ours. */
 static bool compile_fields(compiler *c, int table, dl_route *route) {
-  dl_buffer buffer = {0};
+  dl_buffer own = {0}, all = {0};
   lua_getfield(c->L, table, "headers");
-  int headers = lua_gettop(c->L);
-  DL_BUFFER_LITERAL(&buffer, security_fields);
-  if (!declares(c, headers, DL_STR("content-security-policy"))) DL_BUFFER_LITERAL(&buffer, api_policy);
-  if (route->guard != DL_GUARD_PUBLIC && !declares(c, headers, DL_STR("cache-control"))) DL_BUFFER_LITERAL(&buffer, "Cache-Control: no-store\r\n");
-  bool ok = append_headers(c, &buffer, headers, route->source);
-  route->fields = dl_arena_copy(c->arena, dl_buffer_str(&buffer));
-  dl_buffer_clear(&buffer);
-  dl_http_status_line(&buffer, route->status);
-  if (dl_http_status_has_body(route->status)) DL_BUFFER_LITERAL(&buffer, "Content-Type: application/json\r\n");
-  dl_buffer_append_str(&buffer, route->fields);
-  route->json_head = dl_arena_copy(c->arena, dl_buffer_str(&buffer));
-  dl_buffer_free(&buffer);
+  bool ok = append_headers(c, &own, lua_gettop(c->L), route->source);
+  dl_http_header_lines_except(&all, DL_STR(security_fields), dl_buffer_str(&own));
+  dl_http_header_lines_except(&all, DL_STR(api_policy), dl_buffer_str(&own));
+  if (route->guard != DL_GUARD_PUBLIC) dl_http_header_lines_except(&all, DL_STR("Cache-Control: no-store\r\n"), dl_buffer_str(&own));
+  dl_buffer_append_str(&all, dl_buffer_str(&own));
+  route->fields = dl_arena_copy(c->arena, dl_buffer_str(&all));
+  dl_buffer_clear(&all);
+  dl_http_status_line(&all, route->status);
+  if (dl_http_status_has_body(route->status)) DL_BUFFER_LITERAL(&all, "Content-Type: application/json\r\n");
+  dl_buffer_append_str(&all, route->fields);
+  route->json_head = dl_arena_copy(c->arena, dl_buffer_str(&all));
+  dl_buffer_free(&own);
+  dl_buffer_free(&all);
   lua_pop(c->L, 1);
   return ok;
 }

@@ -48,7 +48,8 @@ static dl_buffer *begin_with(dl_exchange *exchange, int status, dl_str content_t
   exchange->status = status;
   dl_http_status_line(out, status);
   if (content_type.len) dl_http_header_line(out, DL_STR("Content-Type"), content_type);
-  dl_buffer_append_str(out, declared);
+  if (fields.len) dl_http_header_lines_except(out, declared, fields);
+  else dl_buffer_append_str(out, declared);
   dl_buffer_append_str(out, fields);
   return out;
 }

@@ -133,11 +133,17 @@ static void send_value(dl_exchange *exchange, lua_State *co) {
 
 /* --- demilune.response ------------------------------------------------------------------ */
 
-static int field_status(lua_State *co, int index, int otherwise) {
-  lua_getfield(co, index, "status");
-  int status = lua_isnumber(co, -1) ? (int)lua_tointeger(co, -1) : otherwise;
+/* Raw: nobody is there to catch what a metamethod of the app's would raise. */
+static void push_field(lua_State *co, int table, const char *name) {
+  lua_pushstring(co, name);
+  lua_rawget(co, table);
+}
+
+static int field_status(lua_State *co, int table, int otherwise) {
+  push_field(co, table, "status");
+  double status = lua_isnil(co, -1) ? otherwise : lua_type(co, -1) == LUA_TNUMBER ? lua_tonumber(co, -1) : 0;
   lua_pop(co, 1);
-  return status >= 200 && status <= 599 ? status : -1;
+  return status >= 200 && status <= 599 ? (int)status : -1;
 }
 
 /* False when the response is a stream: its function is then on top. */
@@ -147,10 +153,10 @@ static bool send_response(dl_exchange *exchange, lua_State *co) {
   bool whole = true;
   const dl_route *route = exchange->route;
   int status = field_status(co, 1, route->status);
-  lua_getfield(co, 1, "headers");
+  push_field(co, 1, "headers");
   const char *problem = status < 0 ? "the status of a response must be a number from 200 to 599" : add_fields(exchange, co, &fields, &content_type);
-  lua_getfield(co, 1, "stream");
-  lua_getfield(co, 1, "body");
+  push_field(co, 1, "stream");
+  push_field(co, 1, "body");
   if (problem) {
     fail(exchange, "%s", problem);
   } else if (lua_isfunction(co, -2)) {
@@ -183,9 +189,9 @@ static void send_abort(dl_exchange *exchange, lua_State *co) {
   dl_str content_type = {0};
   int error = lua_gettop(co);
   int status = field_status(co, error, 500);
-  lua_getfield(co, error, "headers");
+  push_field(co, error, "headers");
   const char *problem = status < 0 ? "demilune.abort takes a status from 200 to 599" : add_fields(exchange, co, &fields, &content_type);
-  lua_getfield(co, error, "detail");
+  push_field(co, error, "detail");
   dl_buffer *scratch = &exchange->worker->scratch;
   dl_buffer_clear(scratch);
   DL_BUFFER_LITERAL(scratch, "{\"detail\":");

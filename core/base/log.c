@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-enum { FLUSH_BYTES = 32 * 1024, PATIENCE_MS = 50 };
+enum { FLUSH_BYTES = 32 * 1024, PATIENCE_MS = 50, FIELD_BYTES = 16 * 1024 };
 
 static const struct {
   const char *name, *colour;
@@ -49,7 +49,19 @@ static void append_key(dl_log *log, const char *key) {
   else dl_buffer_printf(&log->lines, " %s=", key);
 }
 
+/* A value may be a client's or an app's: one line of a log must not hold all of it. */
+static void append_clipped(dl_log *log, const char *key, dl_str value) {
+  char length_key[64];
+  snprintf(length_key, sizeof(length_key), "%s_bytes", key);
+  dl_log_field(log, key, dl_str_from(value.ptr, FIELD_BYTES));
+  dl_log_field_int(log, length_key, (int64_t)value.len);
+}
+
 void dl_log_field(dl_log *log, const char *key, dl_str value) {
+  if (value.len > FIELD_BYTES) {
+    append_clipped(log, key, value);
+    return;
+  }
   if (log->format == DL_LOG_TEXT && memchr(value.ptr ? value.ptr : "", '\n', value.len)) {
     dl_buffer_printf(&log->lines, "\n  %s:\n    ", key);
     append_plain(&log->lines, value, true);

@@ -107,6 +107,33 @@ bool dl_http_header_line(dl_buffer *buffer, dl_str name, dl_str value) {
   return true;
 }
 
+/* The next line off the front, and its name. */
+static dl_str take_line(dl_str *block, dl_str *name) {
+  const char *end = memchr(block->ptr, '\n', block->len);
+  dl_str line = dl_str_from(block->ptr, end ? (size_t)(end - block->ptr) + 1 : block->len);
+  const char *colon = memchr(line.ptr, ':', line.len);
+  *name = dl_str_from(line.ptr, colon ? (size_t)(colon - line.ptr) : line.len);
+  *block = dl_str_skip(*block, line.len);
+  return line;
+}
+
+static bool names(dl_str block, dl_str wanted) {
+  dl_str name;
+  while (block.len) {
+    take_line(&block, &name);
+    if (dl_str_equal_nocase(name, wanted)) return true;
+  }
+  return false;
+}
+
+void dl_http_header_lines_except(dl_buffer *buffer, dl_str block, dl_str others) {
+  dl_str name;
+  while (block.len) {
+    dl_str line = take_line(&block, &name);
+    if (!names(others, name)) dl_buffer_append_str(buffer, line);
+  }
+}
+
 void dl_http_chunk(dl_buffer *buffer, dl_str data) {
   dl_buffer_printf(buffer, "%zx\r\n", data.len);
   dl_buffer_append_str(buffer, data);

@@ -114,11 +114,14 @@ end
 
 -- --- routes ----------------------------------------------------------------------
 
+-- The route's own replace the app's, in whatever case they are written.
 local function join_headers(app, declared)
-  local headers
+  local headers, spelled = nil, {}
   for _, part in ipairs { app.given.headers or {}, declared.headers or {} } do
     for name, value in pairs(part) do
-      headers = headers or {}
+      local before = spelled[name:lower()]
+      headers, spelled[name:lower()] = headers or {}, name
+      if before then headers[before] = nil end
       headers[name] = value
     end
   end

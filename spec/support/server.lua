@@ -73,6 +73,22 @@ Running.__index = Running
 --- All it has logged so far.
 function Running:log() return read(self.world .. "/log") or "" end
 
+--- The first line of the log that holds all these texts, once there is one.
+function Running:log_line(...)
+  local texts = { ... }
+  local function holds_all(line)
+    for _, text in ipairs(texts) do
+      if not line:find(text, 1, true) then return false end
+    end
+    return true
+  end
+  return server.wait_until(START_TIMEOUT, function()
+    for line in self:log():gmatch("[^\n]+") do
+      if holds_all(line) then return line end
+    end
+  end)
+end
+
 --- A new connection to it (spec/support/http.lua).
 function Running:connect(timeout) return http.connect(self.port, timeout) end
 

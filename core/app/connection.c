@@ -45,8 +45,14 @@ void dl_connection_flush(dl_connection *connection, dl_str body) {
 
 /* --- ending --------------------------------------------------------------------- */
 
+/* What it has not sent is dropped: who still owes an answer lingers instead. */
 void dl_connection_close(dl_connection *connection) {
+  dl_worker *worker = connection->worker;
   dl_deadline_clear(&connection->deadline);
+  if (worker->out_owner == connection) {
+    worker->out_owner = NULL;
+    dl_buffer_clear(&worker->out);
+  }
   if (connection->exchange && connection->state != STATE_RUNNING) {
     dl_exchange_end(connection->exchange);
     connection->exchange = NULL;

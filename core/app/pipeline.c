@@ -4,7 +4,7 @@
  * steps that need the head alone, so that a request that is refused never has its
  * body read; dl_pipeline_serve the ones that need the body.
  */
-#include "app/exchange.h"
+#include "app/access.h"
 #include "http/text.h"
 
 enum { PAIRS_MAX = 256 };
@@ -64,9 +64,12 @@ static bool step_encoding(dl_exchange *exchange) {
 }
 
 bool dl_pipeline_admit(dl_exchange *exchange) {
-  return step_host(exchange)      /* first: before anything about this app is told */
-         && step_route(exchange)  /* what is asked for decides every later step */
-         && step_guard(exchange)  /* who asks: before the body, so that strangers cost nothing */
+  return step_host(exchange)             /* first: before anything about this app is told */
+         && dl_step_cors(exchange)       /* before routing: a preflight asks for no route */
+         && step_route(exchange)         /* what is asked for decides every later step */
+         && dl_step_limit_client(exchange) /* before the guard: guessing credentials is what it slows down */
+         && step_guard(exchange)         /* who asks: before the body, so that strangers cost nothing */
+         && dl_step_limit_principal(exchange, (dl_str){0})
          && step_size(exchange)
          && step_encoding(exchange);
 }
@@ -203,7 +206,10 @@ static bool step_validate(dl_exchange *exchange) {
   for (int source = 0; source < DL_SOURCE_COUNT; source++) exchange->view.schemas[source] = route->schemas[source];
   exchange->view.body = exchange->body_bytes;
   exchange->view.raw_body = !route->schemas[DL_SOURCE_BODY] && route->body_kind != DL_BODY_FORM;
-  *validation = (dl_validation){.arena = &exchange->arena, .L = dl_lua_state(exchange->generation->lua), .echo_input = exchange->worker->development};
+  *validation = (dl_validation){.arena = &exchange->arena,
+                                .L = dl_lua_state(exchange->generation->lua),
+                                .log = &exchange->worker->loop->log,
+                                .echo_input = exchange->worker->development};
   if (!route->validates) return true;
   if (route->schemas[DL_SOURCE_PATH]) validate_path(exchange);
   if (route->schemas[DL_SOURCE_QUERY]) validate_query(exchange);
@@ -212,6 +218,10 @@ static bool step_validate(dl_exchange *exchange) {
   if (route->schemas[DL_SOURCE_FORM]) validate_form(exchange);
   if (route->schemas[DL_SOURCE_BODY]) (route->body_kind == DL_BODY_JSON ? validate_json : validate_text)(exchange);
   if (validation->error_count == 0) return true;
+  if (validation->fault) { /* a check or a default of the app's broke: no mistake of the client's */
+    dl_result_send_failure(exchange, dl_str_of(validation->fault), (dl_str){0});
+    return false;
+  }
   dl_buffer *scratch = &exchange->worker->scratch;
   dl_buffer_clear(scratch);
   dl_validation_write(validation, scratch);

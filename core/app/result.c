@@ -17,9 +17,19 @@ static dl_str text_at(lua_State *co, int index) {
 
 /* --- failures ------------------------------------------------------------------------ */
 
+/* An error that was caught and raised again brings a traceback of its own. */
+static void split_traceback(dl_str *message, dl_str *traceback) {
+  static const char heading[] = "\nstack traceback:\n";
+  const char *own = memmem(message->ptr, message->len, heading, sizeof heading - 1);
+  if (!own) return;
+  *traceback = dl_str_skip(*message, (size_t)(own + 1 - message->ptr));
+  message->len = (size_t)(own - message->ptr);
+}
+
 void dl_result_send_failure(dl_exchange *exchange, dl_str message, dl_str traceback) {
   dl_log *log = &exchange->worker->loop->log;
   dl_buffer *scratch = &exchange->worker->scratch;
+  split_traceback(&message, &traceback);
   if (dl_log_begin(log, DL_LOG_ERROR, DL_STR("a handler failed"))) {
     dl_log_field(log, "request_id", exchange->view.id);
     dl_log_field(log, "route", exchange->view.route);
@@ -203,24 +213,26 @@ static void send_abort(dl_exchange *exchange, lua_State *co) {
   dl_buffer_free(&fields);
 }
 
+/* The error on top of the coroutine as text, which lies on L's stack or the coroutine's.
+ * __tostring is the app's code: it runs protected, in the main state. */
+static dl_str describe(lua_State *L, lua_State *co) {
+  if (lua_type(co, -1) == LUA_TSTRING) return text_at(co, -1);
+  lua_getglobal(L, "tostring");
+  lua_pushvalue(co, -1);
+  lua_xmove(co, L, 1);
+  if (lua_pcall(L, 1, 1, 0) == 0 && lua_type(L, -1) == LUA_TSTRING) return text_at(L, -1);
+  return DL_STR("an error that cannot be shown");
+}
+
 void dl_result_send_error(dl_exchange *exchange, lua_State *co) {
   lua_State *L = dl_lua_state(exchange->generation->lua);
+  int top = lua_gettop(L);
   if (dl_request_is_abort(co, lua_gettop(co))) {
     send_abort(exchange, co);
     return;
   }
-  const char *message = lua_tostring(co, -1);
-  /* __tostring is the app's code: it runs protected, in the main state. */
-  lua_getglobal(L, "tostring");
-  lua_pushvalue(co, -1);
-  lua_xmove(co, L, 1);
-  if (lua_pcall(L, 1, 1, 0) == 0 && lua_type(L, -1) == LUA_TSTRING) message = lua_tostring(L, -1);
-  dl_str text = dl_str_of(message ? message : "an error that cannot be shown");
-  /* Caught and raised again by a route's needs, it brings its traceback with it. */
-  const char *trace = message ? strstr(message, "\nstack traceback:\n") : NULL;
+  dl_str message = describe(L, co);
   luaL_traceback(L, co, NULL, 0);
-  dl_str traceback = trace ? dl_str_of(trace + 1) : text_at(L, -1);
-  if (trace) text.len = (size_t)(trace - message);
-  dl_result_send_failure(exchange, text, traceback);
-  lua_pop(L, 2);
+  dl_result_send_failure(exchange, message, text_at(L, -1));
+  lua_settop(L, top);
 }

@@ -14,6 +14,8 @@ struct dl_task {
   void *owner;
   dl_str request_id;
   uv_timer_t *timer; /* what will wake it, while that is a timer */
+  dl_task_push push; /* what the wait gave; never on the coroutine's stack, where an app could put something else */
+  void *push_data;
   dl_task *next_idle, *next_in_all;
 };
 
@@ -45,6 +47,22 @@ static void on_sleep_over(uv_timer_t *timer) {
 
 /* --- the pool ---------------------------------------------------------------- */
 
+static void give_coroutine(dl_task *task, lua_State *L) {
+  task->co = lua_newthread(L);
+  task->co_reference = luaL_ref(L, LUA_REGISTRYINDEX);
+  lua_setexdata2(task->co, task); /* tells a task's own coroutine from others */
+}
+
+/* A coroutine that failed or was abandoned is left to the collector and not reset:
+ * what it made may live on and shares variables with its stack, which would then
+ * be another request's. */
+static void replace_coroutine(dl_task *task) {
+  lua_State *L = dl_lua_of(task->co)->L;
+  lua_setexdata2(task->co, NULL);
+  luaL_unref(L, LUA_REGISTRYINDEX, task->co_reference);
+  give_coroutine(task, L);
+}
+
 dl_task *dl_task_new(lua_State *L, dl_task_done done, void *owner) {
   dl_lua *lua = dl_lua_of(L);
   dl_task *task = lua->idle_tasks;
@@ -52,9 +70,7 @@ dl_task *dl_task_new(lua_State *L, dl_task_done done, void *owner) {
     lua->idle_tasks = task->next_idle;
   } else {
     task = dl_calloc(1, sizeof *task);
-    task->co = lua_newthread(lua->L);
-    task->co_reference = luaL_ref(lua->L, LUA_REGISTRYINDEX);
-    lua_setexdata2(task->co, task);
+    give_coroutine(task, lua->L);
     task->next_in_all = lua->all_tasks;
     lua->all_tasks = task;
   }
@@ -65,12 +81,6 @@ dl_task *dl_task_new(lua_State *L, dl_task_done done, void *owner) {
 }
 
 lua_State *dl_task_state(const dl_task *task) { return task->co; }
-
-/* Resetting forgets exdata2, which tells a task's own coroutine from others. */
-static void repair(dl_task *task) {
-  lua_resetthread(dl_lua_of(task->co)->L, task->co);
-  lua_setexdata2(task->co, task);
-}
 
 void dl_task_set_request_id(dl_task *task, dl_str id) { task->request_id = id; }
 
@@ -83,7 +93,7 @@ void dl_task_release(dl_task *task) {
   dl_lua *lua = dl_lua_of(task->co);
   task->serial++;
   stop_sleeping(task);
-  if (task->waiting || lua_status(task->co) != 0) repair(task);
+  if (task->waiting || lua_status(task->co) != 0) replace_coroutine(task);
   else lua_settop(task->co, 0);
   task->waiting = false;
   task->next_idle = lua->idle_tasks;
@@ -104,7 +114,7 @@ void dl_task_run(dl_task *task, int arguments) {
   int status = lua_resume(task->co, arguments);
   if (status == LUA_YIELD) {
     if (task->waiting) return;
-    repair(task);
+    replace_coroutine(task);
     lua_pushliteral(task->co, "a yield that nothing would ever resume");
     status = LUA_ERRRUN;
   }
@@ -134,15 +144,10 @@ static bool take_ticket(dl_ticket ticket) {
 
 bool dl_task_wake(dl_ticket ticket, dl_task_push push, void *data) {
   if (!take_ticket(ticket)) return false;
-  lua_State *co = ticket.task->co;
-  union {
-    dl_task_push function;
-    void *pointer;
-  } as = {.function = push};
-  lua_pushboolean(co, 1);
-  lua_pushlightuserdata(co, as.pointer);
-  lua_pushlightuserdata(co, data);
-  dl_task_run(ticket.task, 3);
+  ticket.task->push = push;
+  ticket.task->push_data = data;
+  lua_pushboolean(ticket.task->co, 1);
+  dl_task_run(ticket.task, 1);
   return true;
 }
 
@@ -162,20 +167,19 @@ void dl_task_cancel(dl_task *task, const char *message) {
 
 /* The second half of every wait, inside the coroutine, where pushing may raise. */
 static int collect(lua_State *L) {
-  union {
-    dl_task_push function;
-    void *pointer;
-  } as = {.pointer = lua_touserdata(L, 1)};
-  void *data = lua_touserdata(L, 2);
-  lua_settop(L, 0);
-  return as.function ? as.function(L, data) : 0;
+  dl_task *task = lua_getexdata2(L);
+  if (!task || task->co != L) return 0; /* a function that waits had its result at once */
+  if (task->waiting) return luaL_error(L, "a coroutine that waits was resumed by the app; only what it waits for may do that");
+  dl_task_push push = task->push;
+  task->push = NULL;
+  return push ? push(L, task->push_data) : 0;
 }
 
 static const char waiting_source[] =
     "local collect, error = ...\n"
-    "local function finish(woken, a, b)\n"
-    "  if woken then return collect(a, b) end\n"
-    "  error(a, 0)\n"
+    "local function finish(woken, problem)\n"
+    "  if woken then return collect() end\n"
+    "  error(problem, 0)\n"
     "end\n"
     "return function(raw)\n"
     "  return function(...) return finish(raw(...)) end\n"

@@ -34,6 +34,8 @@ dl_exchange *dl_exchange_begin(dl_worker *worker, dl_connection *connection) {
   exchange->route = NULL;
   exchange->task = NULL;
   exchange->body_bytes = (dl_str){0};
+  exchange->access_fields = (dl_str){0};
+  memset(exchange->limit_results, 0, sizeof exchange->limit_results);
   exchange->sent_bytes = 0;
   exchange->after_done = 0;
   exchange->status = 0;

@@ -9,6 +9,8 @@
 
 #include "app/worker.h"
 
+enum { DL_LIMIT_PLACES = 2 };
+
 typedef enum dl_phase { DL_PHASE_HANDLER, DL_PHASE_STREAM, DL_PHASE_AFTER } dl_phase;
 
 struct dl_exchange {
@@ -24,6 +26,8 @@ struct dl_exchange {
   dl_validation validation;
   dl_buffer body;            /* a body that did not lie in the read buffer whole */
   dl_str body_bytes;
+  dl_str access_fields;      /* what origins and limits add to the response's head */
+  dl_limit_result limit_results[DL_LIMIT_PLACES]; /* by client, by principal */
   dl_task *task;
   dl_deadline deadline;      /* of the handler */
   dl_ticket write_ticket;    /* a streaming handler that waits for the client to read */

@@ -184,6 +184,15 @@ static bool add_route(compiler *c, dl_route *route) {
   return true;
 }
 
+static bool compile_access(compiler *c, int table, dl_route *route) {
+  dl_str scope = dl_str_of(dl_arena_format(c->arena, "%.*s %.*s", DL_STR_ARGS(dl_method_name(route->method)), DL_STR_ARGS(route->path)));
+  const char *problem = dl_plan_compile_limits(c->L, table, scope, c->arena, &route->limits);
+  if (!problem) problem = dl_plan_compile_cors(c->L, table, c->arena, &route->cors);
+  if (problem) return fail(c, dl_arena_format(c->arena, "%.*s: %s", DL_STR_ARGS(route->source), problem));
+  c->plan->route_cors = c->plan->route_cors || route->cors;
+  return true;
+}
+
 static bool compile_route(compiler *c, int table) {
   dl_route *route = dl_arena_zalloc(c->arena, 1, sizeof *route);
   const dl_plan_limits *limits = &c->plan->limits;
@@ -201,7 +210,7 @@ static bool compile_route(compiler *c, int table) {
   route->timeout_us = (uint64_t)(field_number(c, table, "timeout", (double)limits->handler_timeout_us / 1e6) * 1e6);
   compile_schemas(c, table, route);
   compile_parameters(route, c->arena);
-  return compile_fields(c, table, route) && add_route(c, route);
+  return compile_access(c, table, route) && compile_fields(c, table, route) && add_route(c, route);
 }
 
 static bool compile_file(compiler *c, int table) {
@@ -255,7 +264,8 @@ const dl_plan *dl_plan_compile(lua_State *L, dl_arena *arena, const char **error
   DL_BUFFER_LITERAL(&block, page_policy);
   plan->page_fields = dl_arena_copy(arena, dl_buffer_str(&block));
   dl_buffer_free(&block);
-  if (!each(&c, table, "routes", compile_route) || !each(&c, table, "files", compile_file)) {
+  c.error = dl_plan_compile_cors(L, table, arena, &plan->cors);
+  if (c.error || !each(&c, table, "routes", compile_route) || !each(&c, table, "files", compile_file)) {
     *error = c.error;
     return NULL;
   }

@@ -7,6 +7,7 @@
 #ifndef DL_APP_PLAN_H
 #define DL_APP_PLAN_H
 
+#include "app/plan_access.h"
 #include "bridge/request.h"
 #include "http/parser.h"
 #include "http/router.h"
@@ -40,6 +41,8 @@ typedef struct dl_route {
   uint64_t max_body_bytes;
   uint64_t timeout_us;
   dl_guard_kind guard;
+  const dl_route_limits *limits; /* NULL: none */
+  const dl_cors *cors;           /* NULL: the plan's */
   dl_str fields;    /* header lines of every response of this route, CRLF ended */
   dl_str json_head; /* status line, content type and fields for `status` */
 } dl_route;
@@ -60,6 +63,8 @@ typedef struct dl_plan {
   const dl_str *allowed_hosts;
   uint32_t allowed_host_count; /* 0: any host */
   bool docs;
+  const dl_cors *cors; /* NULL: no page of another origin may read */
+  bool route_cors;     /* a route has its own */
   uint32_t route_count;
   dl_str error_fields; /* header lines of responses that belong to no route */
   dl_str page_fields;  /* of pages of our own, which bring their styles with them */

@@ -7,6 +7,7 @@
 
 #include "base/hash.h"
 #include "base/memory.h"
+#include "limit/table.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -108,6 +109,12 @@ demilune_server *dl_server_new(const demilune_options *options, const char *mode
   dl_access_log access_log = server->worker.access_log;
   dl_worker_init(&server->worker, &server->loop, server->generation);
   server->worker.access_log = access_log;
+  server->limits = dl_limit_table_new(DL_LIMIT_TABLE_BYTES);
+  if (!server->limits) {
+    *error = fail(server, "the system has no memory for the table of limits");
+    return NULL;
+  }
+  server->worker.limits = server->limits;
   server->worker.development = strcmp(mode, "serve") != 0;
   const char *problem = run_start(server);
   if (!problem) problem = open_listener(server, options, message);
@@ -183,6 +190,7 @@ void demilune_server_free(demilune_server *server) {
   close_loop(server);
   if (server->worker.loop) dl_worker_free(&server->worker);
   dl_generation_free(server->generation);
+  if (server->limits) dl_limit_table_free(server->limits);
   dl_free(server->start_error);
   dl_free(server);
 }

@@ -11,6 +11,7 @@ struct demilune_server {
   dl_loop loop;
   dl_generation *generation;
   dl_worker worker;
+  struct dl_limit_table *limits;
   dl_listener listener;
   uv_prepare_t flush;        /* the log leaves once per turn of the loop */
   uv_signal_t on_terminate, on_interrupt;

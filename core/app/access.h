@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: MIT */
+/* Steps of the pipeline that need neither the body nor Lua; false: answered. */
+#ifndef DL_APP_ACCESS_H
+#define DL_APP_ACCESS_H
+
+#include "app/exchange.h"
+
+bool dl_step_cors(dl_exchange *exchange);
+bool dl_step_limit_client(dl_exchange *exchange);
+
+/* principal: who the guard found, empty on a public route. */
+bool dl_step_limit_principal(dl_exchange *exchange, dl_str principal);
+
+#endif

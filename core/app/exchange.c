@@ -37,6 +37,7 @@ dl_exchange *dl_exchange_begin(dl_worker *worker, dl_connection *connection) {
   exchange->access_fields = (dl_str){0};
   memset(exchange->limit_results, 0, sizeof exchange->limit_results);
   exchange->sent_bytes = 0;
+  exchange->turn_bytes = 0;
   exchange->after_done = 0;
   exchange->status = 0;
   exchange->write_ticket = (dl_ticket){0};

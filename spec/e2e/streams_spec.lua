@@ -23,7 +23,9 @@ end
 
 app:get("/", function() return "root" end)
 app:get("/ended", function() local last = ended[#ended] ended = {} return last or "" end)
-stream("/count", function(write) for n = 1, 5 do write(n .. "\n") end end, { headers = { ["Content-Type"] = "text/plain", ["X-A"] = "a" }, status = 206 })
+stream("/count", function(write)
+  for n = 1, 5 do write(n .. "\n") end
+end, { headers = { ["Content-Type"] = "text/plain", ["X-A"] = "a" }, status = 206 })
 stream("/none", function() end)
 stream("/empty-pieces", function(write) write("a") write("") write("b") end)
 stream("/binary", function(write) write("a\0b\r\n0\r\n\r\n") write("\255") end)

@@ -94,7 +94,7 @@ end
 ---@param given { folder: string, mode: "dev"|"serve"|"check"|"test" }
 ---@return table plan
 function boot.load(given)
-  context.folder, context.mode = given.folder, given.mode or "serve"
+  context.folder, context.mode, context.findings = given.folder, given.mode or "serve", {}
   local loaded = {}
   install_searcher(given.folder, loaded)
   local ok, result = xpcall(load_app, explain, given.folder, loaded)

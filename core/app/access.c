@@ -71,12 +71,13 @@ bool dl_step_limit_client(dl_exchange *exchange) {
 }
 
 /* What is counted by principal is counted by client where the route is public. */
-bool dl_step_limit_principal(dl_exchange *exchange, dl_str principal) {
+bool dl_step_limit_principal(dl_exchange *exchange) {
   const dl_route_limits *limits = exchange->route->limits;
   char bytes[DL_LIMIT_KEY_BYTES];
   if (!limits) return true;
   if (limits->principal.count > 0) {
-    dl_str key = principal.len ? principal : dl_limit_client_key(exchange->view.client, bytes);
+    dl_str key = dl_principal_key(&exchange->view.principal, &exchange->arena);
+    if (key.len == 0) key = dl_limit_client_key(exchange->view.client, bytes);
     if (!check_limits(exchange, &limits->principal, key, 1)) return false;
   }
   dl_buffer fields = {0};
@@ -84,4 +85,58 @@ bool dl_step_limit_principal(dl_exchange *exchange, dl_str principal) {
   add_fields(exchange, dl_arena_copy(&exchange->arena, dl_buffer_str(&fields)));
   dl_buffer_free(&fields);
   return true;
+}
+
+/* --- steps 8 and 10: who asks ------------------------------------------------------------ */
+
+static void on_password(const dl_password_answer *answer, void *owner, uint64_t serial) {
+  dl_exchange *exchange = owner;
+  (void)serial; /* a connection stays as long as its request is undecided */
+  exchange->guard.password.answer = answer->result;
+  exchange->guard.password.answered = true;
+  dl_connection_decided(exchange->connection, dl_pipeline_identify(exchange));
+}
+
+static dl_admission verify_password(dl_exchange *exchange) {
+  const dl_guard_password *password = &exchange->guard.password;
+  dl_password_pool *pool = dl_bridge_passwords(dl_lua_state(exchange->generation->lua));
+  if (dl_password_pool_verify(pool, password->stored, password->presented, on_password, exchange, 0)) return DL_UNDECIDED;
+  dl_respond_error(exchange, 503, DL_STR("Too many passwords are being verified"), DL_STR("Retry-After: 1\r\n"));
+  return DL_REFUSED;
+}
+
+/* The client learns that it was refused; why is for the log. */
+static dl_admission refuse(dl_exchange *exchange, int status, dl_str detail) {
+  dl_log *log = &exchange->worker->loop->log;
+  if (exchange->guard.reason && dl_log_begin(log, DL_LOG_INFO, DL_STR("a guard refused"))) {
+    dl_log_field(log, "request_id", exchange->view.id);
+    dl_log_field(log, "route", exchange->view.route);
+    dl_log_field(log, "client", exchange->view.client);
+    dl_log_field(log, "reason", dl_str_of(exchange->guard.reason));
+    dl_log_end(log);
+  }
+  dl_respond_error(exchange, status, detail, exchange->guard.challenge);
+  return DL_REFUSED;
+}
+
+dl_admission dl_step_guard(dl_exchange *exchange) {
+  const dl_guard *guard = exchange->route->guard;
+  dl_guard_context *context = &exchange->guard;
+  if (!guard || dl_guard_is_public(guard)) return DL_ADMITTED;
+  context->request = &exchange->request;
+  context->arena = &exchange->arena;
+  context->tokens = exchange->worker->tokens;
+  context->now_s = exchange->worker->loop->clock.wall_ms / 1000;
+  switch (dl_guard_check(guard, context, &exchange->view.principal)) {
+    case DL_GUARD_PASS: return DL_ADMITTED;
+    case DL_GUARD_WAIT: return verify_password(exchange);
+    case DL_GUARD_FORBIDDEN: exchange->forbidden = true; return DL_ADMITTED; /* as far as step 10 */
+    case DL_GUARD_BAD_REQUEST: return refuse(exchange, 400, DL_STR("The credentials are malformed"));
+    default: return refuse(exchange, 401, DL_STR("Not authenticated"));
+  }
+}
+
+bool dl_step_role(dl_exchange *exchange) {
+  if (exchange->forbidden) refuse(exchange, 403, DL_STR("Forbidden"));
+  return !exchange->forbidden;
 }

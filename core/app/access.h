@@ -7,8 +7,8 @@
 
 bool dl_step_cors(dl_exchange *exchange);
 bool dl_step_limit_client(dl_exchange *exchange);
-
-/* principal: who the guard found, empty on a public route. */
-bool dl_step_limit_principal(dl_exchange *exchange, dl_str principal);
+dl_admission dl_step_guard(dl_exchange *exchange);
+bool dl_step_limit_principal(dl_exchange *exchange);
+bool dl_step_role(dl_exchange *exchange);
 
 #endif

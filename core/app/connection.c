@@ -157,6 +157,29 @@ static void serve(dl_connection *connection) {
   dl_pipeline_serve(connection->exchange);
 }
 
+static void act_on(dl_connection *connection, dl_admission admission) {
+  switch (admission) {
+    case DL_REFUSED:
+      connection->state = STATE_HEAD;
+      dl_connection_finished(connection);
+      break;
+    case DL_UNDECIDED: connection->state = STATE_RUNNING; break;
+    case DL_ADMITTED:
+      if (connection->exchange->request.has_body) begin_body(connection);
+      else serve(connection);
+      break;
+  }
+}
+
+void dl_connection_decided(dl_connection *connection, dl_admission admission) {
+  if (admission == DL_UNDECIDED) return;
+  connection->advancing = true;
+  connection->body_began_us = connection->worker->loop->clock.monotonic_us;
+  act_on(connection, admission);
+  connection->advancing = false;
+  advance(connection);
+}
+
 static bool step_head(dl_connection *connection) {
   dl_stream *stream = &connection->stream;
   if (connection->worker->out.len > OUTPUT_FLUSH_BYTES) dl_connection_flush(connection, (dl_str){0});
@@ -181,9 +204,7 @@ static bool step_head(dl_connection *connection) {
   exchange->head_only = exchange->request.method == DL_METHOD_HEAD;
   exchange->body_complete = !exchange->request.has_body;
   exchange->refusal_closes = exchange->request.expect_continue || exchange->request.content_length > DISCARD_MAX_BYTES;
-  if (!dl_pipeline_admit(exchange)) dl_connection_finished(connection);
-  else if (exchange->request.has_body) begin_body(connection);
-  else serve(connection);
+  act_on(connection, dl_pipeline_admit(exchange));
   return true;
 }
 

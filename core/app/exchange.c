@@ -35,13 +35,16 @@ dl_exchange *dl_exchange_begin(dl_worker *worker, dl_connection *connection) {
   exchange->task = NULL;
   exchange->body_bytes = (dl_str){0};
   exchange->access_fields = (dl_str){0};
+  exchange->guard = (dl_guard_context){0};
+  exchange->view.principal = (dl_principal){0};
   memset(exchange->limit_results, 0, sizeof exchange->limit_results);
   exchange->sent_bytes = 0;
+  exchange->turn_bytes = 0;
   exchange->after_done = 0;
   exchange->status = 0;
   exchange->write_ticket = (dl_ticket){0};
   exchange->head_only = exchange->close = exchange->refusal_closes = exchange->body_complete = false;
-  exchange->succeeded = exchange->streaming = exchange->chunked = exchange->timed_out = exchange->waits_for_drain = false;
+  exchange->forbidden = exchange->succeeded = exchange->streaming = exchange->chunked = exchange->timed_out = exchange->waits_for_drain = false;
   exchange->phase = DL_PHASE_HANDLER;
   exchange->started_us = worker->loop->clock.monotonic_us;
   exchange->view.http = &exchange->request;

@@ -26,12 +26,14 @@ struct dl_exchange {
   dl_validation validation;
   dl_buffer body;            /* a body that did not lie in the read buffer whole */
   dl_str body_bytes;
+  dl_guard_context guard;    /* what the guard was asked with */
   dl_str access_fields;      /* what origins and limits add to the response's head */
   dl_limit_result limit_results[DL_LIMIT_PLACES]; /* by client, by principal */
   dl_task *task;
   dl_deadline deadline;      /* of the handler */
   dl_ticket write_ticket;    /* a streaming handler that waits for the client to read */
   uint64_t started_us;
+  uint32_t turn_bytes;       /* what a stream wrote since others had their turn */
   uint64_t sent_bytes;       /* of the response's body */
   uint32_t after_done;       /* how many release and after_response functions have run */
   int status;                /* 0 until a response was begun */
@@ -39,6 +41,7 @@ struct dl_exchange {
   bool head_only;            /* HEAD: everything but the body */
   bool body_complete;        /* the request's body was read to its end */
   bool refusal_closes;       /* an answer before that must close: the rest is too long to drop */
+  bool forbidden;            /* the guard knows who asks, and that they may not */
   bool timed_out;            /* the handler's deadline passed: 504 whatever it says now */
   bool waits_for_drain;      /* the response must leave before release functions run */
   bool close;                /* the connection ends with this response */
@@ -60,8 +63,15 @@ void dl_access_log_write(dl_exchange *exchange);
 
 /* --- pipeline.c ---------------------------------------------------------------- */
 
-/* Steps 3 to 10 with the head alone: false when a response was sent instead. */
-bool dl_pipeline_admit(dl_exchange *exchange);
+typedef enum dl_admission {
+  DL_ADMITTED,
+  DL_REFUSED,  /* a response was sent instead */
+  DL_UNDECIDED /* a password is being verified: dl_connection_decided is called later */
+} dl_admission;
+
+/* Steps 3 to 10 with the head alone; identify is the part from the guard on. */
+dl_admission dl_pipeline_admit(dl_exchange *exchange);
+dl_admission dl_pipeline_identify(dl_exchange *exchange);
 
 /* Steps 11 to 14, with the body complete. Calls dl_connection_finished in the end,
  * maybe before it returns. */
@@ -129,6 +139,9 @@ struct dl_connection {
 
 /* The exchange is over, its response sent or queued. */
 void dl_connection_finished(dl_connection *connection);
+
+/* What dl_pipeline_admit left undecided. */
+void dl_connection_decided(dl_connection *connection, dl_admission admission);
 
 /* The worker's output buffer, for this connection's bytes; flush sends them. */
 dl_buffer *dl_connection_output(dl_connection *connection);

@@ -7,7 +7,9 @@
 
 #include <lauxlib.h>
 
-enum { GRACE_US = 5000000, STREAM_AHEAD_BYTES = 65536 };
+enum { GRACE_US = 5000000, STREAM_AHEAD_BYTES = 65536, STREAM_TURN_BYTES = 262144 };
+
+static const char gone[] = "the client went away before the stream ended";
 
 static void run_next_after(dl_exchange *exchange);
 static void on_done(dl_task *task, int status, void *owner);
@@ -87,29 +89,37 @@ static dl_exchange *exchange_of_handle(lua_State *L, int index) {
   return handle ? *handle : NULL; /* the view is the exchange's first member */
 }
 
-/* write(piece): gives a piece of the body to the client, and waits while too much
- * of what was written before has not been taken. */
+/* Waits while too much of what was written has not been taken by the client, and
+ * now and then for the others: a client that takes all at once must not keep the worker. */
+static int wait_to_write(dl_exchange *exchange, lua_State *L) {
+  exchange->turn_bytes = 0;
+  if (exchange->connection->stream.unsent_bytes <= STREAM_AHEAD_BYTES) return dl_task_yield_turn(L, "write");
+  exchange->write_ticket = dl_task_wait(L, "write");
+  dl_deadline_clear(&exchange->deadline); /* the sender's deadline judges the client; the handler is not late */
+  return dl_task_yield(L);
+}
+
+/* write(piece): gives a piece of the body to the client. */
 static int stream_write(lua_State *L) {
   dl_exchange *exchange = exchange_of_handle(L, lua_upvalueindex(1));
   size_t len;
   const char *piece = luaL_checklstring(L, 1, &len);
   if (!exchange || exchange->phase != DL_PHASE_STREAM) return luaL_error(L, "write was called after its stream ended");
-  if (exchange->connection->broken) return luaL_error(L, "the client went away before the stream ended");
+  if (L != dl_task_state(exchange->task)) return luaL_error(L, "write can be called only by its stream's own function, not in a coroutine or beside it");
+  if (exchange->connection->broken) return luaL_error(L, gone);
   dl_respond_stream_write(exchange, dl_str_from(piece, len));
-  if (exchange->connection->broken) return luaL_error(L, "the client went away before the stream ended");
-  if (exchange->connection->stream.unsent_bytes > STREAM_AHEAD_BYTES) {
-    exchange->write_ticket = dl_task_wait(L, "write");
-    dl_deadline_clear(&exchange->deadline); /* the sender's deadline judges the client; the handler is not late */
-    return dl_task_yield(L);
-  }
+  if (exchange->connection->broken) return luaL_error(L, gone);
   /* A stream may last as long as it likes, as long as it goes on. */
   limit_handler(exchange);
+  exchange->turn_bytes += (uint32_t)(len < STREAM_TURN_BYTES ? len : STREAM_TURN_BYTES);
+  if (exchange->connection->stream.unsent_bytes > STREAM_AHEAD_BYTES || exchange->turn_bytes >= STREAM_TURN_BYTES) return wait_to_write(exchange, L);
   lua_pushboolean(L, 1);
   return 1;
 }
 
 /* The stream's function lies on top: call it with write. */
 static void run_stream(dl_exchange *exchange, lua_State *co) {
+  dl_connection *connection = exchange->connection;
   exchange->phase = DL_PHASE_STREAM;
   lua_replace(co, 1);
   lua_settop(co, 1);
@@ -118,6 +128,8 @@ static void run_stream(dl_exchange *exchange, lua_State *co) {
   lua_remove(co, -2);
   dl_task_push_waiting_closure(co, stream_write, 1);
   dl_task_run(exchange->task, 1);
+  /* It may wait long before its first piece; the head need not. */
+  if (connection->worker->out_owner == connection) dl_connection_flush(connection, (dl_str){0});
 }
 
 static void end_stream(dl_exchange *exchange, int status, lua_State *co) {
@@ -145,7 +157,7 @@ static void on_done(dl_task *task, int status, void *owner) {
       exchange->succeeded = status == 0 && !exchange->timed_out;
       if (exchange->timed_out) dl_respond_error(exchange, 504, DL_STR("The handler took too long"), (dl_str){0});
       else if (status != 0) dl_result_send_error(exchange, co);
-      else if (!dl_result_send(exchange, co)) {
+      else if (!dl_result_send(exchange, co) && !exchange->head_only) {
         run_stream(exchange, co);
         return;
       }
@@ -181,7 +193,7 @@ void dl_handle_drained(dl_exchange *exchange) {
   if (!ticket.task) return;
   exchange->write_ticket = (dl_ticket){0};
   limit_handler(exchange);
-  if (exchange->connection->broken) dl_task_fail(ticket, "the client went away before the stream ended");
+  if (exchange->connection->broken) dl_task_fail(ticket, gone);
   else dl_task_wake(ticket, NULL, NULL);
 }
 

@@ -41,13 +41,6 @@ static bool step_route(dl_exchange *exchange) {
   }
 }
 
-/* Every route has a guard, or it does not load; public is the one that lets all in. */
-static bool step_guard(dl_exchange *exchange) {
-  if (exchange->route->guard == DL_GUARD_PUBLIC) return true;
-  dl_respond_error(exchange, 401, DL_STR("Not authenticated"), (dl_str){0});
-  return false;
-}
-
 /* Known before a byte of the body is read; a chunked one is counted as it comes. */
 static bool step_size(dl_exchange *exchange) {
   if (exchange->request.content_length <= exchange->route->max_body_bytes) return true;
@@ -63,15 +56,22 @@ static bool step_encoding(dl_exchange *exchange) {
   return false;
 }
 
-bool dl_pipeline_admit(dl_exchange *exchange) {
-  return step_host(exchange)             /* first: before anything about this app is told */
-         && dl_step_cors(exchange)       /* before routing: a preflight asks for no route */
-         && step_route(exchange)         /* what is asked for decides every later step */
-         && dl_step_limit_client(exchange) /* before the guard: guessing credentials is what it slows down */
-         && step_guard(exchange)         /* who asks: before the body, so that strangers cost nothing */
-         && dl_step_limit_principal(exchange, (dl_str){0})
-         && step_size(exchange)
-         && step_encoding(exchange);
+dl_admission dl_pipeline_admit(dl_exchange *exchange) {
+  bool goes_on = step_host(exchange)                /* first: before anything about this app is told */
+                 && dl_step_cors(exchange)          /* before routing: a preflight asks for no route */
+                 && step_route(exchange)            /* what is asked for decides every later step */
+                 && dl_step_limit_client(exchange); /* before the guard: guessing credentials is what it slows down */
+  return goes_on ? dl_pipeline_identify(exchange) : DL_REFUSED;
+}
+
+dl_admission dl_pipeline_identify(dl_exchange *exchange) {
+  dl_admission admission = dl_step_guard(exchange); /* who asks: before the body, so that strangers cost nothing */
+  if (admission != DL_ADMITTED) return admission;
+  bool goes_on = dl_step_limit_principal(exchange)
+                 && dl_step_role(exchange) /* after the limit: trying doors is counted too */
+                 && step_size(exchange)
+                 && step_encoding(exchange);
+  return goes_on ? DL_ADMITTED : DL_REFUSED;
 }
 
 /* --- validation ---------------------------------------------------------------------- */

@@ -131,7 +131,7 @@ static bool compile_fields(compiler *c, int table, dl_route *route) {
   bool ok = append_headers(c, &own, lua_gettop(c->L), route->source);
   dl_http_header_lines_except(&all, DL_STR(security_fields), dl_buffer_str(&own));
   dl_http_header_lines_except(&all, DL_STR(api_policy), dl_buffer_str(&own));
-  if (route->guard != DL_GUARD_PUBLIC) dl_http_header_lines_except(&all, DL_STR("Cache-Control: no-store\r\n"), dl_buffer_str(&own));
+  if (route->guard && !dl_guard_is_public(route->guard)) dl_http_header_lines_except(&all, DL_STR("Cache-Control: no-store\r\n"), dl_buffer_str(&own));
   dl_buffer_append_str(&all, dl_buffer_str(&own));
   route->fields = dl_arena_copy(c->arena, dl_buffer_str(&all));
   dl_buffer_clear(&all);
@@ -186,7 +186,12 @@ static bool add_route(compiler *c, dl_route *route) {
 
 static bool compile_access(compiler *c, int table, dl_route *route) {
   dl_str scope = dl_str_of(dl_arena_format(c->arena, "%.*s %.*s", DL_STR_ARGS(dl_method_name(route->method)), DL_STR_ARGS(route->path)));
-  const char *problem = dl_plan_compile_limits(c->L, table, scope, c->arena, &route->limits);
+  const char *problem = NULL;
+  lua_getfield(c->L, table, "guard");
+  route->guard = dl_guard_compile(c->L, lua_gettop(c->L), dl_bridge_crypto_of(c->L), c->arena, &problem);
+  lua_pop(c->L, 1);
+  if (!route->guard) return fail(c, dl_arena_format(c->arena, "%.*s: %s", DL_STR_ARGS(route->source), problem));
+  problem = dl_plan_compile_limits(c->L, table, scope, c->arena, &route->limits);
   if (!problem) problem = dl_plan_compile_cors(c->L, table, c->arena, &route->cors);
   if (problem) return fail(c, dl_arena_format(c->arena, "%.*s: %s", DL_STR_ARGS(route->source), problem));
   c->plan->route_cors = c->plan->route_cors || route->cors;

@@ -9,13 +9,11 @@
 
 #include "app/plan_access.h"
 #include "bridge/request.h"
+#include "guard/guard.h"
 #include "http/parser.h"
 #include "http/router.h"
 
 typedef enum dl_body_kind { DL_BODY_NONE, DL_BODY_JSON, DL_BODY_FORM, DL_BODY_TEXT, DL_BODY_BYTES } dl_body_kind;
-
-/* Who may pass; one row per kind, so that the pipeline's step is a table lookup. */
-typedef enum dl_guard_kind { DL_GUARD_PUBLIC } dl_guard_kind;
 
 /* Something served as it is: the OpenAPI document, the docs page. */
 typedef struct dl_file {
@@ -40,7 +38,7 @@ typedef struct dl_route {
   int status;     /* of a handler's plain return */
   uint64_t max_body_bytes;
   uint64_t timeout_us;
-  dl_guard_kind guard;
+  const dl_guard *guard;         /* NULL, of our own files: everybody passes */
   const dl_route_limits *limits; /* NULL: none */
   const dl_cors *cors;           /* NULL: the plan's */
   dl_str fields;    /* header lines of every response of this route, CRLF ended */

@@ -167,6 +167,7 @@ static bool send_response(dl_exchange *exchange, lua_State *co) {
   const char *problem = status < 0 ? "the status of a response must be a number from 200 to 599" : add_fields(exchange, co, &fields, &content_type);
   push_field(co, 1, "stream");
   push_field(co, 1, "body");
+  if (!problem && lua_isfunction(co, -2) && !dl_http_status_has_body(status)) problem = "a stream needs a status that has a body, unlike 204 and 304";
   if (problem) {
     fail(exchange, "%s", problem);
   } else if (lua_isfunction(co, -2)) {

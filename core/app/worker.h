@@ -22,6 +22,7 @@ typedef enum dl_access_log { DL_ACCESS_LOG_OFF, DL_ACCESS_LOG_JSON, DL_ACCESS_LO
 typedef struct dl_worker {
   dl_loop *loop;              /* borrowed */
   dl_generation *generation;  /* new requests begin in it */
+  dl_token_cache *tokens;        /* verified lately */
   struct dl_limit_table *limits; /* borrowed: what all workers count in */
   dl_access_log access_log;
   bool development;           /* tracebacks in responses, inputs echoed */

@@ -9,6 +9,8 @@
 #define DL_BRIDGE_BRIDGE_H
 
 #include "base/arena.h"
+#include "crypto/crypto.h"
+#include "guard/password_pool.h"
 #include "net/loop.h"
 
 #include <lua.h>
@@ -24,6 +26,9 @@ void dl_lua_free(dl_lua *lua);
 /* The worker's loop, and the arena that lives as long as this lua_State. */
 dl_loop *dl_bridge_loop(lua_State *L);
 dl_arena *dl_bridge_arena(lua_State *L);
+/* What compiles guards, and where all passwords of this generation are computed. */
+const dl_crypto *dl_bridge_crypto_of(lua_State *L);
+dl_password_pool *dl_bridge_passwords(lua_State *L);
 
 void dl_bridge_model(lua_State *L);    /* schema_compile */
 /* The schema in the userdata at index; raises a Lua error for anything else. */
@@ -35,5 +40,7 @@ void dl_bridge_task(lua_State *L);     /* sleep, spawn */
 void dl_bridge_log(lua_State *L);      /* log, now */
 void dl_bridge_request(lua_State *L);  /* response_type, abort_type */
 void dl_bridge_embedded(lua_State *L); /* embedded_docs */
+void dl_bridge_guard(lua_State *L);    /* key_set, sealer */
+void dl_bridge_crypto(lua_State *L);   /* password_hash, password_verify, random, sha256_hex; after dl_bridge_request */
 
 #endif

@@ -9,7 +9,7 @@
 #include <lauxlib.h>
 
 /* Places in the slots table; the sources follow from SLOT_SOURCES on. */
-enum { SLOT_HANDLE = 1, SLOT_FIELDS, SLOT_AFTER, SLOT_RELEASE, SLOT_SOURCES };
+enum { SLOT_HANDLE = 1, SLOT_FIELDS, SLOT_AFTER, SLOT_RELEASE, SLOT_SOURCES, SLOT_PRINCIPAL = SLOT_SOURCES + DL_SOURCE_COUNT };
 enum { RAW_PAIRS_MAX = 256 };
 
 static const char metatable_key = 'm', response_key = 'r', abort_key = 'a';
@@ -21,7 +21,7 @@ static void push_registered(lua_State *L, const char *key) {
 
 static void push_slots(lua_State *L, dl_request_view *view) {
   if (view->slots_reference == LUA_NOREF) {
-    lua_createtable(L, SLOT_SOURCES + DL_SOURCE_COUNT, 0);
+    lua_createtable(L, SLOT_PRINCIPAL, 0);
     lua_pushvalue(L, -1);
     view->slots_reference = luaL_ref(L, LUA_REGISTRYINDEX);
   } else {
@@ -131,6 +131,18 @@ static void push_source(lua_State *L, dl_request_view *view, dl_source source) {
   view->pushed |= 1u << source;
 }
 
+static void push_principal(lua_State *L, dl_request_view *view) {
+  push_slots(L, view);
+  if (view->pushed & 1u << DL_SOURCE_COUNT) {
+    lua_rawgeti(L, -1, SLOT_PRINCIPAL);
+    return;
+  }
+  dl_principal_push(L, &view->principal);
+  lua_pushvalue(L, -1);
+  lua_rawseti(L, -3, SLOT_PRINCIPAL);
+  view->pushed |= 1u << DL_SOURCE_COUNT;
+}
+
 static int request_index(lua_State *L) {
   dl_request_view *view = view_of(L);
   dl_str key = {0};
@@ -149,6 +161,10 @@ static int request_index(lua_State *L) {
       lua_pushlstring(L, text.ptr, text.len);
       return 1;
     }
+  if (dl_str_equal(key, DL_STR("principal"))) {
+    push_principal(L, view);
+    return 1;
+  }
   if (!view->has_fields) return 0;
   push_slots(L, view);
   lua_rawgeti(L, -1, SLOT_FIELDS);
@@ -158,6 +174,7 @@ static int request_index(lua_State *L) {
 }
 
 static bool is_builtin(dl_str key) {
+  if (dl_str_equal(key, DL_STR("principal"))) return true;
   for (size_t i = 0; i < sizeof source_names / sizeof *source_names; i++)
     if (dl_str_equal(key, source_names[i].name)) return true;
   for (size_t i = 0; i < sizeof text_fields / sizeof *text_fields; i++)

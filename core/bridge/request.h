@@ -7,6 +7,7 @@
 #ifndef DL_BRIDGE_REQUEST_H
 #define DL_BRIDGE_REQUEST_H
 
+#include "guard/principal.h"
 #include "http/request.h"
 #include "model/schema.h"
 
@@ -23,6 +24,7 @@ typedef struct dl_request_view {
   dl_str route;  /* the route's path as declared */
   const dl_schema *schemas[DL_SOURCE_COUNT]; /* NULL: not declared */
   dl_value values[DL_SOURCE_COUNT];          /* validated, when declared */
+  dl_principal principal; /* who the guard found; zeroed behind guard.public */
   const dl_schema *returns; /* the response model, or NULL */
   int status;          /* of a plain return */
   dl_str body;         /* raw bytes, when the route declares no body model */

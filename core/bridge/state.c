@@ -55,6 +55,8 @@ static int prepare(lua_State *L) {
   dl_bridge_log(L);
   dl_bridge_request(L);
   dl_bridge_embedded(L);
+  dl_bridge_guard(L);
+  dl_bridge_crypto(L);
   lua_pushcclosure(L, core_table, 1);
   lua_setfield(L, -2, "demilune.core");
   for (const dl_embedded *file = dl_lua_modules; file->name; file++) {
@@ -70,6 +72,8 @@ dl_lua *dl_lua_new(dl_loop *loop) {
   dl_lua *lua = dl_calloc(1, sizeof *lua);
   lua->loop = loop;
   dl_arena_init(&lua->arena, 16384);
+  lua->crypto = dl_crypto_new();
+  lua->passwords = dl_password_pool_new(loop->uv);
   lua->L = luaL_newstate();
   if (!lua->L) dl_memory_exhausted(0);
   lua_setexdata(lua->L, lua);
@@ -87,11 +91,15 @@ lua_State *dl_lua_state(const dl_lua *lua) { return lua->L; }
 void dl_lua_free(dl_lua *lua) {
   if (!lua) return;
   dl_task_end_spawned(lua);
+  dl_password_pool_free(lua->passwords);
   lua_close(lua->L);
   dl_task_free_all(lua);
+  dl_crypto_free(lua->crypto);
   dl_arena_free(&lua->arena);
   dl_free(lua);
 }
 
 dl_loop *dl_bridge_loop(lua_State *L) { return dl_lua_of(L)->loop; }
 dl_arena *dl_bridge_arena(lua_State *L) { return &dl_lua_of(L)->arena; }
+const dl_crypto *dl_bridge_crypto_of(lua_State *L) { return dl_lua_of(L)->crypto; }
+dl_password_pool *dl_bridge_passwords(lua_State *L) { return dl_lua_of(L)->passwords; }

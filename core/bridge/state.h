@@ -5,6 +5,8 @@
 
 #include "bridge/bridge.h"
 #include "bridge/task.h"
+#include "crypto/crypto.h"
+#include "guard/password_pool.h"
 
 typedef struct dl_spawned dl_spawned;
 
@@ -12,6 +14,8 @@ struct dl_lua {
   lua_State *L;
   dl_loop *loop;      /* borrowed */
   dl_arena arena;     /* what was compiled at load */
+  dl_crypto *crypto;  /* outlives the keys that Lua holds */
+  dl_password_pool *passwords;
   dl_task *idle_tasks;
   dl_task *all_tasks;
   dl_spawned *spawned; /* what has not begun yet */

@@ -206,6 +206,11 @@ void dl_task_push_waiting(lua_State *L, lua_CFunction fn) { dl_task_push_waiting
 
 /* --- sleep, spawn ------------------------------------------------------------ */
 
+int dl_task_yield_turn(lua_State *L, const char *what) {
+  sleep_for(dl_task_wait(L, what).task, 0, on_sleep_over);
+  return dl_task_yield(L);
+}
+
 static int core_sleep(lua_State *L) {
   double seconds = luaL_checknumber(L, 1);
   luaL_argcheck(L, seconds >= 0 && seconds <= 86400, 1, "sleeps between 0 and 86,400 seconds");

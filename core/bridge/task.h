@@ -32,6 +32,9 @@ dl_ticket dl_task_wait(lua_State *L, const char *what);
  * as a Lua error at the caller. */
 int dl_task_yield(lua_State *L);
 
+/* Instead: waits only until others had their turn of the loop. */
+int dl_task_yield_turn(lua_State *L, const char *what);
+
 /* Loop thread only. Resumes the task; push may be NULL for no values. data stays
  * the caller's. False when the ticket was stale (push was not called). */
 bool dl_task_wake(dl_ticket ticket, dl_task_push push, void *data);

@@ -13,6 +13,9 @@ int dl_command_check(int count, char **arguments);
 int dl_command_routes(int count, char **arguments);
 int dl_command_openapi(int count, char **arguments);
 int dl_command_test(int count, char **arguments);
+int dl_command_secret(int count, char **arguments);
+int dl_command_hash(int count, char **arguments);
+int dl_command_token(int count, char **arguments);
 
 /* What an app command was given: --name=value, --name value, DEMILUNE_NAME. */
 typedef struct dl_flags {

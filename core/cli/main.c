@@ -25,6 +25,9 @@ static const struct {
     {"routes", "[APP]", "list the routes, who may call them and what they take", dl_command_routes},
     {"openapi", "[APP]", "print the OpenAPI 3.1 document", dl_command_openapi},
     {"test", "[APP]", "run the app's specs inside the server", dl_command_test},
+    {"secret", "", "print a new random secret", dl_command_secret},
+    {"hash", "", "hash a password from standard input by Argon2id", dl_command_hash},
+    {"token", "", "print a signed token, for trying an app by hand", dl_command_token},
     {"version", "", "print the version", command_version},
     {"help", "", "print this", command_help},
 };

@@ -21,8 +21,9 @@ enum {
   DL_SET_SLOTS = 8,
   DL_SHARD_FLOORS = 16,
   DL_SHARDS_MAX = 1024,
-  DL_SETS_PER_SHARD_MIN = 16,
-  DL_LOCK_WAIT_MS = 100, /* a lock is held for some 20 ns: longer means that its holder does not run */
+  DL_SETS_PER_SHARD_MIN = 64, /* fewer would fill unevenly */
+  DL_LOCK_WAIT_MS = 250,    /* a lock is held for some 20 ns: this long means that its holder is stopped */
+  DL_LOCK_SUSPECT_MS = 10000, /* for which nobody waits for that lock again */
 };
 
 /* A compiler's fence is enough: what a killed process stored, it stored in order. */
@@ -56,6 +57,7 @@ typedef struct dl_floor {
 typedef struct dl_shard_lock {
   _Alignas(64) pthread_mutex_t mutex; /* robust, shared between processes */
   uint64_t floors_until_us;           /* there are no floors in this shard from then on */
+  uint64_t suspect_until_ms;          /* atomic; the system's monotonic time, 0 when the lock was last had in time */
 } dl_shard_lock;
 
 struct dl_limit_table {
@@ -77,9 +79,10 @@ typedef struct dl_shard {
   uint64_t now_us;
 } dl_shard;
 
-/* Where a limit's window of this key stands. */
+/* Where a limit's window of this key may stand: in one of two sets, so that a set is
+ * full only when the table nearly is. */
 typedef struct dl_place {
-  dl_set *set;
+  dl_set *sets[2];
   uint64_t tag;
 } dl_place;
 

@@ -24,14 +24,17 @@ static uint64_t used_by(const dl_record *record, uint64_t now_us) {
   return dl_window_used(&window, length_of(record->seconds), record->fixed, now_us);
 }
 
-dl_record *dl_shard_find(const dl_shard *shard, dl_place place, const dl_limit *limit) {
-  for (size_t i = 0; i < DL_SET_SLOTS; i++) {
-    dl_record *record = &place.set->records[i];
-    if (place.set->tags[i] != place.tag || !record->seconds) continue;
-    dl_window_roll(&record->window, dl_window_length(limit), limit->fixed, shard->now_us);
-    return record;
-  }
+static dl_record *find_in(dl_set *set, uint64_t tag) {
+  for (size_t i = 0; i < DL_SET_SLOTS; i++)
+    if (set->tags[i] == tag && set->records[i].seconds) return &set->records[i];
   return NULL;
+}
+
+dl_record *dl_shard_find(const dl_shard *shard, dl_place place, const dl_limit *limit) {
+  dl_record *record = find_in(place.sets[0], place.tag);
+  if (!record) record = find_in(place.sets[1], place.tag);
+  if (record) dl_window_roll(&record->window, dl_window_length(limit), limit->fixed, shard->now_us);
+  return record;
 }
 
 /* --- floors --------------------------------------------------------------------- */
@@ -107,50 +110,70 @@ static bool raise_floor(dl_shard *shard, uint32_t group, uint32_t seconds, uint6
 
 /* --- places --------------------------------------------------------------------- */
 
-typedef struct victim {
-  size_t slot; /* DL_SET_SLOTS: none */
-  uint64_t used;
-} victim;
+enum { PLACE_SLOTS = 2 * DL_SET_SLOTS };
 
-static size_t free_slot(const dl_set *set, uint64_t now_us) {
-  size_t slot = 0;
-  while (slot < DL_SET_SLOTS && is_live(&set->records[slot], now_us)) slot++;
-  return slot;
+/* A slot of the two sets of a place, and what stands in it. */
+typedef struct spot {
+  uint64_t *tag;
+  dl_record *record; /* NULL: no spot */
+  uint64_t used;     /* by who is there */
+} spot;
+
+static spot spot_at(dl_place place, size_t slot) {
+  dl_set *set = place.sets[slot / DL_SET_SLOTS];
+  return (spot){.tag = &set->tags[slot % DL_SET_SLOTS], .record = &set->records[slot % DL_SET_SLOTS]};
 }
 
-static victim least_of(const dl_set *set, uint32_t group, uint64_t now_us) {
-  victim least = {.slot = DL_SET_SLOTS};
-  for (size_t i = 0; i < DL_SET_SLOTS; i++) {
-    if (set->records[i].group != group) continue;
-    uint64_t used = used_by(&set->records[i], now_us);
-    if (least.slot == DL_SET_SLOTS || used < least.used) least = (victim){i, used};
+/* A free one in the set that has more of them; the first set is enough while it is
+ * half empty, so that most searches end there. */
+static spot free_spot(dl_place place, uint64_t now_us) {
+  spot found = {0};
+  size_t most = 0;
+  for (size_t half = 0; half < 2 && most < DL_SET_SLOTS / 2; half++) {
+    size_t count = 0;
+    spot first = {0};
+    for (size_t i = 0; i < DL_SET_SLOTS; i++) {
+      spot here = spot_at(place, half * DL_SET_SLOTS + i);
+      if (is_live(here.record, now_us)) continue;
+      if (count++ == 0) first = here;
+    }
+    if (count > most) most = count, found = first;
   }
-  return least;
+  return found;
 }
 
-/* The limit that fills the set most: the one under attack, or the one most used. */
-static uint32_t crowding_group(const dl_set *set) {
-  uint32_t group = 0, most = 0;
-  for (size_t i = 0; i < DL_SET_SLOTS; i++) {
-    uint32_t count = 0;
-    for (size_t j = 0; j < DL_SET_SLOTS; j++) count += set->records[j].group == set->records[i].group;
-    if (count > most) most = count, group = set->records[i].group;
+/* The limit that has most places here: the one under attack, or the one most used.
+ * A newcomer of a limit that has as many takes from its own. */
+static uint32_t crowding_group(dl_place place, uint32_t own) {
+  uint32_t group = own, most = 0;
+  for (size_t i = 0; i < PLACE_SLOTS; i++) {
+    uint32_t candidate = spot_at(place, i).record->group, count = 0;
+    for (size_t j = 0; j < PLACE_SLOTS; j++) count += spot_at(place, j).record->group == candidate;
+    if (count > most || (count == most && candidate == own)) most = count, group = candidate;
   }
   return group;
 }
 
-/* The slot for a key of this limit in a full set. Each limit pays for its own flood:
- * a key of the same limit goes first, and *floor becomes what the newcomer inherits;
- * only a limit that has nobody here takes from the one that has most. */
-static victim choose_victim(const dl_shard *shard, const dl_set *set, const dl_limit *limit, uint32_t *floor) {
-  victim chosen = least_of(set, group_of(limit), shard->now_us);
-  if (chosen.slot == DL_SET_SLOTS) return least_of(set, crowding_group(set), shard->now_us);
-  if (chosen.used > *floor) *floor = (uint32_t)chosen.used;
-  return chosen;
+static spot least_of(dl_place place, uint32_t group, uint64_t now_us) {
+  spot least = {0};
+  for (size_t i = 0; i < PLACE_SLOTS; i++) {
+    spot here = spot_at(place, i);
+    if (here.record->group != group) continue;
+    here.used = used_by(here.record, now_us);
+    if (!least.record || here.used < least.used) least = here;
+  }
+  return least;
 }
 
-static bool evict(dl_shard *shard, dl_record *record, uint64_t used) {
-  if (!raise_floor(shard, record->group, record->seconds, used)) return false;
+/* Makes room in full sets. Each limit pays for its own flood: the place comes from
+ * the limit that crowds the others out, and who is thrown out leaves his count to
+ * that limit's floor, which the newcomer inherits if it is his limit too. */
+static bool evict(dl_shard *shard, dl_place place, const dl_limit *limit, uint32_t *floor, spot *made) {
+  uint32_t group = crowding_group(place, group_of(limit));
+  *made = least_of(place, group, shard->now_us);
+  if (group == group_of(limit) && made->used > *floor) *floor = (uint32_t)made->used;
+  if (*floor + limit->cost > limit->count) return false;
+  if (!raise_floor(shard, group, made->record->seconds, made->used)) return false;
   dl_store_fence();
   __atomic_fetch_add(&shard->table->stats.evicted, 1, __ATOMIC_RELAXED);
   return true;
@@ -158,21 +181,16 @@ static bool evict(dl_shard *shard, dl_record *record, uint64_t used) {
 
 dl_record *dl_shard_insert(dl_shard *shard, dl_place place, const dl_limit *limit) {
   uint32_t floor = dl_shard_floor(shard, limit);
-  size_t slot = free_slot(place.set, shard->now_us);
-  if (slot == DL_SET_SLOTS) {
-    victim chosen = choose_victim(shard, place.set, limit, &floor);
-    if (floor + limit->cost > limit->count) return NULL;
-    if (!evict(shard, &place.set->records[chosen.slot], chosen.used)) return NULL;
-    slot = chosen.slot;
-  }
-  dl_record *record = &place.set->records[slot];
-  record->seconds = 0; /* nothing is here until all of it is */
+  if (floor + limit->cost > limit->count) return NULL;
+  spot here = free_spot(place, shard->now_us);
+  if (!here.record && !evict(shard, place, limit, &floor, &here)) return NULL;
+  here.record->seconds = 0; /* nothing is here until all of it is */
   dl_store_fence();
-  place.set->tags[slot] = place.tag;
-  record->window = (dl_window){.start_us = shard->now_us, .current = floor};
-  record->group = group_of(limit);
-  record->fixed = limit->fixed;
+  *here.tag = place.tag;
+  here.record->window = (dl_window){.start_us = shard->now_us, .current = floor};
+  here.record->group = group_of(limit);
+  here.record->fixed = limit->fixed;
   dl_store_fence();
-  record->seconds = limit->seconds & 0x7fffffffu;
-  return record;
+  here.record->seconds = limit->seconds & 0x7fffffffu;
+  return here.record;
 }

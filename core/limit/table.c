@@ -74,25 +74,33 @@ static void count_one(uint64_t *counter) { __atomic_fetch_add(counter, 1, __ATOM
 /* --- locks ------------------------------------------------------------------------ */
 
 /* A bounded wait: a stopped process may hold the lock, and then its shard's clients
- * are refused rather than this worker's loop held up. */
-static int lock_patiently(pthread_mutex_t *mutex) {
+ * are refused rather than this worker's loop held up, and but once in a while. */
+static int lock_patiently(dl_shard_lock *lock) {
   struct timespec until;
   clock_gettime(CLOCK_MONOTONIC, &until);
+  uint64_t now_ms = (uint64_t)until.tv_sec * 1000 + (uint64_t)until.tv_nsec / 1000000;
+  if (now_ms < __atomic_load_n(&lock->suspect_until_ms, __ATOMIC_RELAXED)) return EBUSY;
   until.tv_nsec += DL_LOCK_WAIT_MS * 1000000L;
   if (until.tv_nsec >= 1000000000L) until.tv_sec++, until.tv_nsec -= 1000000000L;
-  return pthread_mutex_clocklock(mutex, CLOCK_MONOTONIC, &until);
+  int error = pthread_mutex_clocklock(&lock->mutex, CLOCK_MONOTONIC, &until);
+  if (error == ETIMEDOUT) __atomic_store_n(&lock->suspect_until_ms, now_ms + DL_LOCK_SUSPECT_MS, __ATOMIC_RELAXED);
+  return error;
 }
 
 static bool lock_shard(const dl_shard *shard) {
   int error = pthread_mutex_trylock(&shard->lock->mutex);
-  if (error == EBUSY) error = lock_patiently(&shard->lock->mutex);
+  if (error == EBUSY) error = lock_patiently(shard->lock);
   if (error == EOWNERDEAD) {
     /* Nothing to mend: internal.h says what every store leaves behind. */
     error = pthread_mutex_consistent(&shard->lock->mutex);
     count_one(&shard->table->stats.repaired);
   }
-  if (error != 0) count_one(&shard->table->stats.stuck);
-  return error == 0;
+  if (error != 0) {
+    count_one(&shard->table->stats.stuck);
+    return false;
+  }
+  if (__atomic_load_n(&shard->lock->suspect_until_ms, __ATOMIC_RELAXED)) __atomic_store_n(&shard->lock->suspect_until_ms, 0, __ATOMIC_RELAXED);
+  return true;
 }
 
 /* --- the check ---------------------------------------------------------------------- */
@@ -104,11 +112,13 @@ typedef struct check {
   size_t count;
 } check;
 
+static dl_set *set_at(const dl_shard *shard, uint32_t spread) { return &shard->sets[(uint64_t)spread * shard->table->sets_per_shard >> 32]; }
+
 /* The limits' ids are hashes themselves, and no client chooses them: mixing them
  * with the key's hash is as good as hashing both. */
 static dl_place place_of(const check *c, const dl_limit *limit) {
-  uint64_t tag = c->hash[0] ^ limit->id, spread = (c->hash[1] ^ limit->id) >> 32;
-  return (dl_place){.set = &c->shard.sets[spread * c->shard.table->sets_per_shard >> 32], .tag = tag ? tag : 1};
+  uint64_t tag = c->hash[0] ^ limit->id, spread = c->hash[1] ^ limit->id;
+  return (dl_place){.sets = {set_at(&c->shard, (uint32_t)(spread >> 32)), set_at(&c->shard, (uint32_t)spread)}, .tag = tag ? tag : 1};
 }
 
 static uint64_t used_of(const dl_window *window, const dl_limit *limit, uint64_t now_us) {
@@ -180,7 +190,7 @@ dl_limit_result dl_limit_check(dl_limit_table *table, const dl_limit *limits, si
   dl_hash128(table->key, key, c.hash);
   c.shard = shard_of(table, c.hash, now_us);
   /* The lock's line and the set's come from memory at the same time. */
-  for (size_t i = 0; i < count; i++) __builtin_prefetch(place_of(&c, &limits[i]).set, 1);
+  for (size_t i = 0; i < count; i++) __builtin_prefetch(place_of(&c, &limits[i]).sets[0], 1);
   if (!lock_shard(&c.shard)) return (dl_limit_result){.limit = limits, .reset_s = 1, .retry_after_s = 1};
   if (fits(&c, &result)) count_all(&c, &result);
   pthread_mutex_unlock(&c.shard.lock->mutex);

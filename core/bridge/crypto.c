@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: MIT */
+/* core.password_hash, password_verify, random and sha256_hex. Passwords wait for the
+ * thread pool; when too many wait already the request is answered 503. */
+#include "bridge/bridge.h"
+
+#include "bridge/task.h"
+#include "crypto/digest.h"
+#include "crypto/random.h"
+#include "model/secret_lua.h"
+
+#include <lauxlib.h>
+
+enum { RANDOM_MAX = 4096 };
+
+static dl_str check_text(lua_State *L, int index) {
+  dl_str text;
+  if (dl_secret_get(L, index, &text)) return text;
+  if (lua_type(L, index) != LUA_TSTRING) luaL_argerror(L, index, "expected text or a secret");
+  text.ptr = lua_tolstring(L, index, &text.len);
+  return text;
+}
+
+/* --- passwords ---------------------------------------------------------------------------- */
+
+/* demilune.abort(503): a client's fault no more than the app's, and over in a second. */
+static int refuse_busy(lua_State *L) {
+  lua_createtable(L, 0, 3);
+  lua_pushinteger(L, 503);
+  lua_setfield(L, -2, "status");
+  lua_pushliteral(L, "Too many passwords are being checked; try again in a moment");
+  lua_setfield(L, -2, "detail");
+  lua_createtable(L, 0, 1);
+  lua_pushliteral(L, "1");
+  lua_setfield(L, -2, "Retry-After");
+  lua_setfield(L, -2, "headers");
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_setmetatable(L, -2);
+  return lua_error(L);
+}
+
+static int push_hash(lua_State *L, void *data) {
+  const dl_password_answer *answer = data;
+  if (answer->result != DL_PASSWORD_OK) return luaL_error(L, "the password could not be hashed: there is no memory for it");
+  lua_pushstring(L, answer->text);
+  return 1;
+}
+
+static int push_verdict(lua_State *L, void *data) {
+  const dl_password_answer *answer = data;
+  if (answer->result == DL_PASSWORD_MALFORMED) return luaL_error(L, "the stored password is no Argon2id string; password_hash makes them");
+  if (answer->result == DL_PASSWORD_FAILED) return luaL_error(L, "the password could not be verified: there is no memory for it");
+  lua_pushboolean(L, answer->result == DL_PASSWORD_OK);
+  lua_pushboolean(L, answer->outdated);
+  return 2;
+}
+
+static void on_hashed(const dl_password_answer *answer, void *owner, uint64_t serial) {
+  dl_task_wake((dl_ticket){owner, serial}, push_hash, (void *)(uintptr_t)answer);
+}
+
+static void on_verified(const dl_password_answer *answer, void *owner, uint64_t serial) {
+  dl_task_wake((dl_ticket){owner, serial}, push_verdict, (void *)(uintptr_t)answer);
+}
+
+/* password_hash(text | secret) → PHC string. Waits. */
+static int bridge_password_hash(lua_State *L) {
+  dl_str password = check_text(L, 1);
+  luaL_argcheck(L, password.len <= DL_PASSWORD_LENGTH_MAX, 1, "a password should have at most 1024 bytes");
+  if (dl_password_pool_is_full(dl_bridge_passwords(L))) return refuse_busy(L);
+  dl_ticket ticket = dl_task_wait(L, "password_hash");
+  dl_password_pool_hash(dl_bridge_passwords(L), password, on_hashed, ticket.task, ticket.serial);
+  return dl_task_yield(L);
+}
+
+/* password_verify(PHC string | nil, text | secret) → whether it is right, whether the
+ * string should be made anew. nil, for a user that does not exist, is always wrong
+ * and takes as long. Waits. */
+static int bridge_password_verify(lua_State *L) {
+  dl_str stored = {0}, password = check_text(L, 2);
+  if (!lua_isnil(L, 1)) {
+    stored = check_text(L, 1);
+    luaL_argcheck(L, stored.len, 1, "expected a PHC string, or nil for a user that does not exist");
+  }
+  if (dl_password_pool_is_full(dl_bridge_passwords(L))) return refuse_busy(L);
+  dl_ticket ticket = dl_task_wait(L, "password_verify");
+  dl_password_pool_verify(dl_bridge_passwords(L), stored, password, on_verified, ticket.task, ticket.serial);
+  return dl_task_yield(L);
+}
+
+/* --- bytes --------------------------------------------------------------------------------- */
+
+/* random(bytes) → string */
+static int bridge_random(lua_State *L) {
+  char bytes[RANDOM_MAX];
+  lua_Integer count = luaL_checkinteger(L, 1);
+  luaL_argcheck(L, count >= 1 && count <= RANDOM_MAX, 1, "expected 1 to 4096 bytes");
+  dl_random_bytes(bytes, (size_t)count);
+  lua_pushlstring(L, bytes, (size_t)count);
+  return 1;
+}
+
+/* sha256_hex(text | secret) → 64 hexadecimal digits */
+static int bridge_sha256_hex(lua_State *L) {
+  static const char digits[] = "0123456789abcdef";
+  unsigned char digest[DL_DIGEST_MAX];
+  char hex[64];
+  dl_digest(dl_bridge_crypto_of(L), DL_DIGEST_SHA256, check_text(L, 1), digest);
+  for (size_t i = 0; i < 32; i++) {
+    hex[2 * i] = digits[digest[i] >> 4];
+    hex[2 * i + 1] = digits[digest[i] & 15];
+  }
+  lua_pushlstring(L, hex, sizeof(hex));
+  return 1;
+}
+
+static const luaL_Reg functions[] = {{"random", bridge_random}, {"sha256_hex", bridge_sha256_hex}, {NULL, NULL}};
+
+static void add_waiting(lua_State *L, const char *name, lua_CFunction function) {
+  lua_getfield(L, -1, "abort_type");
+  dl_task_push_waiting_closure(L, function, 1);
+  lua_setfield(L, -2, name);
+}
+
+void dl_bridge_crypto(lua_State *L) {
+  luaL_register(L, NULL, functions);
+  add_waiting(L, "password_hash", bridge_password_hash);
+  add_waiting(L, "password_verify", bridge_password_verify);
+}

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: MIT */
+#include "guard/principal.h"
+
+#include "model/value_lua.h"
+
+#include <lauxlib.h>
+
+static bool has(const dl_str *names, uint32_t count, dl_str name) {
+  for (uint32_t i = 0; i < count; i++)
+    if (dl_str_equal(names[i], name)) return true;
+  return false;
+}
+
+bool dl_principal_has_role(const dl_principal *principal, dl_str role) { return has(principal->roles, principal->role_count, role); }
+bool dl_principal_has_scope(const dl_principal *principal, dl_str scope) { return has(principal->scopes, principal->scope_count, scope); }
+
+dl_str dl_principal_key(const dl_principal *principal, dl_arena *arena) {
+  /* Lengths in front, so that no choice of subject makes another principal's key. */
+  dl_str who = principal->name.len ? principal->name : principal->subject;
+  if (!principal->guard.len) return (dl_str){0};
+  return dl_str_of(dl_arena_format(arena, "%.*s:%zu:%.*s:%.*s", DL_STR_ARGS(principal->guard), principal->issuer.len, DL_STR_ARGS(principal->issuer),
+                                   DL_STR_ARGS(who)));
+}
+
+/* --- copying ----------------------------------------------------------------------- */
+
+static dl_str copy_text(dl_str s, dl_arena *arena) {
+  char *copy;
+  if (!s.len) return (dl_str){0};
+  copy = dl_arena_alloc(arena, s.len);
+  memcpy(copy, s.ptr, s.len);
+  return dl_str_from(copy, s.len);
+}
+
+static const dl_str *copy_names(const dl_str *names, uint32_t count, dl_arena *arena) {
+  dl_str *copies = count ? dl_arena_alloc(arena, count * sizeof(*copies)) : NULL;
+  for (uint32_t i = 0; i < count; i++) copies[i] = copy_text(names[i], arena);
+  return copies;
+}
+
+static dl_value copy_value(const dl_value *value, dl_arena *arena) {
+  dl_value copy = *value;
+  switch ((dl_value_kind)value->kind) {
+  case DL_VALUE_STRING:
+  case DL_VALUE_BYTES: copy.string = copy_text(dl_value_str(value), arena).ptr; break;
+  case DL_VALUE_ARRAY:
+    copy.items = value->len ? dl_arena_alloc(arena, value->len * sizeof(*copy.items)) : NULL;
+    for (uint32_t i = 0; i < value->len; i++) copy.items[i] = copy_value(&value->items[i], arena);
+    break;
+  case DL_VALUE_OBJECT:
+    copy.members = value->len ? dl_arena_alloc(arena, value->len * sizeof(*copy.members)) : NULL;
+    for (uint32_t i = 0; i < value->len; i++)
+      copy.members[i] = (dl_member){copy_value(&value->members[i].key, arena), copy_value(&value->members[i].value, arena)};
+    break;
+  default: break;
+  }
+  return copy;
+}
+
+dl_principal dl_principal_copy(const dl_principal *principal, dl_arena *arena) {
+  dl_principal copy = *principal; /* guard is static */
+  copy.subject = copy_text(principal->subject, arena);
+  copy.issuer = copy_text(principal->issuer, arena);
+  copy.name = copy_text(principal->name, arena);
+  copy.roles = copy_names(principal->roles, principal->role_count, arena);
+  copy.scopes = copy_names(principal->scopes, principal->scope_count, arena);
+  if (principal->claims) {
+    dl_value *claims = dl_arena_alloc(arena, sizeof(*claims));
+    *claims = copy_value(principal->claims, arena);
+    copy.claims = claims;
+  }
+  return copy;
+}
+
+/* --- Lua --------------------------------------------------------------------------- */
+
+static void set_text(lua_State *L, const char *field, dl_str text) {
+  if (!text.len) return;
+  lua_pushlstring(L, text.ptr, text.len);
+  lua_setfield(L, -2, field);
+}
+
+static void set_names(lua_State *L, const char *field, const dl_str *names, uint32_t count) {
+  if (!count) dl_lua_push_empty_array(L);
+  else lua_createtable(L, (int)count, 0);
+  for (uint32_t i = 0; i < count; i++) {
+    lua_pushlstring(L, names[i].ptr, names[i].len);
+    lua_rawseti(L, -2, (int)i + 1);
+  }
+  lua_setfield(L, -2, field);
+}
+
+void dl_principal_push(lua_State *L, const dl_principal *principal) {
+  luaL_checkstack(L, 4, "a principal");
+  if (!principal->guard.len) {
+    lua_pushnil(L);
+    return;
+  }
+  lua_createtable(L, 0, 7);
+  set_text(L, "guard", principal->guard);
+  set_text(L, "subject", principal->subject);
+  set_text(L, "issuer", principal->issuer);
+  set_text(L, "name", principal->name);
+  set_names(L, "roles", principal->roles, principal->role_count);
+  set_names(L, "scopes", principal->scopes, principal->scope_count);
+  if (!principal->claims) return;
+  dl_value_push(L, principal->claims);
+  lua_setfield(L, -2, "claims");
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The principal: who a guard found behind a request. Lives in the request's arena.
+ * Handlers see it as a table, limits count by its key.
+ */
+#ifndef DL_GUARD_PRINCIPAL_H
+#define DL_GUARD_PRINCIPAL_H
+
+#include "model/value.h"
+
+typedef struct dl_principal {
+  dl_str guard;   /* the kind that let it pass: "bearer", "api_key", "session", "basic"; empty behind guard.public */
+  dl_str subject; /* sub, or the name of a basic guard's user; empty for API keys, whose names are nobody's identifier */
+  dl_str issuer;  /* iss: the same subject of two issuers is two principals */
+  dl_str name;    /* an API key's */
+  const dl_str *roles, *scopes;
+  uint32_t role_count, scope_count;
+  const dl_value *claims; /* OBJECT, or NULL where a guard has none */
+} dl_principal;
+
+bool dl_principal_has_role(const dl_principal *principal, dl_str role);
+bool dl_principal_has_scope(const dl_principal *principal, dl_str scope);
+
+/* Bytes that are the same for the same principal and for no other, in every worker
+ * and after a restart: guard, issuer and subject or name. Empty for nobody. */
+dl_str dl_principal_key(const dl_principal *principal, dl_arena *arena);
+
+/* Everything copied into the arena: a copy lives as long as that. */
+dl_principal dl_principal_copy(const dl_principal *principal, dl_arena *arena);
+
+/* Pushes { guard, subject, issuer, name, roles = {...}, scopes = {...}, claims = {...} };
+ * what is empty is nil, but roles and scopes are always lists. Pushes nil for nobody. */
+void dl_principal_push(struct lua_State *L, const dl_principal *principal);
+
+#endif

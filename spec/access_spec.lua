@@ -35,7 +35,7 @@ describe("a limit", function()
 
   it("is refused at its line when it is none", function()
     local reasons = {
-      ["5"] = "is no limit", ["minute"] = "is no limit", ["5/"] = "is no limit", ["5/month"] = "a length that varies", 
+      ["5"] = "is no limit", ["minute"] = "is no limit", ["5/"] = "is no limit", ["5/month"] = "a length that varies",
       ["0/minute"] = "let nobody pass",
       ["5/fortnight"] = 'the unknown unit "fortnight"', ["2000000/day"] = "counts further", ["5/40 days"] = "31 days", ["5/0 minutes"] = "31 days",
       ["5/minute;"] = "is no limit", [""] = "is no limit", ["-5/minute"] = "is no limit", ["5 permit minute"] = "is no limit",

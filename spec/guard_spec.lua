@@ -47,9 +47,9 @@ describe("guard.bearer", function()
   end)
 
   it("refuses a secret that can be guessed", function()
-    assert.equal("guard.bearer: secret has 31 bytes, and less than 32 can be guessed; set it to what `openssl rand -hex 32` prints",
+    assert.equal("guard.bearer: secret has 31 bytes, and less than 32 can be guessed; set it to what `demilune secret 32` prints",
       bearer_refusal { secret = core.secret(("x1y2"):rep(8):sub(1, 31)) })
-    assert.matches("less than 64 can be guessed; set it to what `openssl rand %-hex 64` prints", bearer_refusal { algorithms = { "HS512" } })
+    assert.matches("less than 64 can be guessed; set it to what `demilune secret 64` prints", bearer_refusal { algorithms = { "HS512" } })
   end)
 
   it("finds secrets that the world knows", function()

@@ -48,7 +48,7 @@ local function read_digest(place, what, entry)
   end
   local digest = entry.digest:lower()
   if #digest ~= 64 or digest:find("%X") then
-    errors.raise(place, "%s: digest must be the SHA-256 of the key in 64 hexadecimal digits, as `demilune secret --digest` prints it", what)
+    errors.raise(place, "%s: digest must be the SHA-256 of the key in 64 hexadecimal digits, as sha256sum prints it", what)
   end
   return digest
 end

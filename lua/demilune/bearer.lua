@@ -137,7 +137,7 @@ local function listed_keys(place, given)
   return list
 end
 
-local function jwks_key(place, path)
+local function jwks_key(place, path, algorithm)
   if path:sub(1, 1) == "/" or path:find("..", 1, true) then
     errors.raise(place, 'guard.bearer: jwks_file is a file in the app\'s folder, unlike %s; write jwks_file = "keys.json"', errors.show(path))
   end
@@ -145,7 +145,7 @@ local function jwks_key(place, path)
   if not file then errors.raise(place, "guard.bearer: there is no %s in the app's folder; put the JWKS there", path) end
   local text = file:read("*a")
   file:close()
-  return { jwks = text }
+  return { jwks = text, algorithm = algorithm }
 end
 
 local function read_keys(place, given)
@@ -159,7 +159,7 @@ local function read_keys(place, given)
   if names then refuse_mixture(place, names) end
   if given.secret ~= nil then return secret_keys(place, given.secret, names or { "HS256" }, nil, "guard.bearer: secret") end
   if given.keys then return listed_keys(place, given.keys) end
-  if given.jwks_file then return { jwks_key(place, given.jwks_file) } end
+  if given.jwks_file then return { jwks_key(place, given.jwks_file, names and #names == 1 and names[1] or nil) } end
   if names and #names > 1 then
     errors.raise(place, "guard.bearer: a key is for one algorithm; write algorithms = { %s }, or keys = { { pem =, algorithm =, kid = }, ... }",
       errors.show(names[1]))

@@ -198,7 +198,8 @@ end
 
 local function new_document()
   local document = {
-    schemas = json_schema.collection(), traits = { validated = false, guarded = false, limited = false }, ids = {}, paths = ordered.object(), shapes = {},
+    schemas = json_schema.collection(), traits = { validated = false, guarded = false, limited = false }, ids = {}, paths = ordered.object(),
+    shapes = {},
     security = openapi_security.collection(),
   }
   for _, name in ipairs(openapi_responses.reserved) do document.schemas:reserve(name) end

@@ -25,7 +25,7 @@ local REPEATED = {
   "0123456789abcdef", "abcdefghijklmnopqrstuvwxyz", "deadbeef", "cafebabe",
 }
 
-local MEND = "declare it in demilune.settings { %s = model.secret { min_bytes = 32 } }, and set it to what `openssl rand -hex 32` prints"
+local MEND = "declare it in demilune.settings { %s = model.secret { min_bytes = 32 } }, and set it to what `demilune secret` prints"
 
 local function is_known(secret, length)
   for _, text in ipairs(EXAMPLES) do
@@ -64,12 +64,12 @@ function secrets.read(place, what, value, min_bytes, setting)
   end
   local length = value:length()
   if length < min_bytes then
-    errors.raise(place, "%s has %d bytes, and less than %d can be guessed; set it to what `openssl rand -hex %d` prints", what, length, min_bytes,
+    errors.raise(place, "%s has %d bytes, and less than %d can be guessed; set it to what `demilune secret %d` prints", what, length, min_bytes,
       math.max(min_bytes, 32))
   end
   if is_known(value, length) then
     context.note("error", place, what .. " is a value that examples use or that repeats itself, so that everybody knows it",
-      "set it to what `openssl rand -hex 32` prints")
+      "set it to what `demilune secret` prints")
   end
   return value
 end

@@ -81,7 +81,7 @@ end
 local function what_to_write(name, desc)
   local target = field.resolve(desc)
   if target.kind == "secret" then
-    return ("set %s to a secret of at least %d bytes, such as what `openssl rand -hex 32` prints"):format(name, target.min_bytes or 16)
+    return ("set %s to a secret of at least %d bytes, such as what `demilune secret` prints"):format(name, target.min_bytes or 16)
   elseif target.kind == "literal" then
     return ("write %s=%s"):format(name, tostring(target.values[1]))
   end

@@ -168,6 +168,7 @@ describe("a dependency that is none", function()
   it("is refused where it is declared", function()
     assert.matches("^a dependency must be a function, not \"x\"", refusal(function() dependency.new({}, "x") end))
     assert.matches("^a dependency's needs must be a table of names, not 3", refusal(function() dependency.new(3, print) end))
-    assert.matches("^GET /x: need user must be what app:dependency gave, not a function", refusal(function() compile(print, { user = print }) end))
+    assert.matches("^GET /x: need user must be a guard or what app:dependency gave, not a function",
+      refusal(function() compile(print, { user = print }) end))
   end)
 end)

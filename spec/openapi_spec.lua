@@ -4,7 +4,7 @@
 
 local dkjson = require "dkjson"
 
-require("spec.support.core").install()
+local core = require("spec.support.core").install()
 
 local demilune = require "demilune"
 local context = require "demilune.context"
@@ -148,7 +148,23 @@ describe("The OpenAPI document", function()
       assert.is_nil(document.components.securitySchemes)
     end)
 
-    it("knows a security scheme for each kind of guard to come", function()
+    it("tells which guards suffice, and the scopes they must have", function()
+      local secret = core.secret("7f2c9b61e0d4835aa1c6f09e42b87d53")
+      local bearer = guard.bearer { secret = secret, lifetime = "15m", token_url = "/token", scopes = { read = "May read" } }
+      local other, key = guard.bearer { secret = secret, lifetime = "1m" }, guard.api_key { header = "X-Key", keys = { a = secret } }
+      local document = document_of(function(app)
+        app:get("/", { guard = guard.role("admin", guard.any { guard.scope({ "read", "list" }, bearer), key, other }), limit = "5/minute" }, handler)
+      end)
+      assert.same({ { bearer = { "read", "list" } }, { api_key = {} }, { bearer_2 = {} } }, plain(document.paths["/"].get.security))
+      local schemes = plain(document.components.securitySchemes)
+      assert.same({ tokenUrl = "/token", scopes = { read = "May read", list = "" } }, schemes.bearer.flows.password)
+      assert.same({ type = "apiKey", name = "X-Key", ["in"] = "header" }, schemes.api_key)
+      assert.same({ type = "http", scheme = "bearer", bearerFormat = "JWT" }, schemes.bearer_2)
+      assert.equal("#/components/responses/TooManyRequests", document.paths["/"].get.responses["429"]["$ref"])
+      assert.truthy(document.components.responses.TooManyRequests.headers["Retry-After"])
+    end)
+
+    it("knows a security scheme for each kind of guard", function()
       for kind, expected in pairs { bearer = "http", api_key = "apiKey", basic = "http", session = "apiKey" } do
         context.mode = "dev"
         local app = demilune.app { guard = guard.public }

@@ -2,8 +2,10 @@
 -- The app: a router with a title, limits, databases and what runs at start and
 -- stop. app.lua of an app returns one.
 
+local cors = require "demilune.cors"
 local errors = require "demilune.errors"
 local guard = require "demilune.guard"
+local limit = require "demilune.limit"
 local options = require "demilune.options"
 local route = require "demilune.route"
 local Router = require("demilune.router").Router
@@ -19,6 +21,8 @@ local units = require "demilune.units"
 ---@field extra? "forbid"|"ignore"|"allow" for models that do not say
 ---@field allowed_hosts? string[] { "example.com", "*.example.com" }
 ---@field limits? demilune.Limits
+---@field limit? demilune.Limit of all routes together
+---@field cors? demilune.Cors|false
 ---@field headers? table<string, string> of every response a route gives
 ---@field tags? (string|{ name: string, description: string? })[] their order and meaning in the documentation
 ---@field servers? (string|{ url: string, description: string? })[]
@@ -55,7 +59,7 @@ local app = { App = App }
 local OPTIONS = {
   title = "string", version = "string", description = "string", docs = "boolean", guard = "any", strict = "boolean", extra = "string",
   allowed_hosts = "strings", limits = "table", headers = "table", tags = "list", servers = "list", contact = "table", license = "any",
-  cors = "unenforced", limit = "unenforced",
+  cors = "cors", limit = "limit",
 }
 local LIMITS = {
   max_body = "size", max_head = "size", max_target = "size", max_depth = "count", max_connections = "count",
@@ -117,6 +121,7 @@ function app.new(given)
   local made = {
     prefix = "", tags = {}, guard = given.guard, entries = {}, source = place, given = given, limits = read_limits(place, given.limits),
     tag_list = long_form(place, "tags", given.tags, "name"), server_list = long_form(place, "servers", given.servers, "url"),
+    cors = cors.read(place, "demilune.app", given.cors), limit = limit.read(place, "demilune.app", given.limit),
     license = given.license and long_form(place, "license", { given.license }, "name")[1],
     databases = {}, starts = {}, stops = {},
   }

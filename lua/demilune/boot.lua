@@ -7,6 +7,7 @@ local app_module = require "demilune.app"
 local context = require "demilune.context"
 local errors = require "demilune.errors"
 local plan = require "demilune.plan"
+local sandbox = require "demilune.sandbox"
 
 local boot = {}
 
@@ -31,10 +32,9 @@ local function load_text(folder, path)
   return chunk
 end
 
--- require() for an app: its own folder, and what was there before only in tests,
--- where busted brings modules of its own.
-local function install_searcher(folder, loaded)
-  local function searcher(name)
+-- Modules of the app's: chunks of its own folder.
+local function finder(folder, loaded)
+  return function(name)
     local base = name:gsub("%.", "/")
     for _, path in ipairs { base .. ".lua", base .. "/init.lua" } do
       local chunk = load_text(folder, path)
@@ -43,10 +43,19 @@ local function install_searcher(folder, loaded)
         return chunk
       end
     end
-    return ("\n\tno file %s.lua or %s/init.lua in the app's folder"):format(base, base)
+    return nil, ("neither %s.lua nor %s/init.lua is"):format(base, base)
   end
-  local searchers = { package.loaders[1], searcher }
+end
+
+-- Outside the app nothing is loaded from files but by specs, which run in busted's
+-- world: they find the app's modules as the app has them, and modules of their own.
+local function install_searcher(world, find)
+  local searchers = { package.loaders[1] }
   if context.mode == "test" then
+    searchers[2] = function(name)
+      if name:match("^spec%.") or not find(name) then return "\n\tno such file in the app's folder" end
+      return function() return world.require(name) end
+    end
     for index = 2, #package.loaders do searchers[#searchers + 1] = package.loaders[index] end
   end
   package.loaders = searchers
@@ -73,13 +82,13 @@ local function with_excerpt(folder, message)
   return message
 end
 
-local function load_app(folder, loaded)
+local function load_app(folder, loaded, world)
   local chunk = load_text(folder, "app.lua")
   if not chunk then
     error(("%s has no app.lua; name an app's folder, or make one with `demilune new`"):format(folder), 0)
   end
   loaded[1] = "app.lua"
-  local app = chunk()
+  local app = world.run(chunk)
   if not app_module.is(app) then
     error(("app.lua must give its app, not %s; write `return app` as the last line"):format(errors.show(app)), 0)
   end
@@ -94,10 +103,13 @@ end
 ---@param given { folder: string, mode: "dev"|"serve"|"check"|"test" }
 ---@return table plan
 function boot.load(given)
-  context.folder, context.mode = given.folder, given.mode or "serve"
+  context.folder, context.mode, context.findings = given.folder, given.mode or "serve", {}
   local loaded = {}
-  install_searcher(given.folder, loaded)
-  local ok, result = xpcall(load_app, explain, given.folder, loaded)
+  local find = finder(given.folder, loaded)
+  local world = sandbox.new(find)
+  sandbox.seal()
+  install_searcher(world, finder(given.folder, {}))
+  local ok, result = xpcall(load_app, explain, given.folder, loaded, world)
   if not ok then error(type(result) == "string" and with_excerpt(given.folder, result) or result, 0) end
   result.loaded = loaded
   return result

@@ -3,6 +3,7 @@
 -- with a plan that was loaded as for serving; opens nothing.
 
 local core = require "demilune.core"
+local guard_type = require "demilune.guard_type"
 local json = require "demilune.json"
 
 local commands = {}
@@ -36,12 +37,43 @@ local function takes(description)
   return table.concat(parts, "; ")
 end
 
+-- "bearer", "any(api_key, bearer)": who may come, without the roles.
+local function guard_text(guard)
+  if guard.member then return guard_text(guard.member) end
+  if not guard.members then return guard.kind end
+  local parts = {}
+  for index, member in ipairs(guard.members) do parts[index] = guard_text(member) end
+  return ("any(%s)"):format(table.concat(parts, ", "))
+end
+
+-- "admin", "scope read", "owner": what is asked of who has come.
+local function roles_text(route)
+  local parts = { route.owner and "owner" or nil }
+  guard_type.each(route.guard, function(part)
+    if part.kind == "owner" then parts[#parts + 1] = "owner" end
+    if part.names then
+      parts[#parts + 1] = (part.kind == "scope" and "scope " or "") .. table.concat(part.names, part.all and " and " or " or ")
+    end
+  end)
+  if route.shared then parts[#parts + 1] = "shared" end
+  return table.concat(parts, "; ")
+end
+
+local function limits_text(limits)
+  local parts = {}
+  for index, rule in ipairs(limits or {}) do
+    parts[index] = rule.by == "client" and rule.rule or rule.rule .. " by " .. (rule.key and "api_key" or rule.by)
+  end
+  return table.concat(parts, "; ")
+end
+
 local function rows(plan)
   local out = {}
   for index, route in ipairs(plan.routes) do
     local description = plan.descriptions.routes[index]
     out[index] = {
-      method = route.method, path = route.pattern, guard = route.guard.kind, takes = takes(description),
+      method = route.method, path = route.pattern, guard = guard_text(description.guard), roles = roles_text(description),
+      limits = limits_text(description.limits), takes = takes(description),
       returns = model_name(description.returns) or "", status = route.status, source = route.source,
     }
   end
@@ -50,7 +82,7 @@ end
 
 -- --- printing ------------------------------------------------------------------------
 
-local COLUMNS = { "method", "path", "guard", "takes", "returns", "status", "source" }
+local COLUMNS = { "method", "path", "guard", "roles", "limits", "takes", "returns", "status", "source" }
 
 local function aligned(list)
   local widths, lines = {}, {}
@@ -79,12 +111,24 @@ function runners.routes(plan, options)
   return aligned(list), 0
 end
 
-function runners.check(plan, options)
-  local list = rows(plan)
-  if options.json then
-    return json.encode { title = plan.title, version = plan.version, routes = list, findings = setmetatable({}, core.array_type) } .. "\n", 0
+-- "app.lua:12: error: what is wrong" and, below it, how to mend it.
+local function findings_text(findings)
+  local lines = {}
+  for index, finding in ipairs(findings) do
+    lines[index] = ("%s: %s: %s\n  %s\n"):format(finding.source, finding.severity, finding.message, finding.mend)
   end
-  return ("%s\n%s %s loads: %d routes, nothing to mend\n"):format(aligned(list), plan.title, plan.version, #list), 0
+  return table.concat(lines)
+end
+
+function runners.check(plan, options)
+  local list, findings = rows(plan), setmetatable(plan.findings, core.array_type)
+  local status = #findings > 0 and 1 or 0
+  if options.json then
+    return json.encode { title = plan.title, version = plan.version, routes = list, findings = findings } .. "\n", status
+  elseif status == 0 then
+    return ("%s\n%s %s loads: %d routes, nothing to mend\n"):format(aligned(list), plan.title, plan.version, #list), 0
+  end
+  return ("%s\n%s\n%s %s: %d routes, %d to mend\n"):format(aligned(list), findings_text(findings), plan.title, plan.version, #list, #findings), status
 end
 
 function runners.openapi(plan)

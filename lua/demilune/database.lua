@@ -61,6 +61,7 @@ Problem.__index = Problem
 ---@field private number integer
 ---@field private conflicts table<string, string|table<string, string>>
 ---@field source string where it was declared
+---@field binds_subject? boolean that :principal_subject is in its SQL: it finds nobody else's rows
 local Statement = {}
 Statement.__index = Statement
 Statement.__tostring = function(self) return "statement " .. self.source end
@@ -173,6 +174,7 @@ function Database:statement(sql, given)
   if not number then error(problem:sub(1, #place) == place and problem or place .. ": " .. problem, 0) end
   return setmetatable({
     database = self, number = number, source = place, conflicts = { unique_violation = unique, foreign_key_violation = given.foreign_key },
+    binds_subject = sql:find(":principal_subject%f[^%w_]") ~= nil or nil,
   }, Statement)
 end
 

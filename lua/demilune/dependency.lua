@@ -6,6 +6,8 @@
 
 local core = require "demilune.core"
 local errors = require "demilune.errors"
+local guard_type = require "demilune.guard_type"
+local response = require "demilune.response"
 
 ---@class demilune.Dependency
 ---@field needs table<string, demilune.Dependency>
@@ -42,8 +44,8 @@ function dependency.check_needs(place, what, needs)
   for name, needed in pairs(needs) do
     if type(name) ~= "string" or not name:match("^[%a_][%w_]*$") then
       errors.raise(place, "%s: every need wants a name, such as needs = { user = current_user }", what)
-    elseif getmetatable(needed) ~= Dependency then
-      errors.raise(place, "%s: need %s must be what app:dependency gave, not %s", what, name, errors.show(needed))
+    elseif getmetatable(needed) ~= Dependency and not guard_type.is(needed) then
+      errors.raise(place, "%s: need %s must be a guard or what app:dependency gave, not %s", what, name, errors.show(needed))
     end
   end
 end
@@ -55,6 +57,14 @@ local function sorted_names(needs)
   return names
 end
 
+-- A guard as a need is who it found. The route's own guard decides who passes, so it
+-- must let nobody in whom the need would not.
+local function check_guard(place, what, name, needed, guard)
+  if guard_type.covers(guard, needed) then return end
+  local said = guard_type.is_public(guard) and "its guard.public lets everybody pass" or ("its %s lets others pass too"):format(tostring(guard))
+  errors.raise(place, "%s: need %s is for whom %s lets pass, but %s; give the route that guard", what, name, tostring(needed), said)
+end
+
 -- Appends what needs leads to, deepest first, each once. trail holds the names
 -- that led here, so that a circle can be told by name.
 local function walk(needs, place, what, order, numbers, open, trail)
@@ -62,10 +72,12 @@ local function walk(needs, place, what, order, numbers, open, trail)
   for _, name in ipairs(sorted_names(needs)) do
     local needed = needs[name]
     trail[#trail + 1] = name
-    if open[needed] then
+    if guard_type.is(needed) then
+      check_guard(place, what, name, needed, order.guard)
+    elseif open[needed] then
       errors.raise(needed.source, "a dependency needs itself: %s; take one of these needs out", table.concat(trail, " needs "))
     end
-    if not numbers[needed] then
+    if not numbers[needed] and not guard_type.is(needed) then
       open[needed] = true
       walk(needed.needs, needed.source, "the dependency " .. name, order, numbers, open, trail)
       open[needed] = nil
@@ -76,10 +88,13 @@ local function walk(needs, place, what, order, numbers, open, trail)
   end
 end
 
--- Source of a table of needs: { user = v2, session = v1 }.
+-- Source of a table of needs: { user = v2, session = v1, principal = req.principal }.
 local function table_source(needs, numbers)
   local parts = {}
-  for index, name in ipairs(sorted_names(needs)) do parts[index] = ("[%q] = v%d"):format(name, numbers[needs[name]]) end
+  for index, name in ipairs(sorted_names(needs)) do
+    local number = numbers[needs[name]]
+    parts[index] = ("[%q] = %s"):format(name, number and "v" .. number or "req.principal")
+  end
   return "{ " .. table.concat(parts, ", ") .. " }"
 end
 
@@ -132,16 +147,34 @@ local function protect(body)
   end
 end
 
+-- Whose object it is is asked when all needs are there. One that is somebody else's
+-- is as if it were not.
+local function with_owners(handler, owners)
+  if #owners == 0 then return handler end
+  return function(req, need)
+    for index = 1, #owners do
+      if not owners[index](req, need) then response.abort(404) end
+    end
+    return handler(req, need)
+  end
+end
+
 ---The handler and all it needs as one function of the request. A handler without
 ---needs is given back as it is.
 ---@param handler fun(req: table, need: table): any
 ---@param needs? table<string, demilune.Dependency>
 ---@param place string where the route was declared
 ---@param what string the route: "GET /me"
+---@param guard? demilune.Guard the route's
+---@param owners? function[] that say whose object it is
 ---@return fun(req: table): any
-function dependency.compile(handler, needs, place, what)
-  if not needs or next(needs) == nil then return handler end
-  local order, numbers = {}, {}
+function dependency.compile(handler, needs, place, what, guard, owners)
+  handler = with_owners(handler, owners or {})
+  if not needs or next(needs) == nil then
+    if not owners or #owners == 0 then return handler end
+    return function(req) return handler(req, {}) end
+  end
+  local order, numbers = { guard = guard or { kind = "public" } }, {}
   walk(needs, place, what, order, numbers, {}, {})
   local lines, resolvers, places = { "local keep, handler, resolve, places = ...", "return function(req, held)", "  local ending" }, {}, {}
   for number, needed in ipairs(order) do

@@ -1,25 +1,165 @@
 -- SPDX-License-Identifier: MIT
 -- Guards: who may pass. Every route has one, its own or a default of its router
--- or app; being open to everybody is a word that one has to write.
+-- or app; being open to everybody is a word that one has to write. Here they are
+-- built from one another; the core decides for each request.
 
+local context = require "demilune.context"
+local core = require "demilune.core"
 local errors = require "demilune.errors"
+local guard_type = require "demilune.guard_type"
+local options = require "demilune.options"
 
----@class demilune.Guard
----@field kind string
-local Guard = {}
-Guard.__index = Guard
-Guard.__tostring = function(self) return "guard." .. self.kind end
+---Who a guard found: req.principal, and what a guard gives as a need.
+---@class demilune.Principal
+---@field subject string
+---@field roles string[]
+---@field scopes string[]
+---@field claims? table<string, any>
+---@field guard string the kind that found it
+---@field name? string the API key's
 
 ---@class demilune.guard
-local guard = {}
+local guard = { is = guard_type.is }
+
+local plain = guard_type.metatable()
 
 -- Everybody passes.
 ---@type demilune.Guard
-guard.public = setmetatable({ kind = "public" }, Guard)
+guard.public = setmetatable({ kind = "public" }, plain)
 
----@param value any
+guard.bearer = require("demilune.bearer").new
+guard.api_key = require("demilune.api_key").new
+guard.session = require("demilune.session").new
+
+-- --- built from others -----------------------------------------------------------------
+
+local function need_guard(place, what, value, example)
+  if not guard_type.is(value) then errors.raise(place, "%s takes a guard, not %s; write %s", what, errors.show(value), example) end
+  return value
+end
+
+local function refuse_public(place, what, member)
+  if guard_type.is_public(member) then
+    errors.raise(place, "%s: guard.public lets everybody pass and finds nobody, so there is nothing to ask; give it another guard", what)
+  end
+end
+
+---Whoever passes one of them passes; the first that passes says who it is.
+---@param members demilune.Guard[]
+---@return demilune.Guard
+function guard.any(members)
+  local place, example = errors.where(), "guard.any { bearer, api_key }"
+  if type(members) ~= "table" or guard_type.is(members) or #members == 0 then
+    errors.raise(place, "guard.any takes a list of guards; write %s", example)
+  end
+  for _, member in ipairs(members) do
+    need_guard(place, "guard.any", member, example)
+    refuse_public(place, "guard.any", member)
+    guard_type.each(member, function(part)
+      if part.kind == "owner" then
+        errors.raise(place, "guard.any: an owner is asked once it is known who calls; write guard.owner(fn, guard.any { ... }), "
+          .. "and let fn look at guard.has_role(req.principal, name)")
+      end
+    end)
+  end
+  return setmetatable({ kind = "any", members = { unpack(members) }, source = place }, plain)
+end
+
+-- Names that a leaf cannot have are names that nobody has: a guard that nobody passes.
+local function note_unknown(place, what, names, member, field)
+  local nearest
+  for _, leaf in ipairs(guard_type.leaves(member)) do
+    local known = leaf[field]
+    if not known then return end
+    for _, name in ipairs(names) do
+      for _, other in ipairs(known) do
+        if other == name then return end
+      end
+      nearest = nearest or errors.nearest(name, known)
+    end
+  end
+  context.note("error", place, ("guard.%s: nobody can have the %s %s that it asks for"):format(what, what, table.concat(names, ", ")),
+    nearest and ("did you mean %s?"):format(nearest) or ("add it to the %ss of the guard below"):format(what))
+end
+
+local function named(kind, field)
+  return function(names, member, given)
+    local place = errors.where()
+    local what, example = "guard." .. kind, ('guard.%s("admin", bearer)'):format(kind)
+    local list = type(names) == "table" and names or { names }
+    if guard_type.is(names) or #list == 0 then errors.raise(place, "%s takes a name, or a list of them, and a guard; write %s", what, example) end
+    for _, name in ipairs(list) do
+      if type(name) ~= "string" or name == "" then errors.raise(place, "%s: %s is no name; write %s", what, errors.show(name), example) end
+    end
+    need_guard(place, what, member, example)
+    refuse_public(place, what, member)
+    given = options.check(place, what, given, { all = "boolean" })
+    note_unknown(place, kind, list, member, field)
+    return setmetatable({ kind = kind, names = { unpack(list) }, all = given.all or nil, member = member, source = place }, plain)
+  end
+end
+
+---Whoever passes the guard and has one of the roles (all of them with { all = true }).
+---@type fun(names: string|string[], member: demilune.Guard, given?: { all: boolean }): demilune.Guard
+guard.role = named("role", "known_roles")
+
+---Likewise for scopes.
+---@type fun(names: string|string[], member: demilune.Guard, given?: { all: boolean }): demilune.Guard
+guard.scope = named("scope", "known_scopes")
+
+---Whoever passes the guard and whose object it is: false answers 404, as if there were none.
+---@param decide fun(req: demilune.Request, need: table<string, any>): boolean? asked once the route's needs are there
+---@param member demilune.Guard
+---@return demilune.Guard
+function guard.owner(decide, member)
+  local place, example = errors.where(), "guard.owner(function(req, need) return need.note.owner == req.principal.subject end, bearer)"
+  if type(decide) ~= "function" then errors.raise(place, "guard.owner takes a function, not %s; write %s", errors.show(decide), example) end
+  need_guard(place, "guard.owner", member, example)
+  refuse_public(place, "guard.owner", member)
+  return setmetatable({ kind = "owner", decide = decide, member = member, source = place }, plain)
+end
+
+---People with a password in each request (RFC 7617): for tools, not for browsers.
+---@param given { users: table<string, string>, realm: string?, roles: string[]? } names and what `demilune hash` prints
+---@return demilune.Guard
+function guard.basic(given)
+  local place = errors.where()
+  given = options.check(place, "guard.basic", given, { users = "table", realm = "string", roles = "strings" })
+  local users = {}
+  for name, stored in pairs(given.users or {}) do
+    if type(stored) == "userdata" then stored = core.secret_reveal(stored) end
+    if type(name) ~= "string" or type(stored) ~= "string" or stored:sub(1, 10) ~= "$argon2id$" then
+      errors.raise(place, 'guard.basic: users are names and what `demilune hash` prints; write users = { ada = settings.ADA_PASSWORD_HASH }')
+    end
+    users[name] = stored
+  end
+  if next(users) == nil then
+    errors.raise(place, "guard.basic has no users, so that nobody could pass; write users = { ada = settings.ADA_PASSWORD_HASH }")
+  end
+  return setmetatable({
+    kind = "basic", users = users, realm = given.realm, roles = given.roles or {}, known_roles = given.roles or {}, known_scopes = {},
+    source = place,
+  }, plain)
+end
+
+-- --- questions ---------------------------------------------------------------------------
+
+local function has(list, name)
+  for _, item in ipairs(list or {}) do
+    if item == name then return true end
+  end
+  return false
+end
+
+---@param principal demilune.Principal
+---@param name string
 ---@return boolean
-function guard.is(value) return getmetatable(value) == Guard end
+function guard.has_role(principal, name) return principal ~= nil and has(principal.roles, name) end
+
+---@param principal demilune.Principal
+---@param name string
+---@return boolean
+function guard.has_scope(principal, name) return principal ~= nil and has(principal.scopes, name) end
 
 ---Checks an option that must be a guard.
 ---@param place string
@@ -32,8 +172,12 @@ function guard.check(place, what, value)
   return value
 end
 
+local KINDS = { "public", "bearer", "api_key", "session", "basic", "any", "role", "scope", "owner" }
+
 return setmetatable(guard, {
   __index = function(_, name)
-    errors.raise(errors.where(), "there is no guard.%s in this version; there is guard.public, which lets everybody pass", tostring(name))
+    local nearest = errors.nearest(name, KINDS)
+    errors.raise(errors.where(), "there is no guard.%s; %s", tostring(name),
+      nearest and ("did you mean guard.%s?"):format(nearest) or "there are guard." .. table.concat(KINDS, ", guard."))
   end,
 })

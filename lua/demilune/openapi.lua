@@ -4,8 +4,10 @@
 -- plan always gives the same bytes.
 
 local core = require "demilune.core"
+local guard_type = require "demilune.guard_type"
 local json_schema = require "demilune.json_schema"
 local openapi_responses = require "demilune.openapi_responses"
+local openapi_security = require "demilune.openapi_security"
 local ordered = require "demilune.ordered"
 local wire = require "demilune.wire"
 
@@ -19,31 +21,13 @@ local SAID_ELSEWHERE = { accept = true, ["content-type"] = true, authorization =
 
 local MEDIA_TYPES = { json = "application/json", form = "application/x-www-form-urlencoded", text = "text/plain", bytes = "application/octet-stream" }
 
--- How each kind of guard appears under securitySchemes. Public routes need none.
-local SECURITY_SCHEMES = {
-  bearer = function(guard)
-    if not guard.token_url then return ordered.object():set("type", "http"):set("scheme", "bearer"):set("bearerFormat", "JWT") end
-    local flow = ordered.object():set("tokenUrl", guard.token_url):set("scopes", ordered.object())
-    return ordered.object():set("type", "oauth2"):set("flows", ordered.object():set("password", flow))
-  end,
-  api_key = function(guard)
-    return ordered.object():set("type", "apiKey"):set("name", guard.header or "X-API-Key"):set("in", "header")
-  end,
-  basic = function()
-    return ordered.object():set("type", "http"):set("scheme", "basic")
-  end,
-  session = function(guard)
-    return ordered.object():set("type", "apiKey"):set("name", guard.cookie or "__Host-session"):set("in", "cookie")
-  end,
-}
-
 ---@class demilune.openapi.document what is gathered while operations are written
 ---@field schemas demilune.json_schema.collection
----@field traits { validated: boolean, guarded: boolean } of any of the operations
+---@field traits { validated: boolean, guarded: boolean, limited: boolean } of any of the operations
 ---@field ids table<string, true>
 ---@field paths demilune.ordered.object
 ---@field shapes table<string, { item: demilune.ordered.object, names: string[] }>
----@field security demilune.ordered.object
+---@field security demilune.openapi_security.collection
 
 local function fields_of(desc)
   while desc and desc.kind == "ref" do desc = desc.get() end
@@ -130,7 +114,7 @@ local function takes_anything(route)
 end
 
 local function traits_of(route)
-  return { validated = not takes_anything(route), guarded = route.guard ~= nil and route.guard.kind ~= "public" }
+  return { validated = not takes_anything(route), guarded = not guard_type.is_public(route.guard), limited = (route.limits or {})[1] ~= nil }
 end
 
 -- The route's own, or the method and the path: "get_users_user_id".
@@ -146,13 +130,6 @@ local function operation_id(document, route, compiled)
   return id
 end
 
-local function security(document, guard, guarded)
-  if not guarded then return nil end
-  local scheme = SECURITY_SCHEMES[guard.kind] or error("openapi: no security scheme for a guard of kind " .. tostring(guard.kind))
-  document.security:set(guard.kind, scheme(guard))
-  return ordered.list { ordered.object():set(guard.kind, ordered.list()) }
-end
-
 local function operation(document, route, compiled, names, shown_as)
   local traits = traits_of(route)
   return ordered.object()
@@ -164,7 +141,7 @@ local function operation(document, route, compiled, names, shown_as)
     :set("requestBody", request_body(document, route, compiled))
     :set("responses", openapi_responses.of(document.schemas, route, traits))
     :set("deprecated", route.deprecated or nil)
-    :set("security", security(document, route.guard, traits.guarded))
+    :set("security", traits.guarded and document.security:requirements(route.guard) or nil)
 end
 
 local function survey_responses(schemas, route)
@@ -189,13 +166,14 @@ local function survey(document, route)
   local traits = traits_of(route)
   document.traits.validated = document.traits.validated or traits.validated
   document.traits.guarded = document.traits.guarded or traits.guarded
+  document.traits.limited = document.traits.limited or traits.limited
 end
 
 local function components(document)
   local schemas = document.schemas:components()
   openapi_responses.add_schemas(schemas, document.traits)
   return ordered.object():set("schemas", schemas):set("responses", openapi_responses.shared(document.traits))
-    :set("securitySchemes", not document.security:empty() and document.security or nil)
+    :set("securitySchemes", document.security:schemes())
 end
 
 -- { { name =, description = } } in a fixed order of names.
@@ -220,8 +198,9 @@ end
 
 local function new_document()
   local document = {
-    schemas = json_schema.collection(), traits = { validated = false, guarded = false }, ids = {}, paths = ordered.object(), shapes = {},
-    security = ordered.object(),
+    schemas = json_schema.collection(), traits = { validated = false, guarded = false, limited = false }, ids = {}, paths = ordered.object(),
+    shapes = {},
+    security = openapi_security.collection(),
   }
   for _, name in ipairs(openapi_responses.reserved) do document.schemas:reserve(name) end
   return document

@@ -49,7 +49,7 @@ end
 -- By status, then what stands for all other refusals and failures.
 ---@param schemas demilune.json_schema.collection
 ---@param route table a description of the plan
----@param traits { validated: boolean, guarded: boolean }
+---@param traits { validated: boolean, guarded: boolean, limited: boolean }
 ---@return demilune.ordered.object
 function openapi_responses.of(schemas, route, traits)
   local by_status, order, out = {}, {}, ordered.object()
@@ -59,6 +59,7 @@ function openapi_responses.of(schemas, route, traits)
     by_status[401] = component("responses", "NotAuthenticated")
     by_status[403] = component("responses", "NotAllowed")
   end
+  if traits.limited then by_status[429] = component("responses", "TooManyRequests") end
   for status, said in pairs(route.responses or {}) do by_status[status] = other_response(schemas, status, said) end
   for status in pairs(by_status) do order[#order + 1] = status end
   table.sort(order)
@@ -93,13 +94,17 @@ function openapi_responses.add_schemas(out, traits)
 end
 
 -- The responses that operations share.
----@param traits { validated: boolean, guarded: boolean }
+---@param traits { validated: boolean, guarded: boolean, limited: boolean }
 ---@return demilune.ordered.object
 function openapi_responses.shared(traits)
   local out, client_error = ordered.object(), component("schemas", "ClientError")
   if traits.validated then out:set("ValidationError", response(REASONS[422], component("schemas", "HTTPValidationError"))) end
   if traits.guarded then
     out:set("NotAuthenticated", response(REASONS[401], client_error)):set("NotAllowed", response(REASONS[403], client_error))
+  end
+  if traits.limited then
+    local seconds = ordered.object():set("description", "Seconds until the same request would pass"):set("schema", typed "integer")
+    out:set("TooManyRequests", response(REASONS[429], client_error):set("headers", ordered.object():set("Retry-After", seconds)))
   end
   return out:set("ClientError", response("The request was refused", client_error))
     :set("ServerError", response("The server failed", component("schemas", "ServerError")))

@@ -55,8 +55,16 @@ local sorts = {
     say = "a status from 200 to 599",
     example = "201",
   },
-  -- A word that this version does not enforce is refused, not ignored: who writes it relies on it.
-  unenforced = { is = function() return false end },
+  limit = {
+    is = function(value) return is_string(value) or type(value) == "table" end,
+    say = "text, a table or a list of them",
+    example = '"5/minute"',
+  },
+  cors = {
+    is = function(value) return value == false or type(value) == "table" end,
+    say = "a table, or false",
+    example = '{ origins = { "https://app.example" } }',
+  },
   duration = {
     is = function(value) return type(value) == "number" and value > 0 or is_string(value) end,
     say = "a number of seconds or a duration",
@@ -76,9 +84,7 @@ local options = {}
 ---@return string[]
 function options.names(allowed)
   local names = {}
-  for name, sort in pairs(allowed) do
-    if sort ~= "unenforced" then names[#names + 1] = name end
-  end
+  for name in pairs(allowed) do names[#names + 1] = name end
   table.sort(names)
   return names
 end
@@ -104,9 +110,7 @@ function options.check(place, what, given, allowed)
   for name, value in pairs(given) do
     if allowed[name] == nil then refuse_unknown(place, what, name, allowed) end
     local sort = sorts[allowed[name]]
-    if allowed[name] == "unenforced" then
-      errors.raise(place, "%s: %s is not enforced by this version of Demilune, so it would promise what nobody keeps; take it out", what, name)
-    elseif not sort.is(value) then
+    if not sort.is(value) then
       errors.raise(place, "%s: %s must be %s, not %s; write %s = %s", what, name, sort.say, errors.show(value), name, sort.example)
     end
   end

@@ -8,6 +8,9 @@ local core = require "demilune.core"
 local dependency = require "demilune.dependency"
 local errors = require "demilune.errors"
 local field = require "demilune.field"
+local guard_type = require "demilune.guard_type"
+local limit = require "demilune.limit"
+local lint = require "demilune.lint"
 local route = require "demilune.route"
 
 local plan = {}
@@ -30,19 +33,31 @@ local function join_path(prefix, path)
   return prefix .. path
 end
 
+-- What the limits of a router count together. Two routers below one prefix count apart.
+local function scope_of(router, prefix, out)
+  if not router.limit then return nil end
+  if router.databases then return "app" end
+  out.scopes = out.scopes or {}
+  out.scopes[prefix] = (out.scopes[prefix] or 0) + 1
+  return out.scopes[prefix] == 1 and "router " .. prefix or ("router %s (%d)"):format(prefix, out.scopes[prefix])
+end
+
 -- Every route with what its routers and the app add to it, in order of declaration.
 local function flatten(router, inherited, open, out)
   if open[router] then errors.raise(router.source, "this router is mounted inside itself; take one of the mounts out") end
   open[router] = true
   local prefix = inherited.prefix .. router.prefix
-  local tags, guard = append(inherited.tags, router.tags), router.guard or inherited.guard
+  local tags, guard, cors = append(inherited.tags, router.tags), router.guard or inherited.guard, router.cors
+  if cors == nil then cors = inherited.cors end
+  local limits = append(inherited.limits, limit.named(router.limit, scope_of(router, prefix, out)))
   for _, entry in ipairs(router.entries) do
     if entry.router then
-      flatten(entry.router, { prefix = prefix .. entry.prefix, tags = tags, guard = guard }, open, out)
+      flatten(entry.router, { prefix = prefix .. entry.prefix, tags = tags, guard = guard, limits = limits, cors = cors }, open, out)
     else
-      local declared = entry.route
+      local declared, pattern = entry.route, join_path(prefix, entry.route.pattern)
       out[#out + 1] = {
-        declared = declared, pattern = join_path(prefix, declared.pattern), tags = append(tags, declared.tags), guard = declared.guard or guard,
+        declared = declared, pattern = pattern, tags = append(tags, declared.tags), guard = declared.guard or guard, cors = cors,
+        limits = append(limits, limit.named(declared.limit, declared.method .. " " .. pattern)),
       }
     end
   end
@@ -54,6 +69,18 @@ local function require_guard(joined, what)
   if joined.guard then return joined.guard end
   return errors.raise(joined.declared.source,
     "%s has no guard; write guard = guard.public if everybody may call it, or give its router or demilune.app a guard for all", what)
+end
+
+-- What the core decides of a guard, and the functions that say whose object it is.
+local function split_guard(joined, what)
+  local guard, owners = guard_type.split(require_guard(joined, what))
+  local declared = joined.declared
+  if declared.owner then owners[#owners + 1] = declared.owner end
+  if #owners > 0 and guard_type.is_public(guard) then
+    errors.raise(declared.source, "%s has an owner, but guard.public finds nobody who could be it; give the route another guard", what)
+  end
+  limit.check_guard(declared.source, what, joined.limits, guard)
+  return guard, owners
 end
 
 -- --- models ----------------------------------------------------------------------
@@ -131,9 +158,11 @@ end
 local function compile_route(app, joined)
   local declared = joined.declared
   local what = declared.method .. " " .. joined.pattern
+  local guard, owners = split_guard(joined, what)
   local compiled = {
     method = declared.method, pattern = joined.pattern, name = declared.source, source = declared.source,
-    guard = require_guard(joined, what), run = dependency.compile(declared.handler, declared.needs, declared.source, what),
+    guard = guard, run = dependency.compile(declared.handler, declared.needs, declared.source, what, guard, owners),
+    limits = joined.limits[1] and joined.limits or nil, cors = joined.cors or nil,
     status = declared.status or 200, timeout = declared.timeout, max_body = declared.max_body, headers = join_headers(app, declared),
     deprecated = declared.deprecated, body_optional = declared.body and declared.body.optional or nil,
     body_kind = declared.form and "form" or declared.body_kind or declared.body and "json" or nil,
@@ -152,7 +181,8 @@ local function describe(joined)
   local description = {
     summary = declared.summary, description = declared.description, tags = joined.tags[1] and joined.tags or nil, guard = joined.guard,
     operation_id = declared.operation_id, responses = declared.responses, deprecated = declared.deprecated, status = declared.status or 200,
-    returns = declared.returns, source = declared.source, needs = declared.needs,
+    returns = declared.returns, source = declared.source, needs = declared.needs, owner = declared.owner, shared = declared.shared,
+    handler = declared.handler, limits = joined.limits, method = declared.method, pattern = joined.pattern,
   }
   for _, section in ipairs(SECTIONS) do description[section] = declared[section] end
   description.path = joined.path
@@ -216,9 +246,9 @@ function plan.compile(app)
   local made = {
     title = given.title or "Demilune", version = given.version or "0.1.0", description = given.description, mode = context.mode, docs = docs,
     allowed_hosts = given.allowed_hosts, limits = app.limits, tags = app.tag_list, servers = app.server_list, contact = given.contact,
-    license = app.license, routes = {}, files = {}, descriptions = { routes = {} }, start = starter(app), stop = stopper(app),
+    license = app.license, cors = app.cors or nil, routes = {}, files = {}, descriptions = { routes = {} }, start = starter(app), stop = stopper(app),
   }
-  local routes = flatten(app, { prefix = "", tags = {}, guard = nil }, {}, {})
+  local routes = flatten(app, { prefix = "", tags = {}, guard = nil, limits = {}, cors = nil }, {}, {})
   if #routes == 0 then errors.raise(app.source, "the app has no routes; write app:get(\"/\", { guard = guard.public }, function(req) ... end)") end
   survey(app, routes)
   refuse_shared_names(routes)
@@ -227,6 +257,7 @@ function plan.compile(app)
     made.routes[index] = compile_route(app, joined)
     made.descriptions.routes[index] = describe(joined)
   end
+  made.findings = lint.run(made)
   add_files(made)
   return made
 end

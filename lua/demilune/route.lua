@@ -6,6 +6,7 @@ local dependency = require "demilune.dependency"
 local errors = require "demilune.errors"
 local field = require "demilune.field"
 local guard = require "demilune.guard"
+local limit = require "demilune.limit"
 local model = require "demilune.model"
 local options = require "demilune.options"
 local units = require "demilune.units"
@@ -20,6 +21,7 @@ local units = require "demilune.units"
 ---@field form table<string, any>
 ---@field id string in the log and in a 500
 ---@field client string the client's address
+---@field principal? demilune.Principal who the guard found; nil on public routes
 ---@field method string
 ---@field target string as the client wrote it
 ---@field route string the path as declared: "/users/{user_id}"
@@ -31,7 +33,10 @@ local units = require "demilune.units"
 
 ---@class demilune.RouteOptions
 ---@field guard? demilune.Guard who may call it; without one, the router's or the app's
----@field needs? table<string, demilune.Dependency>
+---@field limit? demilune.Limit how often, besides its router's and the app's
+---@field owner? fun(req: demilune.Request, need: table<string, any>): boolean? whose object it is: false answers 404
+---@field shared? boolean true: everybody whom the guard lets pass may see every such object
+---@field needs? table<string, demilune.Dependency|demilune.Guard>
 ---@field path? table<string, demilune.Field>
 ---@field query? table<string, demilune.Field>|demilune.Model
 ---@field header? table<string, demilune.Field>|demilune.Model user_agent means user-agent
@@ -69,7 +74,7 @@ local OPTIONS = {
   guard = "any", needs = "table", path = "table", query = "table", header = "table", cookie = "table", form = "table", body = "table",
   body_kind = "string", returns = "table", status = "status", responses = "table", summary = "string", description = "string",
   tags = "strings", name = "string", operation_id = "string", deprecated = "boolean", timeout = "duration", max_body = "size", headers = "table",
-  limit = "unenforced",
+  limit = "limit", owner = "function", shared = "boolean",
 }
 
 -- Kinds that text cannot bring.
@@ -278,6 +283,7 @@ function route.new(method, path, given, handler)
     deprecated = given.deprecated, body_kind = given.body_kind,
     timeout = measured(place, what, "timeout", given.timeout, units.seconds, '"30s"'),
     max_body = measured(place, what, "max_body", given.max_body, units.bytes, '"1MiB"'),
+    limit = limit.read(place, what, given.limit), owner = given.owner, shared = given.shared,
     headers = route.check_headers(place, what, given.headers), responses = check_responses(place, what, given.responses),
   }
   read_sections(place, what, made, given)

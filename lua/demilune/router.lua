@@ -3,9 +3,11 @@
 -- app is one too. Nothing is joined here, so that what is added after mounting
 -- counts like what was there before.
 
+local cors = require "demilune.cors"
 local dependency = require "demilune.dependency"
 local errors = require "demilune.errors"
 local guard = require "demilune.guard"
+local limit = require "demilune.limit"
 local options = require "demilune.options"
 local route = require "demilune.route"
 
@@ -13,6 +15,8 @@ local route = require "demilune.route"
 ---@field prefix? string "/users"
 ---@field tags? string[] in the documentation, for all routes
 ---@field guard? demilune.Guard for routes that name none
+---@field limit? demilune.Limit of all its routes together
+---@field cors? demilune.Cors|false in place of the app's
 
 ---@class demilune.Router
 ---@field prefix string
@@ -33,7 +37,7 @@ Router.__tostring = function(self) return "router " .. self.source end
 
 local router = { Router = Router }
 
-local OPTIONS = { prefix = "string", tags = "strings", guard = "any", limit = "unenforced" }
+local OPTIONS = { prefix = "string", tags = "strings", guard = "any", limit = "limit", cors = "cors" }
 
 local function check_prefix(place, what, prefix)
   if prefix ~= "" and (prefix:sub(1, 1) ~= "/" or prefix:sub(-1) == "/") then
@@ -50,7 +54,10 @@ function router.new(given)
   given = options.check(place, "demilune.router", given, OPTIONS)
   guard.check(place, "demilune.router", given.guard)
   local prefix = check_prefix(place, "demilune.router", given.prefix or "")
-  return setmetatable({ prefix = prefix, tags = given.tags or {}, guard = given.guard, entries = {}, source = place }, Router)
+  return setmetatable({
+    prefix = prefix, tags = given.tags or {}, guard = given.guard, entries = {}, source = place,
+    cors = cors.read(place, "demilune.router", given.cors), limit = limit.read(place, "demilune.router", given.limit),
+  }, Router)
 end
 
 ---@param value any

@@ -81,7 +81,7 @@ end
 local function what_to_write(name, desc)
   local target = field.resolve(desc)
   if target.kind == "secret" then
-    return ("set %s to a secret of at least %d bytes, such as what `openssl rand -hex 32` prints"):format(name, target.min_bytes or 16)
+    return ("set %s to a secret of at least %d bytes, such as what `demilune secret` prints"):format(name, target.min_bytes or 16)
   elseif target.kind == "literal" then
     return ("write %s=%s"):format(name, tostring(target.values[1]))
   end
@@ -121,6 +121,16 @@ local function guarded(values, fields)
   })
 end
 
+-- A default of a secret is one that everybody who has the source knows.
+local function note_literals(place, given)
+  for name, desc in pairs(given) do
+    if field.resolve(desc).kind == "secret" and desc.default ~= nil then
+      context.note("error", place, ("demilune.settings: the secret %s has a default, which stands in the source"):format(name),
+        "take the default out; in dev, check and test a missing secret is made up")
+    end
+  end
+end
+
 ---Reads settings from the environment.
 ---@param given table<string, demilune.Field>
 ---@return table<string, any>
@@ -134,6 +144,7 @@ function settings.new(given)
       errors.raise(place, "demilune.settings: %s must be a field, not %s; write %s = model.string()", name, errors.show(value), name)
     end
   end
+  note_literals(place, given)
   local declared = model.object(given, { extra = "ignore" })
   local schema = core.schema_compile(declared)
   local values, problems = schema:validate(gather(declared.fields), { mode = "text", source = "environment" })

@@ -19,7 +19,28 @@ function core.sleep(seconds) core.slept = seconds end
 function core.prepare(_, result) return result end
 function core.spawn(fn) fn() end
 function core.embedded_docs(name) return "(" .. name .. ")" end
-function core.secret(text) return { secret = text } end
+
+local Secret = { __tostring = function() return "secret(redacted)" end }
+Secret.__index = Secret
+function Secret:length() return #self.secret end
+function Secret:equal(other) return self.secret == (type(other) == "table" and other.secret or other) end
+function core.secret(text) return setmetatable({ secret = text }, Secret) end
+function core.secret_reveal(secret) return secret.secret end
+
+-- Keys that sign by writing down what they were given.
+local KeySet = {}
+KeySet.__index = KeySet
+function KeySet.sign(_, claims) return "signed " .. claims end
+function KeySet:algorithms()
+  local names = {}
+  for index, key in ipairs(self.keys) do names[index] = key.algorithm end
+  return names
+end
+function core.key_set(keys) return setmetatable({ keys = keys }, KeySet) end
+function core.sealer(secrets)
+  return { secrets = secrets, seal = function(_, purpose, text) return purpose .. " sealed " .. text end }
+end
+function core.sha256_hex(secret) return ("%02x"):format(#core.secret_reveal(secret)):rep(32) end
 
 local function encode_table(value)
   local parts = {}

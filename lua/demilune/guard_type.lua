@@ -1,0 +1,98 @@
+-- SPDX-License-Identifier: MIT
+-- What all guards are: a description that the core compiles, and the questions that
+-- the rest of this layer asks about one. The constructors are in guard.lua and in
+-- the files of their names.
+
+---@class demilune.Guard
+---@field kind string
+---@field source? string where it was made
+---@field member? demilune.Guard of role, scope and owner
+---@field members? demilune.Guard[] of any
+---@field names? string[] of role and scope
+
+local guard_type = {}
+
+local metatables = {}
+
+local function show(self) return "guard." .. self.kind end
+
+---The metatable of a kind of guard, with its methods.
+---@param methods? table<string, function>
+---@return table
+function guard_type.metatable(methods)
+  local metatable = { __index = methods or {}, __tostring = show }
+  metatables[metatable] = true
+  return metatable
+end
+
+---@param value any
+---@return boolean
+function guard_type.is(value) return type(value) == "table" and metatables[getmetatable(value)] == true end
+
+---Calls visit for the guard and all that it is made of, the outermost first.
+---@param guard demilune.Guard
+---@param visit fun(guard: demilune.Guard)
+function guard_type.each(guard, visit)
+  visit(guard)
+  if guard.member then guard_type.each(guard.member, visit) end
+  for _, member in ipairs(guard.members or {}) do guard_type.each(member, visit) end
+end
+
+---The parts that look at credentials.
+---@param guard demilune.Guard
+---@return demilune.Guard[]
+function guard_type.leaves(guard)
+  local leaves = {}
+  guard_type.each(guard, function(part)
+    if not part.member and not part.members then leaves[#leaves + 1] = part end
+  end)
+  return leaves
+end
+
+---@param guard demilune.Guard
+---@return boolean
+function guard_type.is_public(guard)
+  for _, leaf in ipairs(guard_type.leaves(guard)) do
+    if leaf.kind == "public" then return true end
+  end
+  return false
+end
+
+---Whether everybody who passes guard would pass wanted too.
+---@param guard demilune.Guard
+---@param wanted demilune.Guard
+---@return boolean
+function guard_type.covers(guard, wanted)
+  if guard == wanted then return true end
+  if wanted.kind == "owner" then return guard_type.covers(guard, wanted.member) end
+  for _, alternative in ipairs(wanted.members or {}) do
+    if guard_type.covers(guard, alternative) then return true end
+  end
+  if guard.member then return guard_type.covers(guard.member, wanted) end
+  for _, member in ipairs(guard.members or {}) do
+    if not guard_type.covers(member, wanted) then return false end
+  end
+  return guard.members ~= nil
+end
+
+---The guard without what Lua decides, for the core, and the functions that decide it.
+---@param guard demilune.Guard
+---@return demilune.Guard
+---@return function[] owners the outermost first
+function guard_type.split(guard)
+  if guard.kind == "owner" then
+    local inner, owners = guard_type.split(guard.member)
+    table.insert(owners, 1, guard.decide)
+    return inner, owners
+  elseif guard.member then
+    local inner, owners = guard_type.split(guard.member)
+    if inner == guard.member then return guard, owners end
+    local copy = {}
+    for name, value in pairs(guard) do copy[name] = value end
+    copy.member = inner
+    return setmetatable(copy, getmetatable(guard)), owners
+  end
+  return guard, {}
+end
+
+return guard_type

@@ -1,0 +1,156 @@
+-- SPDX-License-Identifier: MIT
+-- What is unsafe about an app although each of its parts is well formed. Production
+-- refuses it at load, dev warns in the same words, `demilune check` lists it all.
+
+local context = require "demilune.context"
+local core = require "demilune.core"
+local field = require "demilune.field"
+local guard_type = require "demilune.guard_type"
+local reach = require "demilune.reach"
+
+local lint = {}
+
+-- --- what a route can reach --------------------------------------------------------------
+
+local function add_needs(functions, needs, seen)
+  for _, needed in pairs(needs or {}) do
+    if needed.resolve and not seen[needed] then
+      seen[needed] = true
+      functions[#functions + 1] = needed.resolve
+      add_needs(functions, needed.needs, seen)
+    end
+  end
+end
+
+local function reach_of(route)
+  local functions = { route.handler }
+  add_needs(functions, route.needs, {})
+  local opaque = { [package.loaded["demilune"] or {}] = true, [package.loaded["demilune.password"] or {}] = true }
+  return reach.of(functions, opaque)
+end
+
+-- --- whose object ------------------------------------------------------------------------
+
+-- These name a choice, not somebody's thing.
+local NO_IDENTIFIERS = { literal = true, boolean = true, date = true, datetime = true, time = true }
+
+local function identifier_of(route)
+  for _, entry in ipairs(route.path and route.path.fields or {}) do
+    if not NO_IDENTIFIERS[field.resolve(entry.schema).kind] then return entry.name end
+  end
+  return nil
+end
+
+-- Whether everybody who passes was asked for a role or a scope, or by an owner.
+local function asks_who(guard)
+  if guard.kind == "role" or guard.kind == "scope" or guard.kind == "owner" then return true end
+  for _, member in ipairs(guard.members or {}) do
+    if not asks_who(member) then return false end
+  end
+  return guard.members ~= nil
+end
+
+local function binds_subject(reached)
+  for value in pairs(reached.values) do
+    if rawget(value, "binds_subject") then return true end
+  end
+  return false
+end
+
+local function check_objects(route, what, reached)
+  local identifier = identifier_of(route)
+  if not identifier or guard_type.is_public(route.guard) or route.owner or route.shared or asks_who(route.guard) then return end
+  if binds_subject(reached) then return end
+  context.note("error", route.source,
+    ("%s: everybody whom its guard lets pass can name any {%s}, and nothing says whose that is"):format(what, identifier),
+    "write owner = function(req, need) return ... end, or a statement with :principal_subject, or guard.role(...) for who may see all, "
+      .. "or shared = true")
+end
+
+-- --- logins ------------------------------------------------------------------------------
+
+local CREDENTIALS = { password = true, passwd = true, passphrase = true, pin = true, otp = true, totp = true, refresh_token = true }
+
+local function takes_password(desc)
+  for _, entry in ipairs(desc and field.resolve(desc).fields or {}) do
+    if CREDENTIALS[entry.name:lower()] or CREDENTIALS[(entry.schema.alias or ""):lower()] then return true end
+  end
+  return false
+end
+
+local function gives_token(reached)
+  if not reached.names.issue then return false end
+  for value in pairs(reached.values) do
+    if guard_type.is(value) and value.issue then return true end
+  end
+  return false
+end
+
+local function checks_password(reached) return (reached.names.verify or reached.names.hash) and reached.names.password end
+
+local function login_reason(route, reached)
+  if gives_token(reached) then return "gives out tokens" end
+  if checks_password(reached) then return "checks or hashes passwords" end
+  if takes_password(route.body) or takes_password(route.form) then return "takes a password" end
+  return nil
+end
+
+local function has_limit(route)
+  for _, rule in ipairs(route.limits) do
+    if rule.by == "client" or not guard_type.is_public(route.guard) then return true end
+  end
+  return false
+end
+
+local function check_login(route, what, reached)
+  local reason = not has_limit(route) and login_reason(route, reached)
+  if reason then
+    context.note("error", route.source, ("%s %s and has no limit, so that passwords can be tried without end"):format(what, reason),
+      'write limit = "5/minute"')
+  end
+end
+
+-- --- all -----------------------------------------------------------------------------------
+
+---A finding as one sentence.
+---@param finding demilune.Finding
+---@return string
+function lint.text(finding) return ("%s: %s; %s"):format(finding.source, finding.message, finding.mend) end
+
+local function refuse(findings)
+  local lines = {}
+  for _, finding in ipairs(findings) do
+    if finding.severity == "error" then lines[#lines + 1] = lint.text(finding) end
+  end
+  if #lines == 0 then return end
+  if #lines > 1 then table.insert(lines, 1, ("%d things make the app unsafe; `demilune check` lists them:"):format(#lines)) end
+  error(table.concat(lines, "\n"), 0)
+end
+
+local function by_source(a, b)
+  local file_a, line_a = a.source:match("^(.-):?(%d*)$")
+  local file_b, line_b = b.source:match("^(.-):?(%d*)$")
+  if file_a ~= file_b then return file_a < file_b end
+  if line_a ~= line_b then return (tonumber(line_a) or 0) < (tonumber(line_b) or 0) end
+  return a.message < b.message
+end
+
+---Looks a plan over. In production what is found is refused.
+---@param plan table
+---@return demilune.Finding[] the noted ones of the whole load included
+function lint.run(plan)
+  for _, route in ipairs(plan.descriptions.routes) do
+    local what, reached = route.method .. " " .. route.pattern, reach_of(route)
+    check_objects(route, what, reached)
+    check_login(route, what, reached)
+  end
+  local findings = context.findings
+  table.sort(findings, by_source)
+  if context.mode == "serve" then refuse(findings) end
+  if context.mode == "dev" or context.mode == "serve" then
+    for _, finding in ipairs(findings) do core.log("warning", lint.text(finding)) end
+  end
+  return findings
+end
+
+return lint

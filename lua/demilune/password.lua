@@ -1,0 +1,33 @@
+-- SPDX-License-Identifier: MIT
+-- Passwords: Argon2id strings to keep in place of them. Both calls take milliseconds
+-- on the core's thread pool, a bounded number at once, while other requests go on.
+
+local core = require "demilune.core"
+
+---@class demilune.password
+local password = {}
+
+local function check(what, given)
+  if type(given) ~= "string" and tostring(given) ~= "secret(redacted)" then
+    error(("%s takes the password as a string or a secret, not a %s"):format(what, type(given)), 3)
+  end
+  return given
+end
+
+---What to store for a password. Waits.
+---@param given any a string or a secret
+---@return string phc "$argon2id$..."
+function password.hash(given) return core.password_hash(check("password.hash", given)) end
+
+---Whether it is the password. Waits, and as long for nil: who does not exist must not
+---be told from who mistyped.
+---@param stored string? what password.hash gave; nil for an unknown user
+---@param given any a string or a secret
+---@return boolean is_right
+---@return boolean outdated that it should be hashed anew, when it is right
+function password.verify(stored, given)
+  if stored == core.null then stored = nil end
+  return core.password_verify(stored, check("password.verify", given))
+end
+
+return password

@@ -1,0 +1,187 @@
+-- SPDX-License-Identifier: MIT
+-- What an app's Lua may reach: the language, its own files and demilune. No files, no
+-- processes, no C, no compiled chunks, no way into this layer or the core, and
+-- nothing global to change. boot.lua makes one for each load; specs run outside it.
+
+local core = require "demilune.core"
+local errors = require "demilune.errors"
+
+-- Taken before anything of an app runs.
+local real = {
+  getmetatable = getmetatable, setmetatable = setmetatable, rawset = rawset, load = load, setfenv = setfenv, require = require, type = type,
+  collectgarbage = collectgarbage,
+}
+
+local sandbox = {}
+
+local PLAIN = {
+  "assert", "error", "ipairs", "next", "pairs", "pcall", "print", "rawequal", "rawget", "select", "tonumber", "tostring", "type", "unpack", "xpcall",
+  "_VERSION",
+}
+
+-- Libraries, and what of each; true is all of it.
+local LIBRARIES = { string = true, table = true, math = true, bit = true, coroutine = true, os = { "clock", "date", "difftime", "time" } }
+
+local WITHOUT = { string = { dump = true } }
+
+-- What to do instead of reaching for these.
+local DENIED = {
+  io = "an app reaches no files; keep data in a database, and log with demilune.log",
+  debug = "an app cannot look into running functions; log with demilune.log",
+  package = "an app loads its own files with require and nothing else",
+  getfenv = "write a local table", setfenv = "write a local table, or load(text, name, \"t\", environment)",
+  dofile = "write require \"name\" for name.lua in the app's folder", loadfile = "write require \"name\" for name.lua in the app's folder",
+  module = "let the file return a table", ffi = "an app calls no C",
+}
+local DENIED_OF = {
+  os = {
+    getenv = "declare it in demilune.settings { NAME = model.string() }", execute = "an app starts no processes",
+    exit = "an app does not end the server",
+    remove = "an app reaches no files", rename = "an app reaches no files", tmpname = "an app reaches no files",
+    setlocale = "it would change the locale of the whole server",
+  },
+  string = { dump = "an app makes no compiled Lua" },
+}
+
+-- Modules of ours that an app may require; all others are this layer's own.
+local MODULES = {
+  demilune = true, ["demilune.model"] = true, ["demilune.guard"] = true, ["demilune.json"] = true, ["demilune.log"] = true,
+  ["demilune.password"] = true, ["demilune.random"] = true,
+}
+
+-- A table that reads like another one and cannot be written.
+local function frozen(contents, label, denied, unwritable)
+  setmetatable(contents, {
+    __index = function(_, name)
+      if denied[name] then error(("%s%s is not for apps: %s"):format(label, name, denied[name]), 2) end
+      return nil
+    end,
+  })
+  local made = setmetatable({}, {
+    __index = contents, __metatable = false,
+    __newindex = function(_, name)
+      if label ~= "" then error(("%s%s cannot be changed; write a local function"):format(label, tostring(name)), 2) end
+      error(("%s is global here; write local %s, or return it from a file that others require"):format(tostring(name), tostring(name)), 2)
+    end,
+  })
+  unwritable[made] = true
+  return made
+end
+
+local function library(name, wanted, unwritable)
+  local contents = {}
+  for key, value in pairs(_G[name]) do contents[key] = value end
+  if wanted ~= true then
+    contents = {}
+    for _, key in ipairs(wanted) do contents[key] = _G[name][key] end
+  end
+  for key in pairs(WITHOUT[name] or {}) do contents[key] = nil end
+  return frozen(contents, name .. ".", DENIED_OF[name] or {}, unwritable)
+end
+
+-- Metatables: an app sees and changes those that it made.
+local function add_metatables(globals)
+  local own = real.setmetatable({ [core.array_type] = true }, { __mode = "k" })
+
+  function globals.getmetatable(value)
+    local metatable = real.getmetatable(value)
+    if real.type(metatable) ~= "table" then return metatable end
+    return real.type(value) == "table" and own[metatable] and metatable ~= core.array_type and metatable or nil
+  end
+
+  function globals.setmetatable(value, metatable)
+    if real.type(value) ~= "table" then error("setmetatable takes a table first, not a " .. real.type(value), 2) end
+    local before = real.getmetatable(value)
+    if before ~= nil and not own[before] then error("this table's metatable is not the app's, and cannot be changed", 2) end
+    if metatable ~= nil and real.type(metatable) ~= "table" then error("setmetatable takes a table or nil second", 2) end
+    if metatable ~= nil then own[metatable] = true end
+    return real.setmetatable(value, metatable)
+  end
+end
+
+-- Text in place of a function that gives it piece by piece.
+local function read_pieces(produce)
+  local pieces = {}
+  for piece in produce do
+    if piece == "" then break end
+    pieces[#pieces + 1] = piece
+  end
+  return table.concat(pieces)
+end
+
+local function loader(environment)
+  return function(text, _, mode, given)
+    if real.type(text) == "function" then text = read_pieces(text) end
+    if real.type(text) ~= "string" then error("load takes Lua as text", 2) end
+    if text:byte(1) == 27 or mode == "b" then return nil, "compiled Lua is not loaded here; give the source" end
+    -- The name is ours: errors and logs would take another for the place of a mistake.
+    return real.load(text, "=(load)", "t", given or environment)
+  end
+end
+
+local function requirer(find)
+  local loaded, loading = {}, {}
+  return function(name)
+    if MODULES[name] then return real.require(name) end
+    if real.type(name) ~= "string" or not name:match("^[%w_-][%w_./-]*$") then
+      error(("require takes the name of a file in the app's folder, unlike %s; write require \"name\" for name.lua"):format(errors.show(name)), 2)
+    end
+    if loaded[name] ~= nil then return loaded[name] end
+    if loading[name] then error(("%s requires itself by way of others; move what both need into a file of its own"):format(name), 2) end
+    if name:match("^demilune%.") then error(("%s is no module for apps; all that they may use is in require \"demilune\""):format(name), 2) end
+    local chunk, tried = find(name)
+    if not chunk then error(("there is no module %s: %s in the app's folder"):format(name, tried), 2) end
+    loading[name] = true
+    local result = chunk(name)
+    loading[name] = nil
+    if result == nil then result = true end
+    loaded[name] = result
+    return result
+  end
+end
+
+---@class demilune.Sandbox
+---@field environment table what an app's chunks have for globals
+---@field require fun(name: string): any as the app has it
+---@field run fun(chunk: function): any runs a chunk inside
+
+---Makes a world for an app.
+---@param find fun(name: string): function?, string? the chunk of a module of the app's, or where it would be
+---@return demilune.Sandbox
+function sandbox.new(find)
+  local globals, unwritable = {}, {}
+  for _, name in ipairs(PLAIN) do globals[name] = _G[name] end
+  for name, wanted in pairs(LIBRARIES) do globals[name] = library(name, wanted, unwritable) end
+  add_metatables(globals)
+  local environment = frozen(globals, "", DENIED, unwritable)
+  globals._G = environment
+  globals.load = loader(environment)
+  globals.loadstring = globals.load
+  globals.require = requirer(function(name)
+    local chunk, tried = find(name)
+    return chunk and real.setfenv(chunk, environment), tried
+  end)
+  function globals.rawset(target, name, value)
+    if unwritable[target] or real.type(target) == "table" and real.getmetatable(target) and not globals.getmetatable(target) then
+      error("rawset: this table is not the app's to change", 2)
+    end
+    return real.rawset(target, name, value)
+  end
+  function globals.collectgarbage(option)
+    if option ~= "count" then error("collectgarbage: the server collects; an app may ask for \"count\"", 2) end
+    return real.collectgarbage("count")
+  end
+  return {
+    environment = environment, require = globals.require,
+    run = function(chunk) return real.setfenv(chunk, environment)() end,
+  }
+end
+
+---Takes from the whole state what is reachable without a global: the methods of strings.
+function sandbox.seal()
+  string.dump = nil -- luacheck: ignore 142
+  local strings = real.getmetatable("")
+  if real.type(strings) == "table" then strings.__metatable = false end
+end
+
+return sandbox

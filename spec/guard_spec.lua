@@ -1,0 +1,277 @@
+-- SPDX-License-Identifier: MIT
+-- Guards as an app declares them: what they refuse at load, what they hand to the
+-- core, the tokens they issue, and what they find as a need.
+
+local core = require("spec.support.core").install()
+local context = require "demilune.context"
+local demilune = require "demilune"
+local plan = require "demilune.plan"
+
+local guard = demilune.guard
+
+local SECRET = core.secret("7f2c9b61e0d4835aa1c6f09e42b87d53")
+local PEM = "-----BEGIN PUBLIC KEY-----\nMFkw\n-----END PUBLIC KEY-----\n"
+
+local function handler() end
+
+local function refusal(fn, ...)
+  local ok, message = pcall(fn, ...)
+  assert.is_false(ok, "it was not refused")
+  return message
+end
+
+-- guard.bearer with a good secret and lifetime, and with these options changed.
+local function bearer(changes)
+  local given = { secret = SECRET, lifetime = "15m" }
+  for name, value in pairs(changes or {}) do given[name] = value or nil end
+  return guard.bearer(given)
+end
+
+local function bearer_refusal(changes) return (refusal(bearer, changes):gsub("^[%w_./-]+:%d+: ", "")) end
+
+before_each(function()
+  context.mode, context.findings = "test", {}
+end)
+
+describe("guard.bearer", function()
+  it("describes to the core what tokens must be", function()
+    local made = bearer { issuer = "https://a.example", audience = "api", realm = "users", leeway = "5s", token_url = "/token" }
+    assert.same({ "bearer", 900, 5, "https://a.example", { "api" }, "users", "roles", "scope" },
+      { made.kind, made.lifetime, made.leeway, made.issuer, made.audience, made.realm, made.roles_claim, made.scope_claim })
+    assert.same({ { secret = SECRET, algorithm = "HS256" } }, made.keys.keys)
+    assert.same({}, context.findings)
+  end)
+
+  it("tells the line it was made at", function()
+    assert.matches("^[%w_./]*guard_spec%.lua:%d+: guard%.bearer has no lifetime", refusal(function() return guard.bearer { secret = SECRET } end))
+  end)
+
+  it("refuses a secret that can be guessed", function()
+    assert.equal("guard.bearer: secret has 31 bytes, and less than 32 can be guessed; set it to what `demilune secret 32` prints",
+      bearer_refusal { secret = core.secret(("x1y2"):rep(8):sub(1, 31)) })
+    assert.matches("less than 64 can be guessed; set it to what `demilune secret 64` prints", bearer_refusal { algorithms = { "HS512" } })
+  end)
+
+  it("finds secrets that the world knows", function()
+    for _, known in ipairs {
+      "09d25e094faa6ca2556c818166b7a9563b93f7099f6f0f4caa6cf63b88e8d3e7", "a-string-secret-at-least-256-bits-long", ("x"):rep(32),
+      ("\0"):rep(32), ("changeme"):rep(4), ("secret-"):rep(5), ("SECRET"):rep(6), ("0123456789"):rep(4),
+    } do
+      context.findings = {}
+      bearer { secret = core.secret(known) }
+      assert.equal(1, #context.findings, known)
+      assert.matches("everybody knows it", context.findings[1].message)
+    end
+  end)
+
+  it("finds secrets that stand in the source", function()
+    bearer { secret = "7f2c9b61e0d4835aa1c6f09e42b87d53" }
+    assert.equal("error", context.findings[1].severity)
+    assert.matches("secret is a plain string", context.findings[1].message)
+    assert.matches("model%.secret { min_bytes = 32 }", context.findings[1].mend)
+  end)
+
+  it("refuses algorithms that sign nothing, or that are none", function()
+    for _, name in ipairs { "none", "None", "NONE" } do
+      local refused = bearer_refusal { algorithms = { name } }
+      assert.equal('guard.bearer: algorithms holds "none", with which everybody can make tokens; take it out', refused)
+    end
+    assert.equal('guard.bearer: there is no algorithm "hs256"; did you mean HS256?', bearer_refusal { algorithms = { "hs256" } })
+    assert.matches("algorithms is empty", bearer_refusal { algorithms = {} })
+  end)
+
+  it("refuses secrets beside public keys", function()
+    assert.matches("HS256 signs with a secret and RS256 with a private key", bearer_refusal { algorithms = { "HS256", "RS256" } })
+    assert.matches("RS256 needs a private key, not a secret", bearer_refusal { algorithms = { "RS256" } })
+    assert.matches("HS256 signs with a secret, and key is a key of two halves",
+      bearer_refusal { secret = false, key = PEM, algorithms = { "HS256" } })
+    assert.matches("the public key for the secret", bearer_refusal { secret = false,
+      keys = { { secret = SECRET, kid = "1" }, { pem = PEM, algorithm = "ES256", kid = "2" } } })
+  end)
+
+  it("refuses tokens that live too long", function()
+    assert.matches('has no lifetime, so that a stolen token would be good for ever; write lifetime = "15m"', bearer_refusal { lifetime = false })
+    assert.matches("or add allow_long_lived = true", bearer_refusal { lifetime = "31m" })
+    assert.equal(86400, bearer({ lifetime = "1d", allow_long_lived = true }).lifetime)
+    assert.equal(1800, bearer({ lifetime = "30m" }).lifetime)
+    assert.matches("may be 30 seconds at most", bearer_refusal { leeway = "31s" })
+  end)
+
+  it("takes its keys from one place", function()
+    assert.matches("takes its keys from one place", bearer_refusal { key = PEM })
+    assert.matches("takes its keys from one place", bearer_refusal { secret = false })
+    assert.matches("must be a key as PEM text", bearer_refusal { secret = false, key = "abc" })
+    assert.matches("no keys.json in the app's folder", bearer_refusal { secret = false, jwks_file = "keys.json" })
+    assert.matches("is a file in the app's folder", bearer_refusal { secret = false, jwks_file = "../keys.json" })
+    assert.matches("keys%[1%] has no kid", bearer_refusal { secret = false, keys = { { secret = SECRET }, { secret = SECRET, kid = "b" } } })
+    assert.same({ "a", "b" }, (function()
+      local keys = bearer({ secret = false, keys = { { secret = SECRET, kid = "a" }, { secret = SECRET, kid = "b" } } }).keys.keys
+      return { keys[1].kid, keys[2].kid }
+    end)())
+  end)
+
+  it("finds a private key that stands in the source", function()
+    bearer { secret = false, key = PEM:gsub("PUBLIC", "PRIVATE"), algorithms = { "ES256" } }
+    assert.matches("is a private key in a plain string", context.findings[1].message)
+  end)
+end)
+
+describe("bearer:issue", function()
+  local function claims_of(token) return (token:gsub("^signed ", "")) end
+
+  it("signs what the guard will accept", function()
+    local made = bearer { issuer = "me", audience = { "api", "other" } }
+    local token = made:issue { subject = 7, roles = { "admin" }, scopes = { "read", "write" }, claims = { plan = "pro" } }
+    assert.equal('{"aud":"api","exp":1893456900,"iat":1893456000,"iss":"me","plan":"pro","roles":["admin"],"scope":"read write","sub":"7"}',
+      claims_of(token))
+    assert.equal('{"exp":1893456060,"iat":1893456000,"sub":"ada"}', claims_of(bearer():issue { subject = "ada", lifetime = "1m" }))
+  end)
+
+  it("refuses what would not pass, at the caller's line", function()
+    local made = bearer { roles = { "admin" }, scopes = { "read" } }
+    assert.matches("guard_spec%.lua:%d+: bearer:issue: subject says whose token it is", refusal(function() made:issue {} end))
+    assert.matches('"admni" is not among', refusal(function() made:issue { subject = "a", roles = { "admni" } } end))
+    assert.matches('"write" is not among', refusal(function() made:issue { subject = "a", scopes = { "write" } } end))
+    assert.matches("may be 900 seconds at most", refusal(function() made:issue { subject = "a", lifetime = "16m" } end))
+    assert.matches("the claim exp is the guard's own", refusal(function() made:issue { subject = "a", claims = { exp = 1 } } end))
+    assert.matches("the claim roles is the guard's own", refusal(function() made:issue { subject = "a", claims = { roles = {} } } end))
+    assert.matches("there is no option role;", refusal(function() made:issue { subject = "a", role = "admin" } end))
+  end)
+end)
+
+describe("guard.api_key", function()
+  local KEY = core.secret("d41d8cd98f00b204e9800998ecf8427e")
+
+  it("hands digests to the core, never keys", function()
+    local audit = { digest = ("AB"):rep(32), roles = { "audit" }, expires = "2030-01-01T00:00:00Z" }
+    local made = guard.api_key { keys = { billing = KEY, audit = audit } }
+    assert.equal("X-API-Key", made.header)
+    assert.same({
+      { name = "audit", digest = ("ab"):rep(32), roles = { "audit" }, scopes = {}, expires = 1893456000 },
+      { name = "billing", digest = ("20"):rep(32), roles = {}, scopes = {} },
+    }, made.keys)
+  end)
+
+  it("refuses keys in query strings, short ones, nameless ones and none", function()
+    assert.matches("a key in a query string ends in logs", refusal(guard.api_key, { query = "key", keys = { a = KEY } }))
+    assert.matches("the key a has 15 bytes", refusal(guard.api_key, { keys = { a = core.secret(("a1b"):rep(5)) } }))
+    assert.matches("every key has a name", refusal(guard.api_key, { keys = { KEY } }))
+    assert.matches("has no keys", refusal(guard.api_key, {}))
+    assert.matches("64 hexadecimal digits", refusal(guard.api_key, { keys = { a = { digest = "xyz" } } }))
+    assert.matches("two keys a", refusal(guard.api_key, { keys = { { name = "a", secret = KEY }, { name = "a", secret = KEY } } }))
+    assert.matches("header field or a cookie", refusal(guard.api_key, { header = "X-A", cookie = "a", keys = { a = KEY } }))
+  end)
+
+  it("finds keys that stand in the source", function()
+    guard.api_key { keys = { a = "d41d8cd98f00b204e9800998ecf8427e" } }
+    assert.matches("the key a is a plain string", context.findings[1].message)
+  end)
+end)
+
+describe("guard.session", function()
+  it("seals who it is into a cookie that scripts and other sites cannot use", function()
+    local made = guard.session { secret = SECRET, lifetime = "8h" }
+    local field = made:issue { subject = 7, roles = { "admin" }, claims = { theme = "dark" } }
+    assert.equal('__Host-session=__Host-session sealed {"exp":1893484800,"roles":["admin"],"scopes":[],"sub":"7","theme":"dark"}'
+      .. "; Path=/; Max-Age=28800; HttpOnly; Secure; SameSite=Strict", field)
+    assert.equal("__Host-session=; Path=/; Max-Age=0; HttpOnly; Secure; SameSite=Strict", made:clear())
+  end)
+
+  it("refuses sessions without an end and cookies for every page", function()
+    assert.matches("can be stolen for ever", refusal(guard.session, { secret = SECRET }))
+    assert.matches("every page of the web", refusal(guard.session, { secret = SECRET, lifetime = "1h", same_site = "None" }))
+    assert.matches("takes secret = settings.SESSION_SECRET", refusal(guard.session, { lifetime = "1h" }))
+  end)
+
+  it("finds a cookie that other hosts may set", function()
+    guard.session { secret = SECRET, lifetime = "1h", cookie = "sid" }
+    assert.equal('write cookie = "__Host-sid"', context.findings[1].mend)
+  end)
+end)
+
+describe("guards made of guards", function()
+  it("are handed to the core as they are", function()
+    local one, two = bearer(), guard.api_key { keys = { a = SECRET } }
+    local made = guard.role({ "admin", "root" }, guard.any { one, guard.scope("read", two, { all = true }) })
+    assert.same({ "role", { "admin", "root" }, "any", "scope", true },
+      { made.kind, made.names, made.member.kind, made.member.members[2].kind, made.member.members[2].all })
+  end)
+
+  it("refuse what is no guard, and public ones", function()
+    assert.matches("guard.role takes a guard, not nil", refusal(guard.role, "admin"))
+    assert.matches("takes a name, or a list", refusal(guard.role, bearer(), "admin"))
+    assert.matches("guard.public lets everybody pass", refusal(guard.role, "admin", guard.public))
+    assert.matches("guard.public lets everybody pass", refusal(guard.any, { guard.public, bearer() }))
+    assert.matches("takes a list of guards", refusal(guard.any, {}))
+    assert.matches("guard.owner takes a function, not a table", refusal(guard.owner, bearer()))
+    assert.matches("write guard.owner%(fn, guard.any", refusal(guard.any, { bearer(), guard.owner(handler, bearer()) }))
+  end)
+
+  it("are a finding when nobody can pass", function()
+    guard.role("admni", bearer { roles = { "admin", "editor" } })
+    assert.equal("guard.role: nobody can have the role admni that it asks for", context.findings[1].message)
+    assert.equal("did you mean admin?", context.findings[1].mend)
+    context.findings = {}
+    guard.role("admin", guard.api_key { keys = { a = SECRET } })
+    assert.equal(1, #context.findings)
+    context.findings = {}
+    guard.role("admin", bearer())
+    guard.role({ "x", "admin" }, guard.any { bearer { roles = { "admin" } }, guard.api_key { keys = { a = SECRET } } })
+    assert.same({}, context.findings)
+  end)
+
+  it("answer questions about principals", function()
+    local principal = { roles = { "admin" }, scopes = { "read" } }
+    assert.is_true(guard.has_role(principal, "admin"))
+    assert.is_false(guard.has_role(principal, "read"))
+    assert.is_true(guard.has_scope(principal, "read"))
+    assert.is_false(guard.has_role(nil, "admin"))
+  end)
+end)
+
+describe("a route with a guard", function()
+  local function compile(options, path)
+    local app = demilune.app {}
+    app:get(path or "/", options, options.handler or function(_, need) return need end)
+    options.handler = nil
+    return plan.compile(app).routes[1]
+  end
+
+  it("gives its principal to needs, and to the needs of needs", function()
+    local made = bearer()
+    local user = demilune.dependency({ who = made }, function(_, need) return "user " .. need.who.subject end)
+    local route = compile { guard = guard.role("admin", made), needs = { user = user, principal = made } }
+    assert.same({ user = "user 7", principal = { subject = "7" } }, route.run { principal = { subject = "7" } })
+  end)
+
+  it("refuses a need that others than its own callers pass", function()
+    local one, two = bearer(), bearer()
+    assert.matches("GET /: need who is for whom guard.bearer lets pass, but its guard.public lets everybody pass",
+      refusal(compile, { guard = guard.public, needs = { who = one } }))
+    assert.matches("but its guard.any lets others pass too", refusal(compile, { guard = guard.any { one, two }, needs = { who = one } }))
+    assert.matches("need who is for whom guard.role lets pass", refusal(compile, { guard = one, needs = { who = guard.role("admin", one) } }))
+    compile { guard = one, needs = { who = guard.any { one, two } } }
+    compile { guard = guard.owner(handler, guard.role("admin", one)), needs = { who = one } }
+  end)
+
+  it("answers 404 when the owner is another", function()
+    local made = bearer()
+    local function owner(req, need) return need.note.by == req.principal.subject end
+    local note = demilune.dependency(function(req) return { by = req.by } end)
+    local ways = { { guard = made, owner = owner }, { guard = guard.owner(owner, made) }, { guard = guard.role("x", guard.owner(owner, made)) } }
+    for _, options in ipairs(ways) do
+      options.needs = { note = note }
+      local route = compile(options, "/notes/{id}")
+      assert.equal(options.guard.kind == "role" and "role" or "bearer", route.guard.kind)
+      assert.is_true(route.guard.kind == "bearer" or route.guard.member == made)
+      assert.same({ note = { by = "7" } }, route.run { by = "7", principal = { subject = "7" } })
+      local ok, problem = pcall(route.run, { by = "8", principal = { subject = "7" } })
+      assert.same({ false, 404 }, { ok, problem.status })
+      assert.equal(core.abort_type, getmetatable(problem))
+    end
+  end)
+
+  it("refuses an owner where nobody is known", function()
+    assert.matches("GET / has an owner, but guard.public finds nobody", refusal(compile, { guard = guard.public, owner = handler }))
+  end)
+end)

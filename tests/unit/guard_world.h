@@ -37,7 +37,7 @@ static _Noreturn void world_broken(const char *what) {
   abort();
 }
 
-static void world_run(guard_world *w, const char *chunk) {
+static inline void world_run(guard_world *w, const char *chunk) {
   if (luaL_dostring(dl_lua_state(w->lua), chunk)) world_broken(lua_tostring(dl_lua_state(w->lua), -1));
 }
 
@@ -60,7 +60,7 @@ static const char world_prelude[] =
     "session = { kind = 'session', cookie = '__Host-session', sealer = sealer, lifetime = 3600 }\n"
     "function token(claims, set) claims.exp = claims.exp or 1800000600 return (set or keys):sign(claims) end\n";
 
-static guard_world *world_open(void) {
+static inline guard_world *world_open(void) {
   guard_world *w = calloc(1, sizeof(*w));
   w->loop.uv = uv_default_loop();
   dl_clock_update(&w->loop.clock);
@@ -74,7 +74,7 @@ static guard_world *world_open(void) {
   return w;
 }
 
-static void world_close(guard_world *w) {
+static inline void world_close(guard_world *w) {
   dl_lua_free(w->lua);
   dl_log_free(&w->loop.log);
   dl_token_cache_free(w->tokens);
@@ -86,7 +86,7 @@ static void world_close(guard_world *w) {
 }
 
 /* The guard that a Lua expression describes, or NULL with the world's error. */
-static const dl_guard *world_guard(guard_world *w, const char *expression) {
+static inline const dl_guard *world_guard(guard_world *w, const char *expression) {
   lua_State *L = dl_lua_state(w->lua);
   lua_pushfstring(L, "return %s", expression);
   if (luaL_dostring(L, lua_tostring(L, -1))) world_broken(lua_tostring(L, -1));
@@ -97,7 +97,7 @@ static const dl_guard *world_guard(guard_world *w, const char *expression) {
 }
 
 /* The text that a Lua expression gives; lives until the state ends. */
-static const char *world_text(guard_world *w, const char *expression) {
+static inline const char *world_text(guard_world *w, const char *expression) {
   lua_State *L = dl_lua_state(w->lua);
   size_t length;
   lua_pushfstring(L, "return %s", expression);
@@ -109,7 +109,7 @@ static const char *world_text(guard_world *w, const char *expression) {
 }
 
 /* Parses a head with those field lines. False when the parser refuses it. */
-static bool world_parse(guard_world *w, dl_str lines) {
+static inline bool world_parse(guard_world *w, dl_str lines) {
   size_t consumed;
   dl_buffer_clear(&w->text);
   DL_BUFFER_LITERAL(&w->text, "GET /me HTTP/1.1\r\nHost: a\r\n");
@@ -125,7 +125,7 @@ static bool world_parse(guard_world *w, dl_str lines) {
 }
 
 /* Checks what was parsed, with the cache, at the context's time. */
-static dl_guard_result world_check(guard_world *w, const dl_guard *guard) {
+static inline dl_guard_result world_check(guard_world *w, const dl_guard *guard) {
   w->context = (dl_guard_context){.request = &w->request, .arena = &w->arena, .tokens = w->tokens, .now_s = w->context.now_s};
   return dl_guard_check(guard, &w->context, &w->principal);
 }

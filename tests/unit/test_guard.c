@@ -239,6 +239,16 @@ static void a_principal_is_a_table_in_lua(void **state) {
   world_run(w, "assert(p.guard == 'bearer' and p.subject == '7' and p.name == nil and p.issuer == nil and p.roles[1] == 'admin' and #p.roles == 1)"
                " assert(#p.scopes == 0 and getmetatable(p.scopes) == core.array_type and p.claims.sub == '7' and p.claims.nested.a[2] == 2)"
                " assert(p.claims.exp == 1800000600)");
+  static const char *const names[] = {"guard", "subject", "issuer", "name", "roles", "scopes", "claims"};
+  for (size_t i = 0; i < 7; i++) {
+    assert_true(dl_principal_push_field(L, &w->principal, dl_str_of(names[i])));
+    lua_setglobal(L, "one");
+    lua_pushstring(L, names[i]);
+    lua_setglobal(L, "name");
+    world_run(w, "assert(type(one) == type(p[name]) and (type(one) == 'table' or one == p[name]), name)");
+  }
+  assert_false(dl_principal_push_field(L, &w->principal, DL_STR("token")));
+  lua_settop(L, 0);
   dl_principal_push(L, &(dl_principal){0});
   assert_true(lua_isnil(L, -1));
   lua_settop(L, 0);

@@ -34,16 +34,19 @@ describe("a database", function()
   local data, started
   before_each(function() data, started = server.make_folder(), {} end)
   after_each(function()
-    for _, running in ipairs(started) do
-      if not running:exit_status() then running:signal("KILL") end
-    end
+    for running in pairs(started) do running:stop("KILL") end
     server.remove_folder(data)
   end)
 
   local function start(files)
     local running = server.start(files or fixture(), { data = data })
-    started[#started + 1] = running
+    started[running] = true
     return running
+  end
+
+  local function stop(running, signal)
+    started[running] = nil
+    return running:stop(signal)
   end
 
   it("does what its specs say", function()
@@ -58,12 +61,12 @@ describe("a database", function()
   it("keeps what it was given over a restart, in one file", function()
     local first = start()
     assert.equal(201, post(first, "ada@example.com").status)
-    assert.equal(0, (first:stop()))
+    assert.equal(0, (stop(first)))
     assert.is_nil(io.open(data .. "/test.db-wal"))
     local second = start()
     assert.equal(1, count(second))
     assert.equal(409, post(second, "ada@example.com").status)
-    assert.equal(0, (second:stop()))
+    assert.equal(0, (stop(second)))
   end)
 
   it("loses nothing that was answered when the server is killed", function()
@@ -79,11 +82,11 @@ describe("a database", function()
         assert(number >= 40 or response and response.status == 201, ("round %d, %d: %s"):format(round, number, response and response.body or why))
         if response then answered = answered + 1 end
       end
-      running:stop("KILL")
+      stop(running, "KILL")
     end
     local running = start()
     assert.is_true(count(running) >= answered)
-    running:stop()
+    stop(running)
   end)
 
   local function refusal(files)
@@ -107,7 +110,7 @@ describe("a database", function()
 
   it("stops the start when a migration changed after it was applied", function()
     local running = start()
-    running:stop()
+    stop(running)
     local files = fixture()
     files["migrations/0001_schema.sql"] = files["migrations/0001_schema.sql"] .. "-- more\n"
     assert.matches("0001_schema.sql was changed after it was applied", refusal(files), 1, true)

@@ -25,7 +25,7 @@ void dl_redis_address_free(dl_redis_address *address);
 
 /* --- connection --------------------------------------------------------------------- */
 
-enum { DL_REDIS_REASON_BYTES = 128 };
+enum { DL_REDIS_REASON_BYTES = 160 };
 
 /* One connection, from looking up the name on. Frees itself some turns after it was
  * closed, however far it had come. */

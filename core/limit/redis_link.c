@@ -67,7 +67,7 @@ void dl_redis_link_close(dl_redis_link *link) {
 static void fail(dl_redis_link *link, const char *what, const char *why) {
   char reason[DL_REDIS_REASON_BYTES];
   const dl_redis_link_events *events = link->events;
-  snprintf(reason, sizeof(reason), "%s%s%s", what, why ? ": " : "", why ? why : "");
+  snprintf(reason, sizeof(reason), "%s%s%.80s", what, why ? ": " : "", why ? why : "");
   dl_redis_link_close(link);
   events->failed(link->owner, reason);
 }

@@ -400,7 +400,6 @@ void dl_connection_drain(dl_connection *connection) {
 }
 
 void dl_connection_abort(dl_connection *connection) {
-  connection->broken = true;
-  if (connection->state != STATE_RUNNING) dl_connection_close(connection);
-  else if (connection->exchange->task) dl_task_cancel(connection->exchange->task, "the server is stopping");
+  if (connection->state == STATE_RUNNING) dl_handle_abort(connection->exchange);
+  else dl_connection_close(connection);
 }

@@ -107,6 +107,9 @@ void dl_handle(dl_exchange *exchange);
 /* The connection's queue is empty, or it will never be (broken). */
 void dl_handle_drained(dl_exchange *exchange);
 
+/* Ends it now: what waits fails, and what then still waits is left where it stands. */
+void dl_handle_abort(dl_exchange *exchange);
+
 /* Answers with what lies on the task's stack: the handler's result, or its error.
  * False when the result is a stream, whose function was left on top of the stack. */
 bool dl_result_send(dl_exchange *exchange, lua_State *co);

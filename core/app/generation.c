@@ -27,11 +27,15 @@ static int load_plan(lua_State *L) {
   return 1;
 }
 
-/* Errors of ours are sentences with their place; others get the traceback too. */
+/* Errors of ours are sentences with their place. What abort raises is told by its detail. */
 static int describe_error(lua_State *L) {
+  if (dl_request_is_abort(L, 1)) {
+    lua_getfield(L, 1, "detail");
+    lua_replace(L, 1);
+  }
   const char *message = lua_tostring(L, 1);
-  if (!message) message = luaL_callmeta(L, 1, "__tostring") ? lua_tostring(L, -1) : "app.lua raised something that is not a string";
-  lua_pushstring(L, message);
+  if (!message) message = luaL_callmeta(L, 1, "__tostring") ? lua_tostring(L, -1) : NULL;
+  lua_pushstring(L, message ? message : "the app raised something that is not text; raise a sentence instead: error(\"what is wrong\")");
   return 1;
 }
 
@@ -53,6 +57,10 @@ dl_generation *dl_generation_load(dl_loop *loop, const char *folder, const char 
   return generation;
 }
 
+void dl_generation_end(dl_generation *generation) {
+  if (generation) dl_lua_end(generation->lua);
+}
+
 void dl_generation_free(dl_generation *generation) {
   if (!generation) return;
   dl_lua_free(generation->lua);
@@ -62,20 +70,28 @@ void dl_generation_free(dl_generation *generation) {
 /* --- start and stop ---------------------------------------------------------------- */
 
 typedef struct lifecycle {
+  lua_State *L;
   dl_generation_done done;
   void *owner;
 } lifecycle;
 
+/* The error on top of the task, described in the main state, where the app's own
+ * __tostring may fail. */
+static char *describe_failure(lua_State *L, lua_State *co) {
+  int top = lua_gettop(L);
+  lua_pushcfunction(L, describe_error);
+  lua_pushvalue(co, -1);
+  lua_xmove(co, L, 1);
+  bool told = lua_pcall(L, 1, 1, 0) == 0;
+  char *error = dl_strdup(told ? lua_tostring(L, -1) : "the app raised something that cannot be shown");
+  lua_settop(L, top);
+  return error;
+}
+
 static void on_lifecycle_done(dl_task *task, int status, void *owner) {
   lifecycle self = *(lifecycle *)owner;
   dl_free(owner);
-  char *error = NULL;
-  lua_State *co = dl_task_state(task);
-  if (status != 0) {
-    const char *message = lua_tostring(co, -1);
-    if (!message && luaL_callmeta(co, -1, "__tostring")) message = lua_tostring(co, -1);
-    error = dl_strdup(message ? message : "a start function raised something that is not a string");
-  }
+  char *error = status != 0 ? describe_failure(self.L, dl_task_state(task)) : NULL;
   dl_task_release(task);
   self.done(self.owner, error);
   dl_free(error);
@@ -87,7 +103,7 @@ static void run(dl_generation *generation, int reference, dl_generation_done don
     return;
   }
   lifecycle *self = dl_malloc(sizeof *self);
-  *self = (lifecycle){done, owner};
+  *self = (lifecycle){dl_lua_state(generation->lua), done, owner};
   dl_task *task = dl_task_new(dl_lua_state(generation->lua), on_lifecycle_done, self);
   lua_rawgeti(dl_task_state(task), LUA_REGISTRYINDEX, reference);
   dl_task_run(task, 0);

@@ -25,7 +25,9 @@ typedef void (*dl_generation_done)(void *owner, const char *error);
 void dl_generation_start(dl_generation *generation, dl_generation_done done, void *owner);
 void dl_generation_stop(dl_generation *generation, dl_generation_done done, void *owner);
 
-/* No request of it may be left. */
+/* Ends its Lua while the loop still turns; no request of it may be left. Free it
+ * once the loop has nothing more to do. */
+void dl_generation_end(dl_generation *generation);
 void dl_generation_free(dl_generation *generation);
 
 #endif

@@ -216,3 +216,13 @@ void dl_handle_expired(dl_deadline *deadline) {
   replace_task(exchange);
   go_on(exchange);
 }
+
+void dl_handle_abort(dl_exchange *exchange) {
+  dl_connection *connection = exchange->connection;
+  connection->broken = true;
+  if (exchange->waits_for_drain) dl_handle_drained(exchange);
+  else dl_task_cancel(exchange->task, "the server is stopping");
+  if (connection->exchange != exchange) return;
+  exchange->view.release_count = exchange->view.after_count = 0;
+  finish(exchange);
+}

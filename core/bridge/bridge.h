@@ -20,7 +20,10 @@
 typedef struct dl_lua dl_lua;
 dl_lua *dl_lua_new(dl_loop *loop);
 lua_State *dl_lua_state(const dl_lua *lua);
-/* No task of it may be running. */
+/* Ends it while the loop still turns: nothing of Lua runs again, whatever still
+ * answers a wait finds nobody, and what it held (databases) closes by the loop. */
+void dl_lua_end(dl_lua *lua);
+/* Ends it if it has not ended. What its tasks waited for must be over by now. */
 void dl_lua_free(dl_lua *lua);
 
 /* The worker's loop, and the arena that lives as long as this lua_State. */

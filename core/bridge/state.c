@@ -88,11 +88,17 @@ dl_lua *dl_lua_new(dl_loop *loop) {
 
 lua_State *dl_lua_state(const dl_lua *lua) { return lua->L; }
 
-void dl_lua_free(dl_lua *lua) {
-  if (!lua) return;
-  dl_task_end_spawned(lua);
+void dl_lua_end(dl_lua *lua) {
+  if (!lua->L) return;
+  dl_task_end_all(lua);
   dl_password_pool_free(lua->passwords);
   lua_close(lua->L);
+  lua->L = NULL;
+}
+
+void dl_lua_free(dl_lua *lua) {
+  if (!lua) return;
+  dl_lua_end(lua);
   dl_task_free_all(lua);
   dl_crypto_free(lua->crypto);
   dl_arena_free(&lua->arena);

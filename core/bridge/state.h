@@ -27,7 +27,7 @@ static inline dl_lua *dl_lua_of(lua_State *L) { return lua_getexdata(L); }
 extern const char dl_lua_waiting_key;
 
 void dl_task_prepare(lua_State *L);
+void dl_task_end_all(dl_lua *lua);
 void dl_task_free_all(dl_lua *lua);
-void dl_task_end_spawned(dl_lua *lua);
 
 #endif

@@ -27,10 +27,8 @@ static void on_timer_closed(uv_handle_t *handle) { dl_free(handle); }
 
 static void stop_sleeping(dl_task *task) {
   if (!task->timer) return;
-  uv_handle_t *timer = (uv_handle_t *)task->timer;
+  uv_close((uv_handle_t *)task->timer, on_timer_closed);
   task->timer = NULL;
-  if (uv_is_closing(timer)) dl_free(timer); /* with the whole loop, before us */
-  else uv_close(timer, on_timer_closed);
 }
 
 static void sleep_for(dl_task *task, uint64_t milliseconds, uv_timer_cb over) {
@@ -103,7 +101,6 @@ void dl_task_release(dl_task *task) {
 void dl_task_free_all(dl_lua *lua) {
   for (dl_task *next, *task = lua->all_tasks; task; task = next) {
     next = task->next_in_all;
-    stop_sleeping(task);
     dl_free(task);
   }
 }
@@ -121,12 +118,27 @@ void dl_task_run(dl_task *task, int arguments) {
   task->done(task, status, task->owner);
 }
 
+/* Raises at the app's line, which is the first that is not in a module of ours. */
+static void refuse_wait(lua_State *L, const char *what, const char *why) {
+  static const char own[] = "[demilune]";
+  lua_Debug place;
+  lua_pushliteral(L, "");
+  for (int level = 1; lua_getstack(L, level, &place); level++) {
+    lua_getinfo(L, "Sl", &place);
+    if (place.currentline < 0 || strncmp(place.short_src, own, sizeof own - 1) == 0) continue;
+    lua_pushfstring(L, "%s:%d: ", place.short_src, place.currentline);
+    break;
+  }
+  lua_pushfstring(L, "%s%s %s", lua_tostring(L, -1), what, why);
+  lua_error(L);
+}
+
 dl_ticket dl_task_wait(lua_State *L, const char *what) {
   dl_task *task = lua_getexdata2(L);
   if (!task || task->co != L)
-    luaL_error(L, "%s can wait only inside a handler, a dependency, on_start or on_stop, not while the app loads or inside a coroutine of its own", what);
+    refuse_wait(L, what, "can wait only inside a handler, a dependency, on_start or on_stop, not while the app loads or inside a coroutine of its own");
   if (!lua_isyieldable(L))
-    luaL_error(L, "%s cannot wait inside a function that C calls back, such as one given to table.sort or string.gsub, a metamethod or a check", what);
+    refuse_wait(L, what, "cannot wait inside a function that C calls back, such as one given to table.sort or string.gsub, a metamethod or a check");
   task->waiting = true;
   task->serial++;
   return (dl_ticket){task, task->serial};
@@ -187,7 +199,7 @@ static const char waiting_source[] =
 
 void dl_task_prepare(lua_State *L) {
   lua_pushlightuserdata(L, (void *)(uintptr_t)&dl_lua_waiting_key);
-  if (luaL_loadbuffer(L, waiting_source, sizeof waiting_source - 1, "=waiting") != 0) lua_error(L);
+  if (luaL_loadbuffer(L, waiting_source, sizeof waiting_source - 1, "=[demilune]/waiting") != 0) lua_error(L);
   lua_pushcfunction(L, collect);
   lua_getglobal(L, "error");
   lua_call(L, 2, 1);
@@ -231,8 +243,7 @@ static void spawned_end(dl_spawned *spawned) {
   if (spawned->previous) spawned->previous->next = spawned->next;
   else spawned->lua->spawned = spawned->next;
   if (spawned->next) spawned->next->previous = spawned->previous;
-  if (uv_is_closing((uv_handle_t *)&spawned->timer)) dl_free(spawned);
-  else uv_close((uv_handle_t *)&spawned->timer, on_timer_closed);
+  uv_close((uv_handle_t *)&spawned->timer, on_timer_closed);
 }
 
 static void on_spawned_done(dl_task *task, int status, void *owner) {
@@ -273,8 +284,13 @@ static int core_spawn(lua_State *L) {
   return 0;
 }
 
-void dl_task_end_spawned(dl_lua *lua) {
+void dl_task_end_all(dl_lua *lua) {
   while (lua->spawned) spawned_end(lua->spawned);
+  for (dl_task *task = lua->all_tasks; task; task = task->next_in_all) {
+    task->serial++;
+    task->waiting = false;
+    stop_sleeping(task);
+  }
 }
 
 /* coroutine.yield() as apps have it: straight out of a handler nothing would ever

@@ -50,16 +50,16 @@ static const struct {
 };
 enum { FLAG_COUNT = sizeof flag_table / sizeof *flag_table };
 
-static bool set(dl_flags *flags, size_t index, const char *value, const char *shown) {
+static bool set(dl_flags *flags, size_t index, const char *value, bool is_flag) {
   const char *problem = flag_table[index].set(flags, value);
-  if (problem) fprintf(stderr, "demilune: %s=%s %s\n", shown, value, problem);
+  if (problem) fprintf(stderr, "demilune: %s%s=%s %s\n", is_flag ? "--" : "", is_flag ? flag_table[index].name : flag_table[index].variable, value, problem);
   return !problem;
 }
 
 static bool read_environment(dl_flags *flags) {
   for (size_t i = 0; i < FLAG_COUNT; i++) {
     const char *value = getenv(flag_table[i].variable);
-    if (value && !set(flags, i, value, flag_table[i].variable)) return false;
+    if (value && !set(flags, i, value, false)) return false;
   }
   return true;
 }
@@ -76,7 +76,7 @@ static bool read_flag(dl_flags *flags, const char *command, int count, char **ar
   for (size_t i = 0; i < FLAG_COUNT; i++) {
     if (strlen(flag_table[i].name) != len || strncmp(flag_table[i].name, name, len) != 0) continue;
     const char *value = equals ? equals + 1 : *at + 1 < count ? arguments[++*at] : "";
-    return set(flags, i, value, arguments[*at - (equals ? 0 : 1)]);
+    return set(flags, i, value, true);
   }
   fprintf(stderr, "demilune %s: there is no flag --%.*s; see demilune help\n", command, (int)len, name);
   return false;

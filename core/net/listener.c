@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <stdio.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -66,6 +67,11 @@ const char *dl_listener_unix(dl_listener *listener, dl_loop *loop, const char *p
     snprintf(message, 256, "cannot listen on \"%.100s\": a unix socket's path has at most %zu bytes", path, sizeof address.sun_path - 1);
     return message;
   }
+  struct stat what;
+  if (lstat(path, &what) == 0 && !S_ISSOCK(what.st_mode)) {
+    snprintf(message, 256, "cannot listen on \"%.160s\": there is something else of that name, which is left alone", path);
+    return message;
+  }
   unlink(path);
   int error = uv_pipe_bind(&listener->uv.pipe, path);
   if (error) return complain(message, "bind", path, error);
@@ -80,8 +86,12 @@ void dl_listener_close(dl_listener *listener, uv_close_cb closed) {
 size_t dl_listener_peer(const uv_stream_t *stream, char out[46]) {
   struct sockaddr_storage address;
   int len = sizeof address;
-  if (stream->type != UV_TCP || uv_tcp_getpeername((const uv_tcp_t *)stream, (struct sockaddr *)&address, &len) != 0) {
+  if (stream->type != UV_TCP) {
     memcpy(out, "unix", 5);
+    return 4;
+  }
+  if (uv_tcp_getpeername((const uv_tcp_t *)stream, (struct sockaddr *)&address, &len) != 0) {
+    memcpy(out, "gone", 5); /* reset before it was accepted */
     return 4;
   }
   if (address.ss_family == AF_INET6) {

@@ -30,7 +30,7 @@ const char *dl_listener_unix(dl_listener *listener, dl_loop *loop, const char *p
 /* Stops accepting; closed is called when the handle is gone (may be NULL). */
 void dl_listener_close(dl_listener *listener, uv_close_cb closed);
 
-/* "127.0.0.1" or "2001:db8::1" of the peer, "unix" for unix sockets. out 46 bytes. */
+/* "127.0.0.1" or "2001:db8::1" of the peer, "unix" for unix sockets, "gone" for one that left. out 46 bytes. */
 size_t dl_listener_peer(const uv_stream_t *stream, char out[46]);
 
 #endif

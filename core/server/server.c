@@ -27,6 +27,7 @@ static void hold(uv_handle_t *handle, demilune_server *server) {
 
 static void on_stop_signal(uv_signal_t *handle, int number);
 static void on_stop_asked(uv_async_t *handle);
+static void on_stop_deadline(uv_timer_t *timer);
 
 static void open_loop(demilune_server *server, const demilune_options *options, const char *mode) {
   bool terminal = isatty(STDERR_FILENO) == 1;
@@ -55,8 +56,11 @@ static void close_handle(uv_handle_t *handle, void *unused) {
   if (!uv_is_closing(handle)) uv_close(handle, NULL);
 }
 
+/* First what others hold ends by itself: databases, answers on their way. Our own
+ * handles keep no loop turning, and go last. */
 static void close_loop(demilune_server *server) {
   dl_log_flush(&server->loop.log);
+  uv_run(&server->uv, UV_RUN_DEFAULT);
   uv_walk(&server->uv, close_handle, NULL);
   uv_run(&server->uv, UV_RUN_DEFAULT);
   uv_loop_close(&server->uv);
@@ -125,10 +129,6 @@ demilune_server *dl_server_new(const demilune_options *options, const char *mode
   return server;
 }
 
-demilune_server *demilune_server_new(const demilune_options *options, char **error) {
-  return dl_server_new(options, options->mode == DEMILUNE_DEV ? "dev" : "serve", error);
-}
-
 int demilune_server_port(const demilune_server *server) { return server->listener.port; }
 
 /* --- stopping ----------------------------------------------------------------------- */
@@ -148,17 +148,25 @@ static void on_drained(dl_worker *worker, void *owner) {
   dl_generation_stop(server->generation, on_stopped, server);
 }
 
-static void on_stop_deadline(uv_timer_t *timer) {
-  demilune_server *server = timer->data;
-  dl_log_text(&server->loop.log, DL_LOG_WARNING, "requests in flight did not finish in time and were ended");
+/* Ends what is in flight; the stop functions then run. A second time, or when it is
+ * they that take so long, nothing is waited for. */
+static void hurry_stop(demilune_server *server) {
+  bool requests = server->worker.connection_count > 0 && !server->failed;
+  dl_log_text(&server->loop.log, DL_LOG_WARNING, requests ? "requests in flight did not finish in time and were ended" : "stopping took too long and was given up");
   server->failed = true;
+  if (!requests) {
+    uv_stop(&server->uv);
+    return;
+  }
+  uv_timer_start(&server->stop_deadline, on_stop_deadline, STOP_DEADLINE_MS, 0);
   dl_worker_abort_connections(&server->worker);
-  uv_stop(&server->uv);
 }
+
+static void on_stop_deadline(uv_timer_t *timer) { hurry_stop(timer->data); }
 
 static void begin_stop(demilune_server *server) {
   if (server->stopping) {
-    on_stop_deadline(&server->stop_deadline);
+    hurry_stop(server);
     return;
   }
   server->stopping = true;
@@ -177,16 +185,30 @@ static void on_stop_asked(uv_async_t *handle) { begin_stop(handle->data); }
 
 void demilune_server_stop(demilune_server *server) { uv_async_send(&server->on_stop); }
 
-int demilune_server_run(demilune_server *server) {
+static void catch_signals(demilune_server *server) {
   uv_signal_start(&server->on_terminate, on_stop_signal, SIGTERM);
   uv_signal_start(&server->on_interrupt, on_stop_signal, SIGINT);
+}
+
+/* Signals are caught before anybody can know that the server listens. */
+demilune_server *demilune_server_new(const demilune_options *options, char **error) {
+  demilune_server *server = dl_server_new(options, options->mode == DEMILUNE_DEV ? "dev" : "serve", error);
+  if (server) catch_signals(server);
+  return server;
+}
+
+int demilune_server_run(demilune_server *server) {
+  catch_signals(server);
   uv_run(&server->uv, UV_RUN_DEFAULT);
   return server->failed ? 1 : 0;
 }
 
 void demilune_server_free(demilune_server *server) {
   if (!server) return;
+  server->worker.drained = NULL;
   if (server->worker.loop) dl_worker_abort_connections(&server->worker);
+  if (!server->stopping && server->listener.owner) dl_listener_close(&server->listener, NULL);
+  dl_generation_end(server->generation);
   close_loop(server);
   if (server->worker.loop) dl_worker_free(&server->worker);
   dl_generation_free(server->generation);

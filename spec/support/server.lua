@@ -7,7 +7,7 @@ local http = require "spec.support.http"
 
 local server = { program = os.getenv("DEMILUNE_PROGRAM") or "build/release/demilune" }
 
-local START_TIMEOUT, STOP_TIMEOUT = 20, 20 -- seconds; a sanitized program on a busy machine is slow
+local START_TIMEOUT, STOP_TIMEOUT, RUN_TIMEOUT = 20, 20, 60 -- seconds; a sanitized program on a busy machine is slow
 
 local function quote(text) return "'" .. tostring(text):gsub("'", "'\\''") .. "'" end
 
@@ -50,6 +50,22 @@ function server.write_app(files)
     write(folder .. "/" .. path, text)
   end
   return folder
+end
+
+--- Runs the program to its end (status 124 when it had to be ended): its exit status, standard output and standard error.
+---@param arguments string[]
+---@param options? { env?: table<string, string>, folder?: string }
+function server.run(arguments, options)
+  options = options or {}
+  local world = server.make_folder()
+  local words = { "cd", quote(options.folder or "."), "&&", "timeout", "--kill-after=5", RUN_TIMEOUT, "env" }
+  for name, value in pairs(options.env or {}) do words[#words + 1] = name .. "=" .. quote(value) end
+  local program = server.program:sub(1, 1) == "/" and server.program or command_output("pwd") .. "/" .. server.program
+  for _, word in ipairs { program, unpack(arguments) } do words[#words + 1] = quote(word) end
+  os.execute(("( %s ) >%s/out 2>%s/err </dev/null; echo $? >%s/status"):format(table.concat(words, " "), world, world, world))
+  local status, out, err = tonumber(read(world .. "/status")), read(world .. "/out"), read(world .. "/err")
+  server.remove_folder(world)
+  return status, out, err
 end
 
 --- Waits until `ready()` gives something true, at most `seconds`. Returns what it gave, or nil.
@@ -156,7 +172,8 @@ function server.start(app, options)
     :format(options.shell or ":", table.concat(words, " "), world, world, world))
   self.pid = server.wait_until(START_TIMEOUT, function() return tonumber(read(world .. "/pid") or "") end)
   self.port = server.wait_until(START_TIMEOUT, function()
-    return self:exit_status() and "ended" or tonumber(self:log():match("http://127%.0%.0%.1:(%d+)"))
+    local log = self:log()
+    return self:exit_status() and "ended" or tonumber(log:match("http://127%.0%.0%.1:(%d+)")) or log:find("listening on unix:", 1, true) and 0
   end)
   if type(self.port) ~= "number" then
     local status, log = self:stop("KILL")

@@ -359,6 +359,7 @@ dl_limit_query *dl_limit_redis_check(dl_limit_redis *redis, const dl_limit *limi
   uv_prepare_start(&redis->leave, on_leave);
   if (!redis->first) {
     redis->heard_ms = now_ms(); /* silence counts from the first that waits */
+    redis->grace = false;
     set_timer(redis, redis->options.command_ms);
   }
   push(redis, query);

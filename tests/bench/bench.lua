@@ -101,71 +101,68 @@ local function split(rounds)
   return cost, cost * user / total, cost * (total - user) / total
 end
 
-local function run_rounds(all, chosen, options)
-  local results = {}
+local function run_rounds(all, scenario, options)
+  for _, running in ipairs(all) do
+    verify(running, scenario)
+    load_with(running, scenario, 1) -- compilers warm up outside the measurement
+    running.rounds = {}
+  end
   for round = 1, options.rounds do
-    for _, scenario in ipairs(chosen) do
-      for _, running in ipairs(all) do
-        if running.server.takes[scenario.short] then
-          if round == 1 then
-            verify(running, scenario)
-            load_with(running, scenario, 1) -- compilers warm up outside the measurement
-          end
-          local key = running.server.short .. " " .. scenario.short
-          results[key] = results[key] or {}
-          table.insert(results[key], measure(running, scenario, options.seconds))
-          local last = results[key][round]
-          note("round %d  %-8s %-40s %8.0f requests/s  %7.2f us (%.2f user)", round, scenario.short, running.server.name, last.rate, last.total,
-            last.user)
-        end
-      end
+    for _, running in ipairs(all) do
+      local last = measure(running, scenario, options.seconds)
+      running.rounds[round] = last
+      note("%-8s round %d  %-40s %8.0f requests/s  %7.2f us (%.2f user)", scenario.short, round, running.server.name, last.rate, last.total,
+        last.user)
     end
   end
-  return results
 end
 
-local function scenario_table(all, scenario, results)
-  local base, base_user
-  local rows = {}
-  for _, running in ipairs(all) do
-    local rounds = results[running.server.short .. " " .. scenario.short]
-    if rounds then
-      local total, user, system = split(rounds)
-      if running == all[1] then base, base_user = total, user end
-      rows[#rows + 1] = { running.server.name, ("%.0f"):format(median(rounds, "rate")), ("%.2f"):format(total), ("%.2f"):format(user),
-        ("%.2f"):format(system), base and ("%.2f"):format(base / total) or "", base and ("%.2f"):format(base_user / user) or "" }
-    end
+local function scenario_table(all, scenario)
+  local first, rows = all[1], {}
+  local base, base_user = split(first.rounds)
+  for index, running in ipairs(all) do
+    local total, user, system = split(running.rounds)
+    rows[index] = { running.server.name, ("%.0f"):format(median(running.rounds, "rate")), ("%.2f"):format(total), ("%.2f"):format(user),
+      ("%.2f"):format(system), ("%.2f"):format(base / total), ("%.2f"):format(base_user / user) }
   end
-  local first = all[1].server.name
   return ("**%s**\n\n%s"):format(scenario.title, report.table({ "server", "requests/s", "CPU µs a request", "user µs", "system µs",
-    first .. " / this", first .. " / this, user" }, rows))
+    first.server.name .. " / this", first.server.name .. " / this, user" }, rows))
 end
 
-local function versions(all)
+-- Each request has processes of its own: the kernel scales a process' user and system time by what it did all its life, so that a
+-- difference would carry over from one kind of request to the next.
+local function run_scenario(scenario, chosen, options)
+  local all = {}
+  local ok, result = xpcall(function()
+    for _, server in ipairs(chosen) do
+      if server.takes[scenario.short] then all[#all + 1] = start(server) end
+    end
+    run_rounds(all, scenario, options)
+    return scenario_table(all, scenario)
+  end, debug.traceback)
+  for _, running in ipairs(all) do running.process:stop() end
+  return ok and result or error(result, 0)
+end
+
+local function versions(chosen)
   local list = {}
-  for _, running in ipairs(all) do
-    if running.server.version then list[#list + 1] = (process.line_of(running.server.version):gsub("%s+$", "")) end
+  for _, server in ipairs(chosen) do
+    if server.version then list[#list + 1] = (process.line_of(server.version):gsub("%s+$", "")) end
   end
   return table.concat(list, "; ")
 end
 
 local function main()
   local options = report.options(arg, { seconds = 4, rounds = 5, servers = false, scenarios = false, write = false })
-  local all = {}
-  local ok, failure = xpcall(function()
-    for _, server in ipairs(selected(servers, options.servers)) do all[#all + 1] = start(server) end
-    local chosen = selected(scenarios, options.scenarios)
-    local results = run_rounds(all, chosen, options)
-    local parts = { ("Measured %s on %s. %d rounds of %d s, interleaved, %d connections, medians. %s."):format(os.date("!%Y-%m-%d"), report.machine(),
-      options.rounds, options.seconds, CONNECTIONS, versions(all)) }
-    for _, scenario in ipairs(chosen) do parts[#parts + 1] = scenario_table(all, scenario, results) end
-    report.show("results", table.concat(parts, "\n\n"), options.write)
-  end, debug.traceback)
-  for _, running in ipairs(all) do running.process:stop() end
-  if not ok then
-    note("%s", failure)
-    os.exit(1)
-  end
+  local chosen = selected(servers, options.servers)
+  local parts = { ("Measured %s on %s. %d rounds of %d s, interleaved, %d connections, medians. %s."):format(os.date("!%Y-%m-%d"), report.machine(),
+    options.rounds, options.seconds, CONNECTIONS, versions(chosen)) }
+  for _, scenario in ipairs(selected(scenarios, options.scenarios)) do parts[#parts + 1] = run_scenario(scenario, chosen, options) end
+  report.show("results", table.concat(parts, "\n\n"), options.write)
 end
 
-main()
+local ok, failure = pcall(main)
+if not ok then
+  note("%s", failure)
+  os.exit(1)
+end

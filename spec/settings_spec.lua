@@ -56,7 +56,7 @@ describe("settings", function()
     assert.matches("settings_spec%.lua:%d+: settings are missing or wrong in the environment:\n", message)
     assert.matches("\n  PORT should be a whole number; write PORT=10", message, 1, true)
     assert.matches("\n  NAME is not set; write NAME=some text", message, 1, true)
-    assert.matches("\n  KEY needs at least 32 bytes; set KEY to a secret of at least 32 bytes, such as what `openssl rand -hex 32` prints",
+    assert.matches("\n  KEY needs at least 32 bytes; set KEY to a secret of at least 32 bytes, such as what `demilune secret` prints",
       message, 1, true)
     assert.matches("\n  MODE is not set; write MODE=fast", message, 1, true)
   end)

@@ -29,7 +29,7 @@ void dl_arena_init(dl_arena *arena, size_t block_bytes);
 void *dl_arena_alloc_slow(dl_arena *arena, size_t size);
 
 static inline void *dl_arena_alloc(dl_arena *arena, size_t size) {
-  size_t rounded = (size + 15u) & ~(size_t)15u;
+  size_t rounded = (size + (size == 0) + 15u) & ~(size_t)15u; /* nothing is a piece too */
   if (rounded >= size && rounded <= (size_t)(arena->end - arena->next)) {
     void *piece = arena->next;
     arena->next += rounded;

@@ -34,4 +34,12 @@ endif()
 if(CMAKE_BUILD_TYPE STREQUAL "Release" AND NOT DEMILUNE_SANITIZERS AND NOT DEMILUNE_FUZZ)
   check_ipo_supported(RESULT have_ipo OUTPUT ipo_problem LANGUAGES C)
   set(CMAKE_INTERPROCEDURAL_OPTIMIZATION ${have_ipo})
+  if(have_ipo AND DEMILUNE_TESTS)
+    # Objects hold machine code too, so that the many test programs link without
+    # optimising the whole core again, each for itself (tests/CMakeLists.txt).
+    check_c_compiler_flag(-ffat-lto-objects have_fat_objects)
+    if(have_fat_objects)
+      add_compile_options(-ffat-lto-objects)
+    endif()
+  endif()
 endif()

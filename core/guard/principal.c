@@ -74,20 +74,50 @@ dl_principal dl_principal_copy(const dl_principal *principal, dl_arena *arena) {
 
 /* --- Lua --------------------------------------------------------------------------- */
 
-static void set_text(lua_State *L, const char *field, dl_str text) {
-  if (!text.len) return;
-  lua_pushlstring(L, text.ptr, text.len);
-  lua_setfield(L, -2, field);
+static void push_text(lua_State *L, dl_str text) {
+  if (text.len) lua_pushlstring(L, text.ptr, text.len);
+  else lua_pushnil(L);
 }
 
-static void set_names(lua_State *L, const char *field, const dl_str *names, uint32_t count) {
+static void push_names(lua_State *L, const dl_str *names, uint32_t count) {
   if (!count) dl_lua_push_empty_array(L);
   else lua_createtable(L, (int)count, 0);
   for (uint32_t i = 0; i < count; i++) {
     lua_pushlstring(L, names[i].ptr, names[i].len);
     lua_rawseti(L, -2, (int)i + 1);
   }
-  lua_setfield(L, -2, field);
+}
+
+static void push_guard(lua_State *L, const dl_principal *principal) { push_text(L, principal->guard); }
+static void push_subject(lua_State *L, const dl_principal *principal) { push_text(L, principal->subject); }
+static void push_issuer(lua_State *L, const dl_principal *principal) { push_text(L, principal->issuer); }
+static void push_name(lua_State *L, const dl_principal *principal) { push_text(L, principal->name); }
+static void push_roles(lua_State *L, const dl_principal *principal) { push_names(L, principal->roles, principal->role_count); }
+static void push_scopes(lua_State *L, const dl_principal *principal) { push_names(L, principal->scopes, principal->scope_count); }
+
+static void push_claims(lua_State *L, const dl_principal *principal) {
+  if (principal->claims) dl_value_push(L, principal->claims);
+  else lua_pushnil(L);
+}
+
+static const struct {
+  dl_str name;
+  void (*push)(lua_State *L, const dl_principal *principal);
+} fields[] = {
+    {DL_STR("subject"), push_subject}, {DL_STR("roles"), push_roles}, {DL_STR("scopes"), push_scopes}, {DL_STR("claims"), push_claims},
+    {DL_STR("guard"), push_guard},     {DL_STR("name"), push_name},   {DL_STR("issuer"), push_issuer},
+};
+
+enum { FIELDS = sizeof(fields) / sizeof(fields[0]) };
+
+bool dl_principal_push_field(lua_State *L, const dl_principal *principal, dl_str name) {
+  luaL_checkstack(L, 4, "a principal");
+  for (size_t i = 0; i < FIELDS; i++)
+    if (dl_str_equal(name, fields[i].name)) {
+      fields[i].push(L, principal);
+      return true;
+    }
+  return false;
 }
 
 void dl_principal_push(lua_State *L, const dl_principal *principal) {
@@ -96,14 +126,11 @@ void dl_principal_push(lua_State *L, const dl_principal *principal) {
     lua_pushnil(L);
     return;
   }
-  lua_createtable(L, 0, 7);
-  set_text(L, "guard", principal->guard);
-  set_text(L, "subject", principal->subject);
-  set_text(L, "issuer", principal->issuer);
-  set_text(L, "name", principal->name);
-  set_names(L, "roles", principal->roles, principal->role_count);
-  set_names(L, "scopes", principal->scopes, principal->scope_count);
-  if (!principal->claims) return;
-  dl_value_push(L, principal->claims);
-  lua_setfield(L, -2, "claims");
+  lua_createtable(L, 0, FIELDS);
+  for (size_t i = 0; i < FIELDS; i++) {
+    lua_pushlstring(L, fields[i].name.ptr, fields[i].name.len);
+    fields[i].push(L, principal);
+    if (lua_isnil(L, -1)) lua_pop(L, 2);
+    else lua_rawset(L, -3);
+  }
 }

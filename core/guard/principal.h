@@ -32,4 +32,8 @@ dl_principal dl_principal_copy(const dl_principal *principal, dl_arena *arena);
  * what is empty is nil, but roles and scopes are always lists. Pushes nil for nobody. */
 void dl_principal_push(struct lua_State *L, const dl_principal *principal);
 
+/* Pushes one field of that table, for those who make the others only when asked:
+ * claims cost more than the rest together. False, and nothing pushed, for other names. */
+bool dl_principal_push_field(struct lua_State *L, const dl_principal *principal, dl_str name);
+
 #endif

@@ -146,7 +146,7 @@ static spot free_spot(dl_place place, uint64_t now_us) {
  * A newcomer of a limit that has as many takes from its own. */
 static uint32_t crowding_group(dl_place place, uint32_t own) {
   uint32_t group = own, most = 0;
-  for (size_t i = 0; i < PLACE_SLOTS; i++) {
+  for (size_t i = 0; i < PLACE_SLOTS && most <= PLACE_SLOTS / 2; i++) {
     uint32_t candidate = spot_at(place, i).record->group, count = 0;
     for (size_t j = 0; j < PLACE_SLOTS; j++) count += spot_at(place, j).record->group == candidate;
     if (count > most || (count == most && candidate == own)) most = count, group = candidate;

@@ -110,6 +110,7 @@ typedef struct check {
   uint64_t hash[2];
   const dl_limit *limits;
   size_t count;
+  dl_record *found[DL_LIMIT_WINDOWS_MAX]; /* until a record is placed, which may take another's slot */
 } check;
 
 static dl_set *set_at(const dl_shard *shard, uint32_t spread) { return &shard->sets[(uint64_t)spread * shard->table->sets_per_shard >> 32]; }
@@ -126,12 +127,12 @@ static uint64_t used_of(const dl_window *window, const dl_limit *limit, uint64_t
 }
 
 /* Whether the request fits into all limits; if not, result says why. */
-static bool fits(const check *c, dl_limit_result *result) {
+static bool fits(check *c, dl_limit_result *result) {
   uint64_t now_us = c->shard.now_us;
   bool fit = true;
   for (size_t i = 0; i < c->count; i++) {
     const dl_limit *limit = &c->limits[i];
-    const dl_record *record = dl_shard_find(&c->shard, place_of(c, limit), limit);
+    const dl_record *record = c->found[i] = dl_shard_find(&c->shard, place_of(c, limit), limit);
     dl_window unknown = {.start_us = now_us};
     if (!record) unknown.current = dl_shard_floor(&c->shard, limit);
     const dl_window *window = record ? &record->window : &unknown;
@@ -158,11 +159,14 @@ static void refuse_crowded(const check *c, const dl_limit *limit, dl_limit_resul
 }
 
 static void count_all(check *c, dl_limit_result *result) {
+  bool placed = false;
   for (size_t i = 0; i < c->count; i++) {
     const dl_limit *limit = &c->limits[i];
-    dl_place place = place_of(c, limit);
-    dl_record *record = dl_shard_find(&c->shard, place, limit);
-    if (!record) record = dl_shard_insert(&c->shard, place, limit);
+    dl_record *record = placed ? dl_shard_find(&c->shard, place_of(c, limit), limit) : c->found[i];
+    if (!record) {
+      record = dl_shard_insert(&c->shard, place_of(c, limit), limit);
+      placed = true;
+    }
     if (!record) {
       take_back(c, i);
       refuse_crowded(c, limit, result);
@@ -186,7 +190,8 @@ dl_limit_result dl_limit_check(dl_limit_table *table, const dl_limit *limits, si
   assert(count <= DL_LIMIT_WINDOWS_MAX);
   dl_limit_result result = {.allowed = true};
   if (count == 0) return result;
-  check c = {.limits = limits, .count = count};
+  check c;
+  c.limits = limits, c.count = count;
   dl_hash128(table->key, key, c.hash);
   c.shard = shard_of(table, c.hash, now_us);
   /* The lock's line and the set's come from memory at the same time. */

@@ -25,12 +25,29 @@ local function post(running, email)
   return running:request("POST", "/users", { headers = { ["Content-Type"] = "application/json" }, body = ('{"email":"%s"}'):format(email) })
 end
 
-local function count(running) return tonumber(running:request("GET", "/count").body:match('"count":(%d+)')) end
+local function count(running)
+  local response = running:request("GET", "/count")
+  return assert(tonumber(response.body:match('"count":(%d+)')), response.body .. running:log())
+end
 
 describe("a database", function()
-  local data
-  before_each(function() data = server.make_folder() end)
-  after_each(function() server.remove_folder(data) end)
+  local data, started
+  before_each(function() data, started = server.make_folder(), {} end)
+  after_each(function()
+    for running in pairs(started) do running:stop("KILL") end
+    server.remove_folder(data)
+  end)
+
+  local function start(files)
+    local running = server.start(files or fixture(), { data = data })
+    started[running] = true
+    return running
+  end
+
+  local function stop(running, signal)
+    started[running] = nil
+    return running:stop(signal)
+  end
 
   it("does what its specs say", function()
     local pipe = assert(io.popen(("%s test --output=TAP %s 2>&1; echo \"exit $?\""):format(server.program, FIXTURE)))
@@ -42,20 +59,20 @@ describe("a database", function()
   end)
 
   it("keeps what it was given over a restart, in one file", function()
-    local first = server.start(fixture(), { data = data })
+    local first = start()
     assert.equal(201, post(first, "ada@example.com").status)
-    assert.equal(0, (first:stop()))
+    assert.equal(0, (stop(first)))
     assert.is_nil(io.open(data .. "/test.db-wal"))
-    local second = server.start(fixture(), { data = data })
+    local second = start()
     assert.equal(1, count(second))
     assert.equal(409, post(second, "ada@example.com").status)
-    assert.equal(0, (second:stop()))
+    assert.equal(0, (stop(second)))
   end)
 
   it("loses nothing that was answered when the server is killed", function()
     local answered = 0
     for round = 1, 3 do
-      local running = server.start(fixture(), { data = data })
+      local running = start()
       assert.is_true(count(running) >= answered)
       local connection = running:connect()
       for number = 1, 50 do
@@ -65,16 +82,15 @@ describe("a database", function()
         assert(number >= 40 or response and response.status == 201, ("round %d, %d: %s"):format(round, number, response and response.body or why))
         if response then answered = answered + 1 end
       end
-      running:stop("KILL")
+      stop(running, "KILL")
     end
-    local running = server.start(fixture(), { data = data })
+    local running = start()
     assert.is_true(count(running) >= answered)
-    running:stop()
+    stop(running)
   end)
 
   local function refusal(files)
-    local ok, message = pcall(server.start, files, { data = data })
-    if ok then message:stop() end
+    local ok, message = pcall(start, files)
     assert.is_false(ok)
     return message
   end
@@ -93,8 +109,8 @@ describe("a database", function()
   end)
 
   it("stops the start when a migration changed after it was applied", function()
-    local running = server.start(fixture(), { data = data })
-    running:stop()
+    local running = start()
+    stop(running)
     local files = fixture()
     files["migrations/0001_schema.sql"] = files["migrations/0001_schema.sql"] .. "-- more\n"
     assert.matches("0001_schema.sql was changed after it was applied", refusal(files), 1, true)

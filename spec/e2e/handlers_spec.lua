@@ -81,11 +81,11 @@ text("/bad-text", function() return { s = "\255\254" } end)
 text("/traps", function()
   return setmetatable({}, { __index = function() error("index") end, __len = function() error("len") end, __pairs = error, __tostring = error })
 end)
--- A response that was well formed when it was made.
-local function changed(field, value)
-  local r = demilune.response {}
-  r[field] = value
-  return r
+text("/response-type", function() return type(getmetatable(demilune.response {})) end)
+local function changed(name, value)
+  local response = demilune.response {}
+  response[name] = value
+  return response
 end
 text("/status-text", function() return changed("status", "none") end)
 text("/status-999", function() return changed("status", 999) end)
@@ -369,6 +369,8 @@ describe("a handler in service", function()
     end
 
     it("runs none of its metamethods", function() assert.equal("{}", get("/traps").body) end)
+
+    it("keeps the type of responses out of its reach", function() assert.are_not.equal("table", get("/response-type").body) end)
 
     it("writes text that is not UTF-8 as JSON that is", function()
       assert.equal("\239\191\189\239\191\189", json(get("/bad-text")).s)

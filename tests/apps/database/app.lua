@@ -13,9 +13,9 @@ app:post("/twice", {}, function()
   store.plain_add:run { email = "uncaught@example.com" }
 end)
 app:post("/abandon", { timeout = "100ms" }, function()
-  store.db:transaction(function()
-    store.plain_add:run { email = "abandoned@example.com" }
-    demilune.sleep "500ms"
+  store.patient:transaction(function()
+    store.patient_add:run { email = "abandoned@example.com" }
+    demilune.sleep "60s"
   end)
 end)
 app:get("/count", {}, function() return { count = store.count:value() } end)

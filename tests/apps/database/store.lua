@@ -4,7 +4,7 @@
 local store = {}
 
 function store.open(app)
-  local db = app:database("sqlite:test.db", { transaction_ms = 1000, queue_ms = 300, queue_max = 8 })
+  local db = app:database("sqlite:test.db", { transaction_ms = 1000, queue_max = 8 })
   store.db = db
   store.add = db:statement([[
     INSERT INTO users (email, role, age, team) VALUES (:email, coalesce(:role?, 'user'), :age?, :team?) RETURNING *]],
@@ -22,6 +22,11 @@ function store.open(app)
   store.count = db:statement [[SELECT count(*) FROM users]]
   store.clear = db:statement [[DELETE FROM users]]
   store.numbers = db:statement [[WITH RECURSIVE n (i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n LIMIT :count) SELECT i FROM n]]
+
+  -- Here a transaction that nobody ends would outlast what a write waits for it.
+  store.patient = app:database("sqlite::memory:", { transaction_ms = 30000 })
+  store.patient_add = store.patient:statement [[INSERT INTO users (email) VALUES (:email)]]
+  store.patient_count = store.patient:statement [[SELECT count(*) FROM users]]
   return store
 end
 

@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: MIT */
+/* core.key_set, core.sealer, core.password_*, core.random and core.sha256_hex, as our own Lua modules call them. */
+#include "unit.h"
+
+#include "guard_world.h"
+
+#include "bridge/task.h"
+#include "crypto/password.h"
+
+static int open_world(void **state) {
+  *state = world_open();
+  return 0;
+}
+
+static int close_world(void **state) {
+  world_close(*state);
+  uv_run(uv_default_loop(), UV_RUN_DEFAULT); /* what still runs on the thread pool */
+  return 0;
+}
+
+/* --- keys ------------------------------------------------------------------------------- */
+
+static void a_key_set_signs_what_it_verifies(void **state) {
+  world_run(*state, "local token = keys:sign({ sub = '7', exp = 5 })"
+                    " assert(token:match '^[%w_-]+%.[%w_-]+%.[%w_-]+$') assert(keys:sign '{\"sub\":\"7\"}' :sub(1, 10) == token:sub(1, 10))"
+                    " assert(table.concat(keys:algorithms(), ',') == 'HS256' and table.concat(ed:algorithms(), ',') == 'EdDSA')");
+}
+
+static void a_kid_chooses_the_key_that_signs(void **state) {
+  world_run(
+      *state,
+      "local two = core.key_set { { secret = secret, algorithm = 'HS256', kid = 'a' }, { secret = secret .. secret, algorithm = 'HS512', kid = 'b' } "
+      "}"
+      " assert(two:sign({}) == two:sign({}, 'a') and two:sign({}) ~= two:sign({}, 'b'))"
+      " assert(table.concat(two:algorithms(), ',') == 'HS256,HS512')"
+      " local ok, message = pcall(two.sign, two, {}, 'c') assert(not ok and message:find 'no key of this set signs under the kid \"c\"', message)");
+}
+
+static void a_public_key_signs_nothing(void **state) {
+  world_run(*state, "local public = core.key_set { { jwks = "
+                    "[[{\"keys\":[{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"x\":\"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo\"}]}]] } }"
+                    " local ok, message = pcall(public.sign, public, {}) assert(not ok and message:find 'only public keys', message)");
+}
+
+static void keys_that_cannot_be_meant_are_refused_with_their_place(void **state) {
+  world_run(
+      *state,
+      "for word, list in pairs {"
+      " ['key 1: it should have a secret, a pem or a jwks'] = { {} }, ['key 2: expected a table'] = { { secret = secret, algorithm = 'HS256' }, 5 },"
+      " ['one of secret, pem and jwks'] = { { secret = secret, pem = 'x', algorithm = 'HS256' } },"
+      " ['there is no algorithm \"none\"'] = { { secret = secret, algorithm = 'none' } }, ['no algorithm \"hs256\"'] = { { secret = secret, "
+      "algorithm = 'hs256' } },"
+      " ['key 1: '] = { { secret = 'short', algorithm = 'HS256' } }, ['secret should be text or a secret, not a number'] = { { secret = 5, algorithm "
+      "= 'HS256' } },"
+      " ['key 2: '] = { { secret = secret, algorithm = 'HS256' }, ed and { jwks = '{}' } }, ['expected a list of keys'] = {} } do"
+      " local ok, message = pcall(core.key_set, list) assert(not ok and message:find(word, 1, true), word .. ' / ' .. tostring(message)) end");
+}
+
+static void claims_that_are_no_object_are_not_signed(void **state) {
+  world_run(
+      *state,
+      "for _, claims in ipairs { '[]', '5', '', '{\"a\":1,\"a\":2}', { 1, 2 }, { f = print }, { n = 0/0 }, 5 } do"
+      " local ok, message = pcall(keys.sign, keys, claims) assert(not ok and message:find 'the claims cannot be signed', tostring(claims)) end");
+}
+
+static void a_sealer_opens_what_it_sealed_under_the_same_purpose(void **state) {
+  world_run(*state,
+            "local text = sealer:seal('session', 'a\\0b') assert(sealer:unseal('session', text) == 'a\\0b')"
+            " assert(sealer:unseal('refresh', text) == nil and sealer:unseal('session', text .. 'A') == nil and sealer:unseal('session', '') == nil)"
+            " assert(sealer:unseal('session', sealer:seal('session', '')) == '')"
+            " local newer = core.sealer { ('n'):rep(32), core.secret(secret) } assert(newer:unseal('session', text) == 'a\\0b')"
+            " assert(sealer:unseal('session', newer:seal('session', 'x')) == nil)"
+            " assert(not pcall(sealer.seal, sealer, 'session', ('x'):rep(65537)))");
+}
+
+static void a_sealer_needs_secrets_that_are_long_enough(void **state) {
+  world_run(*state, "for word, list in pairs { ['1 to 8 secrets'] = {}, ['secret 1 should have 32 bytes'] = { ('x'):rep(31) },"
+                    " ['secret 2 should be a secret, not a number'] = { secret, 5 } } do"
+                    " local ok, message = pcall(core.sealer, list) assert(not ok and message:find(word, 1, true), message) end"
+                    " local many = {} for i = 1, 9 do many[i] = secret end assert(not pcall(core.sealer, many))");
+}
+
+static void handles_cannot_be_taken_apart(void **state) {
+  world_run(*state,
+            "for _, handle in ipairs { keys, sealer } do assert(type(getmetatable(handle)) == 'string') assert(not pcall(setmetatable, handle, {}))"
+            " assert(handle.__gc == nil) assert(not tostring(handle):find 'a secret') end"
+            " assert(not pcall(keys.sign, sealer, {})) assert(not pcall(sealer.seal, keys, 'a', 'b')) assert(not pcall(keys.sign, {}, {}))");
+}
+
+static void random_bytes_and_digests_are_what_they_say(void **state) {
+  world_run(*state, "assert(#core.random(16) == 16 and core.random(16) ~= core.random(16) and #core.random(4096) == 4096)"
+                    " assert(not pcall(core.random, 0) and not pcall(core.random, 4097) and not pcall(core.random, 'x'))"
+                    " assert(core.sha256_hex 'abc' == 'ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad')"
+                    " assert(core.sha256_hex(core.secret 'abc') == core.sha256_hex 'abc') assert(not pcall(core.sha256_hex, 5))");
+}
+
+/* --- passwords ---------------------------------------------------------------------------- */
+
+typedef struct outcome {
+  bool over;
+  int status;
+} outcome;
+
+static void on_done(dl_task *task, int status, void *owner) {
+  outcome *out = owner;
+  *out = (outcome){true, status};
+  if (status != 0) fprintf(stderr, "%s\n", lua_tostring(dl_task_state(task), -1));
+  dl_task_release(task);
+}
+
+static void run_in_task(guard_world *w, const char *chunk, outcome *out) {
+  dl_task *task = dl_task_new(dl_lua_state(w->lua), on_done, out);
+  if (luaL_loadstring(dl_task_state(task), chunk)) world_broken(lua_tostring(dl_task_state(task), -1));
+  dl_task_run(task, 0);
+}
+
+static void run_to_its_end(guard_world *w, const char *chunk) {
+  outcome out = {0};
+  run_in_task(w, chunk, &out);
+  while (!out.over && uv_run(w->loop.uv, UV_RUN_ONCE) != 0) {
+  }
+  assert_true(out.over);
+  assert_int_equal(out.status, 0);
+}
+
+static void passwords_are_hashed_and_verified(void **state) {
+  run_to_its_end(*state,
+                 "local stored = core.password_hash 'open sesame' assert(stored:find '^%$argon2id%$v=19%$m=19456,t=2,p=1%$')"
+                 " local right, outdated = core.password_verify(stored, core.secret 'open sesame') assert(right == true and outdated == false)"
+                 " assert(core.password_verify(stored, 'open sesam') == false and core.password_verify(nil, 'open sesame') == false)"
+                 " assert(core.password_verify(stored, ('x'):rep(2000)) == false)"
+                 " assert(core.password_hash(core.secret 'open sesame') ~= stored)");
+}
+
+static void a_string_of_another_cost_is_outdated_once_it_is_right(void **state) {
+  guard_world *w = *state;
+  char stored[DL_PASSWORD_TEXT], chunk[500];
+  static const dl_password_cost low = {64, 1, 1};
+  assert_int_equal(dl_password_hash(DL_STR("open sesame"), &low, stored), DL_PASSWORD_OK);
+  snprintf(chunk, sizeof(chunk),
+           "local right, outdated = core.password_verify('%s', 'open sesame') assert(right and outdated)"
+           " right, outdated = core.password_verify('%s', 'wrong') assert(not right and not outdated)",
+           stored, stored);
+  run_to_its_end(w, chunk);
+}
+
+static void what_is_no_password_string_is_an_error_of_the_app(void **state) {
+  run_to_its_end(*state,
+                 "local ok, message = pcall(core.password_verify, 'plain text', 'x') assert(not ok and message:find 'no Argon2id string', message)"
+                 " ok, message = pcall(core.password_verify, '', 'x') assert(not ok and message:find 'nil for a user', message)"
+                 " ok, message = pcall(core.password_hash, ('x'):rep(1025)) assert(not ok and message:find 'at most 1024 bytes', message)"
+                 " ok, message = pcall(core.password_hash, 5) assert(not ok and message:find 'text or a secret', message)");
+}
+
+static void passwords_wait_only_where_something_can_wait(void **state) {
+  world_run(*state, "local ok, message = pcall(core.password_hash, 'x') assert(not ok and message:find 'can wait only inside a handler', message)");
+}
+
+static void many_wait_their_turn_and_more_are_answered_503(void **state) {
+  guard_world *w = *state;
+  enum { ALLOWED = DL_PASSWORDS_AT_ONCE + DL_PASSWORDS_WAITING_MAX };
+  static outcome out[ALLOWED];
+  char stored[DL_PASSWORD_TEXT], chunk[500];
+  static const dl_password_cost low = {64, 1, 1};
+  memset(out, 0, sizeof(out));
+  assert_int_equal(dl_password_hash(DL_STR("x"), &low, stored), DL_PASSWORD_OK);
+  snprintf(chunk, sizeof(chunk), "assert(core.password_verify('%s', 'x'))", stored);
+  for (int i = 0; i < ALLOWED; i++) run_in_task(w, chunk, &out[i]);
+  assert_true(dl_password_pool_is_full(dl_bridge_passwords(dl_lua_state(w->lua))));
+  run_to_its_end(w, "local ok, refusal = pcall(core.password_verify, nil, 'x') assert(not ok and getmetatable(refusal) == core.abort_type)"
+                    " assert(refusal.status == 503 and refusal.headers['Retry-After'] == '1')"
+                    " ok, refusal = pcall(core.password_hash, 'x') assert(not ok and refusal.status == 503)");
+  uv_run(w->loop.uv, UV_RUN_DEFAULT);
+  for (int i = 0; i < ALLOWED; i++) assert_true(out[i].over && out[i].status == 0);
+}
+
+static void a_state_may_end_while_passwords_are_computed(void **state) {
+  guard_world *w = *state;
+  static outcome out[6];
+  memset(out, 0, sizeof(out));
+  for (int i = 0; i < 6; i++) run_in_task(w, "core.password_hash 'x'", &out[i]);
+  dl_lua_free(w->lua);
+  uv_run(w->loop.uv, UV_RUN_DEFAULT);
+  for (int i = 0; i < 6; i++) assert_false(out[i].over);
+  w->lua = dl_lua_new(&w->loop);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test_setup_teardown(a_key_set_signs_what_it_verifies, open_world, close_world),
+      cmocka_unit_test_setup_teardown(a_kid_chooses_the_key_that_signs, open_world, close_world),
+      cmocka_unit_test_setup_teardown(a_public_key_signs_nothing, open_world, close_world),
+      cmocka_unit_test_setup_teardown(keys_that_cannot_be_meant_are_refused_with_their_place, open_world, close_world),
+      cmocka_unit_test_setup_teardown(claims_that_are_no_object_are_not_signed, open_world, close_world),
+      cmocka_unit_test_setup_teardown(a_sealer_opens_what_it_sealed_under_the_same_purpose, open_world, close_world),
+      cmocka_unit_test_setup_teardown(a_sealer_needs_secrets_that_are_long_enough, open_world, close_world),
+      cmocka_unit_test_setup_teardown(handles_cannot_be_taken_apart, open_world, close_world),
+      cmocka_unit_test_setup_teardown(random_bytes_and_digests_are_what_they_say, open_world, close_world),
+      cmocka_unit_test_setup_teardown(passwords_are_hashed_and_verified, open_world, close_world),
+      cmocka_unit_test_setup_teardown(a_string_of_another_cost_is_outdated_once_it_is_right, open_world, close_world),
+      cmocka_unit_test_setup_teardown(what_is_no_password_string_is_an_error_of_the_app, open_world, close_world),
+      cmocka_unit_test_setup_teardown(passwords_wait_only_where_something_can_wait, open_world, close_world),
+      cmocka_unit_test_setup_teardown(many_wait_their_turn_and_more_are_answered_503, open_world, close_world),
+      cmocka_unit_test_setup_teardown(a_state_may_end_while_passwords_are_computed, open_world, close_world),
+  };
+  return cmocka_run_group_tests_name("bridge guard", tests, NULL, NULL);
+}

@@ -1,0 +1,352 @@
+/* SPDX-License-Identifier: MIT */
+/* Bearer tokens, challenges, and what descriptions are refused; the other kinds are in test_guard_kinds.c. */
+#include "unit.h"
+
+#include "guard_world.h"
+
+static int open_world(void **state) {
+  *state = world_open();
+  return 0;
+}
+
+static int close_world(void **state) {
+  world_close(*state);
+  return 0;
+}
+
+static dl_guard_result ask(guard_world *w, const dl_guard *guard, const char *lines) {
+  assert_non_null(guard);
+  assert_true(world_parse(w, dl_str_of(lines)));
+  return world_check(w, guard);
+}
+
+static dl_guard_result ask_bearer(guard_world *w, const dl_guard *guard, const char *token) {
+  char lines[20000];
+  snprintf(lines, sizeof(lines), "Authorization: Bearer %s\r\n", token);
+  return ask(w, guard, lines);
+}
+
+/* That guard's answer, its challenge and a reason that says the word. */
+static void expect(guard_world *w, dl_guard_result result, dl_guard_result wanted, const char *challenge, const char *word) {
+  assert_int_equal(result, wanted);
+  assert_str(w->context.challenge, challenge);
+  if (!strstr(w->context.reason, word)) fail_msg("the reason is \"%s\" and says nothing of \"%s\"", w->context.reason, word);
+}
+
+#define PLAIN "WWW-Authenticate: Bearer realm=\"users\"\r\n"
+#define INVALID "WWW-Authenticate: Bearer realm=\"users\", error=\"invalid_token\"\r\n"
+#define MALFORMED "WWW-Authenticate: Bearer realm=\"users\", error=\"invalid_request\"\r\n"
+
+/* --- bearer ------------------------------------------------------------------------------ */
+
+static void a_good_token_says_who_it_is(void **state) {
+  guard_world *w = *state;
+  const dl_guard *bearer = world_guard(w, "bearer");
+  const char *token = world_text(w, "token { sub = '7', iss = 'me', roles = { 'admin', 'editor' }, scope = 'read write', tenant = 5 }");
+  assert_int_equal(ask_bearer(w, bearer, token), DL_GUARD_PASS);
+  const dl_principal *p = &w->principal;
+  assert_str(p->guard, "bearer");
+  assert_str(p->subject, "7");
+  assert_str(p->issuer, "me");
+  assert_int_equal(p->role_count, 2);
+  assert_true(dl_principal_has_role(p, DL_STR("admin")) && dl_principal_has_role(p, DL_STR("editor")) && !dl_principal_has_role(p, DL_STR("adm")));
+  assert_true(dl_principal_has_scope(p, DL_STR("read")) && dl_principal_has_scope(p, DL_STR("write")) &&
+              !dl_principal_has_scope(p, DL_STR("read write")));
+  assert_int_equal(p->claims->kind, DL_VALUE_OBJECT);
+  assert_int_equal(p->claims->len, 6);
+  assert_str(dl_principal_key(p, &w->arena), "bearer:2:me:7");
+}
+
+static void the_scheme_is_case_insensitive_and_any_number_of_spaces_may_follow(void **state) {
+  guard_world *w = *state;
+  const dl_guard *bearer = world_guard(w, "bearer");
+  const char *token = world_text(w, "token { sub = '7' }");
+  static const char *const heads[] = {"bearer ", "BEARER ", "bEaReR    ", "Bearer "};
+  for (size_t i = 0; i < 4; i++) {
+    char lines[1000];
+    snprintf(lines, sizeof(lines), "Authorization:  %s%s  \r\n", heads[i], token);
+    assert_int_equal(ask(w, bearer, lines), DL_GUARD_PASS);
+  }
+}
+
+static void without_credentials_the_challenge_names_no_error(void **state) {
+  guard_world *w = *state;
+  const dl_guard *bearer = world_guard(w, "bearer");
+  expect(w, ask(w, bearer, ""), DL_GUARD_UNAUTHENTICATED, PLAIN, "no Authorization");
+  expect(w, ask(w, bearer, "Authorization: Basic YTpi\r\n"), DL_GUARD_UNAUTHENTICATED, PLAIN, "another scheme");
+  expect(w, ask(w, bearer, "Authorization: Bearerx abc\r\n"), DL_GUARD_UNAUTHENTICATED, PLAIN, "another scheme");
+  expect(w, ask(w, bearer, "X-Authorization: Bearer abc\r\n"), DL_GUARD_UNAUTHENTICATED, PLAIN, "no Authorization");
+  assert_true(w->principal.guard.len == 0);
+}
+
+static void a_field_broken_in_its_form_is_a_bad_request(void **state) {
+  guard_world *w = *state;
+  const dl_guard *bearer = world_guard(w, "bearer");
+  const char *token = world_text(w, "token { sub = '7' }");
+  char lines[2000];
+  static const char *const bad[] = {
+      "Authorization: Bearer\r\n",          "Authorization: Bearer   \r\n", "Authorization: Bearer a b\r\n", "Authorization: Bearer a,b\r\n",
+      "Authorization: Bearer \"abc\"\r\n",  "Authorization: Bearer =\r\n",  "Authorization: Bearer a=b\r\n", "Authorization: Bearer\tabc\r\n",
+      "Authorization: Bearer a\tb\r\n",     "Authorization: @ abc\r\n",     "Authorization: \r\n",           "Authorization: Bearer \xc3\xa9\r\n",
+      "Authorization: Bearer token=abc\r\n"};
+  for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) expect(w, ask(w, bearer, bad[i]), DL_GUARD_BAD_REQUEST, MALFORMED, "Authorization");
+  snprintf(lines, sizeof(lines), "Authorization: Bearer %s,Bearer %s\r\n", token, token);
+  expect(w, ask(w, bearer, lines), DL_GUARD_BAD_REQUEST, MALFORMED, "more than one token");
+}
+
+/* The parser refuses a repeated Authorization already; a request of another maker's must fare no better. */
+static void two_credentials_are_none_even_when_they_are_the_same(void **state) {
+  guard_world *w = *state;
+  const dl_guard *bearer = world_guard(w, "bearer");
+  const char *token = world_text(w, "token { sub = '7' }");
+  char lines[4000];
+  assert_int_equal(ask_bearer(w, bearer, token), DL_GUARD_PASS); /* and now it is in the cache */
+  snprintf(lines, sizeof(lines), "Authorization: Bearer %s\r\nX: y\r\nauthorization: Bearer %s\r\n", token, token);
+  assert_false(world_parse(w, dl_str_of(lines)));
+  snprintf(lines, sizeof(lines), "Authorization: Bearer %s\r\nX: y\r\nauthorisation: Bearer %s\r\n", token, token);
+  assert_int_equal(ask(w, bearer, lines), DL_GUARD_PASS);
+  ((dl_header *)(uintptr_t)w->request.headers)[3].id = DL_HEADER_AUTHORIZATION;
+  expect(w, world_check(w, bearer), DL_GUARD_BAD_REQUEST, MALFORMED, "more than one Authorization");
+}
+
+static void a_token_that_is_not_good_is_refused_with_the_same_words(void **state) {
+  guard_world *w = *state;
+  const dl_guard *bearer = world_guard(w, "bearer");
+  static const struct {
+    const char *token, *word;
+  } bad[] = {
+      {"token { sub = '7', exp = 1799999999 }", "expired"},
+      {"token { sub = '7', exp = 1800000901 }", "lifetime"},
+      {"token { sub = '7', nbf = 1800000001 }", "nbf"},
+      {"token { sub = '7', iat = 1800000001 }", "iat"},
+      {"token { sub = 7 }", "kind"},
+      {"token { sub = '7', aud = 'somebody' }", "aud"},
+      {"keys:sign { sub = '7' }", "no exp"},
+      {"token({ sub = '7' }, other)", "signature"},
+      {"token({ sub = '7' }, ed)", "no key"},
+      {"'abc'", "three parts"},
+      {"'a.b.c'", "three parts"},
+      {"'..'", "three parts"},
+      {"token({ sub = '7' }):sub(1, -2)", ""},
+      {"token({ sub = '7' }):sub(2)", ""},
+      {"token({ sub = '7' }) .. '='", "three parts"},
+      {"token({ sub = '7' }) .. 'A'", ""},
+      {"token({ sub = '7' }) .. '.' .. token({ sub = '7' })", "three parts"},
+      {"('a'):rep(8193)", "longer"},
+      {"token({ sub = ('a'):rep(8000) })", "longer"},
+      /* {"alg":"none"} and {"alg":"HS256","crit":["x"]} */
+      {"(token({ sub = '7' }):gsub('^[^.]+', 'eyJhbGciOiJub25lIn0'))", "no key"},
+      {"(token({ sub = '7' }):gsub('^[^.]+', 'eyJhbGciOiJIUzI1NiIsImNyaXQiOlsieCJdfQ'))", "extensions"},
+      {"token { sub = '7', deep = "
+       "{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{1}}}}}}}}}}}}}}}}}}}}}}}}}}}}}}}}}}}}"
+       " }",
+       "nested"},
+  };
+  for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+    expect(w, ask_bearer(w, bearer, world_text(w, bad[i].token)), DL_GUARD_UNAUTHENTICATED, INVALID, bad[i].word);
+}
+
+static void a_public_key_is_no_secret_to_sign_with(void **state) {
+  guard_world *w = *state;
+  const dl_guard *ed = world_guard(w, "{ kind = 'bearer', keys = ed, lifetime = 900 }");
+  assert_int_equal(ask_bearer(w, ed, world_text(w, "token({ sub = '7' }, ed)")), DL_GUARD_PASS);
+  /* The key's own x as an HMAC secret, named HS256 with the key's kid. */
+  world_run(w, "confused = core.key_set { { secret = '11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo', algorithm = 'HS256', kid = 'ed' } }");
+  assert_int_equal(ask_bearer(w, ed, world_text(w, "token({ sub = '7' }, confused)")), DL_GUARD_UNAUTHENTICATED);
+  assert_str(w->context.challenge, "WWW-Authenticate: Bearer realm=\"api\", error=\"invalid_token\"\r\n");
+}
+
+static void issuer_audience_and_leeway_are_the_guards_own(void **state) {
+  guard_world *w = *state;
+  const dl_guard *strict = world_guard(w, "{ kind = 'bearer', keys = keys, lifetime = 900, issuer = 'me', audience = { 'a', 'b' }, leeway = 10 }");
+  assert_int_equal(ask_bearer(w, strict, world_text(w, "token { sub = '7', iss = 'me', aud = 'b' }")), DL_GUARD_PASS);
+  assert_int_equal(ask_bearer(w, strict, world_text(w, "token { sub = '7', iss = 'me', aud = { 'x', 'a' } }")), DL_GUARD_PASS);
+  assert_int_equal(ask_bearer(w, strict, world_text(w, "token { sub = '7', iss = 'me', aud = 'b', exp = 1799999991 }")), DL_GUARD_PASS);
+  assert_int_equal(ask_bearer(w, strict, world_text(w, "token { sub = '7', iss = 'me', aud = 'b', exp = 1799999990 }")), DL_GUARD_UNAUTHENTICATED);
+  assert_int_equal(ask_bearer(w, strict, world_text(w, "token { sub = '7', iss = 'you', aud = 'b' }")), DL_GUARD_UNAUTHENTICATED);
+  assert_int_equal(ask_bearer(w, strict, world_text(w, "token { sub = '7', iss = 'me' }")), DL_GUARD_UNAUTHENTICATED);
+}
+
+static void a_claim_that_is_no_list_of_names_gives_no_roles(void **state) {
+  guard_world *w = *state;
+  const dl_guard *bearer = world_guard(w, "bearer");
+  static const char *const none[] = {"5", "true", "{ 'admin', 5 }", "{ admin = true }", "{ { 'admin' } }", "''", "core.null"};
+  for (size_t i = 0; i < sizeof(none) / sizeof(none[0]); i++) {
+    char expression[200];
+    snprintf(expression, sizeof(expression), "token { sub = '7', roles = %s }", none[i]);
+    assert_int_equal(ask_bearer(w, bearer, world_text(w, expression)), DL_GUARD_PASS);
+    assert_int_equal(w->principal.role_count, 0);
+  }
+  assert_int_equal(ask_bearer(w, bearer, world_text(w, "token { sub = '7', roles = 'not admin', scope = { 'a', 'b' } }")), DL_GUARD_PASS);
+  assert_int_equal(w->principal.role_count, 1);
+  assert_true(dl_principal_has_role(&w->principal, DL_STR("not admin")) && !dl_principal_has_role(&w->principal, DL_STR("admin")));
+  assert_int_equal(w->principal.scope_count, 2);
+  const dl_guard *named = world_guard(w, "{ kind = 'bearer', keys = keys, lifetime = 900, roles_claim = 'groups', scope_claim = 'scp' }");
+  assert_int_equal(ask_bearer(w, named, world_text(w, "token { sub = '7', roles = 'x', groups = 'y', scp = ' p  q ' }")), DL_GUARD_PASS);
+  assert_true(dl_principal_has_role(&w->principal, DL_STR("y")) && !dl_principal_has_role(&w->principal, DL_STR("x")));
+  assert_int_equal(w->principal.scope_count, 2);
+}
+
+static void a_token_may_come_in_the_cookie_that_is_named_for_it(void **state) {
+  guard_world *w = *state;
+  const dl_guard *both = world_guard(w, "{ kind = 'bearer', keys = keys, lifetime = 900, realm = 'users', cookie = 'access' }");
+  const char *token = world_text(w, "token { sub = '7' }");
+  char lines[4000];
+  assert_int_equal(ask_bearer(w, both, token), DL_GUARD_PASS);
+  snprintf(lines, sizeof(lines), "Cookie: a=b; access=%s\r\n", token);
+  assert_int_equal(ask(w, both, lines), DL_GUARD_PASS);
+  expect(w, ask(w, world_guard(w, "bearer"), lines), DL_GUARD_UNAUTHENTICATED, PLAIN, "no Authorization");
+  snprintf(lines, sizeof(lines), "Cookie: access=%s; access=%s\r\n", token, token);
+  expect(w, ask(w, both, lines), DL_GUARD_BAD_REQUEST, MALFORMED, "more than once");
+  snprintf(lines, sizeof(lines), "Cookie: access=%s\r\nCookie: access=%s\r\n", token, token);
+  expect(w, ask(w, both, lines), DL_GUARD_BAD_REQUEST, MALFORMED, "more than once");
+  snprintf(lines, sizeof(lines), "Cookie: access=%s\r\nAuthorization: Bearer %s\r\n", token, token);
+  expect(w, ask(w, both, lines), DL_GUARD_BAD_REQUEST, MALFORMED, "another in a cookie");
+  snprintf(lines, sizeof(lines), "Cookie: access=%s\r\nAuthorization: Basic YTpi\r\n", token);
+  assert_int_equal(ask(w, both, lines), DL_GUARD_PASS);
+  expect(w, ask(w, both, "Cookie: access=\r\n"), DL_GUARD_UNAUTHENTICATED, INVALID, "three parts");
+  expect(w, ask(w, both, "Cookie: access\r\n"), DL_GUARD_BAD_REQUEST, MALFORMED, "cannot be read");
+  expect(w, ask(w, both, "Cookie: Access=x\r\n"), DL_GUARD_UNAUTHENTICATED, PLAIN, "no Authorization");
+}
+
+static void ten_thousand_mutated_tokens_are_refused(void **state) {
+  guard_world *w = *state;
+  const dl_guard *bearer = world_guard(w, "bearer");
+  const char *token = world_text(w, "token { sub = '7', roles = { 'admin' } }");
+  static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+  size_t length = strlen(token);
+  char *mutated = malloc(length + 1);
+  assert_int_equal(ask_bearer(w, bearer, token), DL_GUARD_PASS);
+  srand(1);
+  for (int i = 0; i < 10000; i++) {
+    memcpy(mutated, token, length + 1);
+    for (int changes = 1 + rand() % 3; changes > 0; changes--) mutated[(size_t)rand() % length] = letters[rand() % 64];
+    if (strcmp(mutated, token) == 0) continue;
+    assert_int_equal(ask_bearer(w, bearer, mutated), DL_GUARD_UNAUTHENTICATED);
+    assert_str(w->context.challenge, INVALID);
+    assert_true(w->principal.guard.len == 0 && !w->principal.claims);
+  }
+  free(mutated);
+}
+
+static void a_principal_is_a_table_in_lua(void **state) {
+  guard_world *w = *state;
+  lua_State *L = dl_lua_state(w->lua);
+  const char *token = world_text(w, "token { sub = '7', roles = { 'admin' }, big = 5e17, nested = { a = { 1, 2 } } }");
+  assert_int_equal(ask_bearer(w, world_guard(w, "bearer"), token), DL_GUARD_PASS);
+  dl_principal_push(L, &w->principal);
+  lua_setglobal(L, "p");
+  world_run(w, "assert(p.guard == 'bearer' and p.subject == '7' and p.name == nil and p.issuer == nil and p.roles[1] == 'admin' and #p.roles == 1)"
+               " assert(#p.scopes == 0 and getmetatable(p.scopes) == core.array_type and p.claims.sub == '7' and p.claims.nested.a[2] == 2)"
+               " assert(p.claims.exp == 1800000600)");
+  static const char *const names[] = {"guard", "subject", "issuer", "name", "roles", "scopes", "claims"};
+  for (size_t i = 0; i < 7; i++) {
+    assert_true(dl_principal_push_field(L, &w->principal, dl_str_of(names[i])));
+    lua_setglobal(L, "one");
+    lua_pushstring(L, names[i]);
+    lua_setglobal(L, "name");
+    world_run(w, "assert(type(one) == type(p[name]) and (type(one) == 'table' or one == p[name]), name)");
+  }
+  assert_false(dl_principal_push_field(L, &w->principal, DL_STR("token")));
+  lua_settop(L, 0);
+  dl_principal_push(L, &(dl_principal){0});
+  assert_true(lua_isnil(L, -1));
+  lua_settop(L, 0);
+}
+
+/* --- descriptions ---------------------------------------------------------------------------- */
+
+static void a_description_that_cannot_be_meant_is_refused_with_its_reason(void **state) {
+  static const struct {
+    const char *description, *word;
+  } bad[] = {
+      {"5", "expected a guard"},
+      {"{}", "no guard of kind"},
+      {"{ kind = 'bear' }", "no guard of kind \"bear\""},
+      {"{ kind = 5 }", "kind should be text"},
+      {"{ kind = 'bearer', lifetime = 900 }", "keys should be a key set"},
+      {"{ kind = 'bearer', keys = sealer, lifetime = 900 }", "keys should be a key set"},
+      {"{ kind = 'bearer', keys = io.stdout, lifetime = 900 }", "keys should be a key set"},
+      {"{ kind = 'bearer', keys = keys }", "needs a lifetime"},
+      {"{ kind = 'bearer', keys = keys, lifetime = -1 }", "lifetime should be"},
+      {"{ kind = 'bearer', keys = keys, lifetime = 0/0 }", "lifetime should be"},
+      {"{ kind = 'bearer', keys = keys, lifetime = 900, leeway = 31 }", "leeway should be a number of seconds from 0 to 30"},
+      {"{ kind = 'bearer', keys = keys, lifetime = 900, realm = 'a\"b' }", "realm is sent between quotes"},
+      {"{ kind = 'bearer', keys = keys, lifetime = 900, realm = 'a\\r\\nSet-Cookie: x=y' }", "realm is sent between quotes"},
+      {"{ kind = 'bearer', keys = keys, lifetime = 900, cookie = 'a b' }", "cookie should be a name"},
+      {"{ kind = 'bearer', keys = keys, lifetime = 900, issuer = '' }", "issuer should not be empty"},
+      {"{ kind = 'bearer', keys = keys, lifetime = 900, audience = { 1 } }", "audience should be text"},
+      {"{ kind = 'bearer', keys = keys, lifetime = 900, audience = { 'a','b','c','d','e','f','g','h','i' } }", "at most 8"},
+      {"{ kind = 'api_key', keys = api_key.keys }", "name one of them"},
+      {"{ kind = 'api_key', header = 'X', cookie = 'y', keys = api_key.keys }", "name one of them"},
+      {"{ kind = 'api_key', header = 'authorization', keys = api_key.keys }", "field of its own"},
+      {"{ kind = 'api_key', header = 'X-API-Key', keys = {} }", "1 to 1024 keys"},
+      {"{ kind = 'api_key', header = 'X-API-Key' }", "1 to 1024 keys"},
+      {"{ kind = 'api_key', header = 'X-API-Key', keys = { 'secret' } }", "should be a table"},
+      {"{ kind = 'api_key', header = 'X-API-Key', keys = { { digest = ('0'):rep(64) } } }", "should have a name"},
+      {"{ kind = 'api_key', header = 'X-API-Key', keys = { { name = 'a', digest = ('0'):rep(63) } } }", "64 hexadecimal digits"},
+      {"{ kind = 'api_key', header = 'X-API-Key', keys = { { name = 'a', digest = ('g'):rep(64) } } }", "64 hexadecimal digits"},
+      {"{ kind = 'api_key', header = 'X-API-Key', keys = { { name = 'a', digest = ('0'):rep(64) }, { name = 'a', digest = ('1'):rep(64) } } }",
+       "two of keys are named \"a\""},
+      {"{ kind = 'api_key', header = 'X-API-Key', keys = { { name = 'a', digest = ('0'):rep(64) }, { name = 'b', digest = ('0'):rep(64) } } }",
+       "are the same one"},
+      {"{ kind = 'session', cookie = 'a', lifetime = 60 }", "sealer should be a sealer"},
+      {"{ kind = 'session', sealer = keys, cookie = 'a', lifetime = 60 }", "sealer should be a sealer"},
+      {"{ kind = 'session', sealer = sealer, lifetime = 60 }", "the name of its cookie"},
+      {"{ kind = 'session', sealer = sealer, cookie = 'a' }", "needs a lifetime"},
+      {"{ kind = 'any', members = {} }", "1 to 8 guards"},
+      {"{ kind = 'any' }", "1 to 8 guards"},
+      {"{ kind = 'any', members = { bearer, { kind = 'public' } } }", "lets everybody pass"},
+      {"{ kind = 'any', members = { bearer, 5 } }", "expected a guard"},
+      {"{ kind = 'role', names = {}, member = bearer }", "name one at least"},
+      {"{ kind = 'role', names = { 'admin' } }", "expected a guard"},
+      {"{ kind = 'role', names = { 'admin' }, member = { kind = 'public' } }", "finds nobody"},
+      {"{ kind = 'scope', names = { 'a b' }, member = bearer }", "without spaces"},
+      {"(function() local t = { kind = 'any' } t.members = { t } return t end)()", "nested over 8 deep"},
+      {"{ kind = 'basic', users = {} }", "1 to 1024 users"},
+      {"{ kind = 'basic', users = { a = 'password' } }", "Argon2id string"},
+      {"{ kind = 'basic', users = { ['a:b'] = '$argon2id$' } }", "colon"},
+      {"{ kind = 'any', members = { { kind = 'basic', users = { a = '$argon2id$' } }, { kind = 'basic', users = { b = '$argon2id$' } } } }",
+       "one basic guard"},
+  };
+  guard_world *w = *state;
+  for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+    if (world_guard(w, bad[i].description)) fail_msg("%s was taken", bad[i].description);
+    if (!strstr(w->error, bad[i].word)) fail_msg("%s: \"%s\" says nothing of \"%s\"", bad[i].description, w->error, bad[i].word);
+  }
+}
+
+static void the_same_description_is_the_same_guard(void **state) {
+  guard_world *w = *state;
+  assert_ptr_equal(world_guard(w, "bearer"), world_guard(w, "bearer"));
+  assert_ptr_not_equal(world_guard(w, "bearer"), world_guard(w, "{ kind = 'bearer', keys = keys, lifetime = 900 }"));
+}
+
+static void keys_stay_as_long_as_a_guard_needs_them(void **state) {
+  guard_world *w = *state;
+  const char *token = world_text(w, "token { sub = '7' }");
+  const dl_guard *guard = world_guard(w, "{ kind = 'bearer', keys = core.key_set { { secret = secret, algorithm = 'HS256' } }, lifetime = 900 }");
+  world_run(w, "collectgarbage() collectgarbage()");
+  assert_int_equal(ask_bearer(w, guard, token), DL_GUARD_PASS);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test_setup_teardown(a_good_token_says_who_it_is, open_world, close_world),
+      cmocka_unit_test_setup_teardown(the_scheme_is_case_insensitive_and_any_number_of_spaces_may_follow, open_world, close_world),
+      cmocka_unit_test_setup_teardown(without_credentials_the_challenge_names_no_error, open_world, close_world),
+      cmocka_unit_test_setup_teardown(a_field_broken_in_its_form_is_a_bad_request, open_world, close_world),
+      cmocka_unit_test_setup_teardown(two_credentials_are_none_even_when_they_are_the_same, open_world, close_world),
+      cmocka_unit_test_setup_teardown(a_token_that_is_not_good_is_refused_with_the_same_words, open_world, close_world),
+      cmocka_unit_test_setup_teardown(a_public_key_is_no_secret_to_sign_with, open_world, close_world),
+      cmocka_unit_test_setup_teardown(issuer_audience_and_leeway_are_the_guards_own, open_world, close_world),
+      cmocka_unit_test_setup_teardown(a_claim_that_is_no_list_of_names_gives_no_roles, open_world, close_world),
+      cmocka_unit_test_setup_teardown(a_token_may_come_in_the_cookie_that_is_named_for_it, open_world, close_world),
+      cmocka_unit_test_setup_teardown(ten_thousand_mutated_tokens_are_refused, open_world, close_world),
+      cmocka_unit_test_setup_teardown(a_principal_is_a_table_in_lua, open_world, close_world),
+      cmocka_unit_test_setup_teardown(a_description_that_cannot_be_meant_is_refused_with_its_reason, open_world, close_world),
+      cmocka_unit_test_setup_teardown(the_same_description_is_the_same_guard, open_world, close_world),
+      cmocka_unit_test_setup_teardown(keys_stay_as_long_as_a_guard_needs_them, open_world, close_world),
+  };
+  return cmocka_run_group_tests_name("guard", tests, NULL, NULL);
+}

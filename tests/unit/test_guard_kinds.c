@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: MIT */
+/* API keys, sessions, basic credentials, and guards made of guards. */
+#include "unit.h"
+
+#include "guard_world.h"
+
+static int open_world(void **state) {
+  *state = world_open();
+  return 0;
+}
+
+static int close_world(void **state) {
+  world_close(*state);
+  return 0;
+}
+
+static dl_guard_result ask(guard_world *w, const dl_guard *guard, const char *lines) {
+  assert_non_null(guard);
+  assert_true(world_parse(w, dl_str_of(lines)));
+  return world_check(w, guard);
+}
+
+static dl_guard_result ask_with(guard_world *w, const dl_guard *guard, const char *format, const char *text) {
+  char lines[8000];
+  snprintf(lines, sizeof(lines), format, text);
+  return ask(w, guard, lines);
+}
+
+static void expect(guard_world *w, dl_guard_result result, dl_guard_result wanted, const char *challenge, const char *word) {
+  assert_int_equal(result, wanted);
+  assert_str(w->context.challenge, challenge);
+  if (!strstr(w->context.reason, word)) fail_msg("the reason is \"%s\" and says nothing of \"%s\"", w->context.reason, word);
+}
+
+#define PLAIN "WWW-Authenticate: Bearer realm=\"users\"\r\n"
+#define INVALID "WWW-Authenticate: Bearer realm=\"users\", error=\"invalid_token\"\r\n"
+#define MALFORMED "WWW-Authenticate: Bearer realm=\"users\", error=\"invalid_request\"\r\n"
+#define KEY "WWW-Authenticate: APIKey header=\"X-API-Key\"\r\n"
+#define SESSION "WWW-Authenticate: Cookie cookie-name=\"__Host-session\"\r\n"
+
+static void public_lets_everybody_pass_and_finds_nobody(void **state) {
+  guard_world *w = *state;
+  const dl_guard *open = world_guard(w, "{ kind = 'public' }");
+  assert_true(dl_guard_is_public(open));
+  assert_false(dl_guard_is_public(world_guard(w, "bearer")));
+  assert_int_equal(ask(w, open, "Authorization: @\r\n"), DL_GUARD_PASS);
+  assert_int_equal(w->principal.guard.len, 0);
+  assert_int_equal(dl_principal_key(&w->principal, &w->arena).len, 0);
+}
+
+/* --- API keys ---------------------------------------------------------------------------- */
+
+static void any_of_the_keys_passes_under_its_own_name(void **state) {
+  guard_world *w = *state;
+  const dl_guard *guard = world_guard(w, "api_key");
+  assert_int_equal(ask(w, guard, "x-api-KEY: the new key\r\n"), DL_GUARD_PASS);
+  assert_str(w->principal.guard, "api_key");
+  assert_str(w->principal.name, "new");
+  assert_str(w->principal.subject, "");
+  assert_true(dl_principal_has_role(&w->principal, DL_STR("service")) && dl_principal_has_scope(&w->principal, DL_STR("write")));
+  assert_str(dl_principal_key(&w->principal, &w->arena), "api_key:0::new");
+  assert_int_equal(ask(w, guard, "X-API-Key: the old key\r\n"), DL_GUARD_PASS);
+  assert_str(w->principal.name, "old");
+  assert_int_equal(w->principal.scope_count, 0);
+}
+
+static void a_key_ends_at_its_expiry_and_the_others_go_on(void **state) {
+  guard_world *w = *state;
+  const dl_guard *guard = world_guard(w, "api_key");
+  w->context.now_s = 1800000099;
+  assert_int_equal(ask(w, guard, "X-API-Key: the old key\r\n"), DL_GUARD_PASS);
+  w->context.now_s = 1800000100;
+  expect(w, ask(w, guard, "X-API-Key: the old key\r\n"), DL_GUARD_UNAUTHENTICATED, KEY, "expired");
+  assert_int_equal(ask(w, guard, "X-API-Key: the new key\r\n"), DL_GUARD_PASS);
+}
+
+static void what_is_no_key_is_refused_with_the_same_words(void **state) {
+  guard_world *w = *state;
+  const dl_guard *guard = world_guard(w, "api_key");
+  char expression[3000], lines[3000];
+  memset(expression, 'k', sizeof(expression));
+  snprintf(lines, sizeof(lines), "X-API-Key: %.1025s\r\n", expression);
+  expect(w, ask(w, guard, ""), DL_GUARD_UNAUTHENTICATED, KEY, "not there");
+  expect(w, ask(w, guard, "X-API-Key:\r\n"), DL_GUARD_UNAUTHENTICATED, KEY, "empty");
+  expect(w, ask(w, guard, "X-API-Key: the new ke\r\n"), DL_GUARD_UNAUTHENTICATED, KEY, "none of ours");
+  expect(w, ask(w, guard, "X-API-Key: the new keys\r\n"), DL_GUARD_UNAUTHENTICATED, KEY, "none of ours");
+  expect(w, ask(w, guard, lines), DL_GUARD_UNAUTHENTICATED, KEY, "too long");
+  expect(w, ask_with(w, guard, "X-API-Key: %s\r\n", world_text(w, "api_key.keys[1].digest")), DL_GUARD_UNAUTHENTICATED, KEY, "none of ours");
+  expect(w, ask(w, guard, "Cookie: X-API-Key=the new key\r\n"), DL_GUARD_UNAUTHENTICATED, KEY, "not there");
+  expect(w, ask(w, guard, "Authorization: the new key\r\n"), DL_GUARD_UNAUTHENTICATED, KEY, "not there");
+  expect(w, ask(w, guard, "X-API-Key: the new key\r\nX-Api-Key: the new key\r\n"), DL_GUARD_BAD_REQUEST, KEY, "more than once");
+  expect(w, ask(w, guard, "X-API-Key: the new key\r\nX-Api-Key:\r\n"), DL_GUARD_BAD_REQUEST, KEY, "more than once");
+}
+
+static void a_key_may_come_in_a_cookie(void **state) {
+  guard_world *w = *state;
+  const dl_guard *guard = world_guard(w, "{ kind = 'api_key', cookie = 'key', keys = { { name = 'a', digest = core.sha256_hex 'k' } } }");
+  assert_int_equal(ask(w, guard, "Cookie: key=k\r\n"), DL_GUARD_PASS);
+  expect(w, ask(w, guard, "key: k\r\n"), DL_GUARD_UNAUTHENTICATED, "WWW-Authenticate: APIKey cookie=\"key\"\r\n", "no Cookie");
+}
+
+/* --- sessions ------------------------------------------------------------------------------ */
+
+static dl_guard_result ask_session(guard_world *w, const char *purpose, const char *plain) {
+  char expression[2000];
+  snprintf(expression, sizeof(expression), "sealer:seal('%s', [==[%s]==])", purpose, plain);
+  return ask_with(w, world_guard(w, "session"), "Cookie: a=b; __Host-session=%s\r\n", world_text(w, expression));
+}
+
+static void a_sealed_session_says_who_it_is(void **state) {
+  guard_world *w = *state;
+  assert_int_equal(ask_session(w, "__Host-session", "{\"sub\":\"7\",\"exp\":1800003600,\"roles\":[\"admin\"],\"scopes\":[\"read\"],\"cart\":[1]}"),
+                   DL_GUARD_PASS);
+  assert_str(w->principal.guard, "session");
+  assert_str(w->principal.subject, "7");
+  assert_true(dl_principal_has_role(&w->principal, DL_STR("admin")) && dl_principal_has_scope(&w->principal, DL_STR("read")));
+  assert_int_equal(w->principal.claims->len, 5);
+}
+
+static void a_session_that_is_not_ours_or_not_now_is_refused(void **state) {
+  guard_world *w = *state;
+  const dl_guard *guard = world_guard(w, "session");
+  static const struct {
+    const char *plain, *word;
+  } bad[] = {
+      {"{\"sub\":\"7\",\"exp\":1800000000}", "expired"},
+      {"{\"sub\":\"7\",\"exp\":1800003601}", "lifetime"},
+      {"{\"sub\":\"7\"}", "no exp"},
+      {"{\"sub\":\"7\",\"exp\":\"1800000600\"}", "no exp"},
+      {"{\"exp\":1800000600}", "no sub"},
+      {"{\"sub\":7,\"exp\":1800000600}", "no sub"},
+      {"[]", "no JSON object"},
+      {"", "no JSON object"},
+      {"{\"sub\":\"7\",\"sub\":\"8\",\"exp\":1800000600}", "no JSON object"},
+  };
+  for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+    expect(w, ask_session(w, "__Host-session", bad[i].plain), DL_GUARD_UNAUTHENTICATED, SESSION, bad[i].word);
+  expect(w, ask_session(w, "refresh", "{\"sub\":\"7\",\"exp\":1800000600}"), DL_GUARD_UNAUTHENTICATED, SESSION, "not sealed by us");
+  expect(w, ask(w, guard, "Cookie: __Host-session=abc\r\n"), DL_GUARD_UNAUTHENTICATED, SESSION, "not sealed by us");
+  expect(w, ask(w, guard, "Cookie: __Host-session=\r\n"), DL_GUARD_UNAUTHENTICATED, SESSION, "not sealed by us");
+  expect(w, ask(w, guard, "Cookie: a=b\r\n"), DL_GUARD_UNAUTHENTICATED, SESSION, "not there");
+  expect(w, ask(w, guard, "Cookie: __Host-session=a; __Host-session=a\r\n"), DL_GUARD_BAD_REQUEST, SESSION, "more than once");
+}
+
+/* --- basic ----------------------------------------------------------------------------------- */
+
+/* Argon2id of "open sesame" at a cost too low for anything but tests. */
+static const dl_guard *basic_guard(guard_world *w) {
+  static char stored[DL_PASSWORD_TEXT], expression[500];
+  static const dl_password_cost low = {64, 1, 1};
+  assert_int_equal(dl_password_hash(DL_STR("open sesame"), &low, stored), DL_PASSWORD_OK);
+  snprintf(expression, sizeof(expression), "{ kind = 'basic', realm = 'ops', users = { ali = '%s' }, roles = { 'ops' } }", stored);
+  return world_guard(w, expression);
+}
+
+/* As the pipeline does: verifies what the guard asks for, then asks again. */
+static dl_guard_result ask_basic(guard_world *w, const dl_guard *guard, const char *credentials) {
+  char lines[500];
+  snprintf(lines, sizeof(lines), "Authorization: Basic %s\r\n", credentials);
+  dl_guard_result result = ask(w, guard, lines);
+  if (result != DL_GUARD_WAIT) return result;
+  w->context.password.answer = dl_password_verify(w->context.password.stored, w->context.password.presented);
+  w->context.password.answered = true;
+  return dl_guard_check(guard, &w->context, &w->principal);
+}
+
+#define BASIC "WWW-Authenticate: Basic realm=\"ops\", charset=\"UTF-8\"\r\n"
+
+static void a_right_password_passes_and_is_remembered_for_a_minute(void **state) {
+  guard_world *w = *state;
+  const dl_guard *guard = basic_guard(w);
+  assert_int_equal(ask(w, guard, "Authorization: Basic YWxpOm9wZW4gc2VzYW1l\r\n"), DL_GUARD_WAIT);
+  assert_str(w->context.password.presented, "open sesame");
+  assert_int_equal(ask_basic(w, guard, "YWxpOm9wZW4gc2VzYW1l"), DL_GUARD_PASS);
+  assert_str(w->principal.subject, "ali");
+  assert_true(dl_principal_has_role(&w->principal, DL_STR("ops")));
+  assert_int_equal(ask(w, guard, "Authorization: basic YWxpOm9wZW4gc2VzYW1l\r\n"), DL_GUARD_PASS);
+  assert_str(w->principal.subject, "ali");
+  w->context.now_s += DL_TOKEN_CACHE_S;
+  assert_int_equal(ask(w, guard, "Authorization: Basic YWxpOm9wZW4gc2VzYW1l\r\n"), DL_GUARD_WAIT);
+}
+
+static void a_wrong_password_and_a_user_that_is_none_are_refused_alike(void **state) {
+  guard_world *w = *state;
+  const dl_guard *guard = basic_guard(w);
+  expect(w, ask_basic(w, guard, "YWxpOm9wZW4gc2VzYW1"), DL_GUARD_UNAUTHENTICATED, BASIC, "base64");
+  expect(w, ask_basic(w, guard, "YWxpOm9wZW4gc2VzYW1m"), DL_GUARD_UNAUTHENTICATED, BASIC, "wrong");
+  /* "bob:open sesame": his password is compared with ali's, and would be right. */
+  assert_int_equal(ask(w, guard, "Authorization: Basic Ym9iOm9wZW4gc2VzYW1l\r\n"), DL_GUARD_WAIT);
+  expect(w, ask_basic(w, guard, "Ym9iOm9wZW4gc2VzYW1l"), DL_GUARD_UNAUTHENTICATED, BASIC, "no such user");
+  expect(w, ask_basic(w, guard, "YWxp"), DL_GUARD_UNAUTHENTICATED, BASIC, "base64");
+  expect(w, ask_basic(w, guard, "YWxpOg"), DL_GUARD_UNAUTHENTICATED, BASIC, "base64");
+  expect(w, ask_basic(w, guard, "YWxpOg=="), DL_GUARD_UNAUTHENTICATED, BASIC, "wrong");
+  expect(w, ask(w, guard, "Authorization: Basic\r\n"), DL_GUARD_BAD_REQUEST, BASIC, "nothing behind");
+  expect(w, ask(w, guard, ""), DL_GUARD_UNAUTHENTICATED, BASIC, "no Authorization");
+}
+
+/* --- any --------------------------------------------------------------------------------------- */
+
+static void any_takes_the_first_that_passes_and_names_every_way_when_none_does(void **state) {
+  guard_world *w = *state;
+  const dl_guard *any = world_guard(w, "{ kind = 'any', members = { bearer, api_key, session } }");
+  const char *token = world_text(w, "token { sub = '7' }");
+  assert_int_equal(ask_with(w, any, "Authorization: Bearer %s\r\n", token), DL_GUARD_PASS);
+  assert_str(w->principal.guard, "bearer");
+  assert_int_equal(ask_with(w, any, "X-API-Key: the new key\r\nAuthorization: Bearer %s\r\n", token), DL_GUARD_PASS);
+  assert_str(w->principal.guard, "bearer");
+  assert_int_equal(ask(w, any, "X-API-Key: the new key\r\n"), DL_GUARD_PASS);
+  assert_str(w->principal.guard, "api_key");
+  assert_int_equal(ask(w, any, "X-API-Key: the new key\r\nAuthorization: Bearer bad\r\n"), DL_GUARD_PASS);
+  assert_str(w->principal.guard, "api_key");
+  expect(w, ask(w, any, ""), DL_GUARD_UNAUTHENTICATED, PLAIN KEY SESSION, "no Authorization");
+  expect(w, ask(w, any, "X-API-Key: bad\r\n"), DL_GUARD_UNAUTHENTICATED, PLAIN KEY SESSION, "none of ours");
+  expect(w, ask(w, any, "Authorization: Bearer bad\r\n"), DL_GUARD_UNAUTHENTICATED, INVALID KEY SESSION, "three parts");
+  expect(w, ask(w, any, "X-API-Key: the new key\r\nAuthorization: Bearer a b\r\n"), DL_GUARD_BAD_REQUEST, MALFORMED KEY SESSION, "more than one");
+}
+
+static void two_ways_with_one_challenge_are_named_once(void **state) {
+  guard_world *w = *state;
+  const dl_guard *any =
+      world_guard(w, "{ kind = 'any', members = { bearer, { kind = 'bearer', keys = ed, lifetime = 900, realm = 'users' }, bearer } }");
+  expect(w, ask(w, any, ""), DL_GUARD_UNAUTHENTICATED, PLAIN, "no Authorization");
+  assert_int_equal(ask_with(w, any, "Authorization: Bearer %s\r\n", world_text(w, "token({ sub = '7' }, ed)")), DL_GUARD_PASS);
+}
+
+/* --- roles and scopes ---------------------------------------------------------------------------- */
+
+static void a_role_that_lacks_forbids_and_says_who_it_was(void **state) {
+  guard_world *w = *state;
+  const dl_guard *admin = world_guard(w, "{ kind = 'role', names = { 'admin', 'owner' }, member = bearer }");
+  assert_int_equal(ask_with(w, admin, "Authorization: Bearer %s\r\n", world_text(w, "token { sub = '7', roles = { 'owner' } }")), DL_GUARD_PASS);
+  expect(w, ask_with(w, admin, "Authorization: Bearer %s\r\n", world_text(w, "token { sub = '8', roles = { 'Admin', 'admin ' } }")),
+         DL_GUARD_FORBIDDEN, "", "role");
+  assert_str(w->principal.subject, "8");
+  expect(w, ask(w, admin, ""), DL_GUARD_UNAUTHENTICATED, PLAIN, "no Authorization");
+  expect(w, ask(w, admin, "Authorization: Bearer bad\r\n"), DL_GUARD_UNAUTHENTICATED, INVALID, "three parts");
+  const dl_guard *both = world_guard(w, "{ kind = 'role', names = { 'admin', 'owner' }, all = true, member = bearer }");
+  expect(w, ask_with(w, both, "Authorization: Bearer %s\r\n", world_text(w, "token { sub = '7', roles = { 'owner' } }")), DL_GUARD_FORBIDDEN, "",
+         "role");
+  assert_int_equal(ask_with(w, both, "Authorization: Bearer %s\r\n", world_text(w, "token { sub = '7', roles = { 'owner', 'admin' } }")),
+                   DL_GUARD_PASS);
+}
+
+static void a_scope_that_lacks_is_named_to_who_came_with_a_token(void **state) {
+  guard_world *w = *state;
+  const dl_guard *scoped =
+      world_guard(w, "{ kind = 'scope', names = { 'read', 'write' }, all = true, member = { kind = 'any', members = { api_key, bearer } } }");
+  const char *narrow = world_text(w, "token { sub = '7', scope = 'read' }");
+  expect(w, ask_with(w, scoped, "Authorization: Bearer %s\r\n", narrow), DL_GUARD_FORBIDDEN,
+         "WWW-Authenticate: Bearer realm=\"users\", error=\"insufficient_scope\", scope=\"read write\"\r\n", "scope");
+  assert_int_equal(ask_with(w, scoped, "Authorization: Bearer %s\r\n", world_text(w, "token { sub = '7', scope = 'write read' }")), DL_GUARD_PASS);
+  assert_int_equal(ask(w, scoped, "X-API-Key: the new key\r\n"), DL_GUARD_PASS);
+  expect(w, ask(w, scoped, "X-API-Key: the old key\r\n"), DL_GUARD_FORBIDDEN, "", "scope");
+  expect(w, ask(w, scoped, ""), DL_GUARD_UNAUTHENTICATED, KEY PLAIN, "field is not there");
+}
+
+static void of_several_ways_the_strongest_refusal_is_answered(void **state) {
+  guard_world *w = *state;
+  const dl_guard *any = world_guard(w, "{ kind = 'any', members = { { kind = 'role', names = 'admin', member = bearer }, api_key } }");
+  const char *token = world_text(w, "token { sub = '7' }");
+  expect(w, ask_with(w, any, "Authorization: Bearer %s\r\n", token), DL_GUARD_FORBIDDEN, "", "role");
+  assert_str(w->principal.subject, "7");
+  expect(w, ask_with(w, any, "X-API-Key: bad\r\nAuthorization: Bearer %s\r\n", token), DL_GUARD_FORBIDDEN, "", "role");
+  assert_int_equal(ask_with(w, any, "X-API-Key: the new key\r\nAuthorization: Bearer %s\r\n", token), DL_GUARD_PASS);
+  assert_str(w->principal.name, "new");
+  assert_str(w->principal.subject, "");
+  const dl_guard *stacked = world_guard(w, "{ kind = 'role', names = 'admin', member = { kind = 'scope', names = 'read', member = bearer } }");
+  expect(w, ask_with(w, stacked, "Authorization: Bearer %s\r\n", token), DL_GUARD_FORBIDDEN,
+         "WWW-Authenticate: Bearer realm=\"users\", error=\"insufficient_scope\", scope=\"read\"\r\n", "scope");
+  expect(w, ask_with(w, stacked, "Authorization: Bearer %s\r\n", world_text(w, "token { sub = '7', scope = 'read' }")), DL_GUARD_FORBIDDEN, "",
+         "role");
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test_setup_teardown(public_lets_everybody_pass_and_finds_nobody, open_world, close_world),
+      cmocka_unit_test_setup_teardown(any_of_the_keys_passes_under_its_own_name, open_world, close_world),
+      cmocka_unit_test_setup_teardown(a_key_ends_at_its_expiry_and_the_others_go_on, open_world, close_world),
+      cmocka_unit_test_setup_teardown(what_is_no_key_is_refused_with_the_same_words, open_world, close_world),
+      cmocka_unit_test_setup_teardown(a_key_may_come_in_a_cookie, open_world, close_world),
+      cmocka_unit_test_setup_teardown(a_sealed_session_says_who_it_is, open_world, close_world),
+      cmocka_unit_test_setup_teardown(a_session_that_is_not_ours_or_not_now_is_refused, open_world, close_world),
+      cmocka_unit_test_setup_teardown(a_right_password_passes_and_is_remembered_for_a_minute, open_world, close_world),
+      cmocka_unit_test_setup_teardown(a_wrong_password_and_a_user_that_is_none_are_refused_alike, open_world, close_world),
+      cmocka_unit_test_setup_teardown(any_takes_the_first_that_passes_and_names_every_way_when_none_does, open_world, close_world),
+      cmocka_unit_test_setup_teardown(two_ways_with_one_challenge_are_named_once, open_world, close_world),
+      cmocka_unit_test_setup_teardown(a_role_that_lacks_forbids_and_says_who_it_was, open_world, close_world),
+      cmocka_unit_test_setup_teardown(a_scope_that_lacks_is_named_to_who_came_with_a_token, open_world, close_world),
+      cmocka_unit_test_setup_teardown(of_several_ways_the_strongest_refusal_is_answered, open_world, close_world),
+  };
+  return cmocka_run_group_tests_name("guard kinds", tests, NULL, NULL);
+}

@@ -271,6 +271,16 @@ describe("a route with a guard", function()
     end
   end)
 
+  it("asks an owner of the request alone before any need is resolved", function()
+    local resolved = 0
+    local note = demilune.dependency(function() resolved = resolved + 1 end)
+    local route = compile({ guard = bearer(), needs = { note = note }, owner = function(req) return req.mine end }, "/notes/{id}")
+    assert.is_false(pcall(route.run, {}))
+    assert.equal(0, resolved)
+    route.run { mine = true }
+    assert.equal(1, resolved)
+  end)
+
   it("refuses an owner where nobody is known", function()
     assert.matches("GET / has an owner, but guard.public finds nobody", refusal(compile, { guard = guard.public, owner = handler }))
   end)

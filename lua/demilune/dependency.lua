@@ -147,16 +147,27 @@ local function protect(body)
   end
 end
 
--- Whose object it is is asked when all needs are there. One that is somebody else's
--- is as if it were not.
-local function with_owners(handler, owners)
-  if #owners == 0 then return handler end
+-- Somebody else's object is as if it were not.
+local function with_owners(run, owners)
+  if #owners == 0 then return run end
   return function(req, need)
     for index = 1, #owners do
       if not owners[index](req, need) then response.abort(404) end
     end
-    return handler(req, need)
+    return run(req, need)
   end
+end
+
+-- Who looks at the request alone is asked before any need is resolved, so that a need
+-- that finds no object does not tell strangers which there are.
+local function split_owners(owners)
+  local early, late = {}, {}
+  for _, owner in ipairs(owners or {}) do
+    local info = debug.getinfo(owner, "u")
+    local list = info.nparams < 2 and not info.isvararg and early or late
+    list[#list + 1] = owner
+  end
+  return early, late
 end
 
 ---The handler and all it needs as one function of the request. A handler without
@@ -169,10 +180,11 @@ end
 ---@param owners? function[] that say whose object it is
 ---@return fun(req: table): any
 function dependency.compile(handler, needs, place, what, guard, owners)
-  handler = with_owners(handler, owners or {})
+  local early, late = split_owners(owners)
+  handler = with_owners(handler, late)
   if not needs or next(needs) == nil then
-    if not owners or #owners == 0 then return handler end
-    return function(req) return handler(req, {}) end
+    if #late == 0 then return with_owners(handler, early) end
+    return with_owners(function(req) return handler(req, {}) end, early)
   end
   local order, numbers = { guard = guard or { kind = "public" } }, {}
   walk(needs, place, what, order, numbers, {}, {})
@@ -185,7 +197,7 @@ function dependency.compile(handler, needs, place, what, guard, owners)
   lines[#lines + 1] = ("  return (handler(req, %s))"):format(table_source(needs, numbers))
   lines[#lines + 1] = "end"
   local make = assert(loadstring(table.concat(lines, "\n"), "=(needs of " .. what .. ")"))
-  return protect(make(keep, handler, resolvers, places))
+  return with_owners(protect(make(keep, handler, resolvers, places)), early)
 end
 
 return dependency

@@ -15,13 +15,13 @@ end
 
 ---@param bytes integer
 ---@return string
-function random.bytes(bytes) return core.random(check("random.bytes", bytes, 65536)) end
+function random.bytes(bytes) return core.random(check("random.bytes", bytes, 4096)) end
 
 ---Twice as many hexadecimal digits: random.hex(16) names something that cannot be guessed.
 ---@param bytes integer
 ---@return string
 function random.hex(bytes)
-  return (core.random(check("random.hex", bytes, 65536)):gsub(".", function(byte) return ("%02x"):format(byte:byte()) end))
+  return (core.random(check("random.hex", bytes, 4096)):gsub(".", function(byte) return ("%02x"):format(byte:byte()) end))
 end
 
 return random

@@ -179,7 +179,7 @@ end
 
 ---Takes from the whole state what is reachable without a global: the methods of strings.
 function sandbox.seal()
-  string.dump = nil -- luacheck: ignore 142
+  string.dump = nil -- luacheck: ignore
   local strings = real.getmetatable("")
   if real.type(strings) == "table" then strings.__metatable = false end
 end

@@ -121,16 +121,6 @@ local function guarded(values, fields)
   })
 end
 
--- A default of a secret is one that everybody who has the source knows.
-local function note_literals(place, given)
-  for name, desc in pairs(given) do
-    if field.resolve(desc).kind == "secret" and desc.default ~= nil then
-      context.note("error", place, ("demilune.settings: the secret %s has a default, which stands in the source"):format(name),
-        "take the default out; in dev, check and test a missing secret is made up")
-    end
-  end
-end
-
 ---Reads settings from the environment.
 ---@param given table<string, demilune.Field>
 ---@return table<string, any>
@@ -144,7 +134,6 @@ function settings.new(given)
       errors.raise(place, "demilune.settings: %s must be a field, not %s; write %s = model.string()", name, errors.show(value), name)
     end
   end
-  note_literals(place, given)
   local declared = model.object(given, { extra = "ignore" })
   local schema = core.schema_compile(declared)
   local values, problems = schema:validate(gather(declared.fields), { mode = "text", source = "environment" })

@@ -36,7 +36,7 @@ app:post("/strict", { body = model "Strict" { n = model.integer(), b = model.boo
 app:post("/laxly", { body = model("Laxly", { strict = false }) { n = model.integer(), b = model.boolean(), s = model.string() } }, echo "body")
 app:post("/ignore", { body = model("Ignoring", { extra = "ignore" }) { n = model.integer() } }, echo "body")
 app:post("/allow", { body = model("Allowing", { extra = "allow" }) { n = model.integer() } }, echo "body")
-app:post("/roles", { body = model "Roles" {
+app:post("/roles", { limit = "1000/minute", body = model "Roles" {
   id = model.integer { read_only = true, default = 0 }, name = model.string(), password = model.secret { write_only = true, min_bytes = 4 },
 } }, function(req) return { password = req.body.password, name = req.body.name } end)
 local Node

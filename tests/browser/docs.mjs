@@ -14,7 +14,7 @@ const ARGUMENTS = [
   "--disable-background-networking", "--disable-component-update", "--disable-sync",
 ];
 const email = `reader-${Date.now()}@example.com`;
-const user = { email, name: "A Reader", role: "user", age: 40 };
+const user = { email, name: "A Reader", role: "user", age: 40, password: "correct horse" };
 
 let count = 0;
 let failures = 0;

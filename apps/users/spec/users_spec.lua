@@ -1,7 +1,19 @@
 -- SPDX-License-Identifier: MIT
 -- Runs inside the server: demilune test apps/users
 
-local client = require("demilune.test").client()
+local test = require "demilune.test"
+local access = require "access"
+
+local client, stranger = test.client(), test.client()
+local PASSWORD = "correct horse"
+
+-- A token for 15 minutes from the clock's now.
+local function token(subject, role) return "Bearer " .. access.bearer:issue { subject = subject, roles = { role } } end
+
+before_each(function()
+  client:forward("10m") -- past the limits of registering and logging in
+  client.headers.Authorization = token("0", "admin")
+end)
 
 local count = 0
 
@@ -13,7 +25,20 @@ local function somebody(changes)
   return fields
 end
 
-local function create(changes) return client:post("/users", { json = somebody(changes) }).json() end
+-- What creates one: the fields and a password.
+local function registration(fields)
+  local sent = { password = PASSWORD }
+  for name, value in pairs(fields) do sent[name] = value end
+  return sent
+end
+
+local function create(changes)
+  client:forward("15s")
+  client.headers.Authorization = token("0", "admin")
+  return client:post("/users", { json = registration(somebody(changes)) }).json()
+end
+
+local function log_in(user, secret) return client:post("/token", { form = { username = user.email, password = secret or PASSWORD } }) end
 
 -- The place and type of every error in a 422.
 local function errors_of(reply)
@@ -27,7 +52,7 @@ end
 describe("creating a user", function()
   it("gives the user back with a number", function()
     local fields = somebody { name = "Grace Hopper", role = "editor", age = 85 }
-    local reply = client:post("/users", { json = fields })
+    local reply = client:post("/users", { json = registration(fields) })
     assert.equal(201, reply.status)
     local user = reply.json()
     assert.is_true(user.id >= 1)
@@ -37,26 +62,75 @@ describe("creating a user", function()
 
   it("refuses an e-mail address that another user has, in any case", function()
     local fields = somebody()
-    assert.equal(201, client:post("/users", { json = fields }).status)
+    assert.equal(201, client:post("/users", { json = registration(fields) }).status)
     fields.email = fields.email:upper()
-    local reply = client:post("/users", { json = fields })
+    local reply = client:post("/users", { json = registration(fields) })
     assert.equal(409, reply.status)
     assert.same({ detail = "Another user has this e-mail address" }, reply.json())
   end)
 
   it("tells everything that is wrong at once", function()
-    local reply = client:post("/users", { json = { email = "nobody", name = "R2-D2", role = "admin", age = "36" } })
-    assert.same({ "body.age int_type", "body.email value_error", "body.name string_pattern_mismatch", "body.role literal_error" }, errors_of(reply))
+    local reply = client:post("/users", { json = { email = "nobody", name = "R2-D2", role = "admin", age = "36", password = "short" } })
+    assert.same({
+      "body.age int_type", "body.email value_error", "body.name string_pattern_mismatch", "body.password string_too_short", "body.role literal_error",
+    }, errors_of(reply))
   end)
 
   it("refuses fields that are missing and fields that nobody declared", function()
     local reply = client:post("/users", { json = { email = "a@example.com", name = "A", role = "user", is_admin = true } })
-    assert.same({ "body.age missing", "body.is_admin extra_forbidden" }, errors_of(reply))
+    assert.same({ "body.age missing", "body.is_admin extra_forbidden", "body.password missing" }, errors_of(reply))
   end)
 
   it("refuses a body that is no JSON", function()
     local reply = client:post("/users", { body = "{", headers = { ["Content-Type"] = "application/json" } })
     assert.same({ "body json_invalid" }, errors_of(reply))
+  end)
+end)
+
+describe("logging in", function()
+  it("gives a token that says who it is", function()
+    local user = create { role = "editor" }
+    local reply = log_in(user)
+    assert.equal(200, reply.status)
+    assert.same({ "bearer", 900 }, { reply.json().token_type, reply.json().expires_in })
+    local mine = { headers = { Authorization = "Bearer " .. reply.json().access_token } }
+    assert.same(user, client:get("/me", mine).json())
+    client:forward("16m")
+    assert.equal(401, client:get("/me", mine).status)
+  end)
+
+  it("says the same of a wrong password and an unknown address", function()
+    local user = create()
+    local wrong, unknown = log_in(user, "incorrect horse"), log_in { email = "unknown@example.com" }
+    assert.same({ 401, 401, wrong.body }, { wrong.status, unknown.status, unknown.body })
+  end)
+
+  it("can be tried five times a minute", function()
+    local statuses = {}
+    for index = 1, 6 do statuses[index] = log_in({ email = "unknown@example.com" }).status end
+    assert.same({ 401, 401, 401, 401, 401, 429 }, statuses)
+  end)
+end)
+
+describe("who may come", function()
+  it("is nobody without a token, and nobody with a spoilt one", function()
+    for _, path in ipairs { "/me", "/users", "/users/1" } do
+      assert.equal(401, stranger:get(path).status)
+      assert.equal(401, stranger:get(path, { headers = { Authorization = token("1", "admin") .. "x" } }).status)
+      assert.equal(401, stranger:get(path, { headers = { ["X-API-Key"] = "guessed" } }).status)
+    end
+  end)
+
+  it("sees itself and nobody else", function()
+    local ada, grace = create(), create { name = "Grace Hopper" }
+    client.headers.Authorization = token(ada.id, "user")
+    assert.same(ada, client:get("/users/" .. ada.id).json())
+    assert.equal(37, client:patch("/users/" .. ada.id, { json = { age = 37 } }).json().age)
+    local other, nobody = client:get("/users/" .. grace.id), client:get("/users/999999")
+    assert.same({ 404, 404, nobody.body }, { other.status, nobody.status, other.body })
+    assert.equal(404, client:patch("/users/" .. grace.id, { json = { age = 37 } }).status)
+    assert.equal(403, client:get("/users").status)
+    assert.equal(403, client:delete("/users/" .. ada.id).status)
   end)
 end)
 

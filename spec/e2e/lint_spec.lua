@@ -1,0 +1,134 @@
+-- SPDX-License-Identifier: MIT
+-- What is unsafe about an app: listed by `demilune check`, refused by `serve`,
+-- warned about by `dev` in the same words.
+
+local dkjson = require "dkjson"
+local server = require "spec.support.server"
+
+local HEAD = [[
+local demilune = require "demilune"
+local model, guard = demilune.model, demilune.guard
+local settings = demilune.settings { JWT_SECRET = model.secret { min_bytes = 32 } }
+local app = demilune.app {}
+local bearer = guard.bearer { secret = settings.JWT_SECRET, lifetime = "15m" }
+local function handler() return 1 end
+]]
+local SECRET = "JWT_SECRET=7f2c9b61e0d4835aa1c6f09e42b87d53 "
+
+local function run(command, lines)
+  local folder = server.write_app(HEAD .. lines .. "\nreturn app\n")
+  local pipe = assert(io.popen(("%s timeout 5 %s %s %s 2>&1; echo \"exit $?\""):format(SECRET, server.program, command, folder)))
+  local output = pipe:read("*a")
+  pipe:close()
+  server.remove_folder(folder)
+  return tonumber(output:match("exit (%d+)%s*$")), (output:gsub("exit %d+%s*$", ""))
+end
+
+local function findings_of(lines)
+  local status, output = run("check --json", lines)
+  local list = assert(dkjson.decode(output), output).findings
+  assert.equal(#list > 0 and 1 or 0, status)
+  return list
+end
+
+local NOTE = 'app:get("/notes/{id}", { guard = bearer, %s }, function(req, need) return 1 end)'
+local OBJECT = "GET /notes/{id}: everybody whom its guard lets pass can name any {id}, and nothing says whose that is"
+
+describe("a guarded route with an identifier", function()
+  it("must say whose object that is", function()
+    local list = findings_of(NOTE:format(""))
+    assert.equal(1, #list)
+    assert.same({ "error", "app.lua:7", OBJECT }, { list[1].severity, list[1].source, list[1].message })
+    assert.truthy(list[1].mend:find("owner = function(req, need)", 1, true))
+  end)
+
+  it("says it by an owner, by being shared, by a role or a scope", function()
+    for _, option in ipairs {
+      "owner = function() return true end", "shared = true", 'guard = guard.role("admin", bearer)', 'guard = guard.scope("read", bearer)',
+      "guard = guard.owner(function() return true end, bearer)", 'guard = guard.any { guard.role("a", bearer), guard.scope("b", bearer) }',
+    } do
+      local options = option:find("^guard") and option or "guard = bearer, " .. option
+      assert.same({}, findings_of((NOTE:gsub("guard = bearer, %%s", function() return options end))))
+    end
+    assert.equal(1, #findings_of((NOTE:gsub("guard = bearer, %%s", 'guard = guard.any { guard.role("a", bearer), bearer }'))))
+  end)
+
+  it("says it by a statement that binds the subject, wherever it is held", function()
+    local db = 'local db = app:database("sqlite::memory:", { migrations = false })\n'
+    local bound = db .. "local find = db:statement [[SELECT :id AS id, :principal_subject AS who]]\n"
+    local unbound = db .. "local find = db:statement [[SELECT :id AS id, :principal_subject_x AS who]]\n"
+    local direct = 'app:get("/notes/{id}", { guard = bearer }, function(req) return find:one { id = 1 } end)'
+    local needed = [[
+      local store = { notes = { find = function(id) return find:one { id = id } end } }
+      local note = app:dependency(app:dependency(function() return 1 end) and function(req) return store.notes.find(1) end)
+      app:get("/notes/{id}", { guard = bearer, needs = { note = note } }, function(_, need) return need.note end)]]
+    assert.same({}, findings_of(bound .. direct))
+    assert.same({}, findings_of(bound .. needed))
+    assert.equal(1, #findings_of(unbound .. direct))
+    assert.equal(1, #findings_of(unbound .. needed))
+  end)
+
+  it("is not one that is public, or whose parameter names a choice", function()
+    assert.same({}, findings_of('app:get("/notes/{id}", { guard = guard.public }, handler)'))
+    assert.same({}, findings_of('app:get("/notes/{day}", { guard = bearer, path = { day = model.date() } }, handler)'))
+  end)
+end)
+
+describe("a login without a limit", function()
+  it("is found by what it does", function()
+    local routes = {
+      ["gives out tokens"] = 'app:post("/in", { guard = guard.public }, function(req) return bearer:issue { subject = "1" } end)',
+      ["checks or hashes passwords"] = 'app:post("/in", { guard = guard.public }, function(req) return demilune.password.verify(nil, "x") end)',
+      ["takes a password"] = 'app:post("/in", { guard = guard.public, form = { password = model.secret() } }, handler)',
+    }
+    for reason, route in pairs(routes) do
+      local list = findings_of(route)
+      assert.equal(1, #list, reason)
+      assert.equal("POST /in " .. reason .. " and has no limit, so that passwords can be tried without end", list[1].message)
+      assert.equal('write limit = "5/minute"', list[1].mend)
+      assert.same({}, findings_of((route:gsub("guard = guard.public", 'guard = guard.public, limit = "5/minute"'))))
+    end
+  end)
+
+  it("is none when its router or its app has one", function()
+    local route = 'users:post("/in", { guard = guard.public, body = { password = model.string() } }, handler) app:mount(users)'
+    assert.same({}, findings_of('local users = demilune.router { limit = "5/minute" } ' .. route))
+    assert.equal(1, #findings_of("local users = demilune.router {} " .. route))
+  end)
+end)
+
+describe("findings", function()
+  local BAD = NOTE:format("") .. '\nlocal other = guard.bearer { secret = "7f2c9b61e0d4835aa1c6f09e42b87d53", lifetime = "1m" }\n'
+    .. 'app:get("/x", { guard = guard.role("boss", guard.api_key { keys = { a = settings.JWT_SECRET } }) }, handler)'
+
+  it("are listed by check, each with how to mend it", function()
+    local status, output = run("check", BAD)
+    assert.equal(1, status)
+    for _, text in ipairs {
+      "app.lua:7: error: " .. OBJECT .. "\n  write owner", "app.lua:8: error: guard.bearer: secret is a plain string",
+      "app.lua:9: error: guard.role: nobody can have the role boss", "2 routes, 3 to mend", "bearer", "api_key  boss",
+    } do
+      assert.truthy(output:find(text, 1, true), text .. "\n" .. output)
+    end
+  end)
+
+  it("refuse production, all at once", function()
+    local status, output = run("serve --port=0", BAD)
+    assert.equal(1, status)
+    assert.truthy(output:find("3 things make the app unsafe", 1, true), output)
+    assert.truthy(output:find("app.lua:7: " .. OBJECT, 1, true), output)
+  end)
+
+  it("are warnings in dev, in the same words", function()
+    local status, output = run("dev --port=0", BAD)
+    assert.is_true(status == 124 or status == 0)
+    assert.truthy(output:find("app.lua:7: " .. OBJECT .. "; write owner", 1, true), output)
+  end)
+
+  it("are none for an app that has none", function()
+    local status, output = run("check", NOTE:format("shared = true, limit = { \"5/minute\", { rate = \"9/hour\", by = \"principal\" } }"))
+    assert.equal(0, status, output)
+    assert.truthy(output:find("shared  5/minute; 9/hour by principal", 1, true), output)
+    assert.truthy(output:find("nothing to mend", 1, true))
+  end)
+end)

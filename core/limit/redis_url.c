@@ -12,7 +12,8 @@ static const char wrong_scheme[] = "the address of a Redis store begins with red
 static const char wrong_tls[] = "Redis over TLS (rediss://) is not to be had; write redis:// to a tunnel on this machine, or redis+unix:// to a socket";
 static const char wrong_host[] = "the Redis address has no host; write redis://host:port, or redis+unix:///path/to/socket";
 static const char wrong_port[] = "the port in the Redis address is no number from 1 to 65535; write for example redis://127.0.0.1:6379";
-static const char wrong_database[] = "the database in the Redis address is no number; write for example redis://127.0.0.1:6379/0 or redis+unix:///path?db=0";
+static const char wrong_database[] =
+    "the database in the Redis address is no number; write for example redis://127.0.0.1:6379/0 or redis+unix:///path?db=0";
 static const char wrong_escape[] = "the Redis address has a % that is not followed by two hexadecimal digits (or by 00); write %25 for a percent sign";
 static const char wrong_path[] = "the path of the Redis socket is empty, not absolute or too long; write redis+unix:///path/to/socket, up to 107 bytes";
 static const char wrong_part[] = "the Redis address has a part over 512 bytes, or a character that must be written as %20";

@@ -99,7 +99,8 @@ static const unit *find_unit(dl_str word) {
 static bool wrong_unit(const reader *r, dl_str word) {
   if (word.len == 0) return wrong(r, "has no unit of time; write second, minute, hour or day, as in \"5/minute\"");
   for (size_t i = 0; i < sizeof(near_units) / sizeof(*near_units); i++)
-    if (dl_str_equal_nocase(word, dl_str_of(near_units[i].word))) return wrong(r, "has a unit that is not known; write %s instead of %s", near_units[i].instead, near_units[i].word);
+    if (dl_str_equal_nocase(word, dl_str_of(near_units[i].word)))
+      return wrong(r, "has a unit that is not known; write %s instead of %s", near_units[i].instead, near_units[i].word);
   return wrong(r, "has a unit that is not known; write second, minute, hour or day, as in \"5/minute\"");
 }
 
@@ -140,7 +141,8 @@ static bool same_window(const reader *r, const dl_limit *limits, size_t count) {
 static bool read_rule(reader *r, const dl_limit_options *options, const char *prefix, dl_limit *limit) {
   *limit = (dl_limit){.cost = options->cost ? options->cost : 1, .fixed = options->fixed};
   if (!read_count(r, limit) || !read_per(r) || !read_window(r, limit, prefix)) return false;
-  if (limit->cost > limit->count) return wrong(r, "never lets a request of cost %u in; write a cost of at most %u, or a greater number", limit->cost, limit->count);
+  if (limit->cost > limit->count)
+    return wrong(r, "never lets a request of cost %u in; write a cost of at most %u, or a greater number", limit->cost, limit->count);
   limit->id = make_id(options->scope, limit);
   return true;
 }

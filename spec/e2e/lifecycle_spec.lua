@@ -378,14 +378,15 @@ describe("demilune new", function()
     local made = running:request("POST", "/notes", { headers = { ["Content-Type"] = "application/json" }, body = '{"text":"Buy bread"}' })
     assert.equal(201, made.status)
     assert.equal(0, (running:stop()))
-    status, _, err = server.run({ "new", "notes" }, { folder = folder })
-    assert.equal(1, status)
-    assert.truthy(err:find("notes is there already; nothing was changed", 1, true), err)
+    local again, _, refusal = server.run({ "new", "notes" }, { folder = folder })
+    assert.equal(1, again)
+    assert.truthy(refusal:find("notes is there already; nothing was changed", 1, true), refusal)
     server.remove_folder(folder)
   end)
 
   it("refuses names that are none, and folders it cannot write", function()
-    for _, arguments in ipairs { { "new" }, { "new", "a b" }, { "new", "x", "y" }, { "new", "a;b" }, { "new", "" }, { "new", "a/" }, { "new", ".." } } do
+    local refused = { { "new" }, { "new", "a b" }, { "new", "x", "y" }, { "new", "a;b" }, { "new", "" }, { "new", "a/" }, { "new", ".." } }
+    for _, arguments in ipairs(refused) do
       local status, _, err = server.run(arguments)
       assert.truthy(status == 2 or status == 1, table.concat(arguments, " "))
       assert.truthy(err:find("demilune new", 1, true), err)

@@ -9,7 +9,8 @@
 
 #include "model/json.h"
 
-enum { LIFETIME_MAX_S = 31536000 };
+/* The machine that sealed a session may be ahead of this one by a little. */
+enum { LIFETIME_MAX_S = 31536000, LEEWAY_S = 30 };
 
 static bool compile_session(dl_guard_compiler *compiler, int table, dl_guard_node *node) {
   const dl_sealer_handle *handle = dl_guard_userdata(compiler, table, "sealer", DL_SEALER_METATABLE, "a sealer: give the guard a secret");
@@ -45,7 +46,7 @@ static const char *check_claims(const dl_guard_node *node, const dl_value *claim
   if (!expires || (expires->kind != DL_VALUE_INTEGER && expires->kind != DL_VALUE_NUMBER)) return "the session has no exp";
   double at = expires->kind == DL_VALUE_INTEGER ? (double)expires->integer : expires->number;
   if ((double)now_s >= at) return "the session has expired";
-  return at > (double)now_s + (double)node->session.lifetime_s ? "the session's exp lies further ahead than the guard's lifetime" : NULL;
+  return at > (double)(now_s + node->session.lifetime_s + LEEWAY_S) ? "the session's exp lies further ahead than the guard's lifetime" : NULL;
 }
 
 static dl_guard_result check_session(const dl_guard_node *node, dl_guard_attempt *attempt, dl_principal *out) {

@@ -109,7 +109,7 @@ static dl_guard_result ask_session(guard_world *w, const char *purpose, const ch
 
 static void a_sealed_session_says_who_it_is(void **state) {
   guard_world *w = *state;
-  assert_int_equal(ask_session(w, "__Host-session", "{\"sub\":\"7\",\"exp\":1800003600,\"roles\":[\"admin\"],\"scopes\":[\"read\"],\"cart\":[1]}"),
+  assert_int_equal(ask_session(w, "__Host-session", "{\"sub\":\"7\",\"exp\":1800003630,\"roles\":[\"admin\"],\"scopes\":[\"read\"],\"cart\":[1]}"),
                    DL_GUARD_PASS);
   assert_str(w->principal.guard, "session");
   assert_str(w->principal.subject, "7");
@@ -124,7 +124,7 @@ static void a_session_that_is_not_ours_or_not_now_is_refused(void **state) {
     const char *plain, *word;
   } bad[] = {
       {"{\"sub\":\"7\",\"exp\":1800000000}", "expired"},
-      {"{\"sub\":\"7\",\"exp\":1800003601}", "lifetime"},
+      {"{\"sub\":\"7\",\"exp\":1800003631}", "lifetime"},
       {"{\"sub\":\"7\"}", "no exp"},
       {"{\"sub\":\"7\",\"exp\":\"1800000600\"}", "no exp"},
       {"{\"exp\":1800000600}", "no sub"},

@@ -271,6 +271,30 @@ static void of_several_ways_the_strongest_refusal_is_answered(void **state) {
          "role");
 }
 
+/* --- as apps write them ------------------------------------------------------------------------------ */
+
+static void what_apps_declare_compiles_and_passes_what_it_issues(void **state) {
+  guard_world *w = *state;
+  w->context.now_s = w->loop.clock.wall_ms / 1000; /* issued by the loop's clock */
+  world_run(w,
+            "guard = require 'demilune'.guard\n"
+            "app_bearer = guard.bearer { secret = core.secret(core.random(32)), algorithms = { 'HS256' }, lifetime = '15m', roles = { 'admin' } }\n"
+            "app_session = guard.session { secret = core.secret(core.random(32)), lifetime = '8h' }\n"
+            "app_key = guard.api_key { keys = { billing = { digest = core.sha256_hex 'the new key', roles = { 'admin' } } } }\n"
+            "app_any = guard.role('admin', guard.any { app_bearer, app_session, app_key })\n");
+  const dl_guard *any = world_guard(w, "app_any");
+  if (!any) fail_msg("%s", w->error);
+  assert_int_equal(ask_with(w, any, "Authorization: Bearer %s\r\n", world_text(w, "app_bearer:issue { subject = 7, roles = { 'admin' } }")),
+                   DL_GUARD_PASS);
+  assert_str(w->principal.subject, "7");
+  assert_int_equal(ask_with(w, any, "Cookie: %s\r\n", world_text(w, "app_session:issue({ subject = 8, roles = { 'admin' } }):match '^[^;]+'")),
+                   DL_GUARD_PASS);
+  assert_str(w->principal.subject, "8");
+  assert_int_equal(ask(w, any, "X-API-Key: the new key\r\n"), DL_GUARD_PASS);
+  assert_str(w->principal.name, "billing");
+  assert_int_equal(ask_with(w, any, "Authorization: Bearer %s\r\n", world_text(w, "app_bearer:issue { subject = 7 }")), DL_GUARD_FORBIDDEN);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(public_lets_everybody_pass_and_finds_nobody, open_world, close_world),
@@ -286,6 +310,7 @@ int main(void) {
       cmocka_unit_test_setup_teardown(two_ways_with_one_challenge_are_named_once, open_world, close_world),
       cmocka_unit_test_setup_teardown(a_role_that_lacks_forbids_and_says_who_it_was, open_world, close_world),
       cmocka_unit_test_setup_teardown(a_scope_that_lacks_is_named_to_who_came_with_a_token, open_world, close_world),
+      cmocka_unit_test_setup_teardown(what_apps_declare_compiles_and_passes_what_it_issues, open_world, close_world),
       cmocka_unit_test_setup_teardown(of_several_ways_the_strongest_refusal_is_answered, open_world, close_world),
   };
   return cmocka_run_group_tests_name("guard kinds", tests, NULL, NULL);

@@ -7,6 +7,7 @@
 
 #include "base/hash.h"
 #include "base/memory.h"
+#include "crypto/secret.h"
 #include "limit/table.h"
 
 #include <signal.h>
@@ -104,6 +105,8 @@ demilune_server *dl_server_new(const demilune_options *options, const char *mode
   dl_hash_seed();
   signal(SIGPIPE, SIG_IGN); /* a client that goes away is an error of its write, not the end of us */
   open_loop(server, options, mode);
+  if (dl_secret_memory_init() == DL_SECRET_MEMORY_ORDINARY)
+    dl_log_text(&server->loop.log, DL_LOG_WARNING, "the system gave no pages that stay out of swap and core dumps: secrets lie in ordinary memory, and are wiped");
   server->generation = dl_generation_load(&server->loop, options->folder, mode, &load_error);
   if (!server->generation) {
     *error = fail(server, load_error);

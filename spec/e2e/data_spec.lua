@@ -43,7 +43,9 @@ app:post("/users", { body = CreateUser, returns = User, status = 201 }, function
 app:get("/users/{user_id}", { path = user_id, needs = { user = found }, returns = User }, function(_, need) return need.user end)
 app:put("/users/{user_id}", { path = user_id, needs = { user = found }, body = CreateUser, returns = User }, change)
 app:patch("/users/{user_id}", { path = user_id, needs = { user = found }, body = ChangeUser, returns = User }, change)
-app:delete("/users/{user_id}", { path = user_id, needs = { user = found }, status = 204 }, function(_, need) remove_user:run { id = need.user.id } end)
+app:delete("/users/{user_id}", { path = user_id, needs = { user = found }, status = 204 }, function(_, need)
+  remove_user:run { id = need.user.id }
+end)
 return app
 ]]
 local TABLE = [[
@@ -336,7 +338,8 @@ return app
 
   it("that are used wrongly are a 500 that says how in the log", function()
     for what, reason in pairs {
-      missing = "id", unknown = "other", ["function"] = "cannot be stored", table = "is a table", many = "more than one row", ["too-many"] = "more than 1 rows",
+      missing = "id", unknown = "other", ["function"] = "cannot be stored", table = "is a table",
+      many = "more than one row", ["too-many"] = "more than 1 rows",
       slow = "time limit", load = "sealed while the app loads",
     } do
       local response = running:request("GET", "/bad/" .. what)

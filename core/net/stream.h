@@ -52,7 +52,9 @@ void dl_stream_read_start(dl_stream *stream);
 void dl_stream_read_stop(dl_stream *stream);
 
 /* Unread bytes. */
-static inline dl_str dl_stream_bytes(const dl_stream *stream) { return dl_str_from(stream->buffer + stream->start, stream->filled - stream->start); }
+static inline dl_str dl_stream_bytes(const dl_stream *stream) {
+  return stream->buffer ? dl_str_from(stream->buffer + stream->start, stream->filled - stream->start) : (dl_str){0};
+}
 
 /* Moves the bytes in [start, filled) down to `keep`, so that reading can go on. */
 void dl_stream_compact(dl_stream *stream, uint32_t keep);

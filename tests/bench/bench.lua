@@ -155,8 +155,9 @@ end
 local function main()
   local options = report.options(arg, { seconds = 4, rounds = 5, servers = false, scenarios = false, write = false })
   local chosen = selected(servers, options.servers)
-  local parts = { ("Measured %s on %s. %d rounds of %d s, interleaved, %d connections, medians. %s."):format(os.date("!%Y-%m-%d"), report.machine(),
-    options.rounds, options.seconds, CONNECTIONS, versions(chosen)) }
+  local parts = { ("Measured %s on %s (load average before: %s). %d rounds of %d s, interleaved, %d connections, medians. %s."):format(
+    os.date("!%Y-%m-%d"), report.machine(), process.read("/proc/loadavg"):match("^%S+"), options.rounds, options.seconds, CONNECTIONS,
+    versions(chosen)) }
   for _, scenario in ipairs(selected(scenarios, options.scenarios)) do parts[#parts + 1] = run_scenario(scenario, chosen, options) end
   report.show("results", table.concat(parts, "\n\n"), options.write)
 end

@@ -113,6 +113,15 @@ static void check_again(dl_str text, dl_mode mode, dl_buffer *out) {
   write_top(out);
 }
 
+/* As JSON, not byte for byte: the members of an object that no model names lie in
+ * a Lua table meanwhile, which keeps no order. */
+static bool same_json(dl_str a, dl_str b) {
+  dl_value first, second;
+  dl_json_error error;
+  if (!dl_json_read(&request, a, NULL, &first, &error) || !dl_json_read(&request, b, NULL, &second, &error)) return false;
+  return dl_value_equal(&first, &second);
+}
+
 static void try_document(dl_str text, dl_mode mode) {
   dl_value value;
   dl_json_error error;
@@ -126,7 +135,7 @@ static void try_document(dl_str text, dl_mode mode) {
   dl_schema_push(L, rich, &value);
   write_top(&once);
   check_again(dl_buffer_str(&once), mode, &twice);
-  if (!dl_str_equal(dl_buffer_str(&once), dl_buffer_str(&twice))) {
+  if (!same_json(dl_buffer_str(&once), dl_buffer_str(&twice))) {
     fprintf(stderr, "%.*s\n", DL_STR_ARGS(dl_buffer_str(&once)));
     broken("written differently the second time", dl_buffer_str(&twice));
   }

@@ -25,7 +25,8 @@ local CreateUser = Profile:extend "CreateUser" { password = model.secret { min_b
 local User = Profile:extend "User" { id = model.integer { example = 1 } }
 local ChangeUser = Profile:partial "ChangeUser" -- what is not sent stays as it is
 
-local Login = model "Login" { username = model.email(), password = model.secret { max_length = 200 } }
+-- Clients of OAuth2 send grant_type and more, which a server passes over (RFC 6749, 3.2).
+local Login = model("Login", { extra = "ignore" }) { username = model.email(), password = model.secret { max_length = 200 } }
 local Token = model "Token" { access_token = model.string(), token_type = model.string(), expires_in = model.integer() }
 
 local user_id = model.integer { ge = 1, description = "The number that creating the user gave" }

@@ -1,39 +1,13 @@
 // SPDX-License-Identifier: MIT
 // docs.mjs BASE_URL: opens the docs page of a running apps/users in Chromium as a
-// person would, and makes a user with "Try it out". Prints TAP; exit status 0 when
+// person would, makes a user with "Try it out", and logs in as it. Prints TAP; exit status 0 when
 // all passed. The page must stay silent on the console and reach no other origin.
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { chromium } from "playwright-core";
+import { authorize } from "./authorize.mjs";
+import { drive, expect, test } from "./driver.mjs";
 
 const base = new URL(process.argv[2]);
-const CHROMIUM = process.env.CHROMIUM ?? "/usr/bin/chromium";
-const ARGUMENTS = [
-  "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-  "--disable-background-networking", "--disable-component-update", "--disable-sync",
-];
 const email = `reader-${Date.now()}@example.com`;
 const user = { email, name: "A Reader", role: "user", age: 40, password: "correct horse" };
-
-let count = 0;
-let failures = 0;
-
-async function test(name, run) {
-  count += 1;
-  try {
-    await run();
-    console.log(`ok ${count} - ${name}`);
-  } catch (error) {
-    failures += 1;
-    console.log(`not ok ${count} - ${name}`);
-    console.log(String(error.stack ?? error).replace(/^/gm, "# "));
-  }
-}
-
-function expect(truth, message) {
-  if (!truth) throw new Error(message);
-}
 
 function expectNone(list, what) {
   expect(list.length === 0, `${what}:\n${list.join("\n")}`);
@@ -109,19 +83,7 @@ async function run(page) {
     const body = await live.locator(".response-col_description").innerText();
     expect(body.includes("greater_than_equal") && body.includes("age"), `the page shows ${body}`);
   });
+  await authorize(page, user);
 }
 
-const profile = await mkdtemp(join(tmpdir(), "demilune-chromium-"));
-try {
-  const context = await chromium.launchPersistentContext(profile, { executablePath: CHROMIUM, headless: true, args: ARGUMENTS });
-  context.setDefaultTimeout(20000);
-  try {
-    await run(context.pages()[0] ?? (await context.newPage()));
-  } finally {
-    await context.close();
-  }
-} finally {
-  await rm(profile, { recursive: true, force: true });
-}
-console.log(`1..${count}`);
-process.exitCode = failures > 0 ? 1 : 0;
+await drive(run);

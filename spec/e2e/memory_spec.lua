@@ -1,0 +1,182 @@
+-- SPDX-License-Identifier: MIT
+-- Memory and descriptors: flat over tens of thousands of requests of every kind, small when nothing happens.
+
+local server = require "spec.support.server"
+
+local PATIENCE = 30 -- seconds
+local KIB, MIB = 1024, 1024 * 1024
+
+local function is_sanitized()
+  local file = assert(io.open(server.program, "rb"))
+  local text = file:read("*a")
+  file:close()
+  return text:find("__asan_init", 1, true) ~= nil
+end
+
+local SANITIZED = is_sanitized()
+
+local APP = [[
+local demilune = require "demilune"
+local model = demilune.model
+local app = demilune.app { guard = demilune.guard.public, limits = { max_body = 50000 } }
+local db = app:database "sqlite::memory:"
+local add = db:statement([=[INSERT OR REPLACE INTO things (id, name) VALUES (:id, :name) RETURNING id, name]=])
+local all = db:statement [=[SELECT id, name FROM things]=]
+local Thing = model "Thing" { id = model.integer { ge = 1, le = 50 }, name = model.string { min_length = 1 } }
+local held = app:dependency(function(req)
+  req:after_response(function() end)
+  return { finish = 1 }, { finish = function() end, release = function() end }
+end)
+app:get("/", function() return "root" end)
+app:get("/json/{id}", { path = { id = model.integer() }, query = { tag = model.array(model.string(), { default = {} }) } }, function(req)
+  return { id = req.path.id, tag = req.query.tag, header = req.header["x-one"] }
+end)
+app:post("/things", { body = Thing, returns = Thing, status = 201 }, function(req) return add:one(req.body) end)
+app:get("/things", { returns = model.array(Thing) }, function() return all:many() end)
+app:post("/transaction", function()
+  return db:transaction(function() add:one { id = 1, name = "x" } error("rolled back") end)
+end)
+app:post("/form", { form = { a = model.integer() } }, function(req) return req.form end)
+app:post("/echo", function(req) return req.body end)
+app:get("/held", { needs = { held = held } }, function() return "held" end)
+app:get("/held-error", { needs = { held = held } }, function() error("on purpose") end)
+app:get("/error", function() error { "a table", { with = "more" } } end)
+app:get("/abort", function() demilune.abort(409, { list = { 1, 2, 3 } }, { ["X-A"] = "a" }) end)
+app:get("/breach", { returns = Thing }, function() return { id = "none" } end)
+app:get("/sleep", function() demilune.sleep("1ms") return "slept" end)
+app:get("/late", { timeout = "1ms" }, function() demilune.sleep("300ms") return "late" end)
+app:get("/stream", function() return demilune.stream(function(write) for n = 1, 10 do write(("x"):rep(n * 100)) end end) end)
+app:get("/stream-error", function() return demilune.stream(function(write) write("x") error("midway") end) end)
+app:get("/spawn", function() demilune.spawn(function() demilune.sleep("1ms") end) return "spawned" end)
+app:get("/large", function() return ("x"):rep(100000) end)
+app:get("/cookies", { cookie = { a = model.string() } }, function(req) return req.cookie end)
+app:get("/coroutine", function() return coroutine.wrap(function() return "inside" end)() end)
+app:get("/yield", function() coroutine.yield() end)
+return app
+]]
+local FILES = { ["app.lua"] = APP, ["migrations/0001_things.sql"] = "CREATE TABLE things (id INTEGER PRIMARY KEY, name TEXT NOT NULL);" }
+
+local function request(method, target, body, fields)
+  local lines = { method .. " " .. target .. " HTTP/1.1", "Host: a" }
+  for name, value in pairs(fields or {}) do lines[#lines + 1] = name .. ": " .. value end
+  if body then lines[#lines + 1] = "Content-Length: " .. #body end
+  return table.concat(lines, "\r\n") .. "\r\n\r\n" .. (body or "")
+end
+
+local JSON = { ["Content-Type"] = "application/json" }
+local FORM = { ["Content-Type"] = "application/x-www-form-urlencoded" }
+
+-- What keeps the connection, with the status it must have.
+local KEEPING = {
+  { 200, request("GET", "/") }, { 200, request("HEAD", "/") },
+  { 200, request("GET", "/json/5?tag=a&tag=b", nil, { ["X-One"] = "1" }) }, { 422, request("GET", "/json/five") },
+  { 404, request("GET", "/nothing/here") }, { 405, request("PATCH", "/things") }, { 204, request("OPTIONS", "/things") },
+  { 201, request("POST", "/things", '{"id":7,"name":"seven"}', JSON) },
+  { 422, request("POST", "/things", '{"id":70,"more":[1,{"a":2}]}', JSON) }, { 422, request("POST", "/things", "{broken", JSON) },
+  { 415, request("POST", "/things", "a=1", FORM) }, { 200, request("GET", "/things") }, { 500, request("POST", "/transaction", "") },
+  { 200, request("POST", "/form", "a=5", FORM) }, { 422, request("POST", "/form", "a=x&b=1", FORM) },
+  { 200, request("POST", "/echo", ("x"):rep(40000)) },
+  { 200, "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n" },
+  { 200, request("GET", "/held") }, { 500, request("GET", "/held-error") }, { 500, request("GET", "/error") },
+  { 409, request("GET", "/abort") }, { 500, request("GET", "/breach") }, { 200, request("GET", "/sleep") },
+  { 200, request("GET", "/stream") }, { 200, request("GET", "/spawn") }, { 200, request("GET", "/large") },
+  { 200, request("GET", "/cookies", nil, { Cookie = "a=b; c=d" }) }, { 422, request("GET", "/cookies") },
+  { 200, request("GET", "/coroutine") }, { 500, request("GET", "/yield") },
+}
+
+-- What the server closes behind, and clients that leave in the middle.
+local ENDING = {
+  "GET / HTTP/1.1\nHost: a\r\n\r\n", request("POST", "/echo", nil, { ["Content-Length"] = "600000" }),
+  "GET /" .. ("x"):rep(9000) .. " HTTP/1.1\r\nHost: a\r\n\r\n",
+  "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", request("GET", "/", nil, { Connection = "close" }),
+  request("GET", "/stream-error"),
+}
+local LEAVING = {
+  "GET / HT", "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\nhalf", request("GET", "/sleep"), request("GET", "/large"),
+  request("GET", "/stream"),
+}
+
+-- Every kind once; gives how many requests that were.
+local function play(running)
+  local connection = running:connect(PATIENCE)
+  for first = 1, #KEEPING, 10 do
+    local last, bytes = math.min(first + 9, #KEEPING), {}
+    for index = first, last do bytes[#bytes + 1] = KEEPING[index][2] end
+    connection:send(table.concat(bytes))
+    for index = first, last do
+      local response, why = connection:receive(KEEPING[index][2]:match("^%u+"))
+      assert.equal(KEEPING[index][1], response and response.status or why, KEEPING[index][2]:sub(1, 60))
+    end
+  end
+  connection:close()
+  for _, bytes in ipairs(ENDING) do
+    connection = running:connect(PATIENCE)
+    connection:send(bytes)
+    local _, why = connection:read_rest()
+    assert.equal("closed", why, bytes:sub(1, 60))
+    connection:close()
+  end
+  for index, bytes in ipairs(LEAVING) do
+    connection = running:connect(PATIENCE)
+    connection:send(bytes)
+    connection:close(index % 2 == 0)
+  end
+  return #KEEPING + #ENDING + #LEAVING
+end
+
+local function descriptors(running)
+  local pipe = assert(io.popen("ls /proc/" .. running.pid .. "/fd | wc -l"))
+  local count = pipe:read("*n")
+  pipe:close()
+  return count
+end
+
+describe("a worker", function()
+  local running
+  setup(function()
+    -- A sanitizer holds freed memory back, by default more than we would ever grow.
+    local options = (os.getenv "ASAN_OPTIONS" or "") .. ":quarantine_size_mb=1:thread_local_quarantine_size_kb=16"
+    running = server.start(FILES, { env = { ASAN_OPTIONS = options } })
+  end)
+  teardown(function()
+    local status, log = running:stop()
+    assert(status == 0, log:sub(-5000))
+  end)
+
+  it("needs no more memory and no more descriptors after 20,000 requests of every kind", function()
+    local function play_many(count)
+      local played = 0
+      while played < count do played = played + play(running) end
+      for _ = 1, 3 do assert.equal(504, running:request("GET", "/late").status) end
+    end
+    play_many(5000)
+    local idle, before = descriptors(running), running:resident_bytes()
+    play_many(20000)
+    local grown = running:resident_bytes() - before
+    assert.is_true(grown < (SANITIZED and 16 or 6) * MIB, ("grew by %.1f MiB"):format(grown / MIB))
+    assert.is_true(server.wait_until(PATIENCE, function() return descriptors(running) <= idle + 2 end), descriptors(running) .. " of " .. idle)
+  end)
+end)
+
+describe("an idle worker", function()
+  if SANITIZED then
+    pending("is under 12 MiB, and under 8 KiB for each idle connection: not measured under a sanitizer")
+    return
+  end
+
+  it("is under 12 MiB, and under 8 KiB for each idle connection", function()
+    local running = server.start(FILES)
+    local idle = running:resident_bytes()
+    assert.is_true(idle < 12 * MIB, ("%.1f MiB"):format(idle / MIB))
+    running:request("GET", "/")
+    local connections, before = {}, running:resident_bytes()
+    for n = 1, 900 do
+      connections[n] = running:connect(PATIENCE)
+      assert.equal("root", connections[n]:request("GET", "/").body)
+    end
+    local each = (running:resident_bytes() - before) / #connections
+    assert.is_true(each < 8 * KIB, ("%.1f KiB"):format(each / KIB))
+    for _, connection in ipairs(connections) do connection:close() end
+    assert.equal(0, (running:stop()))
+  end)
+end)

@@ -49,6 +49,16 @@ local function errors_of(reply)
   return found
 end
 
+describe("logging in", function()
+  it("takes what clients of the OAuth2 password flow send beside the password", function()
+    client:forward("1m")
+    local fields = somebody()
+    assert.equal(201, client:post("/users", { json = registration(fields) }).status)
+    local form = { username = fields.email, password = PASSWORD, grant_type = "password", scope = "", client_id = "" }
+    assert.equal(200, client:post("/token", { form = form }).status)
+  end)
+end)
+
 describe("creating a user", function()
   it("gives the user back with a number", function()
     local fields = somebody { name = "Grace Hopper", role = "editor", age = 85 }

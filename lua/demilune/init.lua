@@ -11,6 +11,7 @@ local demilune = {
   router = require("demilune.router").new,
   dependency = require("demilune.dependency").new,
   settings = require("demilune.settings").new,
+  accounts = require "demilune.accounts", -- a function, and accounts.migration
   model = require "demilune.model",
   guard = require "demilune.guard",
   json = require "demilune.json",

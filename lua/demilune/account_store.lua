@@ -1,0 +1,95 @@
+-- SPDX-License-Identifier: MIT
+-- Refresh tokens in a table of an app's database. Only their digests are kept, so
+-- that who reads the table cannot use it. A token that comes back although it was
+-- used means that two have it: its whole family, from one login on, ends.
+
+local core = require "demilune.core"
+local errors = require "demilune.errors"
+local random = require "demilune.random"
+
+---What an app may give in place of this one.
+---@class demilune.AccountStore
+---@field begin fun(subject: string, scope: string, expires: integer): string a new family's first token
+---@field rotate fun(token: string): demilune.Rotation? uses the token up, and nil for one that is none any more; all or nothing
+---@field revoke fun(token: string) ends the token's family
+
+---@class demilune.Rotation
+---@field token string the next one of the family
+---@field subject string
+---@field scope string
+---@field expires integer seconds since 1970
+
+local account_store = {}
+
+---A migration that makes the table, as the next numbered .sql file of the app.
+account_store.migration = [[
+CREATE TABLE refresh_tokens (
+  digest TEXT PRIMARY KEY, -- SHA-256 of the token in hexadecimal; the token itself is nowhere
+  family TEXT NOT NULL,    -- all that came from one login
+  subject TEXT NOT NULL,
+  scope TEXT NOT NULL,     -- what the login asked for, or nothing
+  expires INTEGER NOT NULL,
+  used INTEGER NOT NULL DEFAULT 0
+);
+CREATE INDEX refresh_tokens_family ON refresh_tokens (family);
+CREATE INDEX refresh_tokens_expires ON refresh_tokens (expires);
+]]
+
+local SQL = {
+  add = "INSERT INTO TABLE (digest, family, subject, scope, expires) VALUES (:digest, :family, :subject, :scope, :expires)",
+  use = "UPDATE TABLE SET used = 1 WHERE digest = :digest AND used = 0 AND expires > :now RETURNING family, subject, scope, expires",
+  revoke = "DELETE FROM TABLE WHERE family = (SELECT family FROM TABLE WHERE digest = :digest)",
+  revoke_used = "DELETE FROM TABLE WHERE family = (SELECT family FROM TABLE WHERE digest = :digest AND used = 1)",
+  forget = "DELETE FROM TABLE WHERE expires <= :now",
+}
+
+local function check_table(place, name)
+  if not name:match("^[%a_][%w_]*$") then
+    errors.raise(place, 'demilune.accounts: %s is no name of a table; write table = "refresh_tokens"', errors.show(name))
+  end
+  return name
+end
+
+---@param place string
+---@param database demilune.Database
+---@param name string of the table
+---@return demilune.AccountStore
+function account_store.new(place, database, name)
+  check_table(place, name)
+  local statements = {}
+  for key, sql in pairs(SQL) do statements[key] = database:statement((sql:gsub("TABLE", name))) end
+
+  local function add(family, subject, scope, expires)
+    local token = random.hex(32)
+    statements.add:run { digest = core.sha256_hex(token), family = family, subject = subject, scope = scope, expires = expires }
+    return token
+  end
+
+  local store = {}
+
+  function store.begin(subject, scope, expires)
+    return database:transaction(function()
+      statements.forget:run { now = math.floor(core.now()) }
+      return add(random.hex(16), subject, scope, expires)
+    end)
+  end
+
+  -- Nothing is raised inside: the end of a family must be committed.
+  function store.rotate(token)
+    local digest = core.sha256_hex(token)
+    local rotation, revoked = database:transaction(function()
+      local row = statements.use:one { digest = digest, now = math.floor(core.now()) }
+      if not row then return nil, (statements.revoke_used:run { digest = digest }) end
+      row.token = add(row.family, row.subject, row.scope, row.expires)
+      return row, 0
+    end)
+    if revoked > 0 then core.log("warning", "a refresh token was used twice; its family is revoked", { tokens = revoked }) end
+    return rotation
+  end
+
+  function store.revoke(token) statements.revoke:run { digest = core.sha256_hex(token) } end
+
+  return store
+end
+
+return account_store

@@ -1,0 +1,214 @@
+-- SPDX-License-Identifier: MIT
+-- Logins as a ready router: a password gives an access token of minutes and, in a
+-- cookie that no script reads, a refresh token that works once and gives the next.
+-- Every part may be replaced: who is found, how a password is checked, what a token
+-- says, where refresh tokens are kept.
+
+local account_store = require "demilune.account_store"
+local core = require "demilune.core"
+local errors = require "demilune.errors"
+local guard = require "demilune.guard"
+local guard_type = require "demilune.guard_type"
+local log = require "demilune.log"
+local model = require "demilune.model"
+local options = require "demilune.options"
+local password = require "demilune.password"
+local response = require "demilune.response"
+local router = require "demilune.router"
+local units = require "demilune.units"
+
+---@class demilune.Account
+---@field id string|integer
+---@field password? string what password.hash gave; nobody logs in without one
+---@field roles? string[]
+---@field scopes? string[] what the account may ask for
+
+---@class demilune.AccountsOptions
+---@field bearer demilune.Bearer whose tokens are given out
+---@field find fun(username: string): demilune.Account? at a login
+---@field find_by_id fun(subject: string): demilune.Account? at a refresh: who is gone gets no more tokens, and roles are today's
+---@field database? demilune.Database with the table of accounts.migration
+---@field table? string its name: "refresh_tokens"
+---@field store? demilune.AccountStore in place of a database
+---@field username? demilune.Field model.string(); model.email() where names are addresses
+---@field verify? fun(account: demilune.Account?, given: any): boolean, boolean? in place of password.verify; must take as long for nil
+---@field rehash? fun(account: demilune.Account, phc: string) keeps a password's new hash when the old one's parameters are outdated
+---@field issue? fun(account: demilune.Account, scopes: string[]): string in place of bearer:issue
+---@field lifetime? string|number from the login on, however often it is refreshed: "30d"
+---@field cookie? string "__Host-refresh"
+---@field prefix? string
+---@field tags? string[] { "accounts" }
+---@field token_url? string the bearer's own, or "/token"
+---@field refresh_url? string "/refresh"
+---@field logout_url? string "/logout"
+---@field limit? demilune.Limit of logins: "10/minute"
+---@field refresh_limit? demilune.Limit of refreshes and of logouts: "30/minute"
+
+local accounts = { migration = account_store.migration }
+
+local OPTIONS = {
+  bearer = "table", find = "function", find_by_id = "function", database = "table", table = "string", store = "table", username = "table",
+  verify = "function", rehash = "function", issue = "function", lifetime = "duration", cookie = "string", prefix = "string", tags = "strings",
+  token_url = "string", refresh_url = "string", logout_url = "string", limit = "limit", refresh_limit = "limit",
+}
+local NEEDED = {
+  { "bearer", "bearer = guard.bearer { ... }, whose tokens it gives out" },
+  { "find", "find = function(username) return statement:one { email = username } end" },
+  { "find_by_id", "find_by_id = function(subject) return statement:one { id = tonumber(subject) } end, so that who is gone gets no more tokens" },
+}
+local WRONG, ENDED = "The name or the password is wrong", "The login has ended; log in again"
+local NO_STORE = { ["Cache-Control"] = "no-store" }
+
+-- --- what was given --------------------------------------------------------------------
+
+local function read_store(place, given)
+  if (given.database == nil) == (given.store == nil) then
+    errors.raise(place, "demilune.accounts keeps refresh tokens in one place; write database = db, or store = { begin =, rotate =, revoke = }")
+  end
+  if given.database then return account_store.new(place, given.database, given.table or "refresh_tokens") end
+  for _, name in ipairs { "begin", "rotate", "revoke" } do
+    if type(given.store[name]) ~= "function" then
+      errors.raise(place, "demilune.accounts: store.%s must be a function; a store has begin, rotate and revoke", name)
+    end
+  end
+  return given.store
+end
+
+local function read_cookie(place, name)
+  if not name:match("^__Host%-[%w_.-]+$") then
+    errors.raise(place, 'demilune.accounts: cookie is %s, and other hosts of the domain can set a cookie that is not named __Host-...; '
+      .. 'write cookie = "__Host-refresh"', errors.show(name))
+  end
+  return name
+end
+
+local function read(place, given)
+  given = options.check(place, "demilune.accounts", given, OPTIONS)
+  for _, needed in ipairs(NEEDED) do
+    if given[needed[1]] == nil then errors.raise(place, "demilune.accounts has no %s; write %s", needed[1], needed[2]) end
+  end
+  if not guard_type.is(given.bearer) or given.bearer.kind ~= "bearer" then
+    errors.raise(place, "demilune.accounts: bearer must be a guard.bearer, whose tokens it gives out; write bearer = guard.bearer { ... }")
+  end
+  local lifetime = units.seconds(given.lifetime or "30d")
+  if not lifetime or lifetime < 1 then
+    errors.raise(place, 'demilune.accounts: lifetime is %s; write lifetime = "30d"', errors.show(given.lifetime))
+  end
+  local read_options = { lifetime = math.floor(lifetime), cookie = read_cookie(place, given.cookie or "__Host-refresh") }
+  for name, value in pairs(given) do
+    if read_options[name] == nil then read_options[name] = value end
+  end
+  read_options.store = read_store(place, given)
+  return read_options
+end
+
+-- --- tokens ------------------------------------------------------------------------------
+
+local function set_cookie(name, value, seconds)
+  return ("%s=%s; Path=/; Max-Age=%d; HttpOnly; Secure; SameSite=Strict"):format(name, value, seconds)
+end
+
+-- The scopes asked for, all of the account's when none are; nil when one is not the account's.
+local function granted(account, scope)
+  local allowed, list = {}, {}
+  for _, name in ipairs(account.scopes or {}) do allowed[name] = true end
+  for name in scope:gmatch("%S+") do
+    if not allowed[name] then return nil end
+    list[#list + 1] = name
+  end
+  return #list > 0 and list or account.scopes or {}
+end
+
+local function issue_of(bearer)
+  return function(account, scopes) return bearer:issue { subject = account.id, roles = account.roles, scopes = scopes } end
+end
+
+-- Who is not found costs as long as a wrong password.
+local function verify(account, given) return password.verify(account and account.password, given) end
+
+local function subject_of(account)
+  return type(account.id) == "number" and ("%d"):format(account.id) or (tostring(account.id):gsub("U?LL$", ""))
+end
+
+-- --- the router ----------------------------------------------------------------------------
+
+local function responder(given)
+  local issue = given.issue or issue_of(given.bearer)
+  return function(account, scopes, refresh, expires)
+    return response.new {
+      headers = { ["Set-Cookie"] = set_cookie(given.cookie, refresh, expires - math.floor(core.now())) },
+      body = { access_token = issue(account, scopes), token_type = "bearer", expires_in = given.bearer.lifetime },
+    }
+  end
+end
+
+local function login(given, respond)
+  local check = given.verify or verify
+  return function(req)
+    local account = given.find(req.form.username)
+    local is_right, outdated = check(account, req.form.password)
+    if not account or not is_right then response.abort(401, WRONG, NO_STORE) end
+    local scopes = granted(account, req.form.scope)
+    if not scopes then response.abort(400, "The account does not have such a scope", NO_STORE) end
+    if outdated and given.rehash then given.rehash(account, password.hash(req.form.password)) end
+    local expires = math.floor(core.now()) + given.lifetime
+    return respond(account, scopes, given.store.begin(subject_of(account), req.form.scope, expires), expires)
+  end
+end
+
+-- Ends the login at the client too.
+local function refuse(given)
+  response.abort(401, ENDED, { ["Cache-Control"] = "no-store", ["Set-Cookie"] = set_cookie(given.cookie, "", 0) })
+end
+
+local function refresh(given, respond)
+  return function(req)
+    local token = req.cookie[given.cookie]
+    local rotation = type(token) == "string" and token ~= "" and given.store.rotate(token) or refuse(given)
+    local account = given.find_by_id(rotation.subject)
+    local scopes = account and granted(account, rotation.scope)
+    if not scopes then
+      given.store.revoke(rotation.token)
+      log.info("a login ended, since its account is gone or lost a scope", { subject = rotation.subject })
+      refuse(given)
+    end
+    return respond(account, scopes, rotation.token, rotation.expires)
+  end
+end
+
+local function logout(given)
+  return function(req)
+    local token = req.cookie[given.cookie]
+    if type(token) == "string" and token ~= "" then given.store.revoke(token) end
+    return response.new { status = 204, headers = { ["Set-Cookie"] = set_cookie(given.cookie, "", 0) } }
+  end
+end
+
+---A router with a login, a refresh and a logout.
+---@param given demilune.AccountsOptions
+---@return demilune.Router
+function accounts.new(given)
+  given = read(errors.where(), given)
+  local made = router.new { prefix = given.prefix, tags = given.tags or { "accounts" }, guard = guard.public }
+  local respond = responder(given)
+  -- Without names, which the app's own models may have.
+  local login_form = model.object {
+    grant_type = model.literal { "password", default = "password" }, username = given.username or model.string { min_length = 1, max_length = 254 },
+    password = model.secret { max_length = 1024 }, scope = model.string { max_length = 1024, default = "" },
+  }
+  login_form.extra = "ignore" -- OAuth clients add fields of theirs
+  local token = { access_token = model.string(), token_type = model.string(), expires_in = model.integer() }
+  local refresh_limit = given.refresh_limit or "30/minute"
+  made:post(given.token_url or given.bearer.token_url or "/token", {
+    form = login_form, returns = token, limit = given.limit or "10/minute", headers = NO_STORE, summary = "Log in", responses = { [401] = WRONG },
+  }, login(given, respond))
+  made:post(given.refresh_url or "/refresh", {
+    returns = token, limit = refresh_limit, headers = NO_STORE, summary = "Get a new access token", responses = { [401] = ENDED },
+  }, refresh(given, respond))
+  made:post(given.logout_url or "/logout", {
+    status = 204, limit = refresh_limit, headers = NO_STORE, summary = "Log out",
+  }, logout(given))
+  return made
+end
+
+return setmetatable(accounts, { __call = function(_, given) return accounts.new(given) end })

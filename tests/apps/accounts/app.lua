@@ -1,0 +1,52 @@
+-- SPDX-License-Identifier: MIT
+-- Logins by demilune.accounts, once with a database and once with parts of its own,
+-- for the specs beside this file.
+
+local demilune = require "demilune"
+local model, guard = demilune.model, demilune.guard
+local store = require "store"
+
+local app = demilune.app { title = "Accounts", version = "1.0.0", guard = guard.public }
+local settings = demilune.settings { JWT_SECRET = model.secret { min_bytes = 32 } }
+store.open(app)
+
+local bearer = guard.bearer {
+  secret = settings.JWT_SECRET, algorithms = { "HS256" }, lifetime = "15m", roles = { "user", "admin" }, scopes = { "read", "write" },
+  token_url = "/token",
+}
+
+local function with_lists(row)
+  if not row then return nil end
+  return { id = row.id, password = row.password, roles = { row.role }, scopes = { "read", "write" } }
+end
+
+app:mount(demilune.accounts {
+  bearer = bearer, database = store.db, username = model.email(),
+  find = function(username) return with_lists(store.find:one { email = username }) end,
+  find_by_id = function(subject) return with_lists(store.find_by_id:one { id = tonumber(subject) }) end,
+  rehash = function(account, phc) store.rehash:run { id = account.id, password = phc } end,
+})
+
+-- Nothing of ours but the routes.
+app:mount(demilune.accounts {
+  bearer = bearer, prefix = "/own", tags = { "own" }, token_url = "/login", refresh_url = "/again", logout_url = "/out", cookie = "__Host-own",
+  lifetime = "1h", limit = "2/minute", refresh_limit = "1000/minute",
+  find = function(username) return username == "robot" and { id = "robot" } or nil end,
+  find_by_id = function(subject) return { id = subject } end,
+  verify = function(account, given) return account ~= nil and given ~= nil end,
+  issue = function(account) return "token-of-" .. account.id end,
+  store = {
+    begin = function(subject) return "first-" .. subject end,
+    rotate = function(token)
+      local subject = token:match("^first%-(.+)$")
+      return subject and { token = "next-" .. subject, subject = subject, scope = "", expires = math.floor(demilune.now()) + 60 } or nil
+    end,
+    revoke = function(token) store.revoked[#store.revoked + 1] = token end,
+  },
+})
+
+app:get("/me", { guard = bearer }, function(req)
+  return { subject = req.principal.subject, roles = req.principal.roles, scopes = req.principal.scopes }
+end)
+
+return app

@@ -1,0 +1,236 @@
+-- SPDX-License-Identifier: MIT
+-- What demilune.accounts promises: who gets in, what a refresh token is good for and
+-- how often, and what ends a login.
+
+local core = require "demilune.core"
+local demilune = require "demilune"
+local store = require "store"
+local test = require "demilune.test"
+
+local PASSWORD, COOKIE = "correct horse", "__Host-refresh"
+local client
+
+local function log_in(more)
+  local form = { grant_type = "password", username = "ada@example.com", password = PASSWORD }
+  for name, value in pairs(more or {}) do form[name] = value end
+  return client:post("/token", { form = form })
+end
+
+local function cookie_of(reply, name) return (reply.cookies[1] or ""):match("^" .. (name or COOKIE):gsub("%-", "%%-") .. "=([^;]*)") end
+
+-- A refresh with this token, whatever the client keeps.
+local function refresh(token) return test.client():post("/refresh", { cookies = { [COOKIE] = token } }) end
+
+local function me(reply) return client:get("/me", { headers = { Authorization = "Bearer " .. reply.json().access_token } }) end
+
+local function tokens() return test.run(function() return store.tokens:many() end) end
+
+local function set_up()
+  client = test.client()
+  client:forward("2m") -- past the limits of the spec before
+  test.run(function()
+    store.clear:run()
+    store.remove:run { email = "ada@example.com" }
+    store.add:run { email = "ada@example.com", role = "user", password = demilune.password.hash(PASSWORD) }
+  end)
+end
+
+describe("a login", function()
+  before_each(set_up)
+
+  it("gives an access token in the body and a refresh token in a cookie that only the server reads", function()
+    local reply = log_in()
+    assert.equal(200, reply.status, reply.body)
+    local body = reply.json()
+    assert.same({ "bearer", 900 }, { body.token_type, body.expires_in })
+    assert.is_nil(body.refresh_token)
+    assert.equal("no-store", reply.headers["Cache-Control"])
+    assert.equal(1, #reply.cookies)
+    assert.matches("^__Host%-refresh=%x+; Path=/; Max%-Age=2592000; HttpOnly; Secure; SameSite=Strict$", reply.cookies[1])
+    assert.equal(64, #cookie_of(reply))
+    assert.same({ "user" }, me(reply).json().roles)
+  end)
+
+  it("needs no grant_type, takes no other one, and ignores what OAuth clients add", function()
+    assert.equal(200, client:post("/token", { form = { username = "ada@example.com", password = PASSWORD, client_id = "docs" } }).status)
+    assert.equal(422, log_in({ grant_type = "client_credentials" }).status)
+    assert.equal(422, client:post("/token", { form = { username = "ada@example.com" } }).status)
+  end)
+
+  it("answers a wrong password and an unknown user in the same words, and hashes for both", function()
+    local wrong, unknown = log_in { password = "wrong horse" }, log_in { username = "eve@example.com" }
+    assert.same({ 401, 401 }, { wrong.status, unknown.status })
+    assert.equal(wrong.body, unknown.body)
+    assert.same({ {}, {} }, { wrong.cookies, unknown.cookies })
+    assert.same({}, tokens())
+    local function cost(username)
+      local before = os.clock()
+      log_in { username = username, password = "wrong horse" }
+      return os.clock() - before
+    end
+    local known, stranger = cost "ada@example.com", cost "eve@example.com"
+    assert.is_true(stranger > known / 3, ("%g and %g s of processor time"):format(stranger, known))
+  end)
+
+  it("gives the scopes asked for, all when none are, and refuses others", function()
+    assert.same({ "read", "write" }, me(log_in()).json().scopes)
+    local reply = log_in { scope = "read" }
+    assert.same({ "read" }, me(reply).json().scopes)
+    assert.same({ "read" }, me(refresh(cookie_of(reply))).json().scopes)
+    assert.equal(400, log_in({ scope = "read everything" }).status)
+  end)
+
+  it("may be tried 10 times a minute", function()
+    local statuses = {}
+    for index = 1, 11 do statuses[index] = log_in({ password = "wrong" }).status end
+    assert.same({ 401, 429 }, { statuses[10], statuses[11] })
+  end)
+
+  it("keeps no token, only its digest", function()
+    local token = cookie_of(log_in())
+    local rows = tokens()
+    assert.equal(1, #rows)
+    assert.equal(core.sha256_hex(token), rows[1].digest)
+    assert.is_nil(core.json_encode(rows):find(token, 1, true))
+  end)
+end)
+
+describe("a refresh token", function()
+  before_each(set_up)
+
+  it("gives an access token and the next refresh token, in the same family", function()
+    local first = cookie_of(log_in())
+    client:forward("16m")
+    local reply = client:post("/refresh")
+    assert.equal(200, reply.status, reply.body)
+    assert.equal(200, me(reply).status)
+    assert.is_true(first ~= cookie_of(reply))
+    local rows = tokens()
+    assert.same({ 2, 1, 0 }, { #rows, rows[1].used, rows[2].used })
+    assert.equal(rows[1].family, rows[2].family)
+    assert.equal(200, client:post("/refresh").status)
+  end)
+
+  it("that comes back ends its family and no other", function()
+    local first, other = cookie_of(log_in()), cookie_of(log_in())
+    local second = cookie_of(refresh(first))
+    local reply = refresh(first)
+    assert.equal(401, reply.status)
+    assert.equal("", cookie_of(reply))
+    assert.matches("Max%-Age=0", reply.cookies[1])
+    assert.equal(401, refresh(second).status)
+    assert.equal(200, refresh(other).status)
+  end)
+
+  it("that is none is refused: missing, empty, guessed, oversized", function()
+    log_in()
+    assert.equal(401, test.client():post("/refresh").status)
+    for _, token in ipairs { "", "guessed", ("a"):rep(64), ("a"):rep(4000), tokens()[1].digest } do
+      assert.equal(401, refresh(token).status)
+    end
+    assert.equal(1, #tokens())
+  end)
+
+  it("ends with the login's lifetime, however often it was refreshed, and is forgotten then", function()
+    local token = cookie_of(log_in())
+    client:forward("29d")
+    local reply = refresh(token)
+    assert.equal(200, reply.status)
+    assert.is_true(tonumber(reply.cookies[1]:match("Max%-Age=(%d+)")) <= 86400)
+    client:forward("25h")
+    assert.equal(401, refresh(cookie_of(reply)).status)
+    log_in()
+    assert.equal(1, #tokens())
+  end)
+
+  it("carries today's roles, and nothing for who is gone", function()
+    local token = cookie_of(log_in())
+    test.run(function() store.promote:run { email = "ada@example.com" } end)
+    local reply = refresh(token)
+    assert.same({ "admin" }, me(reply).json().roles)
+    test.run(function() store.remove:run { email = "ada@example.com" } end)
+    assert.equal(401, refresh(cookie_of(reply)).status)
+    assert.same({}, tokens())
+  end)
+
+  it("works once when it comes 8 times at once", function()
+    local token = cookie_of(log_in())
+    local bytes = ("POST /refresh HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nCookie: %s=%s\r\n\r\n"):format(COOKIE, token)
+    local connections, counts = {}, {}
+    for index = 1, 8 do connections[index] = core.test_connect() end
+    for _, connection in ipairs(connections) do connection:send(bytes) end
+    for _, connection in ipairs(connections) do
+      local reply = {}
+      for chunk in function() return connection:receive() end do reply[#reply + 1] = chunk end
+      local status = table.concat(reply):match("^HTTP/1%.1 (%d+)")
+      counts[status] = (counts[status] or 0) + 1
+      connection:close()
+    end
+    assert.same({ ["200"] = 1, ["401"] = 7 }, counts)
+    assert.same({}, tokens())
+  end)
+end)
+
+describe("a logout", function()
+  before_each(set_up)
+
+  it("ends the family and the cookie, and is no mistake twice", function()
+    local other = cookie_of(log_in())
+    local first = cookie_of(log_in())
+    local second = cookie_of(client:post("/refresh"))
+    local reply = client:post("/logout")
+    assert.equal(204, reply.status)
+    assert.matches("^__Host%-refresh=; Path=/; Max%-Age=0; HttpOnly; Secure; SameSite=Strict$", reply.cookies[1])
+    assert.is_nil(client.cookies.kept[COOKIE])
+    assert.same({ 401, 401, 200 }, { refresh(first).status, refresh(second).status, refresh(other).status })
+    assert.equal(204, client:post("/logout").status)
+  end)
+end)
+
+describe("parts of one's own", function()
+  before_each(set_up)
+
+  it("take the place of ours", function()
+    local reply = client:post("/own/login", { form = { username = "robot", password = "anything" } })
+    assert.equal("token-of-robot", reply.json().access_token)
+    assert.equal("first-robot", cookie_of(reply, "__Host-own"))
+    assert.matches("Max%-Age=3600", reply.cookies[1])
+    assert.equal(401, client:post("/own/login", { form = { username = "eve", password = "anything" } }).status)
+    assert.equal(429, client:post("/own/login", { form = { username = "robot", password = "anything" } }).status)
+    assert.equal("next-robot", cookie_of(client:post("/own/again"), "__Host-own"))
+    assert.equal(204, client:post("/own/out").status)
+    assert.same({ "next-robot" }, store.revoked)
+  end)
+end)
+
+describe("demilune.accounts", function()
+  it("gives its table as a migration, the one of this app", function()
+    local file = assert(io.open("tests/apps/accounts/migrations/0002_refresh_tokens.sql"))
+    local text = file:read("*a")
+    file:close()
+    assert.equal(text, demilune.accounts.migration)
+  end)
+
+  it("says what is missing and what to write", function()
+    local bearer = demilune.guard.bearer { secret = core.secret(("s3cret-"):rep(8)), lifetime = "15m" }
+    local function nobody() return nil end
+    local cases = {
+      { {}, "has no bearer; write bearer = guard.bearer { ... }" },
+      { { bearer = bearer, find_by_id = nobody }, "has no find; write find = function(username)" },
+      { { bearer = bearer, find = nobody }, "has no find_by_id; write find_by_id = function(subject)" },
+      { { bearer = demilune.guard.public, find = nobody, find_by_id = nobody }, "bearer must be a guard.bearer" },
+      { { bearer = bearer, find = nobody, find_by_id = nobody }, "write database = db, or store =" },
+      { { bearer = bearer, find = nobody, find_by_id = nobody, store = {} }, "store.begin must be a function" },
+      { { bearer = bearer, find = nobody, find_by_id = nobody, database = {}, table = "a b" }, '"a b" is no name of a table' },
+      { { bearer = bearer, find = nobody, find_by_id = nobody, database = {}, cookie = "refresh" }, 'write cookie = "__Host-refresh"' },
+      { { bearer = bearer, find = nobody, find_by_id = nobody, database = {}, lifetime = "soon" }, 'write lifetime = "30d"' },
+      { { baerer = bearer }, "did you mean bearer?" },
+    }
+    for _, case in ipairs(cases) do
+      local ok, message = pcall(demilune.accounts, case[1])
+      assert.is_false(ok)
+      assert.matches("accounts_spec%.lua:%d+: demilune%.accounts", message)
+      assert.truthy(message:find(case[2], 1, true), message)
+    end
+  end)
+end)

@@ -1,0 +1,19 @@
+-- SPDX-License-Identifier: MIT
+-- The database and what specs ask of it.
+
+local store = { revoked = {} }
+
+function store.open(app)
+  local db = app:database("sqlite::memory:")
+  store.db = db
+  store.add = db:statement [[INSERT INTO users (email, role, password) VALUES (:email, :role, :password)]]
+  store.find = db:statement [[SELECT id, role, password FROM users WHERE email = :email]]
+  store.find_by_id = db:statement [[SELECT id, role, password FROM users WHERE id = :id]]
+  store.rehash = db:statement [[UPDATE users SET password = :password WHERE id = :id]]
+  store.promote = db:statement [[UPDATE users SET role = 'admin' WHERE email = :email]]
+  store.remove = db:statement [[DELETE FROM users WHERE email = :email]]
+  store.tokens = db:statement [[SELECT digest, family, subject, used FROM refresh_tokens ORDER BY used DESC]]
+  store.clear = db:statement [[DELETE FROM refresh_tokens]]
+end
+
+return store

@@ -3,7 +3,8 @@
  * Bytes in, through everything: a real server on loopback, a client that sends the
  * input in one or many pieces and then says that it will send no more. What comes
  * back must be whole responses, no more of them than there were heads, and then
- * the end of the connection.
+ * the end of the connection. Or the client resets, having sent it all and read
+ * nothing. Either way nothing of the connection may be left in the worker.
  */
 #include "base/buffer.h"
 #include "server/server.h"
@@ -30,6 +31,18 @@ static const char app_text[] =
     "app:put('/raw', { body = model.raw() }, function(req) return { length = #req.body } end)\n"
     "app:get('/stream', function() return demilune.stream(function(write) write('one') write('two') end) end)\n"
     "app:get('/fails', function() error('on purpose') end)\n"
+    "local held = app:dependency(function() demilune.sleep(0) return 1, { finish = function() end, release = function() demilune.sleep(0) end } end)\n"
+    "app:get('/wait', function() demilune.sleep(0) return 'waited' end)\n"
+    "app:post('/wait', function(req) demilune.sleep(0) return req.body end)\n"
+    "app:get('/held', { needs = { held = held } }, function(req) req:after_response(function() error('after') end) return 'held' end)\n"
+    "app:get('/held-fails', { needs = { held = held } }, function() demilune.abort(409, 'no') end)\n"
+    "app:get('/held-stream', { needs = { held = held } }, function()\n"
+    "  return demilune.stream(function(write) demilune.sleep(0) write('one') demilune.sleep(0) end)\n"
+    "end)\n"
+    "app:get('/large', function() return ('x'):rep(300000) end)\n"
+    "app:get('/large-stream', function() return demilune.stream(function(write) for _ = 1, 5 do write(('x'):rep(100000)) end end) end)\n"
+    "app:get('/cookie', { cookie = { a = model.integer() }, header = { x_b = model.optional(model.array(model.string())) } },\n"
+    "  function(req) return { a = req.cookie.a, b = req.header.x_b } end)\n"
     "return app\n";
 
 static demilune_server *server;
@@ -76,7 +89,7 @@ static bool take(int fd, dl_buffer *received) {
   return got > 0 || (got < 0 && (errno == EAGAIN || errno == EINTR || errno == ENOTCONN));
 }
 
-static bool play(int fd, dl_str bytes, size_t piece, dl_buffer *received) {
+static void play(int fd, dl_str bytes, size_t piece, dl_buffer *received) {
   bool open = true, shut = false;
   for (int turn = 0; open; turn++) {
     if (turn == TURNS_MAX) abort(); /* the server neither answers nor closes */
@@ -91,7 +104,24 @@ static bool play(int fd, dl_str bytes, size_t piece, dl_buffer *received) {
     if (shut) poll(&(struct pollfd){.fd = fd, .events = POLLIN}, 1, 1);
     open = take(fd, received);
   }
-  return true;
+}
+
+/* Sends what the system takes at once, turns the loop a few times, and is gone. */
+static void play_reset(int fd, dl_str bytes, int turns) {
+  uv_run(&server->uv, UV_RUN_NOWAIT);
+  if (send(fd, bytes.ptr, bytes.len, MSG_NOSIGNAL) < 0 && errno != EAGAIN && errno != ENOTCONN) abort();
+  while (turns-- > 0) uv_run(&server->uv, UV_RUN_NOWAIT);
+  setsockopt(fd, SOL_SOCKET, SO_LINGER, &(struct linger){.l_onoff = 1}, sizeof(struct linger));
+}
+
+/* What still runs for a client that has left ends by itself, and soon. */
+static void settle(void) {
+  for (int turn = 0; server->worker.connection_count > 0; turn++) {
+    if (turn == TURNS_MAX) abort();
+    uv_run(&server->uv, UV_RUN_NOWAIT);
+    poll(NULL, 0, turn > 10);
+  }
+  if (server->worker.exchange_count) abort();
 }
 
 /* --- what came back ------------------------------------------------------------------- */
@@ -134,9 +164,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   if (size < 2 || size > INPUT_MAX) return 0;
   int fd = connect_client();
   dl_str input = dl_str_from((const char *)data + 1, size - 1);
-  play(fd, input, data[0] < 128 ? INPUT_MAX : (size_t)(data[0] & 0x3f) + 1, &received);
+  bool resets = (data[0] & 0xc0) == 0x40;
+  if (resets) play_reset(fd, input, data[0] & 0xf);
+  else play(fd, input, data[0] < 128 ? INPUT_MAX : (size_t)(data[0] & 0x3f) + 1, &received);
   close(fd);
-  uv_run(&server->uv, UV_RUN_NOWAIT);
+  settle();
   dl_buffer_append_char(&received, 0); /* strtoul stops there */
   size_t responses = 0, lines = 1;
   for (size_t i = 0; i < input.len; i++) lines += input.ptr[i] == '\n';

@@ -53,6 +53,13 @@ describe("an app", function()
     assert.matches('did you mean max_body', refusal(function() new_app { limits = { maxbody = 1 } } end))
   end)
 
+  it("refuses limits that nobody could keep", function()
+    local refused = { { max_head = "64KiB" }, { max_target = 40000 }, { max_depth = 1000000 }, { max_connections = 2 ^ 40 }, { idle_timeout = "0s" } }
+    for _, given in ipairs(refused) do
+      assert.matches("which cannot be kept", refusal(function() new_app { limits = given } end))
+    end
+  end)
+
   it("names the guards there are when one is asked for that is none", function()
     assert.equal("there is no guard.bearr; did you mean guard.bearer?", refusal(function() return guard.bearr {} end))
     assert.matches("there is no guard.everyone; there are guard.public", refusal(function() return guard.everyone {} end))

@@ -68,6 +68,9 @@ local LIMITS = {
 }
 local MEASURES = { size = units.bytes, duration = units.seconds, count = tonumber }
 local EXAMPLES = { size = '"1MiB"', duration = '"30s"', count = "100" }
+-- A head is read in one piece of 32 KiB, which its body still passes through.
+local MOST = { max_head = 30720, max_target = 30720, max_headers = 1000, max_depth = 1000 }
+local MOST_OF_ALL = 2 ^ 31 - 1
 local EXTRA = { forbid = true, ignore = true, allow = true }
 
 local function read_limits(place, given)
@@ -78,6 +81,10 @@ local function read_limits(place, given)
     limits[name] = MEASURES[sort](value)
     if not limits[name] then
       errors.raise(place, "demilune.app: limits.%s is %s; write %s = %s", name, errors.show(value), name, EXAMPLES[sort])
+    end
+    local most = MOST[name] or MOST_OF_ALL
+    if limits[name] > most or sort == "duration" and limits[name] <= 0 then
+      errors.raise(place, "demilune.app: limits.%s is %s, which cannot be kept; it is more than 0 and at most %d", name, errors.show(value), most)
     end
   end
   return limits

@@ -275,6 +275,20 @@ describe("a unix socket", function()
     end)
   end)
 
+  it("is one client's for the cap of none: everybody behind a proxy comes by it", function()
+    local capped = HELLO:gsub("guard = guard.public }", "guard = guard.public, limits = { max_connections_per_client = 2 } }")
+    with_app(capped, function(folder)
+      local running = server.start(folder, { flags = { "--unix=" .. folder .. "/socket" } })
+      local open = {}
+      for n = 1, 5 do
+        open[n] = http.connect_unix(folder .. "/socket", PATIENCE)
+        assert.equal("root", open[n]:request("GET", "/").body)
+      end
+      for _, connection in ipairs(open) do connection:close() end
+      assert.equal(0, (running:stop()))
+    end)
+  end)
+
   it("never takes the place of a file that is no socket", function()
     with_app({ ["app.lua"] = HELLO, ["precious"] = "do not delete" }, function(folder)
       local status, _, err = server.run { "serve", folder, "--unix=" .. folder .. "/precious" }

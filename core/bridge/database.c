@@ -124,11 +124,14 @@ static void on_answer(dl_call *call) {
   if (!heard && call->transaction) dl_transaction_abandon(call->transaction);
 }
 
+static void give_up(void *call) { dl_call_give_up(call); }
+
 /* Marks the running task as waiting for the call. May raise: the call is then
  * still the handle's draft. */
 static void wait_for(lua_State *L, dl_call *call, void (*done)(dl_call *call)) {
   dl_ticket *ticket = dl_arena_alloc(&call->arena, sizeof(*ticket));
   *ticket = dl_task_wait(L, "a database");
+  dl_task_on_cancel(*ticket, give_up, call);
   call->owner = ticket;
   call->done = done;
 }

@@ -16,6 +16,8 @@ struct dl_task {
   uv_timer_t *timer; /* what will wake it, while that is a timer */
   dl_task_push push; /* what the wait gave; never on the coroutine's stack, where an app could put something else */
   void *push_data;
+  void (*cancelled)(void *data); /* of the current wait */
+  void *cancelled_data;
   dl_task *next_idle, *next_in_all;
 };
 
@@ -29,6 +31,13 @@ static void stop_sleeping(dl_task *task) {
   if (!task->timer) return;
   uv_close((uv_handle_t *)task->timer, on_timer_closed);
   task->timer = NULL;
+}
+
+/* What it waits for may stop working: nobody will hear the answer. */
+static void forgo_wait(dl_task *task) {
+  if (task->waiting && task->cancelled) task->cancelled(task->cancelled_data);
+  task->cancelled = NULL;
+  stop_sleeping(task);
 }
 
 static void sleep_for(dl_task *task, uint64_t milliseconds, uv_timer_cb over) {
@@ -90,7 +99,7 @@ dl_str dl_task_request_id(lua_State *L) {
 void dl_task_release(dl_task *task) {
   dl_lua *lua = dl_lua_of(task->co);
   task->serial++;
-  stop_sleeping(task);
+  forgo_wait(task);
   if (task->waiting || lua_status(task->co) != 0) replace_coroutine(task);
   else lua_settop(task->co, 0);
   task->waiting = false;
@@ -140,8 +149,14 @@ dl_ticket dl_task_wait(lua_State *L, const char *what) {
   if (!lua_isyieldable(L))
     refuse_wait(L, what, "cannot wait inside a function that C calls back, such as one given to table.sort or string.gsub, a metamethod or a check");
   task->waiting = true;
+  task->cancelled = NULL;
   task->serial++;
   return (dl_ticket){task, task->serial};
+}
+
+void dl_task_on_cancel(dl_ticket ticket, void (*cancelled)(void *data), void *data) {
+  ticket.task->cancelled = cancelled;
+  ticket.task->cancelled_data = data;
 }
 
 int dl_task_yield(lua_State *L) { return lua_yield(L, 0); }
@@ -172,6 +187,7 @@ bool dl_task_fail(dl_ticket ticket, const char *message) {
 }
 
 void dl_task_cancel(dl_task *task, const char *message) {
+  forgo_wait(task);
   dl_task_fail((dl_ticket){task, task->serial}, message);
 }
 
@@ -288,8 +304,8 @@ void dl_task_end_all(dl_lua *lua) {
   while (lua->spawned) spawned_end(lua->spawned);
   for (dl_task *task = lua->all_tasks; task; task = task->next_in_all) {
     task->serial++;
+    forgo_wait(task);
     task->waiting = false;
-    stop_sleeping(task);
   }
 }
 

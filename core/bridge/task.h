@@ -27,6 +27,10 @@ typedef int (*dl_task_push)(lua_State *L, void *data);
  * coroutine, e.g. while the app loads or inside a coroutine the app made itself. */
 dl_ticket dl_task_wait(lua_State *L, const char *what);
 
+/* Called once if the wait ends otherwise than by being woken: cancelled, or given
+ * up with its task. data stays the caller's. */
+void dl_task_on_cancel(dl_ticket ticket, void (*cancelled)(void *data), void *data);
+
 /* The last line of such a function: return dl_task_yield(L). What the waker
  * pushes becomes the function's results. A wake that fails raises its message
  * as a Lua error at the caller. */

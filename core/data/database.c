@@ -122,7 +122,13 @@ bool dl_database_is_open(const dl_database *database) { return database->wakes; 
 
 bool dl_database_is_new(const dl_database *database) { return database->state == DL_DATABASE_NEW; }
 
+void dl_call_give_up(dl_call *call) { __atomic_store_n(&call->given_up, true, __ATOMIC_RELAXED); }
+
 bool dl_call_expired(dl_call *call) {
+  if (__atomic_load_n(&call->given_up, __ATOMIC_RELAXED)) {
+    dl_problem_set(&call->problem, DL_PROBLEM_STOPPED, &call->arena, "the call was given up before it began");
+    return true;
+  }
   if (uv_hrtime() < call->deadline) return false;
   dl_problem_set(&call->problem, DL_PROBLEM_BUSY, &call->arena, "the database is busy: the call waited too long to be begun");
   return true;

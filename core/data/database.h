@@ -120,6 +120,7 @@ struct dl_call {
   uint64_t deadline; /* on uv_hrtime: when it has waited too long */
   uint8_t work;
   bool settled;
+  bool given_up; /* atomic: set by the loop, read by whoever works on it */
 };
 
 /* A call with its defaults, for one statement of the database; statement is NULL
@@ -131,6 +132,10 @@ void dl_call_drop(dl_call *call);
 
 /* done is called later, from the loop, always. The database must be open. */
 void dl_call_submit(dl_call *call);
+
+/* Nobody waits for it any more: if it has not begun it does not, and a statement
+ * that runs is interrupted. Only before done, which is still called. */
+void dl_call_give_up(dl_call *call);
 
 /* Open: between start and the end of stop (calls may still be refused with a
  * problem). New: before start. */

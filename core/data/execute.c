@@ -221,7 +221,9 @@ void dl_execute(dl_sqlite *connection, dl_call *call) {
   dl_prepared *prepared = dl_sqlite_prepare(connection, call->statement, &variant, &call->arena, &call->problem);
   if (!prepared) return;
   r.handle = prepared->handle;
+  connection->running = call;
   if (bind_all(&r, prepared, &variant)) step_all(&r);
+  connection->running = NULL;
   sqlite3_reset(r.handle);
   sqlite3_clear_bindings(r.handle);
 }

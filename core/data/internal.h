@@ -28,6 +28,7 @@ typedef struct dl_sqlite {
   size_t statement_count;
   sqlite3_stmt *steps[DL_STEP_COUNT];
   uint64_t lock_deadline, statement_deadline; /* on uv_hrtime */
+  const dl_call *running;                     /* interrupted when it is given up */
 } dl_sqlite;
 
 /* NULL with a problem whose message is in arena. reader: it can change nothing. */

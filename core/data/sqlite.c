@@ -31,7 +31,7 @@ static int on_locked(void *data, int times) {
 
 static int on_progress(void *data) {
   const dl_sqlite *connection = data;
-  return uv_hrtime() >= connection->statement_deadline;
+  return uv_hrtime() >= connection->statement_deadline || (connection->running && __atomic_load_n(&connection->running->given_up, __ATOMIC_RELAXED));
 }
 
 void dl_sqlite_deadlines(dl_sqlite *connection, unsigned lock_ms, unsigned statement_ms) {

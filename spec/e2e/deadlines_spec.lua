@@ -192,7 +192,7 @@ describe("the deadline of a handler", function()
   local running
   setup(function()
     running = server.start { ["migrations/0001_t.sql"] = "CREATE TABLE t (x);", ["app.lua"] = app('handler_timeout = "400ms"', [[
-local db = app:database("sqlite:t.db", { statement_ms = 3000 })
+local db = app:database("sqlite:t.db", { statement_ms = 60000, readers = 1 })
 local count = db:statement "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < 1000000000) SELECT count(*) FROM n"
 local add, all = db:statement "INSERT INTO t VALUES (:x)", db:statement "SELECT count(*) FROM t"
 local held = app:dependency(function() return "held", { finish = note "finish", release = note "release" } end)
@@ -236,9 +236,10 @@ end)]]) }
     assert.equal("finish failed, release failed", events(running))
   end)
 
-  it("cancels a wait for a statement", function()
+  it("cancels a wait for a statement, which stops and gives its connection back", function()
     expect_504 "/sql"
     assert.equal("finish failed, release failed", events(running))
+    assert.is_true(server.wait_until(PATIENCE, function() return running:request("GET", "/rows").status == 200 end))
   end)
 
   it("rolls back the transaction that it cancels", function()

@@ -41,6 +41,10 @@ app:get("/slow", function() demilune.sleep("1500ms") return "finished" end)
 app:get("/stuck", function() while true do pcall(demilune.sleep, 60) end end)
 app:get("/stream", function() return demilune.stream(function(write) for n = 1, 10 do write("x") demilune.sleep("100ms") end end) end)
 app:get("/big", function() return ("x"):rep(20000000) end)
+local db = app:database("sqlite::memory:", { statement_ms = 60000, transaction_ms = 60000 })
+local slow = db:statement [=[WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < 1000000000) SELECT count(*) FROM n]=]
+app:get("/sql", function() return slow:value() end)
+app:get("/transaction", function() return db:transaction(function() return slow:value() end) end)
 app:get("/spawn", function() demilune.spawn(function() demilune.sleep(60) end) return "spawned" end)
 app:get("/later", function() demilune.spawn(function() end) return "later" end)
 local function mark(name) demilune.log.info("mark: " .. name) end
@@ -124,7 +128,7 @@ app:on_stop(function() demilune.sleep("50ms") mark "stopped" end)]]
   end)
 
   it("a second time ends at once what is in flight, and the status says so", function()
-    for _, target in ipairs { "/slow", "/stuck", "/stream", "/big" } do
+    for _, target in ipairs { "/slow", "/stuck", "/stream", "/big", "/sql", "/transaction" } do
       local connection = http.connect_narrow(running.port, PATIENCE)
       connection:send("GET " .. target .. " HTTP/1.1\r\nHost: a\r\n\r\n")
       socket.sleep(0.2)

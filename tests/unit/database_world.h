@@ -168,9 +168,9 @@ static inline void on_answered(dl_call *call) {
   }
 }
 
-/* Sends without waiting; up to two values. */
-static inline void world_send(world *w, answer *a, dl_transaction *transaction, const dl_statement *statement, dl_shape shape, dl_value first,
-                              dl_value second) {
+/* Sends without waiting; up to two values. The call is the database's until it is answered. */
+static inline dl_call *world_send(world *w, answer *a, dl_transaction *transaction, const dl_statement *statement, dl_shape shape, dl_value first,
+                                  dl_value second) {
   memset(a, 0, sizeof(*a));
   dl_call *call = dl_call_new(w->database, statement, shape);
   if (statement->parameter_count > 0) call->values[0] = first;
@@ -179,6 +179,7 @@ static inline void world_send(world *w, answer *a, dl_transaction *transaction, 
   call->done = on_answered;
   call->owner = a;
   dl_call_submit(call);
+  return call;
 }
 
 static inline answer world_in(world *w, dl_transaction *transaction, const dl_statement *statement, dl_shape shape, dl_value first, dl_value second) {

@@ -205,6 +205,37 @@ static void a_statement_that_runs_too_long_is_stopped_and_the_next_one_works(voi
   assert_string_equal(world_call(w, count, DL_SHAPE_VALUE, NOTHING, NOTHING).rows, "0");
 }
 
+static void a_statement_that_was_given_up_is_stopped_and_its_neighbours_are_not(void **state) {
+  world *w = *state;
+  world_database(w, "sqlite:test.db", (dl_database_options){.migrations = "migrations", .readers = 1, .statement_ms = 600000, .queue_ms = 600000});
+  const dl_statement *forever = world_seal(w, "WITH RECURSIVE n (i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n");
+  const dl_statement *write =
+      world_seal(w, "INSERT INTO users (email) WITH RECURSIVE n (i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n) SELECT 'u' || i FROM n");
+  const dl_statement *add = world_seal(w, "INSERT INTO users (email) VALUES ('kept')");
+  const dl_statement *count = world_seal(w, "SELECT count(*) FROM users");
+  start(w);
+  static answer answers[3], queued;
+  dl_call *reading = world_send(w, &answers[0], NULL, forever, DL_SHAPE_VALUE, NOTHING, NOTHING);
+  dl_call *waiting = world_send(w, &queued, NULL, forever, DL_SHAPE_VALUE, NOTHING, NOTHING);
+  world_send(w, &answers[1], NULL, add, DL_SHAPE_RUN, NOTHING, NOTHING);
+  dl_call *writing = world_send(w, &answers[2], NULL, write, DL_SHAPE_RUN, NOTHING, NOTHING);
+  dl_call_give_up(waiting);
+  for (int i = 0; i < 10; i++) {
+    uv_run(&w->uv, UV_RUN_NOWAIT);
+    usleep(5000);
+  }
+  assert_false(answers[0].came || answers[1].came || answers[2].came);
+  dl_call_give_up(reading);
+  dl_call_give_up(writing);
+  for (int i = 0; i < 3; i++) turn_until(w, &answers[i].came);
+  turn_until(w, &queued.came);
+  assert_int_equal(answers[0].kind, DL_PROBLEM_TIMEOUT);
+  assert_int_equal(answers[1].kind, DL_PROBLEM_NONE);
+  assert_int_equal(answers[2].kind, DL_PROBLEM_TIMEOUT);
+  assert_int_equal(queued.kind, DL_PROBLEM_STOPPED);
+  assert_string_equal(world_call(w, count, DL_SHAPE_VALUE, NOTHING, NOTHING).rows, "1");
+}
+
 static void a_reader_can_change_nothing_and_the_file_is_its_owners(void **state) {
   world *w = *state;
   const dl_statement *read = world_seal(w, "SELECT count(*) FROM users");
@@ -275,6 +306,7 @@ int main(void) {
       T(a_statement_that_sqlite_does_not_take_stops_the_start_by_its_place),
       T(statements_are_sealed_before_the_start_only),
       T(a_statement_that_runs_too_long_is_stopped_and_the_next_one_works),
+      T(a_statement_that_was_given_up_is_stopped_and_its_neighbours_are_not),
       T(a_reader_can_change_nothing_and_the_file_is_its_owners),
       T(no_statement_loads_code_or_reaches_another_file),
       T(a_database_in_memory_is_one_for_reads_and_writes),

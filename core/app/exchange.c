@@ -30,6 +30,7 @@ dl_exchange *dl_exchange_begin(dl_worker *worker, dl_connection *connection) {
   exchange->worker = worker;
   exchange->connection = connection;
   exchange->generation = worker->generation;
+  exchange->generation->exchange_count++;
   exchange->plan = worker->generation->plan;
   exchange->route = NULL;
   exchange->task = NULL;
@@ -57,14 +58,34 @@ dl_exchange *dl_exchange_begin(dl_worker *worker, dl_connection *connection) {
   return exchange;
 }
 
+static void free_exchange(dl_exchange *exchange) {
+  dl_arena_free(&exchange->arena);
+  dl_buffer_free(&exchange->body);
+  dl_free(exchange);
+}
+
+void dl_exchange_free_idle(dl_worker *worker) {
+  for (dl_exchange *next, *exchange = worker->idle_exchanges; exchange; exchange = next) {
+    next = exchange->next_idle;
+    free_exchange(exchange);
+  }
+  worker->idle_exchanges = NULL;
+}
+
+/* The slots of its view lie in the Lua of its generation: another one cannot use it. */
 void dl_exchange_end(dl_exchange *exchange) {
   dl_worker *worker = exchange->worker;
   dl_deadline_clear(&exchange->deadline);
+  exchange->generation->exchange_count--;
+  worker->exchange_count--;
+  if (exchange->generation != worker->generation) {
+    free_exchange(exchange);
+    return;
+  }
   if (exchange->body.cap > BODY_KEPT_BYTES) dl_buffer_free(&exchange->body);
   dl_buffer_clear(&exchange->body);
   dl_arena_reset(&exchange->arena);
   exchange->connection = NULL;
   exchange->next_idle = worker->idle_exchanges;
   worker->idle_exchanges = exchange;
-  worker->exchange_count--;
 }

@@ -58,6 +58,9 @@ dl_exchange *dl_exchange_begin(dl_worker *worker, dl_connection *connection);
 /* Back to the pool. Forgets everything. */
 void dl_exchange_end(dl_exchange *exchange);
 
+/* Empties the pool. */
+void dl_exchange_free_idle(dl_worker *worker);
+
 /* One line for this exchange in the access log, if that is on. */
 void dl_access_log_write(dl_exchange *exchange);
 

@@ -13,6 +13,12 @@
 typedef struct dl_generation {
   dl_lua *lua;
   const dl_plan *plan;
+  uint64_t number;         /* 1 for the first one a server loads, then one more with each reload */
+  uint32_t exchange_count; /* requests that began in it and are not over */
+  /* once another one took its place (worker.c) */
+  enum { DL_GENERATION_LIVE, DL_GENERATION_STOPPING, DL_GENERATION_STOPPED } state;
+  uint64_t stop_began_us;
+  struct dl_generation *next;
 } dl_generation;
 
 /* Loads folder/app.lua; mode is "dev", "serve", "check" or "test". NULL, with a
@@ -25,8 +31,8 @@ typedef void (*dl_generation_done)(void *owner, const char *error);
 void dl_generation_start(dl_generation *generation, dl_generation_done done, void *owner);
 void dl_generation_stop(dl_generation *generation, dl_generation_done done, void *owner);
 
-/* Ends its Lua while the loop still turns; no request of it may be left. Free it
- * once the loop has nothing more to do. */
+/* Ends its Lua while the loop still turns; no request of it may be left. What it held
+ * (databases) closes as the loop runs on, also after it was freed. */
 void dl_generation_end(dl_generation *generation);
 void dl_generation_free(dl_generation *generation);
 

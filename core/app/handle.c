@@ -7,7 +7,7 @@
 
 #include <lauxlib.h>
 
-enum { GRACE_US = 5000000, STREAM_AHEAD_BYTES = 65536, STREAM_TURN_BYTES = 262144 };
+enum { GRACE_US = 5000000, STUCK_GRACE_US = 1000000, STREAM_AHEAD_BYTES = 65536, STREAM_TURN_BYTES = 262144 };
 
 static const char gone[] = "the client went away before the stream ended";
 
@@ -77,11 +77,16 @@ static void log_failure(dl_exchange *exchange, lua_State *co, const char *what) 
   lua_pop(L, 1);
 }
 
+static void name_task(dl_exchange *exchange) {
+  dl_task_set_request_id(exchange->task, exchange->view.id);
+  dl_task_set_watch(exchange->task, exchange->route->label, exchange->route->timeout_us + STUCK_GRACE_US);
+}
+
 /* A coroutine that failed, or was left where it stood, cannot be used again: a fresh one goes on. */
 static void replace_task(dl_exchange *exchange) {
   dl_task_release(exchange->task);
   exchange->task = dl_task_new(dl_lua_state(exchange->generation->lua), on_done, exchange);
-  dl_task_set_request_id(exchange->task, exchange->view.id);
+  name_task(exchange);
 }
 
 static dl_exchange *exchange_of_handle(lua_State *L, int index) {
@@ -173,7 +178,7 @@ static void on_done(dl_task *task, int status, void *owner) {
 
 void dl_handle(dl_exchange *exchange) {
   exchange->task = dl_task_new(dl_lua_state(exchange->generation->lua), on_done, exchange);
-  dl_task_set_request_id(exchange->task, exchange->view.id);
+  name_task(exchange);
   lua_State *co = dl_task_state(exchange->task);
   lua_rawgeti(co, LUA_REGISTRYINDEX, exchange->route->run_reference);
   dl_request_push(co, &exchange->view);

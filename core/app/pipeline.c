@@ -235,7 +235,14 @@ static bool step_file(dl_exchange *exchange) {
   return false;
 }
 
+/* Checks of models are Lua too, and may never come back. */
+static void watch(dl_exchange *exchange) {
+  dl_loop *loop = exchange->worker->loop;
+  dl_beat_enter(loop->beat, loop->clock.monotonic_us, exchange->route->label, exchange->route->timeout_us);
+}
+
 void dl_pipeline_serve(dl_exchange *exchange) {
+  watch(exchange);
   if (step_file(exchange) && step_media_type(exchange) && step_validate(exchange)) dl_handle(exchange);
   else dl_connection_finished(exchange->connection);
 }

@@ -177,6 +177,10 @@ static void compile_schemas(compiler *c, int table, dl_route *route) {
   }
 }
 
+static void name_route(compiler *c, dl_route *route) {
+  route->label = dl_str_of(dl_arena_format(c->arena, "%.*s %.*s", DL_STR_ARGS(dl_method_name(route->method)), DL_STR_ARGS(route->path)));
+}
+
 static bool add_route(compiler *c, dl_route *route) {
   const char *problem = dl_router_add(c->plan->router, route->method, route->path, route);
   if (problem) return fail(c, dl_arena_format(c->arena, "%.*s: %s", DL_STR_ARGS(route->source), problem));
@@ -185,13 +189,12 @@ static bool add_route(compiler *c, dl_route *route) {
 }
 
 static bool compile_access(compiler *c, int table, dl_route *route) {
-  dl_str scope = dl_str_of(dl_arena_format(c->arena, "%.*s %.*s", DL_STR_ARGS(dl_method_name(route->method)), DL_STR_ARGS(route->path)));
   const char *problem = NULL;
   lua_getfield(c->L, table, "guard");
   route->guard = dl_guard_compile(c->L, lua_gettop(c->L), dl_bridge_crypto_of(c->L), c->arena, &problem);
   lua_pop(c->L, 1);
   if (!route->guard) return fail(c, dl_arena_format(c->arena, "%.*s: %s", DL_STR_ARGS(route->source), problem));
-  problem = dl_plan_compile_limits(c->L, table, scope, c->arena, &route->limits);
+  problem = dl_plan_compile_limits(c->L, table, route->label, c->arena, &route->limits);
   if (!problem) problem = dl_plan_compile_cors(c->L, table, c->arena, &route->cors);
   if (problem) return fail(c, dl_arena_format(c->arena, "%.*s: %s", DL_STR_ARGS(route->source), problem));
   c->plan->route_cors = c->plan->route_cors || route->cors;
@@ -207,6 +210,7 @@ static bool compile_route(compiler *c, int table) {
   route->source = field_str(c, table, "source");
   if (route->method == DL_METHOD_COUNT)
     return fail(c, dl_arena_format(c->arena, "%.*s: \"%.*s\" is not a method a route can have", DL_STR_ARGS(route->source), DL_STR_ARGS(method)));
+  name_route(c, route);
   route->run_reference = field_function(c, table, "run");
   route->body_kind = body_kind_of(field_str(c, table, "body_kind"));
   route->body_optional = field_bool(c, table, "body_optional");
@@ -231,6 +235,7 @@ static bool compile_file(compiler *c, int table) {
   route->source = route->path;
   route->status = 200;
   route->run_reference = LUA_NOREF;
+  name_route(c, route);
   return compile_fields(c, table, route) && add_route(c, route);
 }
 

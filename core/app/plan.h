@@ -26,6 +26,7 @@ typedef struct dl_route {
   dl_method method;
   dl_str path;   /* the pattern as declared */
   dl_str source; /* "app.lua:40" */
+  dl_str label;  /* "GET /users/{user_id}" */
   const dl_file *file;
   int run_reference; /* the Lua function, in the registry */
   const dl_schema *schemas[DL_SOURCE_COUNT];

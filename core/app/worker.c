@@ -6,7 +6,69 @@
 
 #include <sys/random.h>
 
-enum { SWEEP_MS = 250 };
+enum { SWEEP_MS = 250, STOP_PATIENCE_US = 15000000 };
+
+/* --- generations that were replaced ------------------------------------------------------ */
+
+static void on_replaced_stopped(void *owner, const char *error) {
+  dl_generation *generation = owner;
+  dl_loop *loop = dl_bridge_loop(dl_lua_state(generation->lua));
+  if (error) dl_log_text(&loop->log, DL_LOG_ERROR, "stopping generation %llu failed: %s", (unsigned long long)generation->number, error);
+  generation->state = DL_GENERATION_STOPPED; /* freed by the next sweep: this is still called from inside its Lua */
+}
+
+static bool is_over(dl_worker *worker, dl_generation *generation) {
+  uint64_t now_us = worker->loop->clock.monotonic_us;
+  if (generation->exchange_count > 0) return false;
+  if (generation->state == DL_GENERATION_LIVE) {
+    generation->state = DL_GENERATION_STOPPING;
+    generation->stop_began_us = now_us;
+    dl_generation_stop(generation, on_replaced_stopped, generation);
+  }
+  if (generation->state == DL_GENERATION_STOPPED) return true;
+  if (now_us < generation->stop_began_us + STOP_PATIENCE_US) return false;
+  dl_log_text(&worker->loop->log, DL_LOG_WARNING, "stopping generation %llu took too long and was given up", (unsigned long long)generation->number);
+  return true;
+}
+
+static void end_generation(dl_generation *generation) {
+  dl_generation_end(generation);
+  dl_generation_free(generation);
+}
+
+static void sweep_replaced(dl_worker *worker) {
+  for (dl_generation **place = &worker->replaced; *place;) {
+    dl_generation *generation = *place;
+    if (!is_over(worker, generation)) {
+      place = &generation->next;
+      continue;
+    }
+    *place = generation->next;
+    end_generation(generation);
+  }
+}
+
+void dl_worker_forget_generation(dl_worker *worker, dl_generation *generation) {
+  generation->next = worker->replaced;
+  worker->replaced = generation;
+}
+
+void dl_worker_replace_generation(dl_worker *worker, dl_generation *generation) {
+  dl_worker_forget_generation(worker, worker->generation);
+  worker->generation = generation;
+  dl_exchange_free_idle(worker); /* of the one before */
+  dl_token_cache_clear(worker->tokens); /* keys may have been withdrawn */
+}
+
+void dl_worker_end_replaced(dl_worker *worker) {
+  while (worker->replaced) {
+    dl_generation *generation = worker->replaced;
+    worker->replaced = generation->next;
+    end_generation(generation);
+  }
+}
+
+/* --- the worker ---------------------------------------------------------------------------- */
 
 static void on_sweep(uv_timer_t *timer) {
   dl_worker *worker = timer->data;
@@ -18,6 +80,7 @@ static void on_sweep(uv_timer_t *timer) {
   dl_deadlines_sweep(&worker->linger_deadlines, now_us);
   dl_deadlines_sweep(&worker->send_deadlines, now_us);
   dl_deadlines_sweep(&worker->handler_deadlines, now_us);
+  sweep_replaced(worker);
 }
 
 void dl_worker_init(dl_worker *worker, dl_loop *loop, dl_generation *generation) {
@@ -60,13 +123,7 @@ void dl_worker_abort_connections(dl_worker *worker) {
 }
 
 void dl_worker_free(dl_worker *worker) {
-  for (dl_exchange *next, *exchange = worker->idle_exchanges; exchange; exchange = next) {
-    next = exchange->next_idle;
-    dl_arena_free(&exchange->arena);
-    dl_buffer_free(&exchange->body);
-    dl_free(exchange);
-  }
-  worker->idle_exchanges = NULL;
+  dl_exchange_free_idle(worker);
   dl_stream_pool_free(&worker->buffers);
   dl_buffer_free(&worker->out);
   dl_buffer_free(&worker->scratch);

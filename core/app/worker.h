@@ -22,6 +22,7 @@ typedef enum dl_access_log { DL_ACCESS_LOG_OFF, DL_ACCESS_LOG_JSON, DL_ACCESS_LO
 typedef struct dl_worker {
   dl_loop *loop;              /* borrowed */
   dl_generation *generation;  /* new requests begin in it */
+  dl_generation *replaced;    /* older ones whose requests go on; each ends with its last request */
   dl_token_cache *tokens;        /* verified lately */
   struct dl_limit_table *limits; /* borrowed: what all workers count in */
   dl_access_log access_log;
@@ -50,6 +51,16 @@ void dl_worker_init(dl_worker *worker, dl_loop *loop, dl_generation *generation)
 
 /* For dl_listener.incoming: takes the next connection; listener->owner is the worker. */
 void dl_worker_accept(dl_listener *listener);
+
+/* New requests begin in this generation from now on. The one before is stopped, ended
+ * and freed by the worker as soon as no request of it is left. */
+void dl_worker_replace_generation(dl_worker *worker, dl_generation *generation);
+
+/* Ends a generation that never served, with the replaced ones. */
+void dl_worker_forget_generation(dl_worker *worker, dl_generation *generation);
+
+/* Ends and frees the replaced generations, finished or not. */
+void dl_worker_end_replaced(dl_worker *worker);
 
 /* Lets requests in flight finish, closes the rest, and calls drained. */
 void dl_worker_drain(dl_worker *worker, void (*drained)(dl_worker *worker, void *owner), void *owner);

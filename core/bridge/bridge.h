@@ -23,7 +23,8 @@ lua_State *dl_lua_state(const dl_lua *lua);
 /* Ends it while the loop still turns: nothing of Lua runs again, whatever still
  * answers a wait finds nobody, and what it held (databases) closes by the loop. */
 void dl_lua_end(dl_lua *lua);
-/* Ends it if it has not ended. What its tasks waited for must be over by now. */
+/* Ends it if it has not ended. What still answers its tasks (a database that closes)
+ * keeps their memory, and the last of these gives it back. */
 void dl_lua_free(dl_lua *lua);
 
 /* The worker's loop, and the arena that lives as long as this lua_State. */

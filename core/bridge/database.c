@@ -4,8 +4,7 @@
  * table into a call, rows come back as tables; what is wrong comes back as a
  * table for lua/demilune/database.lua to raise.
  */
-#include "bridge/bridge.h"
-#include "bridge/task.h"
+#include "bridge/state.h"
 #include "data/database.h"
 #include "model/secret_lua.h"
 #include "model/value_lua.h"
@@ -424,6 +423,8 @@ static int database_open(lua_State *L) {
   }
   handle *self = lua_newuserdata(L, sizeof(*self));
   *self = (handle){.database = database};
+  dl_lua_hold(dl_lua_of(L));
+  dl_database_on_freed(database, dl_lua_let_go, dl_lua_of(L));
   luaL_getmetatable(L, HANDLE);
   lua_setmetatable(L, -2);
   return 1;

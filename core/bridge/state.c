@@ -96,13 +96,25 @@ void dl_lua_end(dl_lua *lua) {
   lua->L = NULL;
 }
 
-void dl_lua_free(dl_lua *lua) {
-  if (!lua) return;
-  dl_lua_end(lua);
+static void free_all(dl_lua *lua) {
   dl_task_free_all(lua);
   dl_crypto_free(lua->crypto);
   dl_arena_free(&lua->arena);
   dl_free(lua);
+}
+
+void dl_lua_free(dl_lua *lua) {
+  if (!lua) return;
+  dl_lua_end(lua);
+  lua->orphan = true;
+  if (lua->held == 0) free_all(lua);
+}
+
+void dl_lua_hold(dl_lua *lua) { lua->held++; }
+
+void dl_lua_let_go(void *owner) {
+  dl_lua *lua = owner;
+  if (--lua->held == 0 && lua->orphan) free_all(lua);
 }
 
 dl_loop *dl_bridge_loop(lua_State *L) { return dl_lua_of(L)->loop; }

@@ -19,12 +19,18 @@ struct dl_lua {
   dl_task *idle_tasks;
   dl_task *all_tasks;
   dl_spawned *spawned; /* what has not begun yet */
+  uint32_t held;       /* things that still answer tasks of ours: databases */
+  bool orphan;         /* freed by its owner: the last one to let go frees it */
 };
 
 static inline dl_lua *dl_lua_of(lua_State *L) { return lua_getexdata(L); }
 
 /* Registry keys are the addresses of these. */
 extern const char dl_lua_waiting_key;
+
+/* What answers from the loop keeps the tasks' memory until it is gone. */
+void dl_lua_hold(dl_lua *lua);
+void dl_lua_let_go(void *lua);
 
 void dl_task_prepare(lua_State *L);
 void dl_task_end_all(dl_lua *lua);

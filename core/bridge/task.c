@@ -5,6 +5,8 @@
 
 #include <lauxlib.h>
 
+enum { LIMIT_US = 30000000 }; /* of what belongs to no request */
+
 struct dl_task {
   lua_State *co;
   int co_reference; /* keeps the coroutine alive in the registry */
@@ -13,6 +15,8 @@ struct dl_task {
   dl_task_done done;
   void *owner;
   dl_str request_id;
+  dl_str label;      /* what it does, for whoever watches */
+  uint64_t limit_us; /* how long it may run without waiting */
   uv_timer_t *timer; /* what will wake it, while that is a timer */
   dl_task_push push; /* what the wait gave; never on the coroutine's stack, where an app could put something else */
   void *push_data;
@@ -84,12 +88,19 @@ dl_task *dl_task_new(lua_State *L, dl_task_done done, void *owner) {
   task->done = done;
   task->owner = owner;
   task->request_id = (dl_str){0};
+  task->label = DL_STR("a function of the app");
+  task->limit_us = LIMIT_US;
   return task;
 }
 
 lua_State *dl_task_state(const dl_task *task) { return task->co; }
 
 void dl_task_set_request_id(dl_task *task, dl_str id) { task->request_id = id; }
+
+void dl_task_set_watch(dl_task *task, dl_str label, uint64_t limit_us) {
+  task->label = label;
+  task->limit_us = limit_us;
+}
 
 dl_str dl_task_request_id(lua_State *L) {
   const dl_task *task = lua_getexdata2(L);
@@ -117,6 +128,8 @@ void dl_task_free_all(dl_lua *lua) {
 /* --- running and waiting ----------------------------------------------------- */
 
 void dl_task_run(dl_task *task, int arguments) {
+  const dl_loop *loop = dl_lua_of(task->co)->loop;
+  dl_beat_enter(loop->beat, loop->clock.monotonic_us, task->label, task->limit_us);
   int status = lua_resume(task->co, arguments);
   if (status == LUA_YIELD) {
     if (task->waiting) return;

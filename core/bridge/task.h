@@ -75,6 +75,10 @@ void dl_task_cancel(dl_task *task, const char *message);
 void dl_task_set_request_id(dl_task *task, dl_str id);
 dl_str dl_task_request_id(lua_State *L);
 
+/* What is told about the task when it runs for longer than limit_us without waiting.
+ * The label's bytes are the owner's, as those of the request id. */
+void dl_task_set_watch(dl_task *task, dl_str label, uint64_t limit_us);
+
 /* Back into the pool, whatever state the coroutine is in. */
 void dl_task_release(dl_task *task);
 

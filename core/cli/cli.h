@@ -8,6 +8,7 @@
 /* Each gives the exit status: 0 fine, 1 it did not work, 2 it was asked wrongly. */
 int dl_command_dev(int count, char **arguments);
 int dl_command_serve(int count, char **arguments);
+int dl_command_reload(int count, char **arguments);
 int dl_command_new(int count, char **arguments);
 int dl_command_check(int count, char **arguments);
 int dl_command_routes(int count, char **arguments);
@@ -21,6 +22,7 @@ int dl_command_token(int count, char **arguments);
 typedef struct dl_flags {
   demilune_options options;
   bool json;
+  long pid; /* of reload; 0: not given */
   const char *positional[8];
   int positional_count;
 } dl_flags;

@@ -39,6 +39,20 @@ static const char *set_access_log(dl_flags *flags, const char *value) {
   return "must be off, json or text";
 }
 
+static const char *set_workers(dl_flags *flags, const char *value) {
+  char *end;
+  long workers = strtol(value, &end, 10);
+  if (*value == 0 || *end || workers < 1 || workers > 64) return "must be a number of processes from 1 to 64";
+  flags->options.workers = (int)workers;
+  return NULL;
+}
+
+static const char *set_pid(dl_flags *flags, const char *value) {
+  char *end;
+  flags->pid = strtol(value, &end, 10);
+  return *value == 0 || *end || flags->pid < 1 ? "must be the number of a process" : NULL;
+}
+
 static const struct {
   const char *name, *variable;
   flag_setter set;
@@ -47,6 +61,8 @@ static const struct {
     {"port", "DEMILUNE_PORT", set_port},
     {"unix", "DEMILUNE_UNIX", set_unix},
     {"access-log", "DEMILUNE_ACCESS_LOG", set_access_log},
+    {"workers", "DEMILUNE_WORKERS", set_workers},
+    {"pid", "DEMILUNE_PID", set_pid},
 };
 enum { FLAG_COUNT = sizeof flag_table / sizeof *flag_table };
 

@@ -20,6 +20,7 @@ static const struct {
 } commands[] = {
     {"dev", "[APP]", "serve on loopback with tracebacks and a docs page, for writing an app", dl_command_dev},
     {"serve", "[APP]", "serve by production rules", dl_command_serve},
+    {"reload", "[APP]", "load an app's files anew in the server that serves it, and say how that went", dl_command_reload},
     {"new", "NAME", "make an app with a passing spec", dl_command_new},
     {"check", "[APP]", "load an app and say what is wrong with it", dl_command_check},
     {"routes", "[APP]", "list the routes, who may call them and what they take", dl_command_routes},
@@ -41,7 +42,10 @@ static int command_help(int count, char **arguments) {
        "  --host ADDRESS               listen on this address (127.0.0.1)\n"
        "  --port NUMBER                listen on this port (8000; 0 lets the system choose)\n"
        "  --unix PATH                  listen on a unix socket instead\n"
-       "  --access-log off|json|text   a line for each request (dev: text, serve: json)\n\n"
+       "  --access-log off|json|text   a line for each request (dev: text, serve: json)\n"
+       "  --workers NUMBER             processes that serve (dev: 1, serve: one for each core)\n\n"
+       "Flags of reload:\n"
+       "  --pid NUMBER                 the server's process, where several serve the app\n\n"
        "Flags of check and routes:\n"
        "  --json                       print JSON for other programs");
   return 0;

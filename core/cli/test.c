@@ -71,7 +71,7 @@ static int run_specs(demilune_server *server, const test_arguments *arguments) {
 static int with_data_folder(const test_arguments *arguments) {
   char *error = NULL;
   demilune_options options = {.folder = arguments->folder, .access_log = DEMILUNE_ACCESS_LOG_OFF};
-  demilune_server *server = dl_server_new(&options, "test", &error);
+  demilune_server *server = dl_server_new(&options, "test", NULL, &error);
   if (!server) {
     fprintf(stderr, "demilune: %s\n", error);
     free(error);

@@ -208,7 +208,15 @@ static void free_database(dl_database *database) {
   dl_free(database->statements);
   dl_free(database->start_error);
   dl_free(database->applied);
+  void (*freed)(void *owner) = database->freed;
+  void *owner = database->freed_owner;
   dl_free(database);
+  if (freed) freed(owner);
+}
+
+void dl_database_on_freed(dl_database *database, void (*freed)(void *owner), void *owner) {
+  database->freed = freed;
+  database->freed_owner = owner;
 }
 
 /* The last thing that happens to a database that was started. */

@@ -86,6 +86,9 @@ void dl_database_stop(dl_database *database, dl_database_event done, void *owner
  * is answered any more, and it stops and frees itself as the loop runs on. */
 void dl_database_free(dl_database *database);
 
+/* freed is called once, when the database is gone and calls nobody any more. */
+void dl_database_on_freed(dl_database *database, void (*freed)(void *owner), void *owner);
+
 typedef enum dl_shape {
   DL_SHAPE_RUN,   /* no rows kept */
   DL_SHAPE_ONE,   /* at most one row; a second one is a problem */

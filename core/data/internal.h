@@ -136,6 +136,8 @@ struct dl_database {
   size_t spare_count;
   dl_database_event started, stopped;
   void *started_owner, *stopped_owner;
+  void (*freed)(void *owner);
+  void *freed_owner;
   dl_reader readers[DL_READERS_MAX];
   uv_async_t answer;
   uv_prepare_t before_sleep; /* tells the writer, once a turn, that there is work */

@@ -31,6 +31,7 @@ typedef struct demilune_options {
   int port;              /* 0 lets the system choose */
   const char *unix_path; /* listens there instead of on host and port when not NULL */
   demilune_access_log access_log;
+  int workers;           /* of demilune_serve: how many processes; 0: one for each core, or one in DEMILUNE_DEV */
 } demilune_options;
 
 typedef struct demilune_server demilune_server;
@@ -51,6 +52,13 @@ DEMILUNE_PUBLIC int demilune_server_run(demilune_server *server);
 DEMILUNE_PUBLIC void demilune_server_stop(demilune_server *server);
 
 DEMILUNE_PUBLIC void demilune_server_free(demilune_server *server);
+
+/* What the demilune program does, for a process that does nothing else: this process
+ * becomes the master of worker processes, which it forks, replaces and reloads
+ * (SIGHUP, or a saved file in DEMILUNE_DEV), until SIGTERM or SIGINT. Prints to standard
+ * error. The exit status: 0, or 1 when it could not start or not everything ended in
+ * order. Call it before there are other threads. */
+DEMILUNE_PUBLIC int demilune_serve(const demilune_options *options);
 
 #ifdef __cplusplus
 }

@@ -2,6 +2,7 @@
 #include "net/listener.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -59,24 +60,46 @@ static bool socket_is_live(const char *path) {
   return live;
 }
 
-const char *dl_listener_unix(dl_listener *listener, dl_loop *loop, const char *path, char message[256]) {
-  uv_pipe_init(loop->uv, &listener->uv.pipe, 0);
+const char *dl_listener_unix_bind(const char *path, int *fd, char message[256]) {
+  struct sockaddr_un address = {.sun_family = AF_UNIX};
+  struct stat what;
   if (socket_is_live(path)) return complain(message, "listen on", path, UV_EADDRINUSE);
-  struct sockaddr_un address;
   if (strlen(path) >= sizeof address.sun_path) {
     snprintf(message, 256, "cannot listen on \"%.100s\": a unix socket's path has at most %zu bytes", path, sizeof address.sun_path - 1);
     return message;
   }
-  struct stat what;
   if (lstat(path, &what) == 0 && !S_ISSOCK(what.st_mode)) {
     snprintf(message, 256, "cannot listen on \"%.160s\": there is something else of that name, which is left alone", path);
     return message;
   }
   unlink(path);
-  int error = uv_pipe_bind(&listener->uv.pipe, path);
-  if (error) return complain(message, "bind", path, error);
+  strcpy(address.sun_path, path);
+  *fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (*fd < 0) return complain(message, "open", path, uv_translate_sys_error(errno));
+  if (bind(*fd, (struct sockaddr *)&address, sizeof address) == 0) return NULL;
+  int error = errno;
+  close(*fd);
+  return complain(message, "bind", path, uv_translate_sys_error(error));
+}
+
+const char *dl_listener_unix(dl_listener *listener, dl_loop *loop, const char *path, char message[256]) {
+  int fd;
+  const char *problem = dl_listener_unix_bind(path, &fd, message);
+  return problem ? problem : dl_listener_adopt(listener, loop, fd, true, message);
+}
+
+const char *dl_listener_adopt(dl_listener *listener, dl_loop *loop, int fd, bool unix_domain, char message[256]) {
+  int error;
+  if (unix_domain) {
+    uv_pipe_init(loop->uv, &listener->uv.pipe, 0);
+    error = uv_pipe_open(&listener->uv.pipe, fd);
+  } else {
+    uv_tcp_init(loop->uv, &listener->uv.tcp);
+    error = uv_tcp_open(&listener->uv.tcp, fd);
+  }
+  if (error) return complain(message, "use", "the socket that was handed on", error);
   listener->port = 0;
-  return listen_on(listener, path, message);
+  return listen_on(listener, "the socket that was handed on", message);
 }
 
 void dl_listener_close(dl_listener *listener, uv_close_cb closed) {

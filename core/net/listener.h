@@ -27,6 +27,12 @@ const char *dl_listener_tcp(dl_listener *listener, dl_loop *loop, const char *ho
 /* A unix socket; a dead one at that path is replaced, a live one is refused. */
 const char *dl_listener_unix(dl_listener *listener, dl_loop *loop, const char *path, char message[256]);
 
+/* Binds a unix socket as above without a loop; *fd is the caller's. NULL, or a sentence. */
+const char *dl_listener_unix_bind(const char *path, int *fd, char message[256]);
+
+/* Accepts from a socket that listens already and that other processes hold as well. */
+const char *dl_listener_adopt(dl_listener *listener, dl_loop *loop, int fd, bool unix_domain, char message[256]);
+
 /* Stops accepting; closed is called when the handle is gone (may be NULL). */
 void dl_listener_close(dl_listener *listener, uv_close_cb closed);
 

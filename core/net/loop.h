@@ -6,6 +6,7 @@
 #ifndef DL_NET_LOOP_H
 #define DL_NET_LOOP_H
 
+#include "base/beat.h"
 #include "base/clock.h"
 #include "base/log.h"
 
@@ -15,6 +16,7 @@ typedef struct dl_loop {
   uv_loop_t *uv; /* borrowed */
   dl_clock clock;
   dl_log log;
+  dl_beat *beat; /* borrowed; NULL when nobody watches whether the loop turns */
 } dl_loop;
 
 #endif

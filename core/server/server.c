@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A server in one process: its loop, one generation, one worker, the listening
- * socket, and the signals that end it in order.
+ * A server on one loop: its generation, its worker, the sockets that it accepts
+ * from, and how it ends in order.
  */
 #include "server/server.h"
 
@@ -19,7 +19,11 @@ enum { STOP_DEADLINE_MS = 15000 };
 
 /* --- loop ------------------------------------------------------------------------- */
 
-static void on_prepare(uv_prepare_t *prepare) { dl_log_flush(&((demilune_server *)prepare->data)->loop.log); }
+static void on_prepare(uv_prepare_t *prepare) {
+  demilune_server *server = prepare->data;
+  dl_log_flush(&server->loop.log);
+  dl_beat_rest(server->loop.beat);
+}
 
 static void hold(uv_handle_t *handle, demilune_server *server) {
   handle->data = server;
@@ -35,6 +39,7 @@ static void open_loop(demilune_server *server, const demilune_options *options, 
   bool text = strcmp(mode, "serve") != 0;
   uv_loop_init(&server->uv);
   server->loop.uv = &server->uv;
+  server->loop.beat = server->world ? server->world->beat : NULL;
   dl_clock_update(&server->loop.clock);
   dl_log_init(&server->loop.log, STDERR_FILENO, text ? DL_LOG_TEXT : DL_LOG_JSON, strcmp(mode, "test") == 0 ? DL_LOG_WARNING : DL_LOG_INFO, &server->loop.clock);
   server->loop.log.colour = terminal && !getenv("NO_COLOR");
@@ -85,11 +90,36 @@ static const char *run_start(demilune_server *server) {
   return server->start_error;
 }
 
+static dl_listener *next_listener(demilune_server *server) {
+  dl_listener *listener = &server->listeners[server->listener_count++];
+  listener->owner = &server->worker;
+  listener->incoming = dl_worker_accept;
+  return listener;
+}
+
 static const char *open_listener(demilune_server *server, const demilune_options *options, char message[256]) {
-  server->listener.owner = &server->worker;
-  server->listener.incoming = dl_worker_accept;
-  if (options->unix_path) return dl_listener_unix(&server->listener, &server->loop, options->unix_path, message);
-  return dl_listener_tcp(&server->listener, &server->loop, options->host ? options->host : "127.0.0.1", options->port, message);
+  dl_listener *listener = next_listener(server);
+  const char *problem = options->unix_path ? dl_listener_unix(listener, &server->loop, options->unix_path, message)
+                                           : dl_listener_tcp(listener, &server->loop, options->host ? options->host : "127.0.0.1", options->port, message);
+  server->port = listener->port;
+  return problem;
+}
+
+/* Its share of the master's sockets; one that there is only one of is everybody's. */
+static const char *adopt_listeners(demilune_server *server, char message[256]) {
+  const dl_server_world *world = server->world;
+  const dl_sockets *sockets = world->sockets;
+  const char *problem = NULL;
+  size_t step = world->workers < sockets->count ? world->workers : sockets->count;
+  server->port = sockets->port;
+  for (size_t i = world->index % step; !problem && i < sockets->count; i += step)
+    problem = dl_listener_adopt(next_listener(server), &server->loop, sockets->fds[i], sockets->unix_domain, message);
+  return problem;
+}
+
+static void close_listeners(demilune_server *server) {
+  for (size_t i = 0; i < server->listener_count; i++) dl_listener_close(&server->listeners[i], NULL);
+  server->listener_count = 0;
 }
 
 static char *fail(demilune_server *server, const char *message) {
@@ -98,8 +128,11 @@ static char *fail(demilune_server *server, const char *message) {
   return copy;
 }
 
-demilune_server *dl_server_new(const demilune_options *options, const char *mode, char **error) {
+demilune_server *dl_server_new(const demilune_options *options, const char *mode, const dl_server_world *world, char **error) {
   demilune_server *server = dl_calloc(1, sizeof *server);
+  server->world = world;
+  server->mode = mode;
+  server->folder = dl_strdup(options->folder);
   char message[256];
   char *load_error = NULL;
   dl_hash_seed();
@@ -107,7 +140,11 @@ demilune_server *dl_server_new(const demilune_options *options, const char *mode
   open_loop(server, options, mode);
   if (dl_secret_memory_init() == DL_SECRET_MEMORY_ORDINARY)
     dl_log_text(&server->loop.log, DL_LOG_WARNING, "the system gave no pages that stay out of swap and core dumps: secrets lie in ordinary memory, and are wiped");
+  /* What there is to warn of is said once, by the first of several workers. */
+  dl_log_level level = server->loop.log.level;
+  if (world && world->index > 0) server->loop.log.level = DL_LOG_ERROR;
   server->generation = dl_generation_load(&server->loop, options->folder, mode, &load_error);
+  server->loop.log.level = level;
   if (!server->generation) {
     *error = fail(server, load_error);
     dl_free(load_error);
@@ -116,15 +153,16 @@ demilune_server *dl_server_new(const demilune_options *options, const char *mode
   dl_access_log access_log = server->worker.access_log;
   dl_worker_init(&server->worker, &server->loop, server->generation);
   server->worker.access_log = access_log;
-  server->limits = dl_limit_table_new(DL_LIMIT_TABLE_BYTES);
-  if (!server->limits) {
+  server->generation->number = world ? world->generation : 1;
+  if (!world) server->limits = dl_limit_table_new(DL_LIMIT_TABLE_BYTES);
+  server->worker.limits = world ? world->limits : server->limits;
+  if (!server->worker.limits) {
     *error = fail(server, "the system has no memory for the table of limits");
     return NULL;
   }
-  server->worker.limits = server->limits;
   server->worker.development = strcmp(mode, "serve") != 0;
   const char *problem = run_start(server);
-  if (!problem) problem = open_listener(server, options, message);
+  if (!problem) problem = world ? adopt_listeners(server, message) : open_listener(server, options, message);
   if (problem) {
     *error = fail(server, problem);
     return NULL;
@@ -132,7 +170,7 @@ demilune_server *dl_server_new(const demilune_options *options, const char *mode
   return server;
 }
 
-int demilune_server_port(const demilune_server *server) { return server->listener.port; }
+int demilune_server_port(const demilune_server *server) { return server->port; }
 
 /* --- stopping ----------------------------------------------------------------------- */
 
@@ -167,55 +205,64 @@ static void hurry_stop(demilune_server *server) {
 
 static void on_stop_deadline(uv_timer_t *timer) { hurry_stop(timer->data); }
 
-static void begin_stop(demilune_server *server) {
+void dl_server_begin_stop(demilune_server *server) {
   if (server->stopping) {
     hurry_stop(server);
     return;
   }
   server->stopping = true;
-  dl_log_text(&server->loop.log, DL_LOG_INFO, "stopping: no new connections, requests in flight are finished");
-  dl_listener_close(&server->listener, NULL);
+  if (!server->world) dl_log_text(&server->loop.log, DL_LOG_INFO, "stopping: no new connections, requests in flight are finished");
+  close_listeners(server);
   uv_timer_start(&server->stop_deadline, on_stop_deadline, STOP_DEADLINE_MS, 0);
   dl_worker_drain(&server->worker, on_drained, server);
 }
 
 static void on_stop_signal(uv_signal_t *handle, int number) {
   (void)number;
-  begin_stop(handle->data);
+  dl_server_begin_stop(handle->data);
 }
 
-static void on_stop_asked(uv_async_t *handle) { begin_stop(handle->data); }
+static void on_stop_asked(uv_async_t *handle) { dl_server_begin_stop(handle->data); }
 
 void demilune_server_stop(demilune_server *server) { uv_async_send(&server->on_stop); }
 
-static void catch_signals(demilune_server *server) {
-  uv_signal_start(&server->on_terminate, on_stop_signal, SIGTERM);
+void dl_server_catch_terminate(demilune_server *server) { uv_signal_start(&server->on_terminate, on_stop_signal, SIGTERM); }
+
+void dl_server_catch_signals(demilune_server *server) {
+  dl_server_catch_terminate(server);
   uv_signal_start(&server->on_interrupt, on_stop_signal, SIGINT);
 }
 
 /* Signals are caught before anybody can know that the server listens. */
 demilune_server *demilune_server_new(const demilune_options *options, char **error) {
-  demilune_server *server = dl_server_new(options, options->mode == DEMILUNE_DEV ? "dev" : "serve", error);
-  if (server) catch_signals(server);
+  demilune_server *server = dl_server_new(options, options->mode == DEMILUNE_DEV ? "dev" : "serve", NULL, error);
+  if (server) dl_server_catch_signals(server);
   return server;
 }
 
-int demilune_server_run(demilune_server *server) {
-  catch_signals(server);
+int dl_server_run_loop(demilune_server *server) {
   uv_run(&server->uv, UV_RUN_DEFAULT);
   return server->failed ? 1 : 0;
+}
+
+int demilune_server_run(demilune_server *server) {
+  dl_server_catch_signals(server);
+  return dl_server_run_loop(server);
 }
 
 void demilune_server_free(demilune_server *server) {
   if (!server) return;
   server->worker.drained = NULL;
   if (server->worker.loop) dl_worker_abort_connections(&server->worker);
-  if (!server->stopping && server->listener.owner) dl_listener_close(&server->listener, NULL);
+  close_listeners(server);
+  dl_server_drop(server);
+  if (server->worker.loop) dl_worker_end_replaced(&server->worker);
   dl_generation_end(server->generation);
   close_loop(server);
   if (server->worker.loop) dl_worker_free(&server->worker);
   dl_generation_free(server->generation);
   if (server->limits) dl_limit_table_free(server->limits);
   dl_free(server->start_error);
+  dl_free(server->folder);
   dl_free(server);
 }

@@ -1,18 +1,39 @@
 /* SPDX-License-Identifier: MIT */
-/* The parts of a server that the test command reaches beside the public header. */
+/*
+ * One server on one loop: what the public header makes for embedders, what the test
+ * command reaches, and what each worker process of a master runs.
+ */
 #ifndef DL_SERVER_SERVER_H
 #define DL_SERVER_SERVER_H
 
 #include "app/worker.h"
 #include "demilune.h"
+#include "server/sockets.h"
+
+/* What a worker process gets from its master; all borrowed. */
+typedef struct dl_server_world {
+  struct dl_limit_table *limits; /* what all workers count in */
+  const dl_sockets *sockets;
+  size_t index, workers;         /* it accepts from each workers-th socket, from index on */
+  dl_beat *beat;                 /* its sign of life */
+  uint64_t generation;           /* the number of the first one it loads */
+} dl_server_world;
 
 struct demilune_server {
   uv_loop_t uv;
   dl_loop loop;
-  dl_generation *generation;
+  const dl_server_world *world; /* NULL: it stands alone */
+  char *folder;
+  const char *mode;             /* "dev", "serve", "test" */
+  dl_generation *generation;    /* the one that new requests begin in */
+  dl_generation *loaded;        /* reload.c: the one that waits to take its place */
+  void (*load_done)(struct demilune_server *server, const char *error);
+  void *load_owner;
   dl_worker worker;
-  struct dl_limit_table *limits;
-  dl_listener listener;
+  struct dl_limit_table *limits; /* its own; NULL when it counts in the world's */
+  dl_listener listeners[DL_SOCKETS_MAX];
+  size_t listener_count;
+  int port;
   uv_prepare_t flush;        /* the log leaves once per turn of the loop */
   uv_signal_t on_terminate, on_interrupt;
   uv_async_t on_stop;
@@ -21,7 +42,33 @@ struct demilune_server {
   char *start_error;
 };
 
-/* As demilune_server_new with the mode by its name ("dev", "serve", "test"). */
-demilune_server *dl_server_new(const demilune_options *options, const char *mode, char **error);
+/* As demilune_server_new with the mode by its name ("dev", "serve", "test"), in a
+ * world of a master's or, with NULL, alone. */
+demilune_server *dl_server_new(const demilune_options *options, const char *mode, const dl_server_world *world, char **error);
+
+/* Catches SIGTERM and SIGINT, which then stop it. */
+void dl_server_catch_signals(demilune_server *server);
+
+/* SIGTERM alone: what a terminal sends is for a worker's master. */
+void dl_server_catch_terminate(demilune_server *server);
+
+/* demilune_server_run without signals of its own. */
+int dl_server_run_loop(demilune_server *server);
+
+/* What demilune_server_stop asks for, on the loop's own thread. A second time hurries. */
+void dl_server_begin_stop(demilune_server *server);
+
+/* --- reload.c --------------------------------------------------------------------------- */
+
+/* Loads the app's files as they are now, beside what runs, and runs its start
+ * functions. done is called when it may be swapped in, or with a sentence that lives
+ * during the call; maybe before this returns. Not while another is loaded. */
+void dl_server_load(demilune_server *server, uint64_t number, void (*done)(demilune_server *server, const char *error), void *owner);
+
+/* New requests begin in what was loaded; what runs in the one before ends there. */
+void dl_server_swap(demilune_server *server);
+
+/* Forgets what was loaded; does nothing when nothing was. */
+void dl_server_drop(demilune_server *server);
 
 #endif

@@ -125,9 +125,23 @@ function Running:exit_status()
   return tonumber(read(self.world .. "/status") or "")
 end
 
---- Resident memory in bytes.
+--- The processes of its workers.
+---@return integer[]
+function Running:workers()
+  local pids = {}
+  for pid in (read(("/proc/%d/task/%d/children"):format(self.pid, self.pid)) or ""):gmatch("%d+") do
+    if (read("/proc/" .. pid .. "/comm") or ""):match("^demilune%-worke") then pids[#pids + 1] = tonumber(pid) end
+  end
+  return pids
+end
+
+--- Resident memory of its workers in bytes.
 function Running:resident_bytes()
-  return tonumber(read("/proc/" .. self.pid .. "/status"):match("VmRSS:%s*(%d+) kB")) * 1024
+  local total = 0
+  for _, pid in ipairs(self:workers()) do
+    total = total + tonumber((read("/proc/" .. pid .. "/status") or ""):match("VmRSS:%s*(%d+) kB") or 0) * 1024
+  end
+  return total
 end
 
 --- Ends it (SIGTERM, or the signal named), removes its folders, and returns exit status and log.
@@ -148,6 +162,7 @@ end
 ---@class server.Options
 ---@field command? string "serve" when nil
 ---@field flags? string[] more flags
+---@field workers? integer 1 when nil
 ---@field env? table<string, string>
 ---@field data? string a data folder to keep; a fresh one when nil
 ---@field shell? string a command before it: "ulimit -n 60"
@@ -165,7 +180,8 @@ function server.start(app, options)
   os.execute("mkdir -p " .. quote(self.data))
   local words = { "env", "DEMILUNE_DATA=" .. quote(self.data) }
   for name, value in pairs(options.env or {}) do words[#words + 1] = name .. "=" .. quote(value) end
-  local command = { server.program, options.command or "serve", self.app, "--host=127.0.0.1", "--port=0", unpack(options.flags or {}) }
+  local command = { server.program, options.command or "serve", self.app, "--host=127.0.0.1", "--port=0", "--workers=" .. (options.workers or 1),
+    unpack(options.flags or {}) }
   for _, word in ipairs(command) do words[#words + 1] = quote(word) end
   -- The shell stays as its parent, to write down how it ended.
   os.execute(("{ %s; %s >%s/log 2>&1 & echo $! >%s/pid; wait $!; echo $? >%s/status; } </dev/null >/dev/null 2>&1 &")

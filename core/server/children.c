@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The master's children: how they are started, heard, watched and replaced.
+ */
+#include "base/memory.h"
+#include "server/master.h"
+#include "server/worker_process.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static const uint64_t START_LIMIT_US = 90000000, HASTY_US = 200000, BACKOFF_US = 100000, BACKOFF_MAX_US = 10000000;
+enum { HASTY_MAX = 20, WATCH_MS = 250, IDLE_MS = 1000 };
+
+/* --- starting ----------------------------------------------------------------------------- */
+
+/* A child keeps of the master's descriptors only what is its own. */
+static void close_masters(dl_master *master, int keep) {
+  for (size_t i = 0; i < master->worker_count; i++)
+    if (master->workers[i].channel >= 0 && master->workers[i].channel != keep) close(master->workers[i].channel);
+  if (master->reload.probe.channel >= 0 && master->reload.probe.channel != keep) close(master->reload.probe.channel);
+  close(master->signals);
+  dl_control_close(&master->control);
+  dl_watch_close(&master->watch);
+}
+
+static _Noreturn void run_child(dl_master *master, size_t index, int channel, int (*run)(const dl_worker_start *)) {
+  dl_worker_start start = {.options = master->options, .mode = master->mode, .channel = channel};
+  start.world = (dl_server_world){.limits = master->limits,
+                                  .sockets = &master->sockets,
+                                  .index = index,
+                                  .workers = master->worker_count,
+                                  .beat = &master->board->beats[index],
+                                  .generation = master->generation ? master->generation : 1};
+  prctl(PR_SET_NAME, run == dl_worker_process ? "demilune-worker" : "demilune-probe");
+  exit(run(&start));
+}
+
+static bool start_child(dl_master *master, dl_child *child, size_t index, int (*run)(const dl_worker_start *)) {
+  int ends[2];
+  if (!dl_channel_open(ends)) return false;
+  dl_log_flush(&master->log);
+  pid_t pid = fork();
+  if (pid == 0) {
+    close(ends[0]);
+    close_masters(master, ends[1]);
+    run_child(master, index, ends[1], run);
+  }
+  close(ends[1]);
+  if (pid < 0) {
+    close(ends[0]);
+    return false;
+  }
+  child->pid = pid;
+  child->channel = ends[0];
+  child->state = DL_CHILD_STARTING;
+  child->step = DL_STEP_NONE;
+  child->stuck = false;
+  child->began_us = master->clock.monotonic_us;
+  return true;
+}
+
+bool dl_master_start_worker(dl_master *master, size_t index) {
+  dl_beat_rest(&master->board->beats[index]);
+  return start_child(master, &master->workers[index], index, dl_worker_process);
+}
+
+bool dl_master_start_probe(dl_master *master) {
+  return start_child(master, &master->reload.probe, DL_WORKERS_MAX - 1, dl_probe_process);
+}
+
+/* --- hearing -------------------------------------------------------------------------------- */
+
+static void heard(dl_master *master, dl_child *child, const dl_message *message) {
+  if (message->kind == DL_MESSAGE_READY) {
+    child->state = DL_CHILD_READY;
+    child->began_us = master->clock.monotonic_us;
+    child->failures = 0;
+    dl_master_became_ready(master);
+    dl_master_reload_heard(master, child, message);
+  } else if (message->kind == DL_MESSAGE_FAILED && child->state == DL_CHILD_STARTING && child != &master->reload.probe) {
+    dl_free(child->problem);
+    child->problem = dl_strdup(message->text);
+  } else {
+    dl_master_reload_heard(master, child, message);
+  }
+}
+
+void dl_master_hear(dl_master *master, dl_child *child) {
+  dl_message message;
+  int fd;
+  while (child->channel >= 0) {
+    int got = dl_channel_receive(child->channel, &message, &fd);
+    if (fd >= 0) close(fd); /* children hand nothing over */
+    if (got == 0) return;
+    if (got < 0) { /* its end is told by the system */
+      close(child->channel);
+      child->channel = -1;
+      return;
+    }
+    heard(master, child, &message);
+  }
+}
+
+/* --- ends ------------------------------------------------------------------------------------ */
+
+static const char *how_it_ended(int status, char out[64]) {
+  if (WIFSIGNALED(status)) snprintf(out, 64, "signal %d (%s)", WTERMSIG(status), sigdescr_np(WTERMSIG(status)));
+  else snprintf(out, 64, "status %d", WEXITSTATUS(status));
+  return out;
+}
+
+/* The first tries cost nothing; one that fails again and again is tried less and less. */
+static void plan_restart(dl_master *master, dl_child *child, bool was_ready) {
+  uint64_t now_us = master->clock.monotonic_us, pause_us = 0;
+  if (was_ready) {
+    child->hasty = now_us - child->began_us < HASTY_US ? child->hasty + 1 : 0;
+    if (child->hasty > HASTY_MAX) pause_us = BACKOFF_US * 10;
+  } else {
+    uint32_t doublings = child->failures < 7 ? child->failures : 7;
+    pause_us = BACKOFF_US << doublings;
+    child->failures++;
+  }
+  child->start_at_us = now_us + (pause_us < BACKOFF_MAX_US ? pause_us : BACKOFF_MAX_US);
+}
+
+static void worker_ended(dl_master *master, dl_child *child, int status) {
+  char how[64];
+  size_t number = (size_t)(child - master->workers) + 1;
+  bool was_ready = child->state == DL_CHILD_READY, stuck = child->stuck;
+  dl_child_state state = child->state;
+  child->state = DL_CHILD_NONE;
+  if (state == DL_CHILD_STOPPING || master->stopping) {
+    if (status != 0) master->status = 1;
+    return;
+  }
+  if (!master->announced) {
+    dl_master_give_up(master, child->problem ? child->problem : how_it_ended(status, how));
+    return;
+  }
+  if (child->problem) dl_log_text(&master->log, DL_LOG_ERROR, "worker %zu could not start: %s", number, child->problem);
+  else if (!stuck) dl_log_text(&master->log, DL_LOG_ERROR, "worker %zu (process %d) ended by %s and is replaced", number, (int)child->pid, how_it_ended(status, how));
+  plan_restart(master, child, was_ready);
+}
+
+static void ended(dl_master *master, dl_child *child, int status) {
+  dl_master_hear(master, child);
+  if (child->channel >= 0) close(child->channel);
+  child->channel = -1;
+  if (child != &master->reload.probe) worker_ended(master, child, status);
+  child->state = DL_CHILD_NONE;
+  dl_master_reload_lost(master, child);
+  child->pid = 0;
+  child->step = DL_STEP_NONE;
+  dl_free(child->problem);
+  child->problem = NULL;
+}
+
+static dl_child *child_of(dl_master *master, pid_t pid) {
+  for (size_t i = 0; i < master->worker_count; i++)
+    if (master->workers[i].pid == pid) return &master->workers[i];
+  return master->reload.probe.pid == pid ? &master->reload.probe : NULL;
+}
+
+void dl_master_bury(dl_master *master) {
+  int status;
+  for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;) {
+    dl_child *child = child_of(master, pid);
+    if (child) {
+      ended(master, child, status);
+    } else if (pid == master->successor) {
+      master->successor = 0;
+      if (!master->stopping) dl_log_text(&master->log, DL_LOG_ERROR, "the new program did not start; this one goes on");
+    }
+  }
+}
+
+/* --- watching ---------------------------------------------------------------------------------- */
+
+/* It holds connections of others, which are lost with it; they would wait for ever. */
+static void replace_stuck(dl_master *master, dl_child *child, size_t index) {
+  const dl_beat *beat = &master->board->beats[index];
+  uint64_t now_us = master->clock.monotonic_us;
+  char label[DL_BEAT_LABEL_BYTES];
+  if (child->stuck) return;
+  if (child->state == DL_CHILD_STARTING && now_us > child->began_us + START_LIMIT_US) {
+    dl_log_text(&master->log, DL_LOG_ERROR, "worker %zu did not come to serve within %u s and is replaced", index + 1, (unsigned)(START_LIMIT_US / 1000000));
+  } else if (child->state != DL_CHILD_STARTING && dl_beat_is_stuck(beat, now_us)) {
+    memcpy(label, beat->label, sizeof label);
+    label[sizeof label - 1] = 0;
+    uint64_t since_us = atomic_load(&beat->since_us);
+    dl_log_text(&master->log, DL_LOG_ERROR, "worker %zu (process %d) was stuck for %.1f s in %s and is replaced; it never waited for anything", index + 1, (int)child->pid,
+                since_us && now_us > since_us ? (double)(now_us - since_us) / 1e6 : 0.0, label);
+  } else {
+    return;
+  }
+  child->stuck = true;
+  kill(child->pid, SIGKILL);
+}
+
+/* During a reload nobody is started: it would be of neither generation. */
+void dl_master_tend(dl_master *master) {
+  for (size_t i = 0; i < master->worker_count; i++) {
+    dl_child *child = &master->workers[i];
+    if (child->pid) {
+      replace_stuck(master, child, i);
+      continue;
+    }
+    bool due = !master->stopping && master->reload.state == DL_RELOAD_NONE && master->clock.monotonic_us >= child->start_at_us;
+    /* At the first start the first worker migrates the databases; the others come when it serves. */
+    if (due && !master->announced && i > 0 && master->workers[0].state != DL_CHILD_READY) continue;
+    if (!due || dl_master_start_worker(master, i)) continue;
+    dl_log_text(&master->log, DL_LOG_ERROR, "no process could be made for worker %zu: %s", i + 1, strerror(errno));
+    plan_restart(master, child, false);
+  }
+}
+
+int dl_master_patience(const dl_master *master) {
+  int patience_ms = IDLE_MS;
+  for (size_t i = 0; i < master->worker_count; i++) {
+    const dl_child *child = &master->workers[i];
+    if (child->pid) patience_ms = WATCH_MS;
+    else if (!master->stopping && child->start_at_us <= master->clock.monotonic_us + 10000) return 10;
+  }
+  return patience_ms;
+}

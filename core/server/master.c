@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: MIT */
+#include "server/master.h"
+
+#include "base/memory.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+/* Longer than workers take for requests in flight and then for their stop functions. */
+static const uint64_t STOP_PATIENCE_US = 40000000;
+
+/* --- signals ------------------------------------------------------------------------------- */
+
+static int open_signals(void) {
+  static const int ours[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2, SIGCHLD};
+  sigset_t set;
+  sigemptyset(&set);
+  for (size_t i = 0; i < sizeof ours / sizeof *ours; i++) sigaddset(&set, ours[i]);
+  sigprocmask(SIG_BLOCK, &set, NULL);
+  signal(SIGPIPE, SIG_IGN);
+  return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+static void tell_workers(dl_master *master, dl_message_kind kind, uint64_t number) {
+  for (size_t i = 0; i < master->worker_count; i++)
+    if (master->workers[i].channel >= 0) dl_channel_send(master->workers[i].channel, kind, number, NULL, -1);
+}
+
+static void hurry(dl_master *master) {
+  for (size_t i = 0; i < master->worker_count; i++)
+    if (master->workers[i].pid && master->workers[i].state == DL_CHILD_STARTING) kill(master->workers[i].pid, SIGKILL);
+  tell_workers(master, DL_MESSAGE_STOP, 2);
+}
+
+void dl_master_stop(dl_master *master) {
+  if (master->stopping) {
+    hurry(master);
+    return;
+  }
+  master->handed_on = master->successor != 0;
+  master->stopping = true;
+  if (master->announced) dl_log_text(&master->log, DL_LOG_INFO, "stopping: no new connections, requests in flight are finished");
+  master->stop_at_us = master->clock.monotonic_us + STOP_PATIENCE_US;
+  if (master->announced && !master->handed_on) dl_notify_send(&master->notify, "STOPPING=1");
+  if (master->reload.probe.pid) kill(master->reload.probe.pid, SIGKILL);
+  tell_workers(master, DL_MESSAGE_STOP, 1);
+  for (size_t i = 0; i < master->worker_count; i++)
+    if (master->workers[i].state == DL_CHILD_READY) master->workers[i].state = DL_CHILD_STOPPING;
+}
+
+static void act_on_signal(dl_master *master, uint32_t number) {
+  switch (number) {
+    case SIGTERM:
+    case SIGINT: dl_master_stop(master); break;
+    case SIGHUP:
+      if (!master->stopping && master->announced) dl_master_reload(master);
+      break;
+    case SIGUSR2: dl_master_upgrade(master); break;
+    case SIGCHLD: dl_master_bury(master); break;
+    default: break;
+  }
+}
+
+static void read_signals(dl_master *master) {
+  struct signalfd_siginfo info[8];
+  ssize_t got;
+  while ((got = read(master->signals, info, sizeof info)) > 0)
+    for (size_t i = 0; i < (size_t)got / sizeof *info; i++) act_on_signal(master, info[i].ssi_signo);
+}
+
+/* --- starting --------------------------------------------------------------------------------- */
+
+static size_t count_cores(void) {
+  cpu_set_t set;
+  int count = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
+  return (size_t)(count < 1 ? 1 : count);
+}
+
+static void announce(const dl_master *master) {
+  const demilune_options *options = master->options;
+  const char *host = options->host ? options->host : "127.0.0.1";
+  if (master->sockets.unix_domain) {
+    fprintf(stderr, "demilune: listening on unix:%s\n", options->unix_path ? options->unix_path : "(a socket that was handed on)");
+    return;
+  }
+  fprintf(stderr, strchr(host, ':') ? "demilune: listening on http://[%s]:%d\n" : "demilune: listening on http://%s:%d\n", host, master->sockets.port);
+  if (options->mode == DEMILUNE_DEV) fprintf(stderr, "demilune: documentation on http://%s:%d/docs; Ctrl-C ends\n", host, master->sockets.port);
+}
+
+void dl_master_became_ready(dl_master *master) {
+  if (master->announced) return;
+  for (size_t i = 0; i < master->worker_count; i++)
+    if (master->workers[i].state != DL_CHILD_READY) return;
+  master->announced = true;
+  master->generation = 1;
+  dl_log_flush(&master->log);
+  announce(master);
+  dl_master_take_over(master);
+}
+
+void dl_master_give_up(dl_master *master, const char *problem) {
+  fprintf(stderr, "demilune: %s\n", problem);
+  master->status = 1;
+  dl_master_stop(master);
+}
+
+static const char *prepare(dl_master *master, char message[256]) {
+  const demilune_options *options = master->options;
+  char path[PATH_MAX];
+  ssize_t length = readlink("/proc/self/exe", path, sizeof path - 1);
+  path[length > 0 ? length : 0] = 0;
+  master->program = dl_strdup(path);
+  master->worker_count = options->workers > 0 ? (size_t)options->workers : options->mode == DEMILUNE_DEV ? 1 : count_cores();
+  if (master->worker_count > DL_WORKERS_MAX) master->worker_count = DL_WORKERS_MAX;
+  const char *problem = dl_sockets_open(&master->sockets, options, master->worker_count, message);
+  if (problem) return problem;
+  master->limits = dl_limit_table_new(DL_LIMIT_TABLE_BYTES);
+  master->board = mmap(NULL, sizeof *master->board, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  if (!master->limits || master->board == MAP_FAILED) return "the system has no memory for what workers share";
+  if ((master->signals = open_signals()) < 0) return "the system gives no descriptor for signals";
+  dl_control_open(&master->control, options->folder);
+  if (options->mode == DEMILUNE_DEV && !dl_watch_open(&master->watch, options->folder))
+    dl_log_text(&master->log, DL_LOG_WARNING, "the system does not let us watch the app's files: send SIGHUP to load what you saved");
+  dl_notify_init(&master->notify);
+  return NULL;
+}
+
+/* --- the loop ------------------------------------------------------------------------------------ */
+
+static nfds_t add_fd(struct pollfd *fds, nfds_t count, int fd) {
+  if (fd < 0) return count;
+  fds[count] = (struct pollfd){.fd = fd, .events = POLLIN};
+  return count + 1;
+}
+
+static int wait_for_events(dl_master *master) {
+  struct pollfd fds[DL_MASTER_FDS_MAX];
+  nfds_t count = add_fd(fds, 0, master->signals);
+  count = add_fd(fds, count, master->control.fd);
+  count = add_fd(fds, count, master->watch.fd);
+  count = add_fd(fds, count, master->reload.probe.channel);
+  for (size_t i = 0; i < DL_CONTROL_CLIENTS_MAX; i++) count = add_fd(fds, count, master->control.clients[i].fd);
+  for (size_t i = 0; i < master->worker_count; i++) count = add_fd(fds, count, master->workers[i].channel);
+  int patience_ms = master->watch.due_us ? 10 : dl_master_patience(master);
+  return poll(fds, count, patience_ms);
+}
+
+static void serve_control(dl_master *master) {
+  dl_control *control = &master->control;
+  if (control->fd >= 0) dl_control_accept(control);
+  for (size_t i = 0; i < DL_CONTROL_CLIENTS_MAX; i++)
+    if (control->clients[i].fd >= 0 && dl_control_read(control, &control->clients[i], master->reload.state != DL_RELOAD_NONE)) dl_master_reload(master);
+}
+
+static void tick(dl_master *master) {
+  uint64_t now_us = master->clock.monotonic_us;
+  dl_master_reload_tick(master);
+  dl_master_tend(master);
+  dl_notify_alive(&master->notify, now_us);
+  if (!master->stopping) return;
+  master->over = true;
+  for (size_t i = 0; i < master->worker_count; i++) {
+    if (!master->workers[i].pid) continue;
+    master->over = false;
+    if (now_us < master->stop_at_us || master->workers[i].stuck) continue;
+    master->status = 1;
+    master->workers[i].stuck = true;
+    kill(master->workers[i].pid, SIGKILL);
+  }
+}
+
+static void turn(dl_master *master) {
+  wait_for_events(master);
+  dl_clock_update(&master->clock);
+  for (size_t i = 0; i < master->worker_count; i++) dl_master_hear(master, &master->workers[i]);
+  dl_master_hear(master, &master->reload.probe);
+  read_signals(master);
+  if (master->watch.fd >= 0) dl_watch_read(&master->watch, master->clock.monotonic_us);
+  if (master->announced && !master->stopping) {
+    serve_control(master);
+    if (dl_watch_changed(&master->watch, master->clock.monotonic_us)) dl_master_reload(master);
+  }
+  tick(master);
+  dl_log_flush(&master->log);
+}
+
+static void end(dl_master *master) {
+  if (master->sockets.unix_domain && !master->sockets.inherited && !master->handed_on) unlink(master->options->unix_path);
+  dl_sockets_close(&master->sockets);
+  dl_control_close(&master->control);
+  dl_watch_close(&master->watch);
+  if (master->signals >= 0) close(master->signals);
+  if (master->limits) dl_limit_table_free(master->limits);
+  if (master->board && master->board != MAP_FAILED) munmap(master->board, sizeof *master->board);
+  dl_log_free(&master->log);
+  dl_free(master->program);
+}
+
+int demilune_serve(const demilune_options *options) {
+  dl_master *master = dl_calloc(1, sizeof *master);
+  char message[256];
+  master->options = options;
+  master->mode = options->mode == DEMILUNE_DEV ? "dev" : "serve";
+  master->signals = master->watch.fd = master->control.fd = master->reload.probe.channel = -1;
+  for (size_t i = 0; i < DL_WORKERS_MAX; i++) master->workers[i].channel = -1;
+  for (size_t i = 0; i < DL_CONTROL_CLIENTS_MAX; i++) master->control.clients[i].fd = -1;
+  dl_clock_update(&master->clock);
+  dl_log_init(&master->log, STDERR_FILENO, options->mode == DEMILUNE_DEV ? DL_LOG_TEXT : DL_LOG_JSON, DL_LOG_INFO, &master->clock);
+  const char *problem = prepare(master, message);
+  if (problem) {
+    fprintf(stderr, "demilune: %s\n", problem);
+    master->status = 1;
+    master->over = true;
+  }
+  if (!problem) tick(master);
+  while (!master->over) turn(master);
+  int status = master->status;
+  end(master);
+  dl_free(master);
+  return status;
+}

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The master: holds listening sockets, shared memory and signals, and keeps the
+ * workers alive. It runs no Lua, no event loop, no thread and no OpenSSL, so that it
+ * may fork at any time and has little that could fail. demilune_serve is its way in;
+ * this header is for this folder.
+ */
+#ifndef DL_SERVER_MASTER_H
+#define DL_SERVER_MASTER_H
+
+#include "base/beat.h"
+#include "base/log.h"
+#include "demilune.h"
+#include "limit/table.h"
+#include "server/channel.h"
+#include "server/control.h"
+#include "server/notify.h"
+#include "server/sockets.h"
+#include "server/watch.h"
+
+#include <poll.h>
+#include <sys/types.h>
+
+enum { DL_WORKERS_MAX = 64, DL_MASTER_FDS_MAX = DL_WORKERS_MAX + 16 };
+
+typedef enum dl_child_state {
+  DL_CHILD_NONE,     /* no process */
+  DL_CHILD_STARTING, /* loads the app */
+  DL_CHILD_READY,    /* serves */
+  DL_CHILD_STOPPING  /* was told to end */
+} dl_child_state;
+
+/* How far a worker is with the reload that is under way. */
+typedef enum dl_reload_step { DL_STEP_NONE, DL_STEP_LOADING, DL_STEP_LOADED, DL_STEP_SWAPPING } dl_reload_step;
+
+typedef struct dl_child {
+  pid_t pid;
+  int channel; /* -1: none */
+  dl_child_state state;
+  dl_reload_step step;
+  bool stuck;              /* it was killed for not coming back */
+  uint64_t began_us;       /* its fork, then when it became ready */
+  uint64_t start_at_us;    /* when the next process takes its place */
+  uint32_t failures;       /* starts in a row that came to nothing */
+  uint32_t hasty;          /* ends in a row right after it was ready */
+  char *problem;           /* why it could not load */
+} dl_child;
+
+typedef enum dl_reload_state { DL_RELOAD_NONE, DL_RELOAD_PROBING, DL_RELOAD_LOADING, DL_RELOAD_SWAPPING } dl_reload_state;
+
+typedef struct dl_reload {
+  dl_reload_state state;
+  dl_child probe;
+  uint64_t number, began_us;
+  bool again; /* files changed, or somebody asked, meanwhile */
+} dl_reload;
+
+/* Shared by all processes; made before the first fork. */
+typedef struct dl_board {
+  dl_beat beats[DL_WORKERS_MAX];
+} dl_board;
+
+typedef struct dl_master {
+  const demilune_options *options;
+  const char *mode;
+  dl_clock clock;
+  dl_log log;
+  dl_sockets sockets;
+  dl_limit_table *limits;
+  dl_board *board;
+  dl_child workers[DL_WORKERS_MAX];
+  size_t worker_count;
+  uint64_t generation; /* what serves; 0 before the first */
+  dl_reload reload;
+  dl_control control;
+  dl_watch watch;
+  dl_notify notify;
+  int signals;         /* signalfd */
+  pid_t successor;     /* the program that is to take over, while it starts */
+  char *program;       /* its path, as it was at our start */
+  bool handed_on;      /* it has taken over: what lies on the disk is its now */
+  bool announced, stopping, over;
+  uint64_t stop_at_us; /* patience with workers that stop */
+  int status;
+} dl_master;
+
+/* --- children.c ------------------------------------------------------------------------- */
+
+/* Starts worker index; false when the system gives no process. */
+bool dl_master_start_worker(dl_master *master, size_t index);
+
+/* Starts the probe of a reload. */
+bool dl_master_start_probe(dl_master *master);
+
+/* Reads what children say, and buries those that have ended. */
+void dl_master_hear(dl_master *master, dl_child *child);
+void dl_master_bury(dl_master *master);
+
+/* Replaces workers that ended, and those that do not come back. */
+void dl_master_tend(dl_master *master);
+
+/* Milliseconds until tend has something to do. */
+int dl_master_patience(const dl_master *master);
+
+/* --- reload_all.c ------------------------------------------------------------------------ */
+
+/* Loads the app's files in a probe, then in all workers or none. */
+void dl_master_reload(dl_master *master);
+
+/* Tells the reload what happened: a child's message, its end, or that time passed. */
+void dl_master_reload_heard(dl_master *master, dl_child *child, const dl_message *message);
+void dl_master_reload_lost(dl_master *master, dl_child *child);
+void dl_master_reload_tick(dl_master *master);
+
+/* --- master.c ------------------------------------------------------------------------------ */
+
+/* A worker came to serve; once all do, the master says so. */
+void dl_master_became_ready(dl_master *master);
+
+/* The first start failed: everything ends with this sentence. */
+void dl_master_give_up(dl_master *master, const char *problem);
+
+void dl_master_stop(dl_master *master);
+
+/* --- upgrade.c ----------------------------------------------------------------------------- */
+
+/* Starts the program anew on the same sockets. */
+void dl_master_upgrade(dl_master *master);
+
+/* Tells the program before this one, if there is one, that it may end. */
+void dl_master_take_over(dl_master *master);
+
+#endif

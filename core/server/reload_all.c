@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A reload: first a process that only tries whether the app loads, then all workers
+ * beside what they run, then all of them swap. Whatever fails before that leaves the
+ * old generation as it was.
+ */
+#include "base/memory.h"
+#include "server/master.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+static const uint64_t LIMIT_US = 60000000;
+
+static void tell_all(dl_master *master, dl_message_kind kind, dl_reload_step from, dl_reload_step to) {
+  for (size_t i = 0; i < master->worker_count; i++) {
+    dl_child *child = &master->workers[i];
+    if (child->state != DL_CHILD_READY || child->step < from) continue;
+    dl_channel_send(child->channel, kind, master->reload.number, NULL, -1); /* one that is gone is buried by and by */
+    child->step = to;
+  }
+}
+
+static bool all_are(const dl_master *master, dl_reload_step step) {
+  for (size_t i = 0; i < master->worker_count; i++)
+    if (master->workers[i].state == DL_CHILD_READY && master->workers[i].step != step) return false;
+  return true;
+}
+
+static bool any_serves(const dl_master *master) {
+  for (size_t i = 0; i < master->worker_count; i++)
+    if (master->workers[i].state == DL_CHILD_READY) return true;
+  return false;
+}
+
+/* --- the end ------------------------------------------------------------------------------- */
+
+/* problem NULL: all went well. */
+static void finish(dl_master *master, const char *problem) {
+  dl_reload *reload = &master->reload;
+  double milliseconds = (double)(master->clock.monotonic_us - reload->began_us) / 1e3;
+  char outcome[DL_CONTROL_ANSWER_BYTES];
+  if (problem) {
+    tell_all(master, DL_MESSAGE_DROP, DL_STEP_LOADING, DL_STEP_NONE);
+    dl_log_text(&master->log, DL_LOG_ERROR, "the reload failed and generation %llu goes on: %s", (unsigned long long)master->generation, problem);
+    snprintf(outcome, sizeof outcome, "-%s", problem);
+  } else {
+    master->generation = reload->number;
+    dl_log_text(&master->log, DL_LOG_INFO, "reloaded: generation %llu serves, after %.0f ms", (unsigned long long)master->generation, milliseconds);
+    snprintf(outcome, sizeof outcome, "+generation %llu serves, after %.0f ms", (unsigned long long)master->generation, milliseconds);
+  }
+  for (size_t i = 0; i < master->worker_count; i++) {
+    master->workers[i].step = DL_STEP_NONE;
+    if (master->workers[i].channel >= 0) dl_channel_send(master->workers[i].channel, DL_MESSAGE_NOTE, 0, problem, -1);
+  }
+  reload->state = DL_RELOAD_NONE;
+  dl_notify_send(&master->notify, "READY=1");
+  dl_control_answer(&master->control, outcome, reload->again);
+  if (!reload->again || master->stopping) return;
+  reload->again = false;
+  dl_master_reload(master);
+}
+
+/* --- the steps -------------------------------------------------------------------------------- */
+
+void dl_master_reload(dl_master *master) {
+  dl_reload *reload = &master->reload;
+  if (reload->state != DL_RELOAD_NONE) {
+    reload->again = true;
+    return;
+  }
+  dl_notify_reloading(&master->notify, master->clock.monotonic_us);
+  reload->number = master->generation + 1;
+  reload->began_us = master->clock.monotonic_us;
+  reload->state = DL_RELOAD_PROBING;
+  if (!dl_master_start_probe(master)) finish(master, "the system gives no process to try the app in");
+}
+
+static void load_all(dl_master *master) {
+  master->reload.state = DL_RELOAD_LOADING;
+  if (!any_serves(master)) {
+    finish(master, "no worker serves at the moment; try again when one does");
+    return;
+  }
+  tell_all(master, DL_MESSAGE_LOAD, DL_STEP_NONE, DL_STEP_LOADING);
+}
+
+static void go_on(dl_master *master) {
+  dl_reload *reload = &master->reload;
+  if (reload->state == DL_RELOAD_LOADING && all_are(master, DL_STEP_LOADED)) {
+    reload->state = DL_RELOAD_SWAPPING;
+    tell_all(master, DL_MESSAGE_SWAP, DL_STEP_LOADED, DL_STEP_SWAPPING);
+  }
+  if (reload->state == DL_RELOAD_SWAPPING && all_are(master, DL_STEP_NONE)) finish(master, NULL);
+}
+
+/* A worker that comes to serve while the others load, or swap, does the same. */
+static void join(dl_master *master, dl_child *child) {
+  if (master->reload.state != DL_RELOAD_LOADING && master->reload.state != DL_RELOAD_SWAPPING) return;
+  dl_channel_send(child->channel, DL_MESSAGE_LOAD, master->reload.number, NULL, -1);
+  child->step = DL_STEP_LOADING;
+}
+
+/* The others swap already: this one follows, or is replaced. */
+static void join_swap(dl_master *master, dl_child *child, const dl_message *message) {
+  if (message->kind == DL_MESSAGE_LOADED && dl_channel_send(child->channel, DL_MESSAGE_SWAP, master->reload.number, NULL, -1)) child->step = DL_STEP_SWAPPING;
+  else kill(child->pid, SIGKILL);
+}
+
+void dl_master_reload_heard(dl_master *master, dl_child *child, const dl_message *message) {
+  dl_reload *reload = &master->reload;
+  bool of_probe = child == &reload->probe;
+  if (message->kind == DL_MESSAGE_READY) {
+    join(master, child);
+  } else if (reload->state == DL_RELOAD_PROBING && of_probe) {
+    if (message->kind == DL_MESSAGE_LOADED) load_all(master);
+    else finish(master, message->text);
+  } else if (reload->state == DL_RELOAD_SWAPPING && child->step == DL_STEP_LOADING) {
+    join_swap(master, child, message);
+  } else if (reload->state == DL_RELOAD_LOADING && child->step == DL_STEP_LOADING) {
+    if (message->kind == DL_MESSAGE_FAILED) {
+      finish(master, message->text);
+      return;
+    }
+    if (message->kind == DL_MESSAGE_LOADED && message->number == reload->number) child->step = DL_STEP_LOADED;
+    go_on(master);
+  } else if (reload->state == DL_RELOAD_SWAPPING && message->kind == DL_MESSAGE_SWAPPED) {
+    child->step = DL_STEP_NONE;
+    go_on(master);
+  }
+}
+
+void dl_master_reload_lost(dl_master *master, dl_child *child) {
+  dl_reload *reload = &master->reload;
+  if (child == &reload->probe) {
+    if (reload->state == DL_RELOAD_PROBING) finish(master, child->stuck ? "loading the app did not come to an end" : "the process that tried the app crashed");
+    return;
+  }
+  if (reload->state == DL_RELOAD_LOADING && !any_serves(master)) finish(master, "every worker ended while the app was loaded");
+  else go_on(master);
+}
+
+void dl_master_reload_tick(dl_master *master) {
+  dl_reload *reload = &master->reload;
+  if (reload->state == DL_RELOAD_NONE || master->clock.monotonic_us < reload->began_us + LIMIT_US) return;
+  if (reload->state == DL_RELOAD_PROBING && reload->probe.pid) {
+    reload->probe.stuck = true;
+    kill(reload->probe.pid, SIGKILL); /* its end finishes this */
+  } else if (reload->state == DL_RELOAD_LOADING) {
+    finish(master, "a worker did not finish loading in time");
+  }
+}

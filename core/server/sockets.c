@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: MIT */
+#include "server/sockets.h"
+
+#include "net/listener.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { FIRST_PASSED = 3, BACKLOG = 4096 }; /* SD_LISTEN_FDS_START */
+
+static const char *complain(char message[256], const char *what, const char *where) {
+  snprintf(message, 256, "cannot %s %.160s: %s", what, where, strerror(errno));
+  return message;
+}
+
+/* --- passed on by others --------------------------------------------------------------- */
+
+/* Whether the descriptor is a listening stream socket; its port and family. */
+static bool look_at(dl_sockets *sockets, int fd) {
+  int listening = 0;
+  socklen_t length = sizeof listening;
+  struct sockaddr_storage address;
+  if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &length) != 0 || !listening) return false;
+  length = sizeof address;
+  if (getsockname(fd, (struct sockaddr *)&address, &length) != 0) return false;
+  sockets->unix_domain = address.ss_family == AF_UNIX;
+  if (address.ss_family == AF_INET) sockets->port = ntohs(((struct sockaddr_in *)&address)->sin_port);
+  if (address.ss_family == AF_INET6) sockets->port = ntohs(((struct sockaddr_in6 *)&address)->sin6_port);
+  fcntl(fd, F_SETFD, FD_CLOEXEC);
+  fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+  return true;
+}
+
+static const char *take(dl_sockets *sockets, int fd, char message[256]) {
+  if (sockets->count == DL_SOCKETS_MAX || !look_at(sockets, fd)) {
+    snprintf(message, 256, "descriptor %d was passed to this program, but is no listening stream socket", fd);
+    return message;
+  }
+  sockets->fds[sockets->count++] = fd;
+  sockets->inherited = true;
+  return NULL;
+}
+
+static const char *take_list(dl_sockets *sockets, const char *list, char message[256]) {
+  const char *problem = NULL;
+  for (const char *at = list; !problem && *at;) {
+    char *end;
+    long fd = strtol(at, &end, 10);
+    if (end == at || fd < 0) break;
+    problem = take(sockets, (int)fd, message);
+    at = *end == ',' ? end + 1 : end;
+  }
+  return problem;
+}
+
+static const char *take_systemd(dl_sockets *sockets, char message[256]) {
+  const char *pid = getenv("LISTEN_PID"), *count = getenv("LISTEN_FDS"), *problem = NULL;
+  if (!pid || !count || strtol(pid, NULL, 10) != getpid()) return NULL;
+  long last = FIRST_PASSED + strtol(count, NULL, 10);
+  for (int fd = FIRST_PASSED; !problem && fd < last; fd++) problem = take(sockets, fd, message);
+  return problem;
+}
+
+static const char *take_passed(dl_sockets *sockets, char message[256]) {
+  const char *list = getenv("DEMILUNE_SOCKETS");
+  const char *problem = list ? take_list(sockets, list, message) : take_systemd(sockets, message);
+  unsetenv("DEMILUNE_SOCKETS");
+  unsetenv("LISTEN_PID");
+  unsetenv("LISTEN_FDS");
+  unsetenv("LISTEN_FDNAMES");
+  return problem;
+}
+
+/* --- our own ------------------------------------------------------------------------------ */
+
+static const char *read_address(const char *host, int port, struct sockaddr_storage *address, socklen_t *length, char message[256]) {
+  const char *numeric = !host ? "127.0.0.1" : strcmp(host, "localhost") == 0 ? "127.0.0.1" : host;
+  *length = sizeof(struct sockaddr_in);
+  if (uv_ip4_addr(numeric, port, (struct sockaddr_in *)address) == 0) return NULL;
+  *length = sizeof(struct sockaddr_in6);
+  if (uv_ip6_addr(numeric, port, (struct sockaddr_in6 *)address) == 0) return NULL;
+  snprintf(message, 256, "cannot listen on \"%.100s\": write an IPv4 or IPv6 address, such as 127.0.0.1 or ::", host);
+  return message;
+}
+
+static int bound_socket(const struct sockaddr_storage *address, socklen_t length, bool shared) {
+  int yes = 1, fd = socket(address->ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (fd < 0) return -1;
+  setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
+  if (shared) setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &yes, sizeof yes);
+  if (bind(fd, (const struct sockaddr *)address, length) == 0) return fd;
+  int error = errno;
+  close(fd);
+  errno = error;
+  return -1;
+}
+
+/* Sockets that share a port would share it with any other program of this user too,
+ * which then got half of the connections: first one that shares must succeed. */
+static bool somebody_listens(const struct sockaddr_storage *address, socklen_t length) {
+  int fd = bound_socket(address, length, false);
+  if (fd < 0) return true;
+  int listening = listen(fd, 1);
+  int error = errno;
+  close(fd);
+  errno = error;
+  return listening != 0;
+}
+
+static const char *open_tcp(dl_sockets *sockets, const demilune_options *options, size_t workers, char message[256]) {
+  struct sockaddr_storage address = {0};
+  socklen_t length;
+  char where[140];
+  const char *host = options->host ? options->host : "127.0.0.1";
+  snprintf(where, sizeof where, strchr(host, ':') ? "[%.120s]:%d" : "%.120s:%d", host, options->port);
+  const char *problem = read_address(options->host, options->port, &address, &length, message);
+  if (problem) return problem;
+  if (options->port && somebody_listens(&address, length)) return complain(message, "listen on", where);
+  while (sockets->count < workers) {
+    int fd = bound_socket(&address, length, true);
+    if (fd < 0) return complain(message, "bind", where);
+    sockets->fds[sockets->count++] = fd;
+    getsockname(fd, (struct sockaddr *)&address, &length); /* the next ones take the port that the system chose */
+    if (listen(fd, BACKLOG) != 0) return complain(message, "listen on", where);
+  }
+  look_at(sockets, sockets->fds[0]);
+  return NULL;
+}
+
+static const char *open_unix(dl_sockets *sockets, const demilune_options *options, char message[256]) {
+  const char *problem = dl_listener_unix_bind(options->unix_path, &sockets->fds[0], message);
+  if (problem) return problem;
+  sockets->count = 1;
+  sockets->unix_domain = true;
+  return listen(sockets->fds[0], BACKLOG) == 0 ? NULL : complain(message, "listen on", options->unix_path);
+}
+
+const char *dl_sockets_open(dl_sockets *sockets, const demilune_options *options, size_t workers, char message[256]) {
+  *sockets = (dl_sockets){0};
+  const char *problem = take_passed(sockets, message);
+  if (problem || sockets->count) return problem;
+  return options->unix_path ? open_unix(sockets, options, message) : open_tcp(sockets, options, workers, message);
+}
+
+void dl_sockets_write(const dl_sockets *sockets, char *out, size_t room) {
+  size_t used = 0;
+  out[0] = 0;
+  for (size_t i = 0; i < sockets->count && used < room; i++) used += (size_t)snprintf(out + used, room - used, i ? ",%d" : "%d", sockets->fds[i]);
+}
+
+void dl_sockets_close(dl_sockets *sockets) {
+  for (size_t i = 0; i < sockets->count; i++) close(sockets->fds[i]);
+  sockets->count = 0;
+}

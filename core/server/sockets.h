@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The listening sockets, which the master makes and holds: a worker that dies or is
+ * replaced leaves no connection behind in a closed queue, for its successor takes the
+ * same socket. One SO_REUSEPORT socket for each worker, since a single one would wake
+ * workers last-in first-out and spread badly.
+ *
+ * Needs of the system: socket, bind, listen; the right to write where a unix socket
+ * is to lie.
+ */
+#ifndef DL_SERVER_SOCKETS_H
+#define DL_SERVER_SOCKETS_H
+
+#include "demilune.h"
+
+#include <stddef.h>
+
+enum { DL_SOCKETS_MAX = 128 };
+
+typedef struct dl_sockets {
+  int fds[DL_SOCKETS_MAX];
+  size_t count;
+  int port;  /* as bound; 0 for unix sockets */
+  bool unix_domain;
+  bool inherited; /* made by somebody else: systemd, or the program that this one replaces */
+} dl_sockets;
+
+/* Opens what the options name, as many as there are workers, or takes what was passed
+ * on by systemd (LISTEN_FDS, sd_listen_fds(3)) or by the program before this one
+ * (DEMILUNE_SOCKETS). Takes those variables out of the environment. NULL, or a
+ * sentence in message. */
+const char *dl_sockets_open(dl_sockets *sockets, const demilune_options *options, size_t workers, char message[256]);
+
+/* "7,8,9", for DEMILUNE_SOCKETS. */
+void dl_sockets_write(const dl_sockets *sockets, char *out, size_t room);
+
+/* Closes this process' descriptors. */
+void dl_sockets_close(dl_sockets *sockets);
+
+#endif

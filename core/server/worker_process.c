@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: MIT */
+#include "server/worker_process.h"
+
+#include "base/hash.h"
+#include "base/memory.h"
+#include "server/channel.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+typedef struct worker_process {
+  demilune_server *server;
+  int channel;
+  uv_poll_t poll;
+  dl_message message;
+} worker_process;
+
+/* What a terminal sends to all processes is the master's to act on. */
+static void prepare_signals(void) {
+  sigset_t none;
+  static const int ignored[] = {SIGINT, SIGHUP, SIGUSR1, SIGUSR2, SIGPIPE};
+  for (size_t i = 0; i < sizeof ignored / sizeof *ignored; i++) signal(ignored[i], SIG_IGN);
+  signal(SIGTERM, SIG_DFL);
+  sigemptyset(&none);
+  sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+/* --- messages ----------------------------------------------------------------------------- */
+
+static void on_load_done(demilune_server *server, const char *error) {
+  const worker_process *self = server->load_owner;
+  if (error) dl_channel_send(self->channel, DL_MESSAGE_FAILED, 0, error, -1);
+  else dl_channel_send(self->channel, DL_MESSAGE_LOADED, server->loaded->number, NULL, -1);
+}
+
+static void stop(demilune_server *server, uint64_t times) {
+  if (times > 1 || !server->stopping) dl_server_begin_stop(server);
+}
+
+static void act_on(worker_process *self, const dl_message *message) {
+  demilune_server *server = self->server;
+  switch ((dl_message_kind)message->kind) {
+    case DL_MESSAGE_LOAD:
+      dl_server_drop(server);
+      dl_server_load(server, message->number, on_load_done, self);
+      break;
+    case DL_MESSAGE_SWAP:
+      if (server->loaded) dl_server_swap(server);
+      dl_channel_send(self->channel, DL_MESSAGE_SWAPPED, message->number, NULL, -1);
+      break;
+    case DL_MESSAGE_DROP: dl_server_drop(server); break;
+    case DL_MESSAGE_STOP: stop(server, message->number); break;
+    default: break;
+  }
+}
+
+/* A master that is gone replaces nobody and holds no socket: what is in flight is finished. */
+static void on_message(uv_poll_t *poll, int status, int events) {
+  worker_process *self = poll->data;
+  int fd = -1, got = 1;
+  (void)events;
+  dl_clock_update(&self->server->loop.clock);
+  while (status == 0 && (got = dl_channel_receive(self->channel, &self->message, &fd)) == 1) {
+    act_on(self, &self->message);
+    if (fd >= 0) close(fd);
+  }
+  if (status == 0 && got == 0) return;
+  uv_poll_stop(poll);
+  stop(self->server, 1);
+}
+
+/* --- life ------------------------------------------------------------------------------------ */
+
+static void listen_to_master(worker_process *self) {
+  uv_poll_init(&self->server->uv, &self->poll, self->channel);
+  self->poll.data = self;
+  uv_poll_start(&self->poll, UV_READABLE, on_message);
+  uv_unref((uv_handle_t *)&self->poll);
+}
+
+int dl_worker_process(const dl_worker_start *start) {
+  worker_process self = {.channel = start->channel};
+  char *error = NULL;
+  prepare_signals();
+  self.server = dl_server_new(start->options, start->mode, &start->world, &error);
+  if (!self.server) {
+    dl_channel_send(start->channel, DL_MESSAGE_FAILED, 0, error, -1);
+    dl_free(error);
+    return 1;
+  }
+  listen_to_master(&self);
+  dl_server_catch_terminate(self.server);
+  dl_channel_send(start->channel, DL_MESSAGE_READY, start->world.generation, NULL, -1);
+  int status = dl_server_run_loop(self.server);
+  demilune_server_free(self.server);
+  return status;
+}
+
+int dl_probe_process(const dl_worker_start *start) {
+  uv_loop_t uv;
+  dl_loop loop = {.uv = &uv};
+  char *error = NULL;
+  prepare_signals();
+  dl_hash_seed();
+  uv_loop_init(&uv);
+  dl_clock_update(&loop.clock);
+  /* The workers will say what there is to warn of. */
+  dl_log_init(&loop.log, STDERR_FILENO, DL_LOG_JSON, DL_LOG_ERROR, &loop.clock);
+  dl_generation *generation = dl_generation_load(&loop, start->options->folder, start->mode, &error);
+  if (generation) dl_channel_send(start->channel, DL_MESSAGE_LOADED, 0, NULL, -1);
+  else dl_channel_send(start->channel, DL_MESSAGE_FAILED, 0, error, -1);
+  dl_free(error);
+  if (generation) dl_generation_end(generation);
+  dl_generation_free(generation);
+  uv_run(&uv, UV_RUN_DEFAULT);
+  uv_loop_close(&uv);
+  dl_log_free(&loop.log);
+  return 0;
+}

@@ -15,7 +15,7 @@
 enum { FIRST_PASSED = 3, BACKLOG = 4096 }; /* SD_LISTEN_FDS_START */
 
 static const char *complain(char message[256], const char *what, const char *where) {
-  snprintf(message, 256, "cannot %s %.160s: %s", what, where, strerror(errno));
+  snprintf(message, 256, "cannot %s %.160s: %s", what, where, uv_strerror(uv_translate_sys_error(errno)));
   return message;
 }
 

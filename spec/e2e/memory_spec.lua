@@ -125,7 +125,7 @@ local function play(running)
 end
 
 local function descriptors(running)
-  local pipe = assert(io.popen("ls /proc/" .. running.pid .. "/fd | wc -l"))
+  local pipe = assert(io.popen("ls /proc/" .. running:workers()[1] .. "/fd | wc -l"))
   local count = pipe:read("*n")
   pipe:close()
   return count

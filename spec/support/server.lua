@@ -117,8 +117,12 @@ function Running:request(method, target, options)
   return response
 end
 
---- Sends a signal by name ("KILL").
-function Running:signal(name) os.execute(("kill -%s %d 2>/dev/null"):format(name, self.pid)) end
+--- Sends a signal by name; "KILL" to all of its processes, as a machine without power does.
+function Running:signal(name)
+  local pids = name == "KILL" and self:workers() or {}
+  table.insert(pids, 1, self.pid)
+  os.execute(("kill -%s %s 2>/dev/null"):format(name, table.concat(pids, " ")))
+end
 
 --- Its exit status once it has ended (128 + signal when one ended it), else nil.
 function Running:exit_status()

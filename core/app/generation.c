@@ -1,23 +1,29 @@
 /* SPDX-License-Identifier: MIT */
 #include "app/generation.h"
 
+#include "base/file_set.h"
 #include "base/memory.h"
 
 #include <lauxlib.h>
 
 /* --- loading --------------------------------------------------------------------- */
 
-/* (folder, mode) -> the plan table of require("demilune.boot").load */
+/* (source) -> the plan table of require("demilune.boot").load */
 static int load_plan(lua_State *L) {
   lua_getglobal(L, "require");
   lua_pushliteral(L, "demilune.boot");
   lua_call(L, 1, 1);
+  const dl_generation_source *source = lua_touserdata(L, 1);
   lua_getfield(L, -1, "load");
-  lua_createtable(L, 0, 2);
-  lua_pushvalue(L, 1);
+  lua_createtable(L, 0, 4);
+  lua_pushstring(L, source->folder);
   lua_setfield(L, -2, "folder");
-  lua_pushvalue(L, 2);
+  lua_pushstring(L, source->mode);
   lua_setfield(L, -2, "mode");
+  lua_pushstring(L, source->seed);
+  lua_setfield(L, -2, "seed");
+  lua_pushinteger(L, source->workers ? (lua_Integer)source->workers : 1);
+  lua_setfield(L, -2, "workers");
   lua_call(L, 1, 1);
   const char *error = NULL;
   const dl_plan *plan = dl_plan_compile(L, dl_bridge_arena(L), &error);
@@ -39,15 +45,16 @@ static int describe_error(lua_State *L) {
   return 1;
 }
 
-dl_generation *dl_generation_load(dl_loop *loop, const char *folder, const char *mode, char **error) {
+dl_generation *dl_generation_load(dl_loop *loop, const dl_generation_source *source, char **error) {
   dl_generation *generation = dl_calloc(1, sizeof *generation);
+  if (source->files_fd >= 0) generation->files = dl_file_set_open(source->files_fd);
   generation->lua = dl_lua_new(loop);
+  dl_lua_use_files(generation->lua, generation->files);
   lua_State *L = dl_lua_state(generation->lua);
   lua_pushcfunction(L, describe_error);
   lua_pushcfunction(L, load_plan);
-  lua_pushstring(L, folder);
-  lua_pushstring(L, mode);
-  if (lua_pcall(L, 2, 1, -4) != 0) {
+  lua_pushlightuserdata(L, (void *)(uintptr_t)source);
+  if (lua_pcall(L, 1, 1, -3) != 0) {
     *error = dl_strdup(lua_tostring(L, -1) ? lua_tostring(L, -1) : "the app does not load");
     dl_generation_free(generation);
     return NULL;
@@ -64,6 +71,7 @@ void dl_generation_end(dl_generation *generation) {
 void dl_generation_free(dl_generation *generation) {
   if (!generation) return;
   dl_lua_free(generation->lua);
+  dl_file_set_free(generation->files);
   dl_free(generation);
 }
 

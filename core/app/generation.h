@@ -19,11 +19,21 @@ typedef struct dl_generation {
   enum { DL_GENERATION_LIVE, DL_GENERATION_STOPPING, DL_GENERATION_STOPPED } state;
   uint64_t stop_began_us;
   struct dl_generation *next;
+  dl_file_set *files; /* what it was loaded from, and loads what it requires later; NULL: the folder */
 } dl_generation;
 
-/* Loads folder/app.lua; mode is "dev", "serve", "check" or "test". NULL, with a
- * sentence on the heap in *error (free with dl_free), when the app does not load. */
-dl_generation *dl_generation_load(dl_loop *loop, const char *folder, const char *mode, char **error);
+/* What a generation is loaded from; borrowed while it loads. */
+typedef struct dl_generation_source {
+  const char *folder;  /* holds app.lua */
+  const char *mode;    /* "dev", "serve", "check" or "test" */
+  int files_fd;        /* of dl_file_set_collect; -1: files are read from the folder */
+  const char *seed;    /* what made-up secrets come from; NULL: new ones each time */
+  size_t workers;      /* how many processes will serve the app; 0 means 1 */
+} dl_generation_source;
+
+/* Loads the app. NULL, with a sentence on the heap in *error (free with dl_free), when
+ * it does not load. */
+dl_generation *dl_generation_load(dl_loop *loop, const dl_generation_source *source, char **error);
 
 /* Runs the plan's start (databases, migrations, on_start) or stop functions in a
  * task and calls done, error NULL when all went well. May call done at once. */

@@ -9,6 +9,7 @@
 #define DL_BRIDGE_BRIDGE_H
 
 #include "base/arena.h"
+#include "base/file_set.h"
 #include "crypto/crypto.h"
 #include "guard/password_pool.h"
 #include "net/loop.h"
@@ -19,6 +20,8 @@
  * of an app yet. One per generation. */
 typedef struct dl_lua dl_lua;
 dl_lua *dl_lua_new(dl_loop *loop);
+/* Where the app's files come from; NULL: its folder. Borrowed until dl_lua_end. */
+void dl_lua_use_files(dl_lua *lua, const dl_file_set *files);
 lua_State *dl_lua_state(const dl_lua *lua);
 /* Ends it while the loop still turns: nothing of Lua runs again, whatever still
  * answers a wait finds nobody, and what it held (databases) closes by the loop. */
@@ -44,6 +47,7 @@ void dl_bridge_task(lua_State *L);     /* sleep, spawn */
 void dl_bridge_log(lua_State *L);      /* log, now */
 void dl_bridge_request(lua_State *L);  /* response_type, abort_type */
 void dl_bridge_embedded(lua_State *L); /* embedded_docs */
+void dl_bridge_files(lua_State *L);    /* app_file */
 void dl_bridge_guard(lua_State *L);    /* key_set, sealer */
 void dl_bridge_crypto(lua_State *L);   /* password_hash, password_verify, random, sha256_hex; after dl_bridge_request */
 

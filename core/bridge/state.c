@@ -55,6 +55,7 @@ static int prepare(lua_State *L) {
   dl_bridge_log(L);
   dl_bridge_request(L);
   dl_bridge_embedded(L);
+  dl_bridge_files(L);
   dl_bridge_guard(L);
   dl_bridge_crypto(L);
   lua_pushcclosure(L, core_table, 1);
@@ -85,6 +86,8 @@ dl_lua *dl_lua_new(dl_loop *loop) {
   }
   return lua;
 }
+
+void dl_lua_use_files(dl_lua *lua, const dl_file_set *files) { lua->files = files; }
 
 lua_State *dl_lua_state(const dl_lua *lua) { return lua->L; }
 

@@ -37,6 +37,8 @@ static _Noreturn void run_child(dl_master *master, size_t index, int channel, in
                                   .index = index,
                                   .workers = master->worker_count,
                                   .beat = &master->board->beats[index],
+                                  .files_fd = run == dl_probe_process ? master->reload.files : master->files,
+                                  .seed = master->options->mode == DEMILUNE_DEV ? master->seed : NULL,
                                   .generation = master->generation ? master->generation : 1};
   prctl(PR_SET_NAME, run == dl_worker_process ? "demilune-worker" : "demilune-probe");
   exit(run(&start));

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "server/master.h"
 
+#include "base/file_set.h"
 #include "base/memory.h"
 
 #include <errno.h>
@@ -11,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/random.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -112,6 +114,12 @@ void dl_master_give_up(dl_master *master, const char *problem) {
   dl_master_stop(master);
 }
 
+static void make_seed(char out[65]) {
+  unsigned char bytes[32];
+  if (getrandom(bytes, sizeof bytes, 0) != sizeof bytes) abort(); /* never short for so few */
+  for (size_t i = 0; i < sizeof bytes; i++) snprintf(out + 2 * i, 3, "%02x", bytes[i]);
+}
+
 static const char *prepare(dl_master *master, char message[256]) {
   const demilune_options *options = master->options;
   char path[PATH_MAX];
@@ -122,6 +130,8 @@ static const char *prepare(dl_master *master, char message[256]) {
   if (master->worker_count > DL_WORKERS_MAX) master->worker_count = DL_WORKERS_MAX;
   const char *problem = dl_sockets_open(&master->sockets, options, master->worker_count, message);
   if (problem) return problem;
+  if ((master->files = dl_file_set_collect(options->folder, message)) < 0) return message;
+  make_seed(master->seed);
   master->limits = dl_limit_table_new(DL_LIMIT_TABLE_BYTES);
   master->board = mmap(NULL, sizeof *master->board, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   if (!master->limits || master->board == MAP_FAILED) return "the system has no memory for what workers share";
@@ -198,6 +208,7 @@ static void end(dl_master *master) {
   dl_control_close(&master->control);
   dl_watch_close(&master->watch);
   if (master->signals >= 0) close(master->signals);
+  if (master->files >= 0) close(master->files);
   if (master->limits) dl_limit_table_free(master->limits);
   if (master->board && master->board != MAP_FAILED) munmap(master->board, sizeof *master->board);
   dl_log_free(&master->log);
@@ -209,7 +220,7 @@ int demilune_serve(const demilune_options *options) {
   char message[256];
   master->options = options;
   master->mode = options->mode == DEMILUNE_DEV ? "dev" : "serve";
-  master->signals = master->watch.fd = master->control.fd = master->reload.probe.channel = -1;
+  master->signals = master->watch.fd = master->control.fd = master->reload.probe.channel = master->files = master->reload.files = -1;
   for (size_t i = 0; i < DL_WORKERS_MAX; i++) master->workers[i].channel = -1;
   for (size_t i = 0; i < DL_CONTROL_CLIENTS_MAX; i++) master->control.clients[i].fd = -1;
   dl_clock_update(&master->clock);

@@ -53,6 +53,7 @@ typedef struct dl_reload {
   dl_child probe;
   uint64_t number, began_us;
   bool again; /* files changed, or somebody asked, meanwhile */
+  int files;  /* the app's files, as they were when it began; -1 when none is under way */
 } dl_reload;
 
 /* Shared by all processes; made before the first fork. */
@@ -71,6 +72,8 @@ typedef struct dl_master {
   dl_child workers[DL_WORKERS_MAX];
   size_t worker_count;
   uint64_t generation; /* what serves; 0 before the first */
+  int files;           /* what it was loaded from: workers that are replaced load the same */
+  char seed[65];       /* of secrets that are made up in dev */
   dl_reload reload;
   dl_control control;
   dl_watch watch;

@@ -26,15 +26,27 @@ static void on_loaded_started(void *owner, const char *error) {
   if (server->load_done) finish_load(server, error);
 }
 
-void dl_server_load(demilune_server *server, uint64_t number, void (*done)(demilune_server *server, const char *error), void *owner) {
+/* What there is to warn of is said once, by the first of several workers. */
+dl_generation *dl_server_generation(demilune_server *server, int files_fd, char **error) {
+  const dl_server_world *world = server->world;
+  dl_generation_source source = {.folder = server->folder, .mode = server->mode, .files_fd = files_fd};
+  dl_log_level level = server->loop.log.level;
+  if (world) {
+    source.seed = world->seed;
+    source.workers = world->workers;
+    if (world->index > 0) server->loop.log.level = DL_LOG_ERROR;
+  }
+  dl_generation *generation = dl_generation_load(&server->loop, &source, error);
+  server->loop.log.level = level;
+  return generation;
+}
+
+void dl_server_load(demilune_server *server, uint64_t number, int files_fd, void (*done)(demilune_server *server, const char *error), void *owner) {
   char *error = NULL;
   server->load_done = done;
   server->load_owner = owner;
   dl_beat_enter(server->loop.beat, server->loop.clock.monotonic_us, DL_STR("loading the app"), LOAD_LIMIT_US);
-  dl_log_level level = server->loop.log.level;
-  if (server->world && server->world->index > 0) server->loop.log.level = DL_LOG_ERROR; /* the first one warns for all */
-  server->loaded = dl_generation_load(&server->loop, server->folder, server->mode, &error);
-  server->loop.log.level = level;
+  server->loaded = dl_server_generation(server, files_fd, &error);
   if (!server->loaded) {
     finish_load(server, error);
     dl_free(error);

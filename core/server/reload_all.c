@@ -4,13 +4,12 @@
  * beside what they run, then all of them swap. Whatever fails before that leaves the
  * old generation as it was.
  */
-#include "base/memory.h"
+#include "base/file_set.h"
 #include "server/master.h"
 
-#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
-#include <string.h>
+#include <unistd.h>
 
 static const uint64_t LIMIT_US = 60000000;
 
@@ -18,7 +17,8 @@ static void tell_all(dl_master *master, dl_message_kind kind, dl_reload_step fro
   for (size_t i = 0; i < master->worker_count; i++) {
     dl_child *child = &master->workers[i];
     if (child->state != DL_CHILD_READY || child->step < from) continue;
-    dl_channel_send(child->channel, kind, master->reload.number, NULL, -1); /* one that is gone is buried by and by */
+    int fd = kind == DL_MESSAGE_LOAD ? master->reload.files : -1;
+    dl_channel_send(child->channel, kind, master->reload.number, NULL, fd); /* one that is gone is buried by and by */
     child->step = to;
   }
 }
@@ -42,6 +42,13 @@ static void finish(dl_master *master, const char *problem) {
   dl_reload *reload = &master->reload;
   double milliseconds = (double)(master->clock.monotonic_us - reload->began_us) / 1e3;
   char outcome[DL_CONTROL_ANSWER_BYTES];
+  if (!problem) {
+    int before = master->files;
+    master->files = reload->files;
+    reload->files = before;
+  }
+  if (reload->files >= 0) close(reload->files);
+  reload->files = -1;
   if (problem) {
     tell_all(master, DL_MESSAGE_DROP, DL_STEP_LOADING, DL_STEP_NONE);
     dl_log_text(&master->log, DL_LOG_ERROR, "the reload failed and generation %llu goes on: %s", (unsigned long long)master->generation, problem);
@@ -67,6 +74,7 @@ static void finish(dl_master *master, const char *problem) {
 
 void dl_master_reload(dl_master *master) {
   dl_reload *reload = &master->reload;
+  char message[256];
   if (reload->state != DL_RELOAD_NONE) {
     reload->again = true;
     return;
@@ -75,7 +83,9 @@ void dl_master_reload(dl_master *master) {
   reload->number = master->generation + 1;
   reload->began_us = master->clock.monotonic_us;
   reload->state = DL_RELOAD_PROBING;
-  if (!dl_master_start_probe(master)) finish(master, "the system gives no process to try the app in");
+  reload->files = dl_file_set_collect(master->options->folder, message);
+  if (reload->files < 0) finish(master, message);
+  else if (!dl_master_start_probe(master)) finish(master, "the system gives no process to try the app in");
 }
 
 static void load_all(dl_master *master) {
@@ -99,7 +109,7 @@ static void go_on(dl_master *master) {
 /* A worker that comes to serve while the others load, or swap, does the same. */
 static void join(dl_master *master, dl_child *child) {
   if (master->reload.state != DL_RELOAD_LOADING && master->reload.state != DL_RELOAD_SWAPPING) return;
-  dl_channel_send(child->channel, DL_MESSAGE_LOAD, master->reload.number, NULL, -1);
+  dl_channel_send(child->channel, DL_MESSAGE_LOAD, master->reload.number, NULL, master->reload.files);
   child->step = DL_STEP_LOADING;
 }
 

@@ -140,11 +140,7 @@ demilune_server *dl_server_new(const demilune_options *options, const char *mode
   open_loop(server, options, mode);
   if (dl_secret_memory_init() == DL_SECRET_MEMORY_ORDINARY)
     dl_log_text(&server->loop.log, DL_LOG_WARNING, "the system gave no pages that stay out of swap and core dumps: secrets lie in ordinary memory, and are wiped");
-  /* What there is to warn of is said once, by the first of several workers. */
-  dl_log_level level = server->loop.log.level;
-  if (world && world->index > 0) server->loop.log.level = DL_LOG_ERROR;
-  server->generation = dl_generation_load(&server->loop, options->folder, mode, &load_error);
-  server->loop.log.level = level;
+  server->generation = dl_server_generation(server, world ? world->files_fd : -1, &load_error);
   if (!server->generation) {
     *error = fail(server, load_error);
     dl_free(load_error);

@@ -16,6 +16,8 @@ typedef struct dl_server_world {
   const dl_sockets *sockets;
   size_t index, workers;         /* it accepts from each workers-th socket, from index on */
   dl_beat *beat;                 /* its sign of life */
+  int files_fd;                  /* the app's files, as the master read them; -1: from the folder */
+  const char *seed;              /* of secrets that are made up; NULL in service */
   uint64_t generation;           /* the number of the first one it loads */
 } dl_server_world;
 
@@ -60,10 +62,13 @@ void dl_server_begin_stop(demilune_server *server);
 
 /* --- reload.c --------------------------------------------------------------------------- */
 
-/* Loads the app's files as they are now, beside what runs, and runs its start
+/* The app's files as a server loads them; files_fd -1: as they lie in the folder. */
+dl_generation *dl_server_generation(demilune_server *server, int files_fd, char **error);
+
+/* Loads the app's files anew, beside what runs, and runs its start
  * functions. done is called when it may be swapped in, or with a sentence that lives
  * during the call; maybe before this returns. Not while another is loaded. */
-void dl_server_load(demilune_server *server, uint64_t number, void (*done)(demilune_server *server, const char *error), void *owner);
+void dl_server_load(demilune_server *server, uint64_t number, int files_fd, void (*done)(demilune_server *server, const char *error), void *owner);
 
 /* New requests begin in what was loaded; what runs in the one before ends there. */
 void dl_server_swap(demilune_server *server);

@@ -39,12 +39,12 @@ static void stop(demilune_server *server, uint64_t times) {
   if (times > 1 || !server->stopping) dl_server_begin_stop(server);
 }
 
-static void act_on(worker_process *self, const dl_message *message) {
+static void act_on(worker_process *self, const dl_message *message, int fd) {
   demilune_server *server = self->server;
   switch ((dl_message_kind)message->kind) {
     case DL_MESSAGE_LOAD:
       dl_server_drop(server);
-      dl_server_load(server, message->number, on_load_done, self);
+      dl_server_load(server, message->number, fd, on_load_done, self);
       break;
     case DL_MESSAGE_SWAP:
       if (server->loaded) dl_server_swap(server);
@@ -63,7 +63,7 @@ static void on_message(uv_poll_t *poll, int status, int events) {
   (void)events;
   dl_clock_update(&self->server->loop.clock);
   while (status == 0 && (got = dl_channel_receive(self->channel, &self->message, &fd)) == 1) {
-    act_on(self, &self->message);
+    act_on(self, &self->message, fd);
     if (fd >= 0) close(fd);
   }
   if (status == 0 && got == 0) return;
@@ -108,7 +108,9 @@ int dl_probe_process(const dl_worker_start *start) {
   dl_clock_update(&loop.clock);
   /* The workers will say what there is to warn of. */
   dl_log_init(&loop.log, STDERR_FILENO, DL_LOG_JSON, DL_LOG_ERROR, &loop.clock);
-  dl_generation *generation = dl_generation_load(&loop, start->options->folder, start->mode, &error);
+  const dl_server_world *world = &start->world;
+  dl_generation_source source = {start->options->folder, start->mode, world->files_fd, world->seed, world->workers};
+  dl_generation *generation = dl_generation_load(&loop, &source, &error);
   if (generation) dl_channel_send(start->channel, DL_MESSAGE_LOADED, 0, NULL, -1);
   else dl_channel_send(start->channel, DL_MESSAGE_FAILED, 0, error, -1);
   dl_free(error);

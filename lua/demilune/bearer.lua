@@ -5,6 +5,7 @@
 local context = require "demilune.context"
 local core = require "demilune.core"
 local errors = require "demilune.errors"
+local files = require "demilune.files"
 local guard_type = require "demilune.guard_type"
 local options = require "demilune.options"
 local secrets = require "demilune.secrets"
@@ -141,10 +142,8 @@ local function jwks_key(place, path, algorithm)
   if path:sub(1, 1) == "/" or path:find("..", 1, true) then
     errors.raise(place, 'guard.bearer: jwks_file is a file in the app\'s folder, unlike %s; write jwks_file = "keys.json"', errors.show(path))
   end
-  local file = io.open(context.folder .. "/" .. path, "rb")
-  if not file then errors.raise(place, "guard.bearer: there is no %s in the app's folder; put the JWKS there", path) end
-  local text = file:read("*a")
-  file:close()
+  local text = files.read(path)
+  if not text then errors.raise(place, "guard.bearer: there is no %s in the app's folder; put the JWKS there", path) end
   return { jwks = text, algorithm = algorithm }
 end
 

@@ -6,6 +6,7 @@
 local app_module = require "demilune.app"
 local context = require "demilune.context"
 local errors = require "demilune.errors"
+local files = require "demilune.files"
 local plan = require "demilune.plan"
 local sandbox = require "demilune.sandbox"
 
@@ -14,17 +15,9 @@ local boot = {}
 -- Lua inside these modules names itself with this; an app never sees such a place.
 local own = debug.getinfo(1, "S").source:match("^(.*)boot"):gsub("^[@=]", "")
 
-local function read(path)
-  local file = io.open(path, "rb")
-  if not file then return nil end
-  local text = file:read("*a")
-  file:close()
-  return text
-end
-
 -- Chunks are known by their path inside the folder, so that messages say "app.lua:40".
-local function load_text(folder, path)
-  local text = read(folder .. "/" .. path)
+local function load_text(path)
+  local text = files.read(path)
   if not text then return nil end
   if text:byte(1) == 27 then error(path .. ": this is compiled Lua, which nobody can check; put the source there instead", 0) end
   local chunk, problem = loadstring(text:gsub("^#[^\n]*", ""), "@" .. path)
@@ -33,11 +26,11 @@ local function load_text(folder, path)
 end
 
 -- Modules of the app's: chunks of its own folder.
-local function finder(folder, loaded)
+local function finder(loaded)
   return function(name)
     local base = name:gsub("%.", "/")
     for _, path in ipairs { base .. ".lua", base .. "/init.lua" } do
-      local chunk = load_text(folder, path)
+      local chunk = load_text(path)
       if chunk then
         loaded[#loaded + 1] = path
         return chunk
@@ -69,10 +62,10 @@ local function explain(problem)
 end
 
 -- The line that a message names, under it; a list needs none.
-local function with_excerpt(folder, message)
+local function with_excerpt(message)
   if message:find("\n", 1, true) then return message end
   local path, number = message:match("^([%w_./-]+%.lua):(%d+):")
-  local text = path and read(folder .. "/" .. path)
+  local text = path and files.read(path)
   if not text then return message end
   local current = 0
   for line in (text .. "\n"):gmatch("(.-)\r?\n") do
@@ -83,7 +76,7 @@ local function with_excerpt(folder, message)
 end
 
 local function load_app(folder, loaded, world)
-  local chunk = load_text(folder, "app.lua")
+  local chunk = load_text("app.lua")
   if not chunk then
     error(("%s has no app.lua; name an app's folder, or make one with `demilune new`"):format(folder), 0)
   end
@@ -100,17 +93,18 @@ local function load_app(folder, loaded, world)
 end
 
 ---Loads the app in a folder.
----@param given { folder: string, mode: "dev"|"serve"|"check"|"test" }
+---@param given { folder: string, mode: "dev"|"serve"|"check"|"test", seed: string?, workers: integer? }
 ---@return table plan
 function boot.load(given)
   context.folder, context.mode, context.findings = given.folder, given.mode or "serve", {}
+  context.seed, context.workers = given.seed, given.workers or 1
   local loaded = {}
-  local find = finder(given.folder, loaded)
+  local find = finder(loaded)
   local world = sandbox.new(find)
   sandbox.seal()
-  install_searcher(world, finder(given.folder, {}))
+  install_searcher(world, finder({}))
   local ok, result = xpcall(load_app, explain, given.folder, loaded, world)
-  if not ok then error(type(result) == "string" and with_excerpt(given.folder, result) or result, 0) end
+  if not ok then error(type(result) == "string" and with_excerpt(result) or result, 0) end
   result.loaded = loaded
   return result
 end

@@ -6,8 +6,10 @@
 ---@field folder string the app's folder
 ---@field mode "dev"|"serve"|"check"|"test"
 ---@field host? string one that the app answers to, for tests
+---@field seed? string what made-up secrets come from: the same after a reload
+---@field workers integer how many processes will serve the app
 ---@field findings demilune.Finding[] what was noted while the app loads
-local context = { folder = ".", mode = "dev", findings = {} }
+local context = { folder = ".", mode = "dev", findings = {}, workers = 1 }
 
 ---What is unsafe about an app: in production it does not load, in dev it is warned about.
 ---@class demilune.Finding

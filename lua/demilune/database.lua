@@ -233,6 +233,10 @@ function database.new(url, given)
   given = options.check(place, "app:database", given, DATABASE_OPTIONS)
   if type(url) == "userdata" then url = core.secret_reveal(url) end
   if type(url) ~= "string" then errors.raise(place, 'app:database takes a url, not %s; write app:database("sqlite:users.db")', errors.show(url)) end
+  if context.workers > 1 and url:find("^sqlite::memory:") then
+    errors.raise(place, "app:database: sqlite::memory: is one database for each process, and the %d workers would not see one another's data; "
+      .. 'write app:database("sqlite:name.db"), or serve with --workers 1', context.workers)
+  end
   local opening = { folder = os.getenv "DEMILUNE_DATA" or context.folder, migrations_may_miss = given.migrations == nil }
   for name, value in pairs(given) do opening[name] = value end
   opening.migrations = migrations_folder(place, given.migrations)

@@ -7,6 +7,7 @@ local context = require "demilune.context"
 local core = require "demilune.core"
 local errors = require "demilune.errors"
 local field = require "demilune.field"
+local files = require "demilune.files"
 local model = require "demilune.model"
 
 local settings = {}
@@ -39,14 +40,17 @@ function settings.read_env(text)
 end
 
 local function env_file()
-  local file = context.is_relaxed() and io.open(context.folder .. "/.env", "rb")
-  if not file then return {} end
-  local text = file:read("*a")
-  file:close()
-  return settings.read_env(text)
+  local text = context.is_relaxed() and files.read(".env")
+  return text and settings.read_env(text) or {}
 end
 
-local function throw_away_secret(bytes)
+-- With a seed it is the same after a reload, so that what was signed stays good.
+local function throw_away_secret(name, bytes)
+  local parts = {}
+  while context.seed and #parts * 64 < math.max(bytes or 0, 32) do
+    parts[#parts + 1] = core.sha256_hex(("%s %s %d"):format(context.seed, name, #parts))
+  end
+  if parts[1] then return table.concat(parts) end
   local source = assert(io.open("/dev/urandom", "rb"))
   local random = source:read(math.max(bytes or 0, 32))
   source:close()
@@ -70,7 +74,7 @@ local function gather(fields)
     local name, desc = entry.name, entry.schema
     local text = os.getenv(name) or from_file[name]
     if text == nil and desc.kind == "secret" and is_needed(desc) and context.is_relaxed() then
-      text = throw_away_secret(desc.min_bytes)
+      text = throw_away_secret(name, desc.min_bytes)
       if context.mode == "dev" then core.log("warning", name .. " is not set; a secret made for this start takes its place") end
     end
     if text ~= nil then values[name] = as_sent(desc, text) end

@@ -1,0 +1,23 @@
+-- SPDX-License-Identifier: MIT
+-- Files of the app's folder. A server reads them all at one moment and loads every
+-- worker from that, so that none runs what another does not; elsewhere they come
+-- from the disk.
+
+local context = require "demilune.context"
+local core = require "demilune.core"
+
+local files = {}
+
+---@param path string inside the app's folder
+---@return string? text nil when there is no such file
+function files.read(path)
+  local text, is_complete = core.app_file(path)
+  if text or is_complete and path:find("%.lua$") then return text end
+  local file = io.open(context.folder .. "/" .. path, "rb")
+  if not file then return nil end
+  text = file:read("*a")
+  file:close()
+  return text
+end
+
+return files

@@ -381,10 +381,10 @@ void dl_connection_accept(dl_worker *worker, uv_stream_t *listener) {
   worker->connection_count++;
   int error = dl_stream_accept(&connection->stream, listener, &worker->buffers, &stream_events);
   connection->client_len = (uint8_t)dl_listener_peer(&connection->stream.uv.stream, connection->client);
-  connection->client_hash = dl_hash(dl_str_from(connection->client, connection->client_len));
+  connection->client_hash = dl_client_counts_hash(&worker->clients, dl_str_from(connection->client, connection->client_len));
   uint32_t of_client = dl_client_counts_add(&worker->clients, connection->client_hash);
   bool known = listener->type == UV_TCP; /* behind a unix socket stands one proxy for everybody */
-  bool capped = (limits->max_connections && worker->connection_count > limits->max_connections) ||
+  bool capped = (limits->max_connections && dl_client_counts_all(&worker->clients) > limits->max_connections) ||
                 (limits->max_connections_per_client && known && of_client > limits->max_connections_per_client);
   if (error || capped || worker->draining) {
     dl_connection_close(connection);

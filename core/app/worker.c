@@ -127,6 +127,5 @@ void dl_worker_free(dl_worker *worker) {
   dl_stream_pool_free(&worker->buffers);
   dl_buffer_free(&worker->out);
   dl_buffer_free(&worker->scratch);
-  dl_client_counts_free(&worker->clients);
   dl_token_cache_free(worker->tokens);
 }

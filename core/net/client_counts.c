@@ -1,55 +1,77 @@
 /* SPDX-License-Identifier: MIT */
 #include "net/client_counts.h"
 
-#include "base/memory.h"
+#include "base/hash.h"
 
-static uint64_t not_zero(uint64_t hash) { return hash ? hash : 1; }
+#include <stdatomic.h>
+#include <sys/mman.h>
+#include <sys/random.h>
 
-/* The slot of that hash, or the empty one where it would go. */
-static dl_client_count *locate(const dl_client_counts *counts, uint64_t hash) {
-  size_t at = hash & (counts->capacity - 1);
-  while (counts->slots[at].hash && counts->slots[at].hash != hash) at = (at + 1) & (counts->capacity - 1);
-  return &counts->slots[at];
+enum { BUCKETS = 65536 };
+
+typedef struct row {
+  _Atomic uint32_t all;
+  _Atomic uint32_t buckets[BUCKETS];
+} row;
+
+struct dl_client_table {
+  uint64_t key[2];
+  size_t count;
+  row rows[]; /* memory is taken as it is used */
+};
+
+static size_t bytes_of(size_t rows) { return sizeof(dl_client_table) + rows * sizeof(row); }
+
+dl_client_table *dl_client_table_new(size_t rows) {
+  dl_client_table *table = mmap(NULL, bytes_of(rows), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  if (table == MAP_FAILED) return NULL;
+  table->count = rows;
+  if (getrandom(table->key, sizeof table->key, 0) == sizeof table->key) return table;
+  munmap(table, bytes_of(rows));
+  return NULL;
 }
 
-static void grow(dl_client_counts *counts) {
-  dl_client_counts bigger = {.capacity = counts->capacity ? counts->capacity * 2 : 64, .used = counts->used};
-  bigger.slots = dl_calloc(bigger.capacity, sizeof *bigger.slots);
-  for (size_t i = 0; i < counts->capacity; i++)
-    if (counts->slots[i].hash) *locate(&bigger, counts->slots[i].hash) = counts->slots[i];
-  dl_free(counts->slots);
-  *counts = bigger;
+/* Only pages that were used are looked at again. */
+void dl_client_table_clear(dl_client_table *table, size_t index) {
+  row *cleared = &table->rows[index];
+  if (atomic_exchange(&cleared->all, 0) == 0) return;
+  for (size_t i = 0; i < BUCKETS; i++)
+    if (atomic_load_explicit(&cleared->buckets[i], memory_order_relaxed)) atomic_store_explicit(&cleared->buckets[i], 0, memory_order_relaxed);
+}
+
+void dl_client_table_free(dl_client_table *table) {
+  if (table) munmap(table, bytes_of(table->count));
+}
+
+/* --- a worker's row ------------------------------------------------------------------------- */
+
+uint64_t dl_client_counts_hash(const dl_client_counts *counts, dl_str client) {
+  uint64_t hash[2];
+  dl_hash128(counts->table->key, client, hash);
+  return hash[0];
+}
+
+static void move(_Atomic uint32_t *number, uint32_t by) {
+  atomic_store_explicit(number, atomic_load_explicit(number, memory_order_relaxed) + by, memory_order_relaxed);
 }
 
 uint32_t dl_client_counts_add(dl_client_counts *counts, uint64_t hash) {
-  hash = not_zero(hash);
-  if ((counts->used + 1) * 2 > counts->capacity) grow(counts);
-  dl_client_count *slot = locate(counts, hash);
-  if (!slot->hash) {
-    slot->hash = hash;
-    counts->used++;
-  }
-  return ++slot->count;
+  dl_client_table *table = counts->table;
+  uint32_t sum = 0;
+  move(&table->rows[counts->row].all, 1);
+  move(&table->rows[counts->row].buckets[hash % BUCKETS], 1);
+  for (size_t i = 0; i < table->count; i++) sum += atomic_load_explicit(&table->rows[i].buckets[hash % BUCKETS], memory_order_relaxed);
+  return sum;
 }
 
-/* Deletion closes the gap: what was pushed past the freed slot moves back into it. */
 void dl_client_counts_remove(dl_client_counts *counts, uint64_t hash) {
-  hash = not_zero(hash);
-  if (!counts->capacity) return;
-  dl_client_count *slot = locate(counts, hash);
-  if (!slot->hash || --slot->count) return;
-  size_t mask = counts->capacity - 1, gap = (size_t)(slot - counts->slots);
-  for (size_t at = (gap + 1) & mask; counts->slots[at].hash; at = (at + 1) & mask) {
-    size_t home = counts->slots[at].hash & mask;
-    if (((at - home) & mask) < ((at - gap) & mask)) continue;
-    counts->slots[gap] = counts->slots[at];
-    gap = at;
-  }
-  counts->slots[gap] = (dl_client_count){0};
-  counts->used--;
+  row *own = &counts->table->rows[counts->row];
+  move(&own->all, (uint32_t)-1);
+  move(&own->buckets[hash % BUCKETS], (uint32_t)-1);
 }
 
-void dl_client_counts_free(dl_client_counts *counts) {
-  dl_free(counts->slots);
-  *counts = (dl_client_counts){0};
+uint32_t dl_client_counts_all(const dl_client_counts *counts) {
+  uint32_t sum = 0;
+  for (size_t i = 0; i < counts->table->count; i++) sum += atomic_load_explicit(&counts->table->rows[i].all, memory_order_relaxed);
+  return sum;
 }

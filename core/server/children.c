@@ -33,6 +33,7 @@ static void close_masters(dl_master *master, int keep) {
 static _Noreturn void run_child(dl_master *master, size_t index, int channel, int (*run)(const dl_worker_start *)) {
   dl_worker_start start = {.options = master->options, .mode = master->mode, .channel = channel};
   start.world = (dl_server_world){.limits = master->limits,
+                                  .clients = master->clients,
                                   .sockets = &master->sockets,
                                   .index = index,
                                   .workers = master->worker_count,
@@ -138,6 +139,7 @@ static void worker_ended(dl_master *master, dl_child *child, int status) {
   bool was_ready = child->state == DL_CHILD_READY, stuck = child->stuck;
   dl_child_state state = child->state;
   child->state = DL_CHILD_NONE;
+  dl_client_table_clear(master->clients, number - 1);
   if (state == DL_CHILD_STOPPING || master->stopping) {
     if (status != 0) master->status = 1;
     return;

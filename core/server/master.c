@@ -133,8 +133,9 @@ static const char *prepare(dl_master *master, char message[256]) {
   if ((master->files = dl_file_set_collect(options->folder, message)) < 0) return message;
   make_seed(master->seed);
   master->limits = dl_limit_table_new(DL_LIMIT_TABLE_BYTES);
+  master->clients = dl_client_table_new(master->worker_count);
   master->board = mmap(NULL, sizeof *master->board, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-  if (!master->limits || master->board == MAP_FAILED) return "the system has no memory for what workers share";
+  if (!master->limits || !master->clients || master->board == MAP_FAILED) return "the system has no memory for what workers share";
   if ((master->signals = open_signals()) < 0) return "the system gives no descriptor for signals";
   dl_control_open(&master->control, options->folder);
   if (options->mode == DEMILUNE_DEV && !dl_watch_open(&master->watch, options->folder))
@@ -210,6 +211,7 @@ static void end(dl_master *master) {
   if (master->signals >= 0) close(master->signals);
   if (master->files >= 0) close(master->files);
   if (master->limits) dl_limit_table_free(master->limits);
+  dl_client_table_free(master->clients);
   if (master->board && master->board != MAP_FAILED) munmap(master->board, sizeof *master->board);
   dl_log_free(&master->log);
   dl_free(master->program);

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "demilune.h"
 #include "limit/table.h"
+#include "net/client_counts.h"
 #include "server/channel.h"
 #include "server/control.h"
 #include "server/notify.h"
@@ -68,6 +69,7 @@ typedef struct dl_master {
   dl_log log;
   dl_sockets sockets;
   dl_limit_table *limits;
+  dl_client_table *clients;
   dl_board *board;
   dl_child workers[DL_WORKERS_MAX];
   size_t worker_count;

@@ -150,10 +150,14 @@ demilune_server *dl_server_new(const demilune_options *options, const char *mode
   dl_worker_init(&server->worker, &server->loop, server->generation);
   server->worker.access_log = access_log;
   server->generation->number = world ? world->generation : 1;
-  if (!world) server->limits = dl_limit_table_new(DL_LIMIT_TABLE_BYTES);
+  if (!world) {
+    server->limits = dl_limit_table_new(DL_LIMIT_TABLE_BYTES);
+    server->clients = dl_client_table_new(1);
+  }
   server->worker.limits = world ? world->limits : server->limits;
-  if (!server->worker.limits) {
-    *error = fail(server, "the system has no memory for the table of limits");
+  server->worker.clients = (dl_client_counts){world ? world->clients : server->clients, world ? world->index : 0};
+  if (!server->worker.limits || !server->worker.clients.table) {
+    *error = fail(server, "the system has no memory for the tables of limits and clients");
     return NULL;
   }
   server->worker.development = strcmp(mode, "serve") != 0;
@@ -258,6 +262,7 @@ void demilune_server_free(demilune_server *server) {
   if (server->worker.loop) dl_worker_free(&server->worker);
   dl_generation_free(server->generation);
   if (server->limits) dl_limit_table_free(server->limits);
+  dl_client_table_free(server->clients);
   dl_free(server->start_error);
   dl_free(server->folder);
   dl_free(server);

@@ -13,6 +13,7 @@
 /* What a worker process gets from its master; all borrowed. */
 typedef struct dl_server_world {
   struct dl_limit_table *limits; /* what all workers count in */
+  dl_client_table *clients;      /* how many connections each client has with them */
   const dl_sockets *sockets;
   size_t index, workers;         /* it accepts from each workers-th socket, from index on */
   dl_beat *beat;                 /* its sign of life */
@@ -33,6 +34,7 @@ struct demilune_server {
   void *load_owner;
   dl_worker worker;
   struct dl_limit_table *limits; /* its own; NULL when it counts in the world's */
+  dl_client_table *clients;      /* likewise */
   dl_listener listeners[DL_SOCKETS_MAX];
   size_t listener_count;
   int port;

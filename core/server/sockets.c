@@ -37,44 +37,44 @@ static bool look_at(dl_sockets *sockets, int fd) {
   return true;
 }
 
-static const char *take(dl_sockets *sockets, int fd, char message[256]) {
-  if (sockets->count == DL_SOCKETS_MAX || !look_at(sockets, fd)) {
-    snprintf(message, 256, "descriptor %d was passed to this program, but is no listening stream socket", fd);
-    return message;
-  }
+static bool take(dl_sockets *sockets, int fd) {
+  if (sockets->count == DL_SOCKETS_MAX || !look_at(sockets, fd)) return false;
   sockets->fds[sockets->count++] = fd;
   sockets->inherited = true;
-  return NULL;
+  return true;
 }
 
-static const char *take_list(dl_sockets *sockets, const char *list, char message[256]) {
-  const char *problem = NULL;
-  for (const char *at = list; !problem && *at;) {
+/* Both give the descriptor that is no socket, or -1. */
+static int take_list(dl_sockets *sockets, const char *list) {
+  for (const char *at = list; *at;) {
     char *end;
     long fd = strtol(at, &end, 10);
     if (end == at || fd < 0) break;
-    problem = take(sockets, (int)fd, message);
+    if (!take(sockets, (int)fd)) return (int)fd;
     at = *end == ',' ? end + 1 : end;
   }
-  return problem;
+  return -1;
 }
 
-static const char *take_systemd(dl_sockets *sockets, char message[256]) {
-  const char *pid = getenv("LISTEN_PID"), *count = getenv("LISTEN_FDS"), *problem = NULL;
-  if (!pid || !count || strtol(pid, NULL, 10) != getpid()) return NULL;
+static int take_systemd(dl_sockets *sockets) {
+  const char *pid = getenv("LISTEN_PID"), *count = getenv("LISTEN_FDS");
+  if (!pid || !count || strtol(pid, NULL, 10) != getpid()) return -1;
   long last = FIRST_PASSED + strtol(count, NULL, 10);
-  for (int fd = FIRST_PASSED; !problem && fd < last; fd++) problem = take(sockets, fd, message);
-  return problem;
+  for (int fd = FIRST_PASSED; fd < last; fd++)
+    if (!take(sockets, fd)) return fd;
+  return -1;
 }
 
 static const char *take_passed(dl_sockets *sockets, char message[256]) {
   const char *list = getenv("DEMILUNE_SOCKETS");
-  const char *problem = list ? take_list(sockets, list, message) : take_systemd(sockets, message);
+  int refused = list ? take_list(sockets, list) : take_systemd(sockets);
   unsetenv("DEMILUNE_SOCKETS");
   unsetenv("LISTEN_PID");
   unsetenv("LISTEN_FDS");
   unsetenv("LISTEN_FDNAMES");
-  return problem;
+  if (refused < 0) return NULL;
+  snprintf(message, 256, "descriptor %d was passed to this program, but is no listening stream socket", refused);
+  return message;
 }
 
 /* --- our own ------------------------------------------------------------------------------ */

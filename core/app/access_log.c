@@ -53,7 +53,8 @@ static void write_text(dl_exchange *exchange, dl_buffer *line) {
 
 void dl_access_log_write(dl_exchange *exchange) {
   dl_worker *worker = exchange->worker;
-  if (worker->access_log == DL_ACCESS_LOG_OFF) return;
+  bool polled = exchange->route && exchange->route->file && exchange->route->file->live; /* once a second, by a page in dev */
+  if (worker->access_log == DL_ACCESS_LOG_OFF || polled) return;
   dl_log *log = &worker->loop->log;
   if (worker->access_log == DL_ACCESS_LOG_JSON) write_json(exchange, &log->lines);
   else write_text(exchange, &log->lines);

@@ -228,6 +228,7 @@ static bool compile_file(compiler *c, int table) {
   file->content_type = field_str(c, table, "content_type");
   file->encoding = field_str(c, table, "encoding");
   file->body = field_str(c, table, "body");
+  file->live = field_bool(c, table, "live");
   file->etag = dl_str_of(dl_arena_format(c->arena, "\"%016llx\"", (unsigned long long)dl_hash(file->body)));
   route->file = file;
   route->method = DL_METHOD_GET;

@@ -20,6 +20,7 @@ typedef struct dl_file {
   dl_str content_type, body;
   dl_str encoding; /* "gzip" or empty */
   dl_str etag;
+  bool live; /* not these bytes but how the last reload went (respond.c) */
 } dl_file;
 
 typedef struct dl_route {

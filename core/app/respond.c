@@ -92,7 +92,23 @@ void dl_respond_scratch_json(dl_exchange *exchange) {
   if (has_body) append_body(exchange, out, body);
 }
 
+/* For the documentation page of `demilune dev`. */
+static void respond_reload(dl_exchange *exchange) {
+  dl_buffer body = {0};
+  const char *problem = exchange->worker->reload_problem;
+  dl_buffer_printf(&body, "{\"generation\":%llu,\"problem\":", (unsigned long long)exchange->generation->number);
+  if (problem) dl_buffer_append_json_string(&body, dl_str_of(problem));
+  else DL_BUFFER_LITERAL(&body, "null");
+  DL_BUFFER_LITERAL(&body, "}");
+  dl_respond(exchange, 200, DL_STR("application/json"), DL_STR("Cache-Control: no-store\r\n"), dl_buffer_str(&body));
+  dl_buffer_free(&body);
+}
+
 void dl_respond_file(dl_exchange *exchange, const dl_file *file) {
+  if (file->live) {
+    respond_reload(exchange);
+    return;
+  }
   dl_buffer fields = {0};
   dl_http_header_line(&fields, DL_STR("ETag"), file->etag);
   DL_BUFFER_LITERAL(&fields, "Cache-Control: no-cache\r\n");

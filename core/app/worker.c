@@ -128,4 +128,5 @@ void dl_worker_free(dl_worker *worker) {
   dl_buffer_free(&worker->out);
   dl_buffer_free(&worker->scratch);
   dl_token_cache_free(worker->tokens);
+  dl_free(worker->reload_problem);
 }

@@ -26,6 +26,7 @@ typedef struct dl_worker {
   dl_token_cache *tokens;        /* verified lately */
   struct dl_limit_table *limits; /* borrowed: what all workers count in */
   dl_access_log access_log;
+  char *reload_problem;       /* why the last reload failed; NULL: it did not */
   bool development;           /* tracebacks in responses, inputs echoed */
   bool draining;              /* answers say close; idle connections are closed */
   dl_stream_pool buffers;

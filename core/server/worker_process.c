@@ -39,6 +39,11 @@ static void stop(demilune_server *server, uint64_t times) {
   if (times > 1 || !server->stopping) dl_server_begin_stop(server);
 }
 
+static void note(demilune_server *server, const char *problem) {
+  dl_free(server->worker.reload_problem);
+  server->worker.reload_problem = *problem ? dl_strdup(problem) : NULL;
+}
+
 static void act_on(worker_process *self, const dl_message *message, int fd) {
   demilune_server *server = self->server;
   switch ((dl_message_kind)message->kind) {
@@ -52,6 +57,7 @@ static void act_on(worker_process *self, const dl_message *message, int fd) {
       break;
     case DL_MESSAGE_DROP: dl_server_drop(server); break;
     case DL_MESSAGE_STOP: stop(server, message->number); break;
+    case DL_MESSAGE_NOTE: note(server, message->text); break;
     default: break;
   }
 }

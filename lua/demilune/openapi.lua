@@ -220,10 +220,15 @@ function openapi.document(plan)
   end
   local info = ordered.object():set("title", plan.title):set("description", plan.description):set("contact", plan.contact)
     :set("license", plan.license):set("version", plan.version)
-  return ordered.encode(ordered.object():set("openapi", "3.1.0"):set("info", info)
+  return ordered.encode(ordered.object():set("openapi", "3.1.0"):set("info", info):set("x-demilune-reload", openapi.reload_path(plan))
     :set("servers", plan.servers and described_list(plan.servers, "url")):set("paths", document.paths)
     :set("components", components(document)):set("tags", tags(plan)))
 end
+
+---Where a page learns that the app was loaded anew, or why it was not: in dev alone.
+---@param plan table
+---@return string?
+function openapi.reload_path(plan) return plan.mode == "dev" and "docs/reload.json" or nil end
 
 -- The page runs no inline script and reaches nothing but this server.
 local PAGE_POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; " ..
@@ -251,6 +256,8 @@ function openapi.docs_files(plan)
       headers = file.policy and { ["Content-Security-Policy"] = file.policy },
     }
   end
+  local reload = plan.docs and openapi.reload_path(plan)
+  if reload then files[#files + 1] = { path = "/" .. reload, content_type = "application/json", body = "", live = true } end
   return files
 end
 

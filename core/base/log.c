@@ -2,9 +2,13 @@
 #include "base/log.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { FLUSH_BYTES = 32 * 1024, PATIENCE_MS = 50, FIELD_BYTES = 16 * 1024 };
@@ -14,8 +18,17 @@ static const struct {
 } levels[] = {[DL_LOG_DEBUG] = {"debug", "\x1b[2m"}, [DL_LOG_INFO] = {"info", "\x1b[36m"}, [DL_LOG_WARNING] = {"warning", "\x1b[33m"},
               [DL_LOG_ERROR] = {"error", "\x1b[31m"}};
 
+static void use_fd(dl_log *log, int fd) {
+  struct stat what;
+  log->fd = fd;
+  log->torn = false;
+  if (fstat(fd, &what) != 0) what.st_mode = S_IFREG; /* a write will say what is wrong */
+  log->sink = S_ISSOCK(what.st_mode) ? DL_LOG_SINK_SOCKET : S_ISFIFO(what.st_mode) || isatty(fd) ? DL_LOG_SINK_PIPE : DL_LOG_SINK_PROMPT;
+}
+
 void dl_log_init(dl_log *log, int fd, dl_log_format format, dl_log_level level, const dl_clock *clock) {
-  *log = (dl_log){.fd = fd, .level = level, .format = format, .clock = clock, .colour = format == DL_LOG_TEXT && isatty(fd)};
+  *log = (dl_log){.level = level, .format = format, .clock = clock, .colour = format == DL_LOG_TEXT && isatty(fd)};
+  use_fd(log, fd);
 }
 
 /* Text for people: as it is, but nothing that moves the cursor or starts a line. */
@@ -103,30 +116,79 @@ void dl_log_line(dl_log *log, dl_str line) {
   if (log->lines.len >= FLUSH_BYTES) dl_log_flush(log);
 }
 
-static void count_lost(dl_log *log, size_t from) {
-  for (size_t i = from; i < log->lines.len; i++) log->lost_lines += log->lines.data[i] == '\n';
+/* --- leaving -------------------------------------------------------------------------- */
+
+static void lose_lines(dl_log *log, size_t from, int error) {
+  uint64_t lost = 0;
+  for (size_t i = from; i < log->lines.len; i++) lost += log->lines.data[i] == '\n';
+  log->lost_lines += lost;
+  log->lost_ever += lost;
+  log->lost_error = error;
+}
+
+/* What the kernel takes now: of a pipe that says it has room at most so much that it
+ * takes it at once (pipe(7)), since the descriptor may be one that blocks. A reader is
+ * given a moment, but not again and again while it does not read. */
+static ssize_t write_some(const dl_log *log, const char *bytes, size_t len) {
+  if (log->sink == DL_LOG_SINK_PROMPT) return write(log->fd, bytes, len);
+  struct pollfd ready = {.fd = log->fd, .events = POLLOUT};
+  int polled = poll(&ready, 1, log->lost_lines ? 0 : PATIENCE_MS);
+  if (polled == 0) errno = EAGAIN;
+  if (polled <= 0) return -1;
+  if (log->sink == DL_LOG_SINK_SOCKET) return send(log->fd, bytes, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+  return write(log->fd, bytes, len < PIPE_BUF ? len : PIPE_BUF);
+}
+
+/* How much of it went out; less than all leaves errno. */
+static size_t write_all(const dl_log *log, const char *bytes, size_t len) {
+  size_t sent = 0;
+  while (sent < len) {
+    ssize_t wrote = write_some(log, bytes + sent, len - sent);
+    if (wrote > 0) sent += (size_t)wrote;
+    else if (wrote == 0 || errno != EINTR) break;
+  }
+  return sent;
+}
+
+static bool tell_lost(dl_log *log) {
+  char text[256];
+  unsigned long long lost = log->lost_lines;
+  const char *start = log->torn ? "\n" : "";
+  const char *why = log->lost_error == EAGAIN ? "the log's reader is too slow" : strerror(log->lost_error);
+  int length = log->format == DL_LOG_JSON
+                   ? snprintf(text, sizeof text, "%s{\"level\":\"warning\",\"message\":\"log lines were lost\",\"lost_lines\":%llu,\"reason\":\"%s\"}\n", start, lost, why)
+                   : snprintf(text, sizeof text, "%swarning: %llu log lines were lost (%s)\n", start, lost, why);
+  size_t sent = write_all(log, text, (size_t)length);
+  if (sent) log->torn = sent < (size_t)length;
+  if (sent < (size_t)length) return false;
+  log->lost_lines = 0;
+  return true;
 }
 
 void dl_log_flush(dl_log *log) {
-  if (log->lost_lines && log->lines.len) {
-    uint64_t lost = log->lost_lines;
-    log->lost_lines = 0;
-    if (log->format == DL_LOG_JSON)
-      dl_buffer_printf(&log->lines, "{\"level\":\"warning\",\"message\":\"the log's reader was too slow\",\"lost_lines\":%llu}\n", (unsigned long long)lost);
-    else dl_buffer_printf(&log->lines, "the log's reader was too slow: %llu lines are lost\n", (unsigned long long)lost);
-  }
-  size_t sent = 0;
-  while (sent < log->lines.len) {
-    ssize_t wrote = write(log->fd, log->lines.data + sent, log->lines.len - sent);
-    if (wrote > 0) sent += (size_t)wrote;
-    else if (wrote < 0 && errno == EINTR) continue;
-    else if (wrote < 0 && errno == EAGAIN && poll(&(struct pollfd){.fd = log->fd, .events = POLLOUT}, 1, PATIENCE_MS) > 0) continue;
-    else {
-      count_lost(log, sent);
-      break;
+  if (log->lines.len == 0) return;
+  if (log->lost_lines && !tell_lost(log)) {
+    lose_lines(log, 0, errno);
+  } else {
+    size_t sent = write_all(log, log->lines.data, log->lines.len);
+    if (sent < log->lines.len) {
+      lose_lines(log, sent, errno);
+      log->torn = sent && log->lines.data[sent - 1] != '\n';
     }
   }
   dl_buffer_clear(&log->lines);
+}
+
+void dl_log_set_fd(dl_log *log, int fd) {
+  dl_log_flush(log);
+  use_fd(log, fd);
+}
+
+/* Not waiting for whoever may read: it may be a FIFO. */
+int dl_log_open_file(const char *path, char message[256]) {
+  int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0640);
+  if (fd < 0) snprintf(message, 256, "cannot open the log file %.160s: %s", path, strerror(errno));
+  return fd;
 }
 
 void dl_log_free(dl_log *log) {

@@ -13,15 +13,23 @@
 typedef enum dl_log_level { DL_LOG_DEBUG, DL_LOG_INFO, DL_LOG_WARNING, DL_LOG_ERROR } dl_log_level;
 typedef enum dl_log_format { DL_LOG_JSON, DL_LOG_TEXT } dl_log_format;
 
+/* How to write without waiting: what never makes us wait (a file, a device); a socket,
+ * which can be asked not to; a pipe or terminal, which is asked first whether it would. */
+typedef enum dl_log_sink { DL_LOG_SINK_PROMPT, DL_LOG_SINK_SOCKET, DL_LOG_SINK_PIPE } dl_log_sink;
+
 typedef struct dl_log {
   int fd;                /* borrowed, usually 2 */
+  dl_log_sink sink;      /* what fd is */
+  bool torn;             /* the last line went out in part */
   dl_log_level level;    /* lower ones are dropped */
   dl_log_format format;
   bool colour;
   const dl_clock *clock; /* borrowed */
   dl_buffer lines;
   dl_log_level current;  /* of the line being written */
-  uint64_t lost_lines;   /* dropped since the reader stopped reading */
+  uint64_t lost_lines;   /* dropped, and not told yet */
+  uint64_t lost_ever;    /* dropped since the log began; for metrics */
+  int lost_error;        /* the last errno that lost some */
 } dl_log;
 
 void dl_log_init(dl_log *log, int fd, dl_log_format format, dl_log_level level, const dl_clock *clock);
@@ -42,9 +50,18 @@ void dl_log_text(dl_log *log, dl_log_level level, const char *format, ...) __att
 /* A line made elsewhere (the access log), newline included. */
 void dl_log_line(dl_log *log, dl_str line);
 
-/* Writes what has gathered. A reader that is gone or too slow loses lines, never
- * stalls the loop, and is told later how many it lost. */
+/* Writes what has gathered. A reader that is gone or too slow, or a disk that is full,
+ * loses lines, never stalls the loop, and is told later how many it lost. (A pipe that
+ * several processes write to may, seldom, hold up a writer that found it free.) */
 void dl_log_flush(dl_log *log);
+
+/* Goes on in fd; what has gathered goes to the old one, which is the caller's to close. */
+void dl_log_set_fd(dl_log *log, int fd);
+
+/* Opens a file for a log to be added to, made with mode 0640 when it is not there. The
+ * descriptor, or -1 with a sentence in message. */
+int dl_log_open_file(const char *path, char message[256]);
+
 void dl_log_free(dl_log *log);
 
 #endif

@@ -6,11 +6,6 @@
  */
 #include "app/exchange.h"
 
-static uint64_t elapsed_us(const dl_exchange *exchange) {
-  uint64_t now_us = dl_clock_monotonic_now_us(&exchange->worker->loop->clock);
-  return now_us > exchange->started_us ? now_us - exchange->started_us : 0;
-}
-
 static void write_json(dl_exchange *exchange, dl_buffer *line) {
   char time[25];
   dl_clock_rfc3339(exchange->worker->loop->clock.wall_ms, time);
@@ -25,7 +20,7 @@ static void write_json(dl_exchange *exchange, dl_buffer *line) {
   DL_BUFFER_LITERAL(line, ",\"status\":");
   dl_buffer_append_uint(line, (uint64_t)exchange->status);
   DL_BUFFER_LITERAL(line, ",\"microseconds\":");
-  dl_buffer_append_uint(line, elapsed_us(exchange));
+  dl_buffer_append_uint(line, exchange->elapsed_us);
   DL_BUFFER_LITERAL(line, ",\"bytes\":");
   dl_buffer_append_uint(line, exchange->sent_bytes);
   DL_BUFFER_LITERAL(line, ",\"request_id\":\"");
@@ -44,11 +39,10 @@ static const char *colour_of(int status) {
 /* Control characters cannot be in a parsed path's raw target: it is percent-encoded. */
 static void write_text(dl_exchange *exchange, dl_buffer *line) {
   const dl_log *log = &exchange->worker->loop->log;
-  uint64_t us = elapsed_us(exchange);
   dl_buffer_printf(line, "%s%d%s %-6.*s ", log->colour ? colour_of(exchange->status) : "", exchange->status, log->colour ? "\x1b[0m" : "",
                    DL_STR_ARGS(exchange->request.method_text));
   dl_buffer_append_str(line, exchange->request.target.len ? exchange->request.target : DL_STR("(no request)"));
-  dl_buffer_printf(line, "  %.1f ms  %llu B  %.*s\n", (double)us / 1000.0, (unsigned long long)exchange->sent_bytes, DL_STR_ARGS(exchange->view.client));
+  dl_buffer_printf(line, "  %.1f ms  %llu B  %.*s\n", (double)exchange->elapsed_us / 1000.0, (unsigned long long)exchange->sent_bytes, DL_STR_ARGS(exchange->view.client));
 }
 
 void dl_access_log_write(dl_exchange *exchange) {

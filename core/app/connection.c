@@ -4,7 +4,7 @@
  * in that order. It knows where a request ends and when to give up waiting; what
  * a request means is the pipeline's.
  */
-#include "app/exchange.h"
+#include "app/measure.h"
 
 #include "base/hash.h"
 #include "base/memory.h"
@@ -75,11 +75,19 @@ static void linger(dl_connection *connection) {
   dl_stream_linger(&connection->stream);
 }
 
+/* The loop's clock is of the turn's beginning: too old to measure what ran since. */
+static void measure(dl_exchange *exchange) {
+  uint64_t now_us = dl_clock_monotonic_now_us(&exchange->worker->loop->clock);
+  exchange->elapsed_us = now_us > exchange->started_us ? now_us - exchange->started_us : 0;
+  dl_access_log_write(exchange);
+  dl_metrics_record(exchange);
+}
+
 void dl_connection_finished(dl_connection *connection) {
   dl_exchange *exchange = connection->exchange;
   bool close = exchange->close || (exchange->refusal_closes && !exchange->body_complete);
   bool discard = exchange->request.has_body && !exchange->body_complete;
-  dl_access_log_write(exchange);
+  measure(exchange);
   connection->exchange = NULL;
   dl_exchange_end(exchange);
   connection->state = discard ? STATE_DISCARD : STATE_HEAD;
@@ -384,12 +392,17 @@ void dl_connection_accept(dl_worker *worker, uv_stream_t *listener) {
   connection->client_hash = dl_client_counts_hash(&worker->clients, dl_str_from(connection->client, connection->client_len));
   uint32_t of_client = dl_client_counts_add(&worker->clients, connection->client_hash);
   bool known = listener->type == UV_TCP; /* behind a unix socket stands one proxy for everybody */
-  bool capped = (limits->max_connections && dl_client_counts_all(&worker->clients) > limits->max_connections) ||
-                (limits->max_connections_per_client && known && of_client > limits->max_connections_per_client);
+  bool over_total = limits->max_connections && dl_client_counts_all(&worker->clients) > limits->max_connections;
+  bool capped = over_total || (limits->max_connections_per_client && known && of_client > limits->max_connections_per_client);
   if (error || capped || worker->draining) {
+    dl_metrics_count(&worker->metrics, error              ? DL_COUNTER_CONNECTIONS_FAILED
+                                       : worker->draining ? DL_COUNTER_CONNECTIONS_DRAINING
+                                       : over_total       ? DL_COUNTER_CONNECTIONS_OVER_TOTAL
+                                                          : DL_COUNTER_CONNECTIONS_OVER_CLIENT);
     dl_connection_close(connection);
     return;
   }
+  dl_metrics_count(&worker->metrics, DL_COUNTER_CONNECTIONS_ACCEPTED);
   connection->parser = dl_http_parser_new(&limits->http);
   dl_clock_update(&worker->loop->clock);
   dl_deadline_set(&worker->idle_deadlines, &connection->deadline, worker->loop->clock.monotonic_us + limits->idle_timeout_us);

@@ -33,6 +33,7 @@ struct dl_exchange {
   dl_deadline deadline;      /* of the handler */
   dl_ticket write_ticket;    /* a streaming handler that waits for the client to read */
   uint64_t started_us;
+  uint64_t elapsed_us;       /* set when it is finished */
   uint32_t turn_bytes;       /* what a stream wrote since others had their turn */
   uint64_t sent_bytes;       /* of the response's body */
   uint32_t after_done;       /* how many release and after_response functions have run */

@@ -20,6 +20,7 @@ typedef struct dl_generation {
   uint64_t stop_began_us;
   struct dl_generation *next;
   dl_file_set *files; /* what it was loaded from, and loads what it requires later; NULL: the folder */
+  const uint16_t *series; /* where each route's requests are counted (app/measure.h), or NULL */
 } dl_generation;
 
 /* What a generation is loaded from; borrowed while it loads. */

@@ -210,6 +210,7 @@ void dl_handle_expired(dl_deadline *deadline) {
   if (exchange->waits_for_drain) return;
   if (!exchange->timed_out) {
     exchange->timed_out = true;
+    dl_metrics_count(&worker->metrics, DL_COUNTER_HANDLER_TIMEOUTS);
     dl_log_text(&worker->loop->log, DL_LOG_WARNING, "%.*s took longer than its deadline; request %.*s was cancelled", DL_STR_ARGS(exchange->view.route),
                 DL_STR_ARGS(exchange->view.id));
     dl_deadline_set(&worker->handler_deadlines, deadline, worker->loop->clock.monotonic_us + GRACE_US);

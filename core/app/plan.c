@@ -184,7 +184,9 @@ static void name_route(compiler *c, dl_route *route) {
 static bool add_route(compiler *c, dl_route *route) {
   const char *problem = dl_router_add(c->plan->router, route->method, route->path, route);
   if (problem) return fail(c, dl_arena_format(c->arena, "%.*s: %s", DL_STR_ARGS(route->source), problem));
-  c->plan->route_count++;
+  route->number = c->plan->route_count++;
+  route->next = c->plan->routes;
+  c->plan->routes = route;
   return true;
 }
 

@@ -28,6 +28,8 @@ typedef struct dl_route {
   dl_str path;   /* the pattern as declared */
   dl_str source; /* "app.lua:40" */
   dl_str label;  /* "GET /users/{user_id}" */
+  const struct dl_route *next; /* in the plan's list */
+  uint32_t number;             /* 0 to route_count - 1 */
   const dl_file *file;
   int run_reference; /* the Lua function, in the registry */
   const dl_schema *schemas[DL_SOURCE_COUNT];
@@ -65,6 +67,7 @@ typedef struct dl_plan {
   bool docs;
   const dl_cors *cors; /* NULL: no page of another origin may read */
   bool route_cors;     /* a route has its own */
+  const dl_route *routes; /* all, the last declared first */
   uint32_t route_count;
   dl_str error_fields; /* header lines of responses that belong to no route */
   dl_str page_fields;  /* of pages of our own, which bring their styles with them */

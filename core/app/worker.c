@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "app/worker.h"
 
-#include "app/exchange.h"
+#include "app/measure.h"
 #include "base/memory.h"
 
 #include <sys/random.h>
@@ -81,6 +81,7 @@ static void on_sweep(uv_timer_t *timer) {
   dl_deadlines_sweep(&worker->send_deadlines, now_us);
   dl_deadlines_sweep(&worker->handler_deadlines, now_us);
   sweep_replaced(worker);
+  dl_metrics_publish(worker);
 }
 
 void dl_worker_init(dl_worker *worker, dl_loop *loop, dl_generation *generation) {

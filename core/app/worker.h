@@ -8,6 +8,7 @@
 #define DL_APP_WORKER_H
 
 #include "app/generation.h"
+#include "app/metrics.h"
 #include "http/response.h"
 #include "net/client_counts.h"
 #include "net/deadline.h"
@@ -29,6 +30,7 @@ typedef struct dl_worker {
   char *reload_problem;       /* why the last reload failed; NULL: it did not */
   bool development;           /* tracebacks in responses, inputs echoed */
   bool draining;              /* answers say close; idle connections are closed */
+  dl_metrics_writer metrics;  /* its slot of what all workers count; zeroed: nothing is counted */
   dl_stream_pool buffers;
   dl_http_date date;
   dl_buffer out;              /* responses of the connection that is being served */

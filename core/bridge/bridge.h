@@ -30,6 +30,14 @@ void dl_lua_end(dl_lua *lua);
  * keeps their memory, and the last of these gives it back. */
 void dl_lua_free(dl_lua *lua);
 
+/* For metrics. */
+typedef struct dl_lua_stats {
+  uint64_t memory_bytes;      /* of Lua's heap */
+  uint32_t tasks, idle_tasks; /* coroutines there are; of these, waiting for work in the pool */
+  uint32_t traces;            /* compiled by LuaJIT since its cache of them was last emptied */
+} dl_lua_stats;
+dl_lua_stats dl_lua_read_stats(const dl_lua *lua);
+
 /* The worker's loop, and the arena that lives as long as this lua_State. */
 dl_loop *dl_bridge_loop(lua_State *L);
 dl_arena *dl_bridge_arena(lua_State *L);

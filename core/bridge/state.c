@@ -41,8 +41,26 @@ static int core_table(lua_State *L) {
   return 1;
 }
 
+/* Called by LuaJIT with what happened to a trace: "stop" is one more that is compiled. */
+static int on_trace(lua_State *L) {
+  const char *what = lua_tostring(L, 1);
+  if (what && strcmp(what, "stop") == 0) dl_lua_of(L)->trace_count++;
+  else if (what && strcmp(what, "flush") == 0) dl_lua_of(L)->trace_count = 0;
+  return 0;
+}
+
+static void count_traces(lua_State *L) {
+  lua_getglobal(L, "jit");
+  lua_getfield(L, -1, "attach");
+  lua_pushcfunction(L, on_trace);
+  lua_pushliteral(L, "trace");
+  lua_call(L, 2, 0);
+  lua_pop(L, 1);
+}
+
 static int prepare(lua_State *L) {
   luaL_openlibs(L);
+  count_traces(L);
   dl_task_prepare(L);
   lua_getglobal(L, "package");
   lua_getfield(L, -1, "preload");
@@ -90,6 +108,11 @@ dl_lua *dl_lua_new(dl_loop *loop) {
 void dl_lua_use_files(dl_lua *lua, const dl_file_set *files) { lua->files = files; }
 
 lua_State *dl_lua_state(const dl_lua *lua) { return lua->L; }
+
+dl_lua_stats dl_lua_read_stats(const dl_lua *lua) {
+  uint64_t bytes = lua->L ? (uint64_t)lua_gc(lua->L, LUA_GCCOUNT, 0) * 1024 + (uint64_t)lua_gc(lua->L, LUA_GCCOUNTB, 0) : 0;
+  return (dl_lua_stats){bytes, lua->task_count, lua->idle_task_count, lua->trace_count};
+}
 
 void dl_lua_end(dl_lua *lua) {
   if (!lua->L) return;

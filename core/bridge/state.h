@@ -22,6 +22,7 @@ struct dl_lua {
   dl_spawned *spawned; /* what has not begun yet */
   uint32_t held;       /* things that still answer tasks of ours: databases */
   bool orphan;         /* freed by its owner: the last one to let go frees it */
+  uint32_t task_count, idle_task_count, trace_count;
 };
 
 static inline dl_lua *dl_lua_of(lua_State *L) { return lua_getexdata(L); }

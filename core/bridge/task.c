@@ -79,11 +79,13 @@ dl_task *dl_task_new(lua_State *L, dl_task_done done, void *owner) {
   dl_task *task = lua->idle_tasks;
   if (task) {
     lua->idle_tasks = task->next_idle;
+    lua->idle_task_count--;
   } else {
     task = dl_calloc(1, sizeof *task);
     give_coroutine(task, lua->L);
     task->next_in_all = lua->all_tasks;
     lua->all_tasks = task;
+    lua->task_count++;
   }
   task->done = done;
   task->owner = owner;
@@ -116,6 +118,7 @@ void dl_task_release(dl_task *task) {
   task->waiting = false;
   task->next_idle = lua->idle_tasks;
   lua->idle_tasks = task;
+  lua->idle_task_count++;
 }
 
 void dl_task_free_all(dl_lua *lua) {

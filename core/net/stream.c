@@ -57,6 +57,7 @@ static void on_read(uv_stream_t *handle, ssize_t count, const uv_buf_t *buffer) 
   (void)buffer;
   dl_stream *stream = handle->data;
   if (count == 0 || stream->closing) return;
+  if (count > 0) stream->pool->received_bytes += (uint64_t)count;
   if (stream->lingering) {
     if (count < 0) dl_stream_close(stream);
     return;
@@ -111,6 +112,7 @@ static void on_written(uv_write_t *request, int status) {
   queued_write *write = (queued_write *)request;
   dl_stream *stream = request->handle->data;
   stream->unsent_bytes -= write->len;
+  if (status >= 0) stream->pool->sent_bytes += write->len;
   dl_free(write);
   if (stream->closing) return;
   if (status < 0) stream->events->failed(stream);
@@ -141,6 +143,7 @@ void dl_stream_send(dl_stream *stream, dl_str head, dl_str body) {
       return;
     }
     sent = count > 0 ? (size_t)count : 0;
+    stream->pool->sent_bytes += sent;
   }
   if (sent == head.len + body.len) return;
   dl_str head_left = sent < head.len ? dl_str_skip(head, sent) : (dl_str){0};

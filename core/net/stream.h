@@ -17,6 +17,7 @@ typedef struct dl_stream dl_stream;
 typedef struct dl_stream_pool {
   void *free_buffers;
   uint32_t free_count;
+  uint64_t received_bytes, sent_bytes; /* of all its streams, as they went over the wire */
 } dl_stream_pool;
 
 void dl_stream_pool_free(dl_stream_pool *pool);

@@ -41,12 +41,15 @@ void dl_metrics_publish(dl_worker *worker) {
   dl_metrics_writer *metrics = &worker->metrics;
   if (!metrics->slot) return;
   dl_lua_stats lua = dl_lua_read_stats(worker->generation->lua);
+  uint64_t generations = 1;
+  for (const dl_generation *replaced = worker->replaced; replaced; replaced = replaced->next) generations++;
   dl_metrics_set(metrics, DL_GAUGE_CONNECTIONS, worker->connection_count);
   dl_metrics_set(metrics, DL_GAUGE_REQUESTS, worker->exchange_count);
   dl_metrics_set(metrics, DL_GAUGE_TASKS, lua.tasks);
   dl_metrics_set(metrics, DL_GAUGE_TASKS_IDLE, lua.idle_tasks);
   dl_metrics_set(metrics, DL_GAUGE_LUA_BYTES, lua.memory_bytes);
   dl_metrics_set(metrics, DL_GAUGE_TRACES, lua.traces);
+  dl_metrics_set(metrics, DL_GAUGE_GENERATIONS, generations);
   dl_metrics_follow(metrics, DL_COUNTER_BYTES_IN, worker->buffers.received_bytes);
   dl_metrics_follow(metrics, DL_COUNTER_BYTES_OUT, worker->buffers.sent_bytes);
   dl_metrics_follow(metrics, DL_COUNTER_LOG_LINES_LOST, worker->loop->log.lost_ever);

@@ -3,6 +3,7 @@
  * Flags of the app commands. Each has a DEMILUNE_* variable, which the flag beats.
  */
 #include "cli/cli.h"
+#include "server/admin.h"
 
 #include <stdint.h>
 #include <stdio.h>
@@ -53,6 +54,17 @@ static const char *set_pid(dl_flags *flags, const char *value) {
   return *value == 0 || *end || flags->pid < 1 ? "must be the number of a process" : NULL;
 }
 
+static const char *set_admin(dl_flags *flags, const char *value) {
+  dl_admin_address address;
+  flags->options.admin = value;
+  return dl_admin_address_read(value, &address);
+}
+
+static const char *set_log_file(dl_flags *flags, const char *value) {
+  flags->options.log_file = value;
+  return *value ? NULL : "must be the path of a file";
+}
+
 static const struct {
   const char *name, *variable;
   flag_setter set;
@@ -63,6 +75,8 @@ static const struct {
     {"access-log", "DEMILUNE_ACCESS_LOG", set_access_log},
     {"workers", "DEMILUNE_WORKERS", set_workers},
     {"pid", "DEMILUNE_PID", set_pid},
+    {"admin", "DEMILUNE_ADMIN", set_admin},
+    {"log-file", "DEMILUNE_LOG_FILE", set_log_file},
 };
 enum { FLAG_COUNT = sizeof flag_table / sizeof *flag_table };
 

@@ -32,6 +32,8 @@ typedef struct demilune_options {
   const char *unix_path; /* listens there instead of on host and port when not NULL */
   demilune_access_log access_log;
   int workers;           /* of demilune_serve: how many processes; 0: one for each core, or one in DEMILUNE_DEV */
+  const char *admin;     /* where health and metrics are answered: "9090" (on loopback), "10.0.0.1:9090", "unix:PATH"; NULL: nowhere */
+  const char *log_file;  /* the log is added to this file instead of standard error; opened again at SIGUSR1 */
 } demilune_options;
 
 typedef struct demilune_server demilune_server;

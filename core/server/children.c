@@ -21,7 +21,7 @@ enum { HASTY_MAX = 20, WATCH_MS = 250, IDLE_MS = 1000 };
 /* --- starting ----------------------------------------------------------------------------- */
 
 /* A child keeps of the master's descriptors only what is its own. */
-static void close_masters(dl_master *master, int keep) {
+void dl_master_close_in_child(dl_master *master, int keep) {
   for (size_t i = 0; i < master->worker_count; i++)
     if (master->workers[i].channel >= 0 && master->workers[i].channel != keep) close(master->workers[i].channel);
   if (master->reload.probe.channel >= 0 && master->reload.probe.channel != keep) close(master->reload.probe.channel);
@@ -40,7 +40,9 @@ static _Noreturn void run_child(dl_master *master, size_t index, int channel, in
                                   .beat = &master->board->beats[index],
                                   .files_fd = run == dl_probe_process ? master->reload.files : master->files,
                                   .seed = master->options->mode == DEMILUNE_DEV ? master->seed : NULL,
-                                  .generation = master->generation ? master->generation : 1};
+                                  .generation = master->generation ? master->generation : 1,
+                                  .metrics = master->metrics,
+                                  .log_fd = master->log.fd};
   prctl(PR_SET_NAME, run == dl_worker_process ? "demilune-worker" : "demilune-probe");
   exit(run(&start));
 }
@@ -52,7 +54,8 @@ static bool start_child(dl_master *master, dl_child *child, size_t index, int (*
   pid_t pid = fork();
   if (pid == 0) {
     close(ends[0]);
-    close_masters(master, ends[1]);
+    dl_master_close_in_child(master, ends[1]);
+    dl_admin_socket_close(&master->admin_socket, true);
     run_child(master, index, ends[1], run);
   }
   close(ends[1]);
@@ -85,6 +88,7 @@ static void heard(dl_master *master, dl_child *child, const dl_message *message)
     child->state = DL_CHILD_READY;
     child->began_us = master->clock.monotonic_us;
     child->failures = 0;
+    if (master->announced) dl_metrics_count_event(master->metrics, DL_EVENT_WORKER_REPLACED);
     dl_master_became_ready(master);
     dl_master_reload_heard(master, child, message);
   } else if (message->kind == DL_MESSAGE_FAILED && child->state == DL_CHILD_STARTING && child != &master->reload.probe) {
@@ -140,6 +144,7 @@ static void worker_ended(dl_master *master, dl_child *child, int status) {
   dl_child_state state = child->state;
   child->state = DL_CHILD_NONE;
   dl_client_table_clear(master->clients, number - 1);
+  dl_metrics_worker_gone(master->metrics, (uint32_t)number - 1);
   if (state == DL_CHILD_STOPPING || master->stopping) {
     if (status != 0) master->status = 1;
     return;
@@ -148,6 +153,7 @@ static void worker_ended(dl_master *master, dl_child *child, int status) {
     dl_master_give_up(master, child->problem ? child->problem : how_it_ended(status, how));
     return;
   }
+  dl_metrics_count_event(master->metrics, DL_EVENT_WORKER_DIED);
   if (child->problem) dl_log_text(&master->log, DL_LOG_ERROR, "worker %zu could not start: %s", number, child->problem);
   else if (!stuck) dl_log_text(&master->log, DL_LOG_ERROR, "worker %zu (process %d) ended by %s and is replaced", number, (int)child->pid, how_it_ended(status, how));
   plan_restart(master, child, was_ready);
@@ -178,6 +184,8 @@ void dl_master_bury(dl_master *master) {
     dl_child *child = child_of(master, pid);
     if (child) {
       ended(master, child, status);
+    } else if (pid == master->admin.pid) {
+      dl_master_admin_ended(master, status);
     } else if (pid == master->successor) {
       master->successor = 0;
       if (!master->stopping) dl_log_text(&master->log, DL_LOG_ERROR, "the new program did not start; this one goes on");

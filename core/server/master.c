@@ -28,6 +28,7 @@ static int open_signals(void) {
   for (size_t i = 0; i < sizeof ours / sizeof *ours; i++) sigaddset(&set, ours[i]);
   sigprocmask(SIG_BLOCK, &set, NULL);
   signal(SIGPIPE, SIG_IGN);
+  signal(SIGXFSZ, SIG_IGN);
   return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
@@ -49,6 +50,8 @@ void dl_master_stop(dl_master *master) {
   }
   master->handed_on = master->successor != 0;
   master->stopping = true;
+  if (master->metrics) dl_metrics_set_phase(master->metrics, DL_SERVICE_DRAINING);
+  if (master->handed_on) dl_master_end_admin(master);
   if (master->announced) dl_log_text(&master->log, DL_LOG_INFO, "stopping: no new connections, requests in flight are finished");
   master->stop_at_us = master->clock.monotonic_us + STOP_PATIENCE_US;
   if (master->announced && !master->handed_on) dl_notify_send(&master->notify, "STOPPING=1");
@@ -58,6 +61,22 @@ void dl_master_stop(dl_master *master) {
     if (master->workers[i].state == DL_CHILD_READY) master->workers[i].state = DL_CHILD_STOPPING;
 }
 
+/* Workers get the descriptor, for they may have given up the right to open the file. */
+static void reopen_log(dl_master *master) {
+  char message[256];
+  if (!master->options->log_file) return;
+  int fd = dl_log_open_file(master->options->log_file, message);
+  if (fd < 0) {
+    dl_log_text(&master->log, DL_LOG_WARNING, "%s; the old one is kept", message);
+    return;
+  }
+  dl_log_set_fd(&master->log, fd);
+  close(master->log_file);
+  master->log_file = fd;
+  for (size_t i = 0; i < master->worker_count; i++)
+    if (master->workers[i].channel >= 0) dl_channel_send(master->workers[i].channel, DL_MESSAGE_LOG, 0, NULL, fd);
+}
+
 static void act_on_signal(dl_master *master, uint32_t number) {
   switch (number) {
     case SIGTERM:
@@ -65,6 +84,7 @@ static void act_on_signal(dl_master *master, uint32_t number) {
     case SIGHUP:
       if (!master->stopping && master->announced) dl_master_reload(master);
       break;
+    case SIGUSR1: reopen_log(master); break;
     case SIGUSR2: dl_master_upgrade(master); break;
     case SIGCHLD: dl_master_bury(master); break;
     default: break;
@@ -102,6 +122,7 @@ void dl_master_became_ready(dl_master *master) {
   for (size_t i = 0; i < master->worker_count; i++)
     if (master->workers[i].state != DL_CHILD_READY) return;
   master->announced = true;
+  dl_metrics_set_phase(master->metrics, DL_SERVICE_SERVING);
   master->generation = 1;
   dl_log_flush(&master->log);
   announce(master);
@@ -128,19 +149,24 @@ static const char *prepare(dl_master *master, char message[256]) {
   master->program = dl_strdup(path);
   master->worker_count = options->workers > 0 ? (size_t)options->workers : options->mode == DEMILUNE_DEV ? 1 : count_cores();
   if (master->worker_count > DL_WORKERS_MAX) master->worker_count = DL_WORKERS_MAX;
+  if (options->log_file && (master->log_file = dl_log_open_file(options->log_file, message)) < 0) return message;
+  if (master->log_file >= 0) dl_log_set_fd(&master->log, master->log_file);
   const char *problem = dl_sockets_open(&master->sockets, options, master->worker_count, message);
+  if (!problem) problem = dl_admin_socket_open(&master->admin_socket, options->admin, message);
   if (problem) return problem;
   if ((master->files = dl_file_set_collect(options->folder, message)) < 0) return message;
   make_seed(master->seed);
   master->limits = dl_limit_table_new(DL_LIMIT_TABLE_BYTES);
   master->clients = dl_client_table_new(master->worker_count);
+  master->metrics = dl_metrics_new((uint32_t)master->worker_count);
   master->board = mmap(NULL, sizeof *master->board, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-  if (!master->limits || !master->clients || master->board == MAP_FAILED) return "the system has no memory for what workers share";
+  if (!master->limits || !master->clients || !master->metrics || master->board == MAP_FAILED) return "the system has no memory for what workers share";
   if ((master->signals = open_signals()) < 0) return "the system gives no descriptor for signals";
   dl_control_open(&master->control, options->folder);
   if (options->mode == DEMILUNE_DEV && !dl_watch_open(&master->watch, options->folder))
     dl_log_text(&master->log, DL_LOG_WARNING, "the system does not let us watch the app's files: send SIGHUP to load what you saved");
   dl_notify_init(&master->notify);
+  dl_admin_socket_announce(&master->admin_socket, &master->log);
   return NULL;
 }
 
@@ -174,6 +200,7 @@ static void serve_control(dl_master *master) {
 static void tick(dl_master *master) {
   uint64_t now_us = master->clock.monotonic_us;
   dl_master_reload_tick(master);
+  dl_master_tend_admin(master);
   dl_master_tend(master);
   dl_notify_alive(&master->notify, now_us);
   if (!master->stopping) return;
@@ -206,14 +233,18 @@ static void turn(dl_master *master) {
 static void end(dl_master *master) {
   if (master->sockets.unix_domain && !master->sockets.inherited && !master->handed_on) unlink(master->options->unix_path);
   dl_sockets_close(&master->sockets);
+  dl_master_end_admin(master);
+  dl_admin_socket_close(&master->admin_socket, master->handed_on || (master->admin_socket.inherited && !master->announced));
   dl_control_close(&master->control);
   dl_watch_close(&master->watch);
   if (master->signals >= 0) close(master->signals);
   if (master->files >= 0) close(master->files);
   if (master->limits) dl_limit_table_free(master->limits);
   dl_client_table_free(master->clients);
+  dl_metrics_free(master->metrics);
   if (master->board && master->board != MAP_FAILED) munmap(master->board, sizeof *master->board);
   dl_log_free(&master->log);
+  if (master->log_file >= 0) close(master->log_file);
   dl_free(master->program);
 }
 
@@ -223,6 +254,7 @@ int demilune_serve(const demilune_options *options) {
   master->options = options;
   master->mode = options->mode == DEMILUNE_DEV ? "dev" : "serve";
   master->signals = master->watch.fd = master->control.fd = master->reload.probe.channel = master->files = master->reload.files = -1;
+  master->log_file = master->admin_socket.fd = -1;
   for (size_t i = 0; i < DL_WORKERS_MAX; i++) master->workers[i].channel = -1;
   for (size_t i = 0; i < DL_CONTROL_CLIENTS_MAX; i++) master->control.clients[i].fd = -1;
   dl_clock_update(&master->clock);

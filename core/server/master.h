@@ -13,6 +13,7 @@
 #include "demilune.h"
 #include "limit/table.h"
 #include "net/client_counts.h"
+#include "server/admin.h"
 #include "server/channel.h"
 #include "server/control.h"
 #include "server/notify.h"
@@ -67,9 +68,13 @@ typedef struct dl_master {
   const char *mode;
   dl_clock clock;
   dl_log log;
+  int log_file;        /* the log's file; -1: standard error */
   dl_sockets sockets;
   dl_limit_table *limits;
   dl_client_table *clients;
+  dl_metrics *metrics;
+  dl_admin_socket admin_socket;
+  dl_child admin;      /* answers on it; has no channel */
   dl_board *board;
   dl_child workers[DL_WORKERS_MAX];
   size_t worker_count;
@@ -106,6 +111,18 @@ void dl_master_tend(dl_master *master);
 
 /* Milliseconds until tend has something to do. */
 int dl_master_patience(const dl_master *master);
+
+/* In a child: closes the master's descriptors but one. */
+void dl_master_close_in_child(dl_master *master, int keep);
+
+/* --- admin_process.c ---------------------------------------------------------------------- */
+
+/* Keeps the process of the admin listener alive, if there is to be one. */
+void dl_master_tend_admin(dl_master *master);
+void dl_master_admin_ended(dl_master *master, int status);
+
+/* Ends it, before another program answers on the same socket or when all is over. */
+void dl_master_end_admin(dl_master *master);
 
 /* --- reload_all.c ------------------------------------------------------------------------ */
 

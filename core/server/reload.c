@@ -3,6 +3,7 @@
  * A second generation beside the one that runs: loaded, started, and then either
  * swapped in or forgotten. Requests in flight stay where they began.
  */
+#include "app/measure.h"
 #include "base/memory.h"
 #include "server/server.h"
 
@@ -38,6 +39,7 @@ dl_generation *dl_server_generation(demilune_server *server, int files_fd, char 
   }
   dl_generation *generation = dl_generation_load(&server->loop, &source, error);
   server->loop.log.level = level;
+  if (generation) dl_metrics_attach(server->metrics, generation);
   return generation;
 }
 

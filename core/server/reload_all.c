@@ -49,6 +49,7 @@ static void finish(dl_master *master, const char *problem) {
   }
   if (reload->files >= 0) close(reload->files);
   reload->files = -1;
+  dl_metrics_count_event(master->metrics, problem ? DL_EVENT_RELOAD_FAILED : DL_EVENT_RELOAD_OK);
   if (problem) {
     tell_all(master, DL_MESSAGE_DROP, DL_STEP_LOADING, DL_STEP_NONE);
     dl_log_text(&master->log, DL_LOG_ERROR, "the reload failed and generation %llu goes on: %s", (unsigned long long)master->generation, problem);

@@ -5,6 +5,7 @@
  */
 #include "server/server.h"
 
+#include "app/measure.h"
 #include "base/hash.h"
 #include "base/memory.h"
 #include "crypto/secret.h"
@@ -34,14 +35,41 @@ static void on_stop_signal(uv_signal_t *handle, int number);
 static void on_stop_asked(uv_async_t *handle);
 static void on_stop_deadline(uv_timer_t *timer);
 
+/* Somebody has moved the file away: what comes now belongs into a new one. */
+static void on_reopen(uv_signal_t *handle, int number) {
+  (void)number;
+  demilune_server *server = handle->data;
+  char message[256];
+  if (!server->log_path) return;
+  int fd = dl_log_open_file(server->log_path, message);
+  if (fd < 0) {
+    dl_log_text(&server->loop.log, DL_LOG_WARNING, "%s; the old one is kept", message);
+    return;
+  }
+  dl_log_set_fd(&server->loop.log, fd);
+  close(server->log_fd);
+  server->log_fd = fd;
+}
+
+static const char *open_log_file(demilune_server *server, const char *path, char message[256]) {
+  if (!path) return NULL;
+  int fd = dl_log_open_file(path, message);
+  if (fd < 0) return message;
+  server->log_path = dl_strdup(path);
+  server->log_fd = fd;
+  dl_log_set_fd(&server->loop.log, fd);
+  server->loop.log.colour = false;
+  return NULL;
+}
+
 static void open_loop(demilune_server *server, const demilune_options *options, const char *mode) {
-  bool terminal = isatty(STDERR_FILENO) == 1;
+  bool terminal = isatty(server->world ? server->world->log_fd : STDERR_FILENO) == 1;
   bool text = strcmp(mode, "serve") != 0;
   uv_loop_init(&server->uv);
   server->loop.uv = &server->uv;
   server->loop.beat = server->world ? server->world->beat : NULL;
   dl_clock_update(&server->loop.clock);
-  dl_log_init(&server->loop.log, STDERR_FILENO, text ? DL_LOG_TEXT : DL_LOG_JSON, strcmp(mode, "test") == 0 ? DL_LOG_WARNING : DL_LOG_INFO, &server->loop.clock);
+  dl_log_init(&server->loop.log, server->world ? server->world->log_fd : STDERR_FILENO, text ? DL_LOG_TEXT : DL_LOG_JSON, strcmp(mode, "test") == 0 ? DL_LOG_WARNING : DL_LOG_INFO, &server->loop.clock);
   server->loop.log.colour = terminal && !getenv("NO_COLOR");
   uv_prepare_init(&server->uv, &server->flush);
   hold((uv_handle_t *)&server->flush, server);
@@ -50,6 +78,8 @@ static void open_loop(demilune_server *server, const demilune_options *options, 
   hold((uv_handle_t *)&server->on_terminate, server);
   uv_signal_init(&server->uv, &server->on_interrupt);
   hold((uv_handle_t *)&server->on_interrupt, server);
+  uv_signal_init(&server->uv, &server->on_reopen);
+  hold((uv_handle_t *)&server->on_reopen, server);
   uv_async_init(&server->uv, &server->on_stop, on_stop_asked);
   hold((uv_handle_t *)&server->on_stop, server);
   uv_timer_init(&server->uv, &server->stop_deadline);
@@ -122,6 +152,19 @@ static void close_listeners(demilune_server *server) {
   server->listener_count = 0;
 }
 
+/* Numbers that are read rather than counted are as fresh as who asks for them. */
+static void refresh_metrics(void *owner) { dl_metrics_publish(&((demilune_server *)owner)->worker); }
+
+/* Before the start functions run, so that health checks are answered meanwhile. */
+static const char *open_admin(demilune_server *server, const char *text, char message[256]) {
+  dl_admin_source source = {.metrics = server->metrics, .limits = server->limits, .refresh = refresh_metrics, .owner = server, .background = true};
+  const char *problem = dl_admin_socket_open(&server->admin_socket, text, message);
+  if (problem || server->admin_socket.fd < 0) return problem;
+  dl_admin_socket_announce(&server->admin_socket, &server->loop.log);
+  server->admin = dl_admin_start(&server->loop, &server->admin_socket, &source, message);
+  return server->admin ? NULL : message;
+}
+
 static char *fail(demilune_server *server, const char *message) {
   char *copy = dl_strdup(message);
   demilune_server_free(server);
@@ -137,7 +180,17 @@ demilune_server *dl_server_new(const demilune_options *options, const char *mode
   char *load_error = NULL;
   dl_hash_seed();
   signal(SIGPIPE, SIG_IGN); /* a client that goes away is an error of its write, not the end of us */
+  signal(SIGXFSZ, SIG_IGN); /* and so is a file that may not grow */
+  server->log_fd = world && world->log_fd > STDERR_FILENO ? world->log_fd : -1;
+  server->admin_socket.fd = -1;
+  server->metrics = world ? world->metrics : dl_metrics_new(1);
   open_loop(server, options, mode);
+  const char *problem = world ? NULL : open_log_file(server, options->log_file, message);
+  if (!server->metrics) problem = "the system has no memory for the metrics";
+  if (problem) {
+    *error = fail(server, problem);
+    return NULL;
+  }
   if (dl_secret_memory_init() == DL_SECRET_MEMORY_ORDINARY)
     dl_log_text(&server->loop.log, DL_LOG_WARNING, "the system gave no pages that stay out of swap and core dumps: secrets lie in ordinary memory, and are wiped");
   server->generation = dl_server_generation(server, world ? world->files_fd : -1, &load_error);
@@ -149,6 +202,7 @@ demilune_server *dl_server_new(const demilune_options *options, const char *mode
   dl_access_log access_log = server->worker.access_log;
   dl_worker_init(&server->worker, &server->loop, server->generation);
   server->worker.access_log = access_log;
+  dl_metrics_open(&server->worker.metrics, server->metrics, world ? (uint32_t)world->index : 0);
   server->generation->number = world ? world->generation : 1;
   if (!world) {
     server->limits = dl_limit_table_new(DL_LIMIT_TABLE_BYTES);
@@ -161,12 +215,15 @@ demilune_server *dl_server_new(const demilune_options *options, const char *mode
     return NULL;
   }
   server->worker.development = strcmp(mode, "serve") != 0;
-  const char *problem = run_start(server);
+  problem = world ? NULL : open_admin(server, options->admin, message);
+  if (!problem) problem = run_start(server);
   if (!problem) problem = world ? adopt_listeners(server, message) : open_listener(server, options, message);
   if (problem) {
     *error = fail(server, problem);
     return NULL;
   }
+  dl_metrics_set_ready(&server->worker.metrics, true);
+  if (!world) dl_metrics_set_phase(server->metrics, DL_SERVICE_SERVING);
   return server;
 }
 
@@ -211,7 +268,11 @@ void dl_server_begin_stop(demilune_server *server) {
     return;
   }
   server->stopping = true;
-  if (!server->world) dl_log_text(&server->loop.log, DL_LOG_INFO, "stopping: no new connections, requests in flight are finished");
+  dl_metrics_set_ready(&server->worker.metrics, false);
+  if (!server->world) {
+    dl_metrics_set_phase(server->metrics, DL_SERVICE_DRAINING);
+    dl_log_text(&server->loop.log, DL_LOG_INFO, "stopping: no new connections, requests in flight are finished");
+  }
   close_listeners(server);
   uv_timer_start(&server->stop_deadline, on_stop_deadline, STOP_DEADLINE_MS, 0);
   dl_worker_drain(&server->worker, on_drained, server);
@@ -231,6 +292,7 @@ void dl_server_catch_terminate(demilune_server *server) { uv_signal_start(&serve
 void dl_server_catch_signals(demilune_server *server) {
   dl_server_catch_terminate(server);
   uv_signal_start(&server->on_interrupt, on_stop_signal, SIGINT);
+  uv_signal_start(&server->on_reopen, on_reopen, SIGUSR1); /* in any case: by default it would end us */
 }
 
 /* Signals are caught before anybody can know that the server listens. */
@@ -257,12 +319,17 @@ void demilune_server_free(demilune_server *server) {
   close_listeners(server);
   dl_server_drop(server);
   if (server->worker.loop) dl_worker_end_replaced(&server->worker);
+  dl_admin_stop(server->admin);
   dl_generation_end(server->generation);
   close_loop(server);
+  dl_admin_socket_close(&server->admin_socket, false);
+  if (server->log_fd >= 0) close(server->log_fd);
+  dl_free(server->log_path);
   if (server->worker.loop) dl_worker_free(&server->worker);
   dl_generation_free(server->generation);
   if (server->limits) dl_limit_table_free(server->limits);
   dl_client_table_free(server->clients);
+  if (!server->world) dl_metrics_free(server->metrics);
   dl_free(server->start_error);
   dl_free(server->folder);
   dl_free(server);

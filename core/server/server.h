@@ -20,7 +20,10 @@ typedef struct dl_server_world {
   int files_fd;                  /* the app's files, as the master read them; -1: from the folder */
   const char *seed;              /* of secrets that are made up; NULL in service */
   uint64_t generation;           /* the number of the first one it loads */
+  dl_metrics *metrics;           /* what all workers count in; its slot is its index */
+  int log_fd;                    /* what the log is written to; given away, unless it is standard error */
 } dl_server_world;
+#include "server/admin.h"
 
 struct demilune_server {
   uv_loop_t uv;
@@ -38,8 +41,13 @@ struct demilune_server {
   dl_listener listeners[DL_SOCKETS_MAX];
   size_t listener_count;
   int port;
+  dl_metrics *metrics;           /* its own, or the world's */
+  dl_admin *admin;               /* alone only: a master has a process for it */
+  dl_admin_socket admin_socket;
+  int log_fd;                    /* of the log's file; -1: standard error */
+  char *log_path;
   uv_prepare_t flush;        /* the log leaves once per turn of the loop */
-  uv_signal_t on_terminate, on_interrupt;
+  uv_signal_t on_terminate, on_interrupt, on_reopen;
   uv_async_t on_stop;
   uv_timer_t stop_deadline;
   bool stopping, starting, failed;

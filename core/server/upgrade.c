@@ -37,6 +37,11 @@ static _Noreturn void run_program(dl_master *master) {
   snprintf(pid, sizeof pid, "%d", (int)getppid());
   setenv("DEMILUNE_SOCKETS", sockets, 1);
   setenv("DEMILUNE_PREDECESSOR", pid, 1);
+  if (master->admin_socket.fd >= 0) {
+    fcntl(master->admin_socket.fd, F_SETFD, 0);
+    snprintf(pid, sizeof pid, "%d", master->admin_socket.fd);
+    setenv("DEMILUNE_ADMIN_SOCKET", pid, 1);
+  }
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, NULL);
   execv(master->program, arguments);

@@ -6,6 +6,7 @@
 #include "server/channel.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -20,7 +21,7 @@ typedef struct worker_process {
 /* What a terminal sends to all processes is the master's to act on. */
 static void prepare_signals(void) {
   sigset_t none;
-  static const int ignored[] = {SIGINT, SIGHUP, SIGUSR1, SIGUSR2, SIGPIPE};
+  static const int ignored[] = {SIGINT, SIGHUP, SIGUSR1, SIGUSR2, SIGPIPE, SIGXFSZ};
   for (size_t i = 0; i < sizeof ignored / sizeof *ignored; i++) signal(ignored[i], SIG_IGN);
   signal(SIGTERM, SIG_DFL);
   sigemptyset(&none);
@@ -44,6 +45,15 @@ static void note(demilune_server *server, const char *problem) {
   server->worker.reload_problem = *problem ? dl_strdup(problem) : NULL;
 }
 
+/* The descriptor is the message's; what the log had before goes with the one we keep. */
+static void change_log(demilune_server *server, int fd) {
+  int kept = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+  if (kept < 0) return;
+  dl_log_set_fd(&server->loop.log, kept);
+  if (server->log_fd >= 0) close(server->log_fd);
+  server->log_fd = kept;
+}
+
 static void act_on(worker_process *self, const dl_message *message, int fd) {
   demilune_server *server = self->server;
   switch ((dl_message_kind)message->kind) {
@@ -58,6 +68,7 @@ static void act_on(worker_process *self, const dl_message *message, int fd) {
     case DL_MESSAGE_DROP: dl_server_drop(server); break;
     case DL_MESSAGE_STOP: stop(server, message->number); break;
     case DL_MESSAGE_NOTE: note(server, message->text); break;
+    case DL_MESSAGE_LOG: change_log(server, fd); break;
     default: break;
   }
 }
@@ -113,7 +124,7 @@ int dl_probe_process(const dl_worker_start *start) {
   uv_loop_init(&uv);
   dl_clock_update(&loop.clock);
   /* The workers will say what there is to warn of. */
-  dl_log_init(&loop.log, STDERR_FILENO, DL_LOG_JSON, DL_LOG_ERROR, &loop.clock);
+  dl_log_init(&loop.log, start->world.log_fd, DL_LOG_JSON, DL_LOG_ERROR, &loop.clock);
   const dl_server_world *world = &start->world;
   dl_generation_source source = {start->options->folder, start->mode, world->files_fd, world->seed, world->workers};
   dl_generation *generation = dl_generation_load(&loop, &source, &error);

@@ -117,6 +117,18 @@ function Running:request(method, target, options)
   return response
 end
 
+--- The port of its admin listener, as its log says; nil when there is none yet.
+function Running:admin_port() return tonumber(self:log():match("/metrics on http://[^ \n\"]*:(%d+)")) end
+
+--- One request to its admin listener.
+function Running:admin(method, target, options)
+  local port = assert(self:admin_port(), "there is no admin listener")
+  local connection = http.connect(port)
+  local response = connection:request(method, target, options)
+  connection:close()
+  return response
+end
+
 --- Sends a signal by name; "KILL" to all of its processes, as a machine without power does.
 function Running:signal(name)
   local pids = name == "KILL" and self:workers() or {}
@@ -170,6 +182,7 @@ end
 ---@field env? table<string, string>
 ---@field data? string a data folder to keep; a fresh one when nil
 ---@field shell? string a command before it: "ulimit -n 60"
+---@field meanwhile? fun(running: server.Running) called again and again while it starts
 
 --- Starts `app`: a folder, or what server.write_app takes. Returns when it accepts connections; raises with its log when it does not.
 ---@param options? server.Options
@@ -193,7 +206,9 @@ function server.start(app, options)
   self.pid = server.wait_until(START_TIMEOUT, function() return tonumber(read(world .. "/pid") or "") end)
   self.port = server.wait_until(START_TIMEOUT, function()
     local log = self:log()
-    return self:exit_status() and "ended" or tonumber(log:match("http://127%.0%.0%.1:(%d+)")) or log:find("listening on unix:", 1, true) and 0
+    if options.meanwhile then options.meanwhile(self) end
+    if self:exit_status() then return "ended" end
+    return tonumber(log:match("listening on http://127%.0%.0%.1:(%d+)")) or log:find("listening on unix:", 1, true) and 0
   end)
   if type(self.port) ~= "number" then
     local status, log = self:stop("KILL")

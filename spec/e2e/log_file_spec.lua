@@ -1,0 +1,107 @@
+-- SPDX-License-Identifier: MIT
+-- The log in a file of its own: opened again when it was moved away, and no harm to anybody when it cannot be written.
+
+local http = require "spec.support.http"
+local prometheus = require "spec.support.prometheus"
+local server = require "spec.support.server"
+
+local PATIENCE = 30 -- seconds
+
+local APP = [[
+local demilune = require "demilune"
+local model, guard = demilune.model, demilune.guard
+local app = demilune.app { title = "Watched", version = "1", guard = guard.public }
+app:get("/", function() return "root" end)
+app:get("/users/{id}", { path = { id = model.integer() } }, function(req) return { id = req.path.id } end)
+return app
+]]
+
+local running
+
+after_each(function()
+  if running then running:stop("KILL") end
+  running = nil
+end)
+
+local function read_file(path)
+  local file = io.open(path, "rb")
+  local text = file and file:read("*a")
+  if file then file:close() end
+  return text
+end
+
+describe("--log-file", function()
+  local folder, path
+  before_each(function()
+    folder = server.make_folder()
+    path = folder .. "/log"
+  end)
+  after_each(function() server.remove_folder(folder) end)
+
+  -- The file's text once it holds this.
+  local function file_with(name, text)
+    return server.wait_until(PATIENCE, function()
+      local all = read_file(name) or ""
+      return all:find(text, 1, true) and all
+    end)
+  end
+
+  it("takes the log, and is opened again at SIGUSR1", function()
+    running = server.start(APP, { flags = { "--log-file=" .. path } })
+    running:request("GET", "/users/1")
+    assert(file_with(path, '"/users/1"'))
+    assert(os.rename(path, path .. ".1"))
+    running:signal("USR1")
+    assert(server.wait_until(PATIENCE, function() return read_file(path) end))
+    running:request("GET", "/users/2")
+    assert(file_with(path, '"/users/2"'))
+    assert.is_nil(read_file(path .. ".1"):find("/users/2", 1, true))
+    os.execute("chmod 0 " .. folder .. " && mv " .. folder .. " " .. folder .. ".away") -- nothing can be opened there now
+    running:signal("USR1")
+    assert(file_with(folder .. ".away/log", "the old one is kept"))
+    os.execute("mv " .. folder .. ".away " .. folder .. " && chmod 700 " .. folder)
+    assert.are.equal(200, running:request("GET", "/users/3").status)
+    assert(file_with(path, '"/users/3"'))
+  end)
+
+  it("leaves a server without one alone at SIGUSR1", function()
+    running = server.start(APP)
+    for _ = 1, 20 do running:signal("USR1") end
+    assert.are.equal(200, running:request("GET", "/").status)
+    assert.is_nil(running:exit_status())
+  end)
+
+  -- The admin's own line is lost as well, so its port cannot be read there.
+  local function lost_lines_of(flags, shell)
+    local admin = folder .. "/admin"
+    running = server.start(APP, { flags = { flags, "--admin=unix:" .. admin }, shell = shell })
+    local connection = running:connect()
+    for _ = 1, 500 do assert.are.equal(200, connection:request("GET", "/").status) end
+    connection:close()
+    assert.is_nil(running:exit_status())
+    return server.wait_until(PATIENCE, function()
+      local visit = http.connect_unix(admin)
+      local lost = prometheus.read(visit:request("GET", "/metrics").body):sum "demilune_log_lines_lost_total"
+      visit:close()
+      return lost > 0 and lost
+    end)
+  end
+
+  it("costs nobody anything when the disk is full", function()
+    local lost = lost_lines_of "--log-file=/dev/full"
+    assert.is_true(lost >= 500, tostring(lost))
+  end)
+
+  it("costs nobody anything when the file may not grow", function()
+    local lost = lost_lines_of("--log-file=" .. path, "ulimit -f 8")
+    assert.is_true(lost > 100, tostring(lost))
+  end)
+
+  it("names a file that it cannot open", function()
+    local app = server.write_app(APP)
+    local status, _, err = server.run({ "serve", app, "--port=0", "--log-file=" .. folder .. "/no/log" })
+    server.remove_folder(app)
+    assert.are.equal(1, status)
+    assert.is_truthy(err:find("cannot open the log file " .. folder .. "/no/log: No such file", 1, true), err)
+  end)
+end)

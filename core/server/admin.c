@@ -35,6 +35,7 @@ struct visitor {
   dl_http_parser *parser;
   dl_arena arena;
   uint64_t until_us;
+  bool counted; /* among visitor_count */
 };
 
 /* --- the end ------------------------------------------------------------------------- */
@@ -48,17 +49,17 @@ static void release_handle(dl_admin *admin) {
 static void on_handle_closed(uv_handle_t *handle) { release_handle(handle->data); }
 static void on_listener_closed(uv_handle_t *handle) { release_handle(((dl_listener *)handle->data)->owner); }
 
-/* Out of the list at once, gone when its handle is. */
+/* Its place is free at once, it is gone when its handle is. */
 static void leave(visitor *v) {
-  dl_admin *admin = v->admin;
-  if (v->stream.closing) return;
+  if (v->counted) v->admin->visitor_count--;
+  v->counted = false;
   dl_stream_close(&v->stream);
-  admin->visitor_count--;
 }
 
 static void on_closed(dl_stream *stream) {
   visitor *v = (visitor *)stream;
   dl_admin *admin = v->admin;
+  leave(v); /* a stream that lingered closes by itself */
   if (v->newer) v->newer->older = v->older;
   else admin->newest = v->older;
   if (v->older) v->older->newer = v->newer;
@@ -216,6 +217,7 @@ static void on_incoming(dl_listener *listener) {
   else admin->oldest = v;
   admin->newest = v;
   admin->visitor_count++;
+  v->counted = true;
   admin->handles++;
   if (!uv_is_active((uv_handle_t *)&admin->sweep)) uv_timer_start(&admin->sweep, on_sweep, SWEEP_MS, SWEEP_MS);
   if (dl_stream_accept(&v->stream, &listener->uv.stream, &admin->buffers, &stream_events) != 0) leave(v);

@@ -110,6 +110,11 @@ describe("the admin listener", function()
     for _, connection in ipairs(held) do connection:close() end
   end)
 
+  it("answers everybody who comes one after the other", function()
+    start(APP)
+    for _ = 1, 1000 do assert.are.equal(200, running:admin("GET", "/livez").status) end
+  end)
+
   it("ends a visit that never comes to its point", function()
     start(APP)
     local connection = admin_connect()

@@ -64,6 +64,39 @@ describe("--log-file", function()
     assert(file_with(path, '"/users/3"'))
   end)
 
+  it("is opened again for every worker, and nobody keeps the old one", function()
+    running = server.start(APP, { flags = { "--log-file=" .. path }, workers = 3 })
+    local function ask(times)
+      for _ = 1, times do assert.are.equal(200, running:request("GET", "/").status) end
+    end
+    local function lines(name)
+      local _, count = (read_file(name) or ""):gsub('"message":"request"', "")
+      return count
+    end
+    local function holders(name)
+      local count = 0
+      for _, pid in ipairs { running.pid, unpack(running:workers()) } do
+        local pipe = io.popen(("readlink /proc/%d/fd/*"):format(pid))
+        for target in pipe:lines() do if target == name then count = count + 1 end end
+        pipe:close()
+      end
+      return count
+    end
+    ask(30)
+    assert.are.equal(4, holders(path))
+    assert(os.rename(path, path .. ".1"))
+    running:signal("USR1")
+    assert(server.wait_until(PATIENCE, function() return holders(path .. ".1") == 0 end))
+    assert.are.equal(4, holders(path))
+    local before = lines(path .. ".1")
+    ask(30)
+    assert(server.wait_until(PATIENCE, function() return before + lines(path) == 60 end))
+    assert.are.equal(before, lines(path .. ".1"))
+    os.execute("kill -KILL " .. running:workers()[1]) -- who takes its place has the new file as well
+    assert(file_with(path, "is replaced"))
+    assert(server.wait_until(PATIENCE, function() return holders(path) == 4 end))
+  end)
+
   it("leaves a server without one alone at SIGUSR1", function()
     running = server.start(APP)
     for _ = 1, 20 do running:signal("USR1") end

@@ -82,7 +82,10 @@ describe("/metrics", function()
     ask(1, "GET", "/invalid", 422)
     ask(2, "GET", "/slow", 200)
     ask(1, "GET", "/stream", 200)
-    local page = metrics_when(function(page) return page:sum(REQUESTS) == 36 end)
+    local page = metrics_when(function(page)
+      return page:sum(REQUESTS) == 36 and page:sum "demilune_connections" == 1 and page:sum "demilune_http_requests_in_flight" == 0
+        and page:sum "demilune_coroutines" > 0 and page:sum "demilune_sent_bytes_total" > 36 * 100
+    end)
     local function count(method, route, status) return page:sum(REQUESTS, { method = method, route = route, status = status }) end
     assert.are.equal(36, page:sum(REQUESTS))
     assert.are.equal(10, count("GET", "/", "200"))
@@ -122,7 +125,9 @@ describe("/metrics", function()
     metrics_when(function(page) return page:sum "demilune_connections" == 0 end)
     local held = {}
     for i = 1, 45 do held[i] = running:connect() end
-    local page = metrics_when(function(page) return page:sum "demilune_connections_refused_total" >= 5 end)
+    local page = metrics_when(function(page)
+      return page:sum "demilune_connections_refused_total" >= 5 and page:sum "demilune_connections" == 40
+    end)
     assert.are.equal(3, page:sum("demilune_limit_refusals_total", { by = "client" }))
     assert.are.equal(3, page:sum("demilune_guard_refusals_total", { reason = "the API key's field is not there" }))
     assert.are.equal(2, page:sum("demilune_guard_refusals_total", { reason = "the API key is none of ours" }))
@@ -144,7 +149,7 @@ return app
 ]]
     local before = metrics():sum "demilune_lua_traces"
     for _ = 1, 3 do running:request("GET", "/") end
-    assert.is_true(metrics():sum "demilune_lua_traces" > before)
+    assert.is_true(metrics_when(function(page) return page:sum "demilune_lua_traces" > before end):sum "demilune_lua_traces" > before)
   end)
 
   it("grows no further under ten thousand different paths and methods", function()

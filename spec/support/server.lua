@@ -124,8 +124,9 @@ function Running:admin_port() return tonumber(self:log():match("/metrics on http
 function Running:admin(method, target, options)
   local port = assert(self:admin_port(), "there is no admin listener")
   local connection = http.connect(port)
-  local response = connection:request(method, target, options)
+  local response, why = connection:request(method, target, options)
   connection:close()
+  assert(response, ("%s %s: no response (%s); log:\n%s"):format(method, target, tostring(why), self:log()))
   return response
 end
 
@@ -141,15 +142,18 @@ function Running:exit_status()
   return tonumber(read(self.world .. "/status") or "")
 end
 
---- The processes of its workers.
+--- Its processes of that name: "demilune-worker", "demilune-admin", or "demilune" for a master that is to take over.
 ---@return integer[]
-function Running:workers()
+function Running:children(name)
   local pids = {}
   for pid in (read(("/proc/%d/task/%d/children"):format(self.pid, self.pid)) or ""):gmatch("%d+") do
-    if (read("/proc/" .. pid .. "/comm") or ""):match("^demilune%-worke") then pids[#pids + 1] = tonumber(pid) end
+    if (read("/proc/" .. pid .. "/comm") or ""):match("^[^\n]*") == name:sub(1, 15) then pids[#pids + 1] = tonumber(pid) end
   end
   return pids
 end
+
+--- The processes of its workers.
+function Running:workers() return self:children "demilune-worker" end
 
 --- Resident memory of its workers in bytes.
 function Running:resident_bytes()

@@ -1,0 +1,158 @@
+-- SPDX-License-Identifier: MIT
+-- What is counted when several workers serve, die, are replaced and reloaded; and that the admin listener outlives them all.
+
+local http = require "spec.support.http"
+local prometheus = require "spec.support.prometheus"
+local server = require "spec.support.server"
+
+local PATIENCE = 30 -- seconds
+local REQUESTS = "demilune_http_requests_total"
+
+local APP = [[
+local demilune = require "demilune"
+local app = demilune.app { title = "Many", version = "1", guard = demilune.guard.public }
+app:get("/", function() return "root" end)
+app:get("/stuck", { timeout = "30s" }, function() while true do end end)
+app:get("/slow", function() demilune.sleep(3) return "slow" end)
+return app
+]]
+
+local running
+
+after_each(function()
+  if running then running:stop("KILL") end
+  running = nil
+end)
+
+local function start(options)
+  options.flags = { "--admin=0", unpack(options.flags or {}) }
+  running = server.start(APP, options)
+end
+
+local function metrics() return prometheus.read(running:admin("GET", "/metrics").body) end
+
+local function metrics_when(fits)
+  local page
+  server.wait_until(PATIENCE, function()
+    page = metrics()
+    return fits(page)
+  end)
+  return page
+end
+
+local function ask(times)
+  for _ = 1, times do assert.are.equal(200, running:request("GET", "/").status) end
+end
+
+local function write(path, text)
+  local file = assert(io.open(path, "wb"))
+  file:write(text)
+  file:close()
+end
+
+describe("several workers", function()
+  it("are added up, and keep their numbers when they are killed and replaced", function()
+    start { workers = 3 }
+    local asked = 0
+    for round = 1, 3 do
+      ask(60)
+      asked = asked + 60
+      local page = metrics_when(function(page) return page:sum(REQUESTS) == asked end)
+      assert.are.equal(asked, page:sum(REQUESTS, { route = "/", status = "200" }))
+      assert.are.same({ "0", "1", "2" }, page:label_values("demilune_generations", "worker"))
+      os.execute("kill -KILL " .. running:workers()[1])
+      page = metrics_when(function(later) return later:sum "demilune_workers_replaced_total" == round end)
+      assert.are.equal(round, page:sum "demilune_workers_died_total")
+      assert.are.equal(round, page:sum "demilune_workers_replaced_total")
+      assert.are.equal(asked, page:sum(REQUESTS))
+    end
+  end)
+
+  it("count a route in the same place before and after a reload, and reloads by their outcome", function()
+    start { workers = 2 }
+    ask(10)
+    local source = running.app .. "/app.lua"
+    for _ = 1, 3 do assert.are.equal(0, (server.run { "reload", running.app, "--pid=" .. running.pid })) end
+    write(source, APP:gsub("return app", 'app:get("/new", function() return "new" end)\nreturn app'))
+    assert.are.equal(0, (server.run { "reload", running.app, "--pid=" .. running.pid }))
+    write(source, "this is no Lua")
+    assert.are_not.equal(0, (server.run { "reload", running.app, "--pid=" .. running.pid }))
+    ask(10)
+    assert.are.equal(200, running:request("GET", "/new").status)
+    local page = metrics_when(function(page) return page:sum(REQUESTS) == 21 and page:sum "demilune_generations" == 2 end)
+    assert.are.equal(20, page:sum(REQUESTS, { route = "/" }))
+    assert.are.equal(1, page:sum(REQUESTS, { route = "/new" }))
+    assert.are.equal(4, page:sum("demilune_reloads_total", { outcome = "ok" }))
+    assert.are.equal(1, page:sum("demilune_reloads_total", { outcome = "failed" }))
+    assert.are.equal(2, page:sum "demilune_generations")
+    assert.are.equal(0, page:sum "demilune_workers_died_total")
+  end)
+end)
+
+describe("the admin process", function()
+  it("answers while every worker is stuck in Lua", function()
+    start { workers = 2 }
+    local held = {}
+    for i = 1, 8 do
+      held[i] = running:connect()
+      held[i]:send("GET /stuck HTTP/1.1\r\nHost: a\r\n\r\n")
+    end
+    for _ = 1, 20 do
+      assert.are.equal(200, running:admin("GET", "/livez").status)
+      metrics()
+    end
+    for _, connection in ipairs(held) do connection:close() end
+  end)
+
+  it("is replaced when it ends, on the same port", function()
+    start { workers = 1 }
+    ask(3)
+    for _ = 1, 2 do
+      local before = running:children("demilune-admin")[1]
+      os.execute("kill -KILL " .. before)
+      assert(server.wait_until(PATIENCE, function() return (running:children("demilune-admin")[1] or before) ~= before end))
+      assert.are.equal(3, metrics_when(function(page) return page:sum(REQUESTS) == 3 end):sum(REQUESTS))
+    end
+    assert.is_nil(running:exit_status())
+  end)
+
+  it("ends with its master, whatever ended that", function()
+    start { workers = 1 }
+    local admin = running:children("demilune-admin")[1]
+    os.execute("kill -KILL " .. running.pid)
+    assert(server.wait_until(PATIENCE, function()
+      local file = io.open(("/proc/%d/stat"):format(admin))
+      local state = file and file:read("*a"):match("%) (%a)")
+      if file then file:close() end
+      return not state or state == "Z"
+    end))
+  end)
+
+  it("says ready all the time while the program is replaced on its sockets", function()
+    start { workers = 2 }
+    local port = running:admin_port()
+    local function ready()
+      local connection = http.connect(port)
+      local response = connection:request("GET", "/readyz")
+      connection:close()
+      return response and response.status
+    end
+    ask(5)
+    running:signal("USR2")
+    local successor
+    local unready = 0
+    assert(server.wait_until(PATIENCE, function()
+      successor = successor or running:children("demilune")[1]
+      local status = ready()
+      if status == 503 then unready = unready + 1 end -- none at all: a visit that the old process took with it
+      return running:exit_status()
+    end))
+    assert.are.equal(0, running:exit_status())
+    assert.are.equal(0, unready)
+    running.pid = successor
+    assert.are.equal(200, ready())
+    assert.are.equal(0, metrics():sum(REQUESTS))
+    os.execute("kill -TERM " .. successor)
+    assert(server.wait_until(PATIENCE, function() return not io.open(("/proc/%d/stat"):format(successor)) end))
+  end)
+end)

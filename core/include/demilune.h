@@ -32,6 +32,8 @@ typedef struct demilune_options {
   const char *unix_path; /* listens there instead of on host and port when not NULL */
   demilune_access_log access_log;
   int workers;           /* of demilune_serve: how many processes; 0: one for each core, or one in DEMILUNE_DEV */
+  const char *trusted_proxies; /* "10.0.0.0/8,unix": who may say for whom they speak; NULL: what the app says */
+  bool proxy_protocol;   /* they begin each connection with a PROXY header */
 } demilune_options;
 
 typedef struct demilune_server demilune_server;

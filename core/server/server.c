@@ -161,7 +161,8 @@ demilune_server *dl_server_new(const demilune_options *options, const char *mode
     return NULL;
   }
   server->worker.development = strcmp(mode, "serve") != 0;
-  const char *problem = run_start(server);
+  const char *problem = dl_worker_set_proxies(&server->worker, options->trusted_proxies, options->proxy_protocol, message);
+  if (!problem) problem = run_start(server);
   if (!problem) problem = world ? adopt_listeners(server, message) : open_listener(server, options, message);
   if (problem) {
     *error = fail(server, problem);

@@ -237,7 +237,8 @@ describe("a server whose proxy speaks the PROXY protocol", function()
 
   it("closes a trusted connection without one, and says so", function()
     start()
-    for _, bytes in ipairs { REQUEST, "PROXY TCP4 1.2.3 1.2.3.4 1 1\r\n" .. REQUEST, "\22\3\1\2\0\1\0", "\r\n" .. REQUEST, V1:gsub("\r", "") .. REQUEST } do
+    local wrong = { REQUEST, "PROXY TCP4 1.2.3 1.2.3.4 1 1\r\n" .. REQUEST, "\22\3\1\2\0\1\0", "\r\n" .. REQUEST, V1:gsub("\r", "") .. REQUEST }
+    for _, bytes in ipairs(wrong) do
       assert.equal("closed", client_of(bytes))
     end
     assert.truthy(running:log_line("what was not believed", "PROXY header"))

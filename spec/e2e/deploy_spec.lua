@@ -4,6 +4,7 @@
 
 local cjson = require "cjson"
 local front = require "spec.support.front"
+local http = require "spec.support.http"
 local server = require "spec.support.server"
 
 local APP = [[
@@ -157,7 +158,7 @@ describe("the systemd units", function()
 
   setup(function()
     folder = server.make_folder()
-    local unit = front.replace(front.read("apps/deploy/demilune@.service"), { ["/usr/local/bin/demilune"] = program() })
+    local unit = front.replace(front.read("apps/deploy/demilune@.service"), { ["=/usr/local/bin/demilune"] = "=" .. program() })
     front.write(folder .. "/demilune@.service", unit)
     front.write(folder .. "/demilune@.socket", front.read("apps/deploy/demilune@.socket"))
   end)
@@ -168,6 +169,30 @@ describe("the systemd units", function()
       .. " ./demilune@users.service ./demilune@users.socket"):format(folder))
     assert(status == 0, text)
     assert.is_nil(text:find("demilune@", 1, true), text)
+  end)
+
+  it("serve through the socket that systemd passes, as the service's command line says", function()
+    local app, world = server.write_app(APP), server.make_folder()
+    local path = world .. "/app.sock"
+    local line = front.read("apps/deploy/demilune@.service"):match("\nExecStart=([^\n]+)")
+    local command = front.replace(line, { ["/usr/local/bin/demilune"] = program(), ["/srv/demilune/%i"] = app })
+    command = ("systemd-socket-activate -l %s %s --workers=2"):format(path, command)
+    os.execute(("{ %s >%s/log 2>&1 & echo $! >%s/pid; wait $!; echo $? >%s/status; } </dev/null >/dev/null 2>&1 &")
+      :format(command, world, world, world))
+    local connection = assert(server.wait_until(20, function()
+      local connected, made = pcall(http.connect_unix, path)
+      return connected and made
+    end))
+    local response = assert(connection:request("GET", "/who", { headers = { ["X-Forwarded-For"] = "192.0.2.1", ["X-Forwarded-Proto"] = "https" } }))
+    assert.same({ client = "192.0.2.1", scheme = "https", host = "127.0.0.1" }, cjson.decode(response.body))
+    connection:close()
+    os.execute("kill -TERM " .. front.read(world .. "/pid"))
+    local status = server.wait_until(20, function() return io.open(world .. "/status") end)
+    assert(status, front.read(world .. "/log"))
+    assert.equal(0, status:read("*n"))
+    status:close()
+    server.remove_folder(app)
+    server.remove_folder(world)
   end)
 
   it("leave the service little to harm with", function()

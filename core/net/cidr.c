@@ -30,9 +30,23 @@ bool dl_address_read(dl_str text, dl_address *address) {
   return true;
 }
 
+/* By hand: inet_ntop goes through sprintf, and this is for each request of a proxy. */
+static size_t write_ipv4(const uint8_t bytes[4], char *out) {
+  char *end = out;
+  for (int i = 0; i < 4; i++) {
+    unsigned byte = bytes[i];
+    if (i > 0) *end++ = '.';
+    if (byte >= 100) *end++ = (char)('0' + byte / 100);
+    if (byte >= 10) *end++ = (char)('0' + byte / 10 % 10);
+    *end++ = (char)('0' + byte % 10);
+  }
+  *end = '\0';
+  return (size_t)(end - out);
+}
+
 size_t dl_address_write(const dl_address *address, char out[DL_ADDRESS_TEXT_BYTES]) {
+  if (address->kind == DL_ADDRESS_IP && is_ipv4(address->bytes)) return write_ipv4(address->bytes + IPV4_AT, out);
   if (address->kind != DL_ADDRESS_IP) strcpy(out, address->kind == DL_ADDRESS_UNIX ? "unix" : "unknown");
-  else if (is_ipv4(address->bytes)) inet_ntop(AF_INET, address->bytes + IPV4_AT, out, DL_ADDRESS_TEXT_BYTES);
   else inet_ntop(AF_INET6, address->bytes, out, DL_ADDRESS_TEXT_BYTES);
   return strlen(out);
 }

@@ -11,7 +11,7 @@ static dl_address address(const char *text) {
 
 static void addresses_are_read_and_written_as_they_are_known(void **state) {
   (void)state;
-  static const char *const same[] = {"0.0.0.0", "192.0.2.43", "255.255.255.255", "::", "::1", "2001:db8:cafe::17", "64:ff9b::c000:201"};
+  static const char *const same[] = {"0.0.0.0", "192.0.2.43", "255.255.255.255", "1.10.100.200", "9.99.109.0", "::", "::1", "2001:db8:cafe::17", "64:ff9b::c000:201"};
   char text[DL_ADDRESS_TEXT_BYTES];
   for (size_t i = 0; i < sizeof same / sizeof *same; i++) {
     dl_address read = address(same[i]);

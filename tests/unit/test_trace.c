@@ -56,6 +56,21 @@ static void what_is_not_valid_begins_a_new_trace(void **state) {
   }
 }
 
+/* The ids are the source's numbers, digit by digit. */
+static void ids_are_written_as_hexadecimal_digits(void **state) {
+  (void)state;
+  for (uint64_t seed = 1; seed < 500; seed++) {
+    dl_random ours = {{seed, seed * 0x0123456789abcdefu, ~seed, seed << 40}}, same = ours;
+    dl_trace trace;
+    char expected[17];
+    dl_trace_begin(&trace, DL_STR(""), &ours);
+    snprintf(expected, sizeof expected, "%016llx", (unsigned long long)dl_random_next(&same));
+    assert_memory_equal(trace.span_id, expected, 16);
+    snprintf(expected, sizeof expected, "%016llx", (unsigned long long)dl_random_next(&same));
+    assert_memory_equal(trace.trace_id, expected, 16);
+  }
+}
+
 static void new_traces_are_all_different(void **state) {
   (void)state;
   enum { COUNT = 200 };
@@ -110,6 +125,7 @@ int main(void) {
       cmocka_unit_test(a_valid_traceparent_is_joined),
       cmocka_unit_test(versions_to_come_are_read_as_far_as_ours_goes),
       cmocka_unit_test(what_is_not_valid_begins_a_new_trace),
+      cmocka_unit_test(ids_are_written_as_hexadecimal_digits),
       cmocka_unit_test(new_traces_are_all_different),
       cmocka_unit_test(a_tracestate_is_passed_on_when_it_is_one),
       cmocka_unit_test(a_tracestate_has_bounds),

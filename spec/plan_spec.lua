@@ -100,6 +100,15 @@ describe("a plan", function()
     assert.matches("plan_spec%.lua:%d+$", route.source)
   end)
 
+  it("hands the core the proxies to trust, and where they were named", function()
+    local app = demilune.app { guard = public, trusted_proxies = { "10.0.0.0/8", "unix" } }
+    app:get("/", handler)
+    local made = plan.compile(app)
+    assert.same({ "10.0.0.0/8", "unix" }, made.trusted_proxies)
+    assert.matches("plan_spec%.lua:%d+$", made.source)
+    assert.matches("trusted_proxies must be a list of strings", refusal(demilune.app, { trusted_proxies = "10.0.0.0/8" }))
+  end)
+
   it("says when a body may be left out", function()
     local app = demilune.app { guard = public }
     app:post("/a", { body = model.optional(model.object { a = model.any() }) }, handler)

@@ -109,7 +109,7 @@ static dl_admission verify_password(dl_exchange *exchange) {
 static dl_admission refuse(dl_exchange *exchange, int status, dl_str detail) {
   dl_log *log = &exchange->worker->loop->log;
   if (exchange->guard.reason && dl_log_begin(log, DL_LOG_INFO, DL_STR("a guard refused"))) {
-    dl_log_field(log, "request_id", exchange->view.id);
+    dl_request_log(&exchange->view, log);
     dl_log_field(log, "route", exchange->view.route);
     dl_log_field(log, "client", exchange->view.client);
     dl_log_field(log, "reason", dl_str_of(exchange->guard.reason));

@@ -8,6 +8,7 @@
 
 static void write_json(dl_exchange *exchange, dl_buffer *line) {
   char time[25];
+  const dl_trace *trace = dl_request_trace(&exchange->view);
   dl_clock_rfc3339(exchange->worker->loop->clock.wall_ms, time);
   DL_BUFFER_LITERAL(line, "{\"time\":\"");
   dl_buffer_append(line, time, 24);
@@ -25,6 +26,14 @@ static void write_json(dl_exchange *exchange, dl_buffer *line) {
   dl_buffer_append_uint(line, exchange->sent_bytes);
   DL_BUFFER_LITERAL(line, ",\"request_id\":\"");
   dl_buffer_append_str(line, exchange->view.id);
+  DL_BUFFER_LITERAL(line, "\",\"trace_id\":\"");
+  dl_buffer_append(line, trace->trace_id, sizeof trace->trace_id);
+  DL_BUFFER_LITERAL(line, "\",\"span_id\":\"");
+  dl_buffer_append(line, trace->span_id, sizeof trace->span_id);
+  if (trace->has_parent) {
+    DL_BUFFER_LITERAL(line, "\",\"parent_id\":\"");
+    dl_buffer_append(line, trace->parent_id, sizeof trace->parent_id);
+  }
   DL_BUFFER_LITERAL(line, "\",\"client\":\"");
   dl_buffer_append_str(line, exchange->view.client);
   DL_BUFFER_LITERAL(line, "\"}\n");

@@ -4,9 +4,9 @@
  * in that order. It knows where a request ends and when to give up waiting; what
  * a request means is the pipeline's.
  */
+#include "app/client.h"
 #include "app/measure.h"
 
-#include "base/hash.h"
 #include "base/memory.h"
 
 enum {
@@ -14,7 +14,8 @@ enum {
   STATE_BODY,    /* reading a body for the pipeline */
   STATE_RUNNING, /* the pipeline has the request */
   STATE_DISCARD, /* answered early: the rest of the body is read and dropped */
-  STATE_LINGER   /* closing: the answer is on its way, what still comes is dropped */
+  STATE_LINGER,  /* closing: the answer is on its way, what still comes is dropped */
+  STATE_PROXY    /* waiting for, or reading, the PROXY header of a trusted proxy */
 };
 
 enum { DISCARD_MAX_BYTES = 65536, OUTPUT_FLUSH_BYTES = 65536, LINGER_US = 2000000 };
@@ -95,6 +96,31 @@ void dl_connection_finished(dl_connection *connection) {
   if (connection->broken) dl_connection_close(connection);
   else if (close) linger(connection);
   else if (!connection->advancing) advance(connection);
+}
+
+/* --- who is announced ---------------------------------------------------------- */
+
+/* Nothing can be answered to who does not speak the protocol: it is closed. */
+static bool step_proxy(dl_connection *connection) {
+  dl_stream *stream = &connection->stream;
+  dl_address client;
+  size_t consumed;
+  dl_str bytes = dl_stream_bytes(stream);
+  dl_proxy_result result = dl_proxy_protocol_read(bytes, &consumed, &client);
+  if (result == DL_PROXY_MORE && !stream->ended) {
+    dl_stream_read_start(stream);
+    return false;
+  }
+  bool known = result != DL_PROXY_MORE && result != DL_PROXY_ERROR;
+  if (!known && bytes.len > 0) dl_client_complain(connection, "its connection did not begin with a PROXY header, which --proxy-protocol asks for");
+  if (!known || !dl_client_announced(connection, result, &client)) {
+    dl_connection_close(connection);
+    return false;
+  }
+  stream->start += (uint32_t)consumed;
+  connection->state = STATE_HEAD;
+  dl_deadline_clear(&connection->deadline);
+  return true;
 }
 
 /* --- heads ---------------------------------------------------------------------- */
@@ -299,6 +325,7 @@ static void advance(dl_connection *connection) {
       case STATE_HEAD: more = step_head(connection); break;
       case STATE_BODY: more = step_body(connection); break;
       case STATE_DISCARD: more = step_discard(connection); break;
+      case STATE_PROXY: more = step_proxy(connection); break;
       default: more = false;
     }
   }
@@ -356,7 +383,11 @@ static dl_connection *connection_of(dl_deadline *deadline) { return (dl_connecti
 
 void dl_connection_idle_expired(dl_deadline *deadline) { dl_connection_close(connection_of(deadline)); }
 
-void dl_connection_head_expired(dl_deadline *deadline) { refuse(connection_of(deadline), 408, "The request's head did not arrive in time"); }
+void dl_connection_head_expired(dl_deadline *deadline) {
+  dl_connection *connection = connection_of(deadline);
+  if (connection->state == STATE_PROXY) dl_connection_close(connection);
+  else refuse(connection, 408, "The request's head did not arrive in time");
+}
 
 void dl_connection_body_expired(dl_deadline *deadline) {
   dl_connection *connection = connection_of(deadline);
@@ -388,12 +419,9 @@ void dl_connection_accept(dl_worker *worker, uv_stream_t *listener) {
   worker->connections = connection;
   worker->connection_count++;
   int error = dl_stream_accept(&connection->stream, listener, &worker->buffers, &stream_events);
-  connection->client_len = (uint8_t)dl_listener_peer(&connection->stream.uv.stream, connection->client);
-  connection->client_hash = dl_client_counts_hash(&worker->clients, dl_str_from(connection->client, connection->client_len));
-  uint32_t of_client = dl_client_counts_add(&worker->clients, connection->client_hash);
-  bool known = listener->type == UV_TCP; /* behind a unix socket stands one proxy for everybody */
+  bool over_client = !dl_client_connected(connection);
   bool over_total = limits->max_connections && dl_client_counts_all(&worker->clients) > limits->max_connections;
-  bool capped = over_total || (limits->max_connections_per_client && known && of_client > limits->max_connections_per_client);
+  bool capped = over_client || over_total;
   if (error || capped || worker->draining) {
     dl_metrics_count(&worker->metrics, error              ? DL_COUNTER_CONNECTIONS_FAILED
                                        : worker->draining ? DL_COUNTER_CONNECTIONS_DRAINING
@@ -405,11 +433,17 @@ void dl_connection_accept(dl_worker *worker, uv_stream_t *listener) {
   dl_metrics_count(&worker->metrics, DL_COUNTER_CONNECTIONS_ACCEPTED);
   connection->parser = dl_http_parser_new(&limits->http);
   dl_clock_update(&worker->loop->clock);
+  if (dl_client_is_announced(connection)) {
+    connection->state = STATE_PROXY;
+    dl_deadline_set(&worker->head_deadlines, &connection->deadline, worker->loop->clock.monotonic_us + limits->header_timeout_us);
+    return;
+  }
   dl_deadline_set(&worker->idle_deadlines, &connection->deadline, worker->loop->clock.monotonic_us + limits->idle_timeout_us);
 }
 
 void dl_connection_drain(dl_connection *connection) {
-  if (connection->state == STATE_HEAD && !connection->exchange && connection->stream.unsent_bytes == 0) dl_connection_close(connection);
+  bool idle = (connection->state == STATE_HEAD || connection->state == STATE_PROXY) && !connection->exchange;
+  if (idle && connection->stream.unsent_bytes == 0) dl_connection_close(connection);
   else if (connection->exchange) connection->exchange->close = true;
 }
 

@@ -51,6 +51,10 @@ dl_exchange *dl_exchange_begin(dl_worker *worker, dl_connection *connection) {
   exchange->view.http = &exchange->request;
   exchange->view.arena = &exchange->arena;
   exchange->view.client = dl_str_from(connection->client, connection->client_len);
+  exchange->view.scheme = DL_STR("http");
+  exchange->view.host = (dl_str){0};
+  exchange->view.random = &worker->random;
+  exchange->view.is_traced = false;
   exchange->view.route = (dl_str){0};
   exchange->view.raw_body = false;
   exchange->view.handle = NULL;

@@ -8,6 +8,7 @@
 #define DL_APP_EXCHANGE_H
 
 #include "app/worker.h"
+#include "net/cidr.h"
 
 enum { DL_LIMIT_PLACES = 2 };
 
@@ -140,8 +141,10 @@ struct dl_connection {
   bool timing_head;       /* the head deadline runs: more bytes do not move it */
   size_t queued_seen;     /* what waited to be sent when the send deadline was last looked at */
   bool broken;            /* reset by the peer: nothing can be sent any more */
+  bool trusted;           /* a proxy that may say for whom it speaks */
   uint8_t client_len;
-  char client[46];
+  char client[DL_ADDRESS_TEXT_BYTES]; /* the other end, or whom its PROXY header named */
+  dl_address address;     /* the same */
 };
 
 /* The exchange is over, its response sent or queued. */

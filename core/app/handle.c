@@ -69,7 +69,7 @@ static void log_failure(dl_exchange *exchange, lua_State *co, const char *what) 
   luaL_traceback(L, co, message ? message : "(an error that is not a string)", 0);
   dl_log *log = &exchange->worker->loop->log;
   if (dl_log_begin(log, DL_LOG_ERROR, dl_str_of(what))) {
-    dl_log_field(log, "request_id", exchange->view.id);
+    dl_request_log(&exchange->view, log);
     dl_log_field(log, "route", exchange->view.route);
     dl_log_field(log, "error", dl_str_of(lua_tostring(L, -1)));
     dl_log_end(log);
@@ -78,7 +78,7 @@ static void log_failure(dl_exchange *exchange, lua_State *co, const char *what) 
 }
 
 static void name_task(dl_exchange *exchange) {
-  dl_task_set_request_id(exchange->task, exchange->view.id);
+  dl_task_set_request(exchange->task, &exchange->view);
   dl_task_set_watch(exchange->task, exchange->route->label, exchange->route->timeout_us + STUCK_GRACE_US);
 }
 

@@ -5,6 +5,7 @@
  * body read; dl_pipeline_serve the ones that need the body.
  */
 #include "app/access.h"
+#include "app/client.h"
 #include "http/text.h"
 
 enum { PAIRS_MAX = 256 };
@@ -14,7 +15,8 @@ enum { PAIRS_MAX = 256 };
 /* A Host that is not ours is a name for someone else's site (or a rebinding
  * attack): nothing of this app may answer under it. */
 static bool step_host(dl_exchange *exchange) {
-  if (dl_plan_allows_host(exchange->plan, dl_http_request_header(&exchange->request, DL_HEADER_HOST))) return true;
+  dl_str host = exchange->view.host.len ? exchange->view.host : dl_http_request_header(&exchange->request, DL_HEADER_HOST);
+  if (dl_plan_allows_host(exchange->plan, host)) return true;
   dl_respond_error(exchange, 400, DL_STR("Host is not one this server answers to"), (dl_str){0});
   return false;
 }
@@ -57,7 +59,8 @@ static bool step_encoding(dl_exchange *exchange) {
 }
 
 dl_admission dl_pipeline_admit(dl_exchange *exchange) {
-  bool goes_on = step_host(exchange)                /* first: before anything about this app is told */
+  dl_step_client(exchange); /* first: all that counts or logs asks who it is */
+  bool goes_on = step_host(exchange)                /* before anything about this app is told */
                  && dl_step_cors(exchange)          /* before routing: a preflight asks for no route */
                  && step_route(exchange)            /* what is asked for decides every later step */
                  && dl_step_limit_client(exchange); /* before the guard: guessing credentials is what it slows down */

@@ -278,6 +278,7 @@ const dl_plan *dl_plan_compile(lua_State *L, dl_arena *arena, const char **error
   plan->page_fields = dl_arena_copy(arena, dl_buffer_str(&block));
   dl_buffer_free(&block);
   c.error = dl_plan_compile_cors(L, table, arena, &plan->cors);
+  if (!c.error) c.error = dl_plan_compile_trusted(L, table, arena, &plan->trusted);
   if (c.error || !each(&c, table, "routes", compile_route) || !each(&c, table, "files", compile_file)) {
     *error = c.error;
     return NULL;

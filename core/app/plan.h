@@ -64,6 +64,7 @@ typedef struct dl_plan {
   dl_plan_limits limits;
   const dl_str *allowed_hosts;
   uint32_t allowed_host_count; /* 0: any host */
+  const dl_trusted *trusted;  /* proxies that may say for whom they speak; NULL: none */
   bool docs;
   const dl_cors *cors; /* NULL: no page of another origin may read */
   bool route_cors;     /* a route has its own */

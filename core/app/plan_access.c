@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The parts of a plan that decide who may ask how often and from which page:
- * limits and origins, compiled from the tables that plan.lua made of them.
+ * limits, origins and proxies, compiled from the tables that plan.lua made of them.
  */
 #include "app/plan_access.h"
 
@@ -106,5 +106,22 @@ const char *dl_plan_compile_cors(lua_State *L, int table, dl_arena *arena, const
     if (*out) problem = NULL;
   }
   lua_settop(L, cors - 1);
+  return problem;
+}
+
+/* --- proxies ------------------------------------------------------------------------ */
+
+const char *dl_plan_compile_trusted(lua_State *L, int table, dl_arena *arena, const dl_trusted **out) {
+  const char *problem = NULL;
+  size_t count;
+  const dl_str *list = text_list(L, table, "trusted_proxies", arena, &count);
+  dl_trusted *trusted = count > 0 ? dl_arena_zalloc(arena, 1, sizeof *trusted) : NULL;
+  *out = trusted;
+  for (size_t i = 0; !problem && i < count; i++) {
+    problem = dl_trusted_add(trusted, list[i]);
+    if (!problem) continue;
+    dl_str source = text_field(L, table, "source", arena);
+    problem = dl_arena_format(arena, "%.*s: demilune.app: \"%.*s\" in trusted_proxies %s", DL_STR_ARGS(source), DL_STR_ARGS(list[i]), problem);
+  }
   return problem;
 }

@@ -6,6 +6,7 @@
 #include "http/cors.h"
 #include "limit/limit.h"
 #include "limit/rule.h"
+#include "net/cidr.h"
 
 struct lua_State;
 
@@ -24,5 +25,6 @@ typedef struct dl_route_limits {
  * when nothing is declared), or a sentence in the arena. */
 const char *dl_plan_compile_limits(struct lua_State *L, int route_table, dl_str scope, dl_arena *arena, const dl_route_limits **out);
 const char *dl_plan_compile_cors(struct lua_State *L, int table, dl_arena *arena, const dl_cors **out);
+const char *dl_plan_compile_trusted(struct lua_State *L, int table, dl_arena *arena, const dl_trusted **out);
 
 #endif

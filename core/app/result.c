@@ -31,7 +31,7 @@ void dl_result_send_failure(dl_exchange *exchange, dl_str message, dl_str traceb
   dl_buffer *scratch = &exchange->worker->scratch;
   split_traceback(&message, &traceback);
   if (dl_log_begin(log, DL_LOG_ERROR, DL_STR("a handler failed"))) {
-    dl_log_field(log, "request_id", exchange->view.id);
+    dl_request_log(&exchange->view, log);
     dl_log_field(log, "route", exchange->view.route);
     dl_log_field(log, "error", message);
     if (traceback.len) dl_log_field(log, "traceback", traceback);

@@ -87,6 +87,7 @@ static void on_sweep(uv_timer_t *timer) {
 void dl_worker_init(dl_worker *worker, dl_loop *loop, dl_generation *generation) {
   *worker = (dl_worker){.loop = loop, .generation = generation};
   if (getrandom(&worker->id_prefix, sizeof worker->id_prefix, 0) != sizeof worker->id_prefix) worker->id_prefix = (uint32_t)uv_hrtime();
+  dl_random_seed(&worker->random);
   worker->tokens = dl_token_cache_new();
   dl_deadlines_init(&worker->head_deadlines, true, dl_connection_head_expired);
   dl_deadlines_init(&worker->send_deadlines, true, dl_connection_send_expired);
@@ -130,4 +131,5 @@ void dl_worker_free(dl_worker *worker) {
   dl_buffer_free(&worker->scratch);
   dl_token_cache_free(worker->tokens);
   dl_free(worker->reload_problem);
+  dl_free(worker->trusted);
 }

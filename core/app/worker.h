@@ -9,7 +9,9 @@
 
 #include "app/generation.h"
 #include "app/metrics.h"
+#include "base/random.h"
 #include "http/response.h"
+#include "net/cidr.h"
 #include "net/client_counts.h"
 #include "net/deadline.h"
 #include "net/listener.h"
@@ -45,12 +47,21 @@ typedef struct dl_worker {
   uv_timer_t sweep_timer;
   uint64_t request_count;
   uint32_t id_prefix;
+  dl_random random;           /* names of traces */
+  dl_trusted *trusted;        /* owned: the proxies of the command line; NULL: the plan's */
+  bool proxy_protocol;        /* trusted proxies begin each connection with a PROXY header */
+  uint64_t complained_us;     /* when the log was last told about a proxy, 0: never */
   void (*drained)(struct dl_worker *worker, void *owner); /* after dl_worker_drain, when nothing is left */
   void *owner;
 } dl_worker;
 
 /* loop and generation are borrowed; the worker begins idle. */
 void dl_worker_init(dl_worker *worker, dl_loop *loop, dl_generation *generation);
+
+/* Who may speak for others: the list of --trusted-proxies (NULL: what the app says;
+ * "": nobody), and whether they do by the PROXY protocol. After dl_worker_init. NULL,
+ * or a sentence, maybe in message. */
+const char *dl_worker_set_proxies(dl_worker *worker, const char *trusted, bool proxy_protocol, char message[256]);
 
 /* For dl_listener.incoming: takes the next connection; listener->owner is the worker. */
 void dl_worker_accept(dl_listener *listener);

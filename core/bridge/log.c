@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* core.log and core.now: the worker's log and its clock, as Lua may use them. */
 #include "bridge/bridge.h"
+#include "bridge/request.h"
 #include "bridge/task.h"
 #include "model/json.h"
 
@@ -32,7 +33,7 @@ static void log_field(lua_State *L, dl_log *log, const char *key, int index) {
 }
 
 /* log(level, text, fields): fields are a table of names and values, written in no
- * particular order. Inside a request its id is added. */
+ * particular order. Inside a request its id and trace are added. */
 static int core_log(lua_State *L) {
   static const char *const levels[] = {"debug", "info", "warning", "error", NULL};
   dl_log_level level = (dl_log_level)luaL_checkoption(L, 1, NULL, levels);
@@ -41,8 +42,8 @@ static int core_log(lua_State *L) {
   dl_log *log = &dl_bridge_loop(L)->log;
   lua_settop(L, 3);
   if (!dl_log_begin(log, level, dl_str_from(text, len))) return 0;
-  dl_str id = dl_task_request_id(L);
-  if (id.len) dl_log_field(log, "request_id", id);
+  dl_request_view *request = dl_task_request(L);
+  if (request) dl_request_log(request, log);
   if (lua_istable(L, 3)) {
     lua_pushnil(L);
     while (lua_next(L, 3)) {

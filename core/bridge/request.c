@@ -9,7 +9,7 @@
 #include <lauxlib.h>
 
 /* Places in the slots table; the sources follow from SLOT_SOURCES on. */
-enum { SLOT_HANDLE = 1, SLOT_FIELDS, SLOT_AFTER, SLOT_RELEASE, SLOT_SOURCES, SLOT_PRINCIPAL = SLOT_SOURCES + DL_SOURCE_COUNT };
+enum { SLOT_HANDLE = 1, SLOT_FIELDS, SLOT_AFTER, SLOT_RELEASE, SLOT_SOURCES, SLOT_PRINCIPAL = SLOT_SOURCES + DL_SOURCE_COUNT, SLOT_TRACE };
 enum { RAW_PAIRS_MAX = 256 };
 
 static const char metatable_key = 'm', response_key = 'r', abort_key = 'a';
@@ -21,7 +21,7 @@ static void push_registered(lua_State *L, const char *key) {
 
 static void push_slots(lua_State *L, dl_request_view *view) {
   if (view->slots_reference == LUA_NOREF) {
-    lua_createtable(L, SLOT_PRINCIPAL, 0);
+    lua_createtable(L, SLOT_TRACE, 0);
     lua_pushvalue(L, -1);
     view->slots_reference = luaL_ref(L, LUA_REGISTRYINDEX);
   } else {
@@ -48,6 +48,8 @@ static const struct {
 static dl_str field_method(const dl_request_view *view) { return view->http->method_text; }
 static dl_str field_target(const dl_request_view *view) { return view->http->target; }
 static dl_str field_client(const dl_request_view *view) { return view->client; }
+static dl_str field_scheme(const dl_request_view *view) { return view->scheme; }
+static dl_str field_host(const dl_request_view *view) { return view->host.len ? view->host : dl_http_request_header(view->http, DL_HEADER_HOST); }
 static dl_str field_id(const dl_request_view *view) { return view->id; }
 static dl_str field_route(const dl_request_view *view) { return view->route; }
 
@@ -56,7 +58,8 @@ static const struct {
   dl_str (*read)(const dl_request_view *view);
 } text_fields[] = {
     {DL_STR("method"), field_method}, {DL_STR("target"), field_target}, {DL_STR("client"), field_client},
-    {DL_STR("id"), field_id},         {DL_STR("route"), field_route},
+    {DL_STR("id"), field_id},         {DL_STR("route"), field_route},   {DL_STR("scheme"), field_scheme},
+    {DL_STR("host"), field_host},
 };
 
 /* A name that comes again makes a list of its values. */
@@ -143,6 +146,57 @@ static void push_principal(lua_State *L, dl_request_view *view) {
   view->pushed |= 1u << DL_SOURCE_COUNT;
 }
 
+/* --- the trace -------------------------------------------------------------------- */
+
+const dl_trace *dl_request_trace(dl_request_view *view) {
+  if (!view->is_traced) dl_trace_begin(&view->trace, dl_http_request_find(view->http, DL_STR("traceparent"), view->arena), view->random);
+  view->is_traced = true;
+  return &view->trace;
+}
+
+void dl_request_log(dl_request_view *view, dl_log *log) {
+  dl_log_field(log, "request_id", view->id);
+  if (log->format != DL_LOG_JSON) return;
+  const dl_trace *trace = dl_request_trace(view);
+  dl_log_field(log, "trace_id", dl_str_from(trace->trace_id, sizeof trace->trace_id));
+  dl_log_field(log, "span_id", dl_str_from(trace->span_id, sizeof trace->span_id));
+}
+
+static void set_text(lua_State *L, const char *name, const char *text, size_t length) {
+  lua_pushlstring(L, text, length);
+  lua_setfield(L, -2, name);
+}
+
+static void push_new_trace(lua_State *L, dl_request_view *view) {
+  const dl_trace *trace = dl_request_trace(view);
+  char traceparent[DL_TRACEPARENT_BYTES];
+  dl_trace_write(trace, traceparent);
+  lua_createtable(L, 0, 6);
+  set_text(L, "id", trace->trace_id, sizeof trace->trace_id);
+  set_text(L, "span_id", trace->span_id, sizeof trace->span_id);
+  set_text(L, "traceparent", traceparent, sizeof traceparent);
+  lua_pushboolean(L, trace->sampled);
+  lua_setfield(L, -2, "sampled");
+  if (!trace->has_parent) return;
+  set_text(L, "parent_id", trace->parent_id, sizeof trace->parent_id);
+  dl_str state = dl_http_request_find(view->http, DL_STR("tracestate"), view->arena);
+  if (state.len > 0 && dl_tracestate_valid(state)) set_text(L, "tracestate", state.ptr, state.len);
+}
+
+static void push_trace(lua_State *L, dl_request_view *view) {
+  push_slots(L, view);
+  if (view->pushed & 1u << (SLOT_TRACE - SLOT_SOURCES)) {
+    lua_rawgeti(L, -1, SLOT_TRACE);
+    return;
+  }
+  push_new_trace(L, view);
+  lua_pushvalue(L, -1);
+  lua_rawseti(L, -3, SLOT_TRACE);
+  view->pushed |= 1u << (SLOT_TRACE - SLOT_SOURCES);
+}
+
+/* --- looking up ------------------------------------------------------------------- */
+
 static int request_index(lua_State *L) {
   dl_request_view *view = view_of(L);
   dl_str key = {0};
@@ -165,6 +219,10 @@ static int request_index(lua_State *L) {
     push_principal(L, view);
     return 1;
   }
+  if (dl_str_equal(key, DL_STR("trace"))) {
+    push_trace(L, view);
+    return 1;
+  }
   if (!view->has_fields) return 0;
   push_slots(L, view);
   lua_rawgeti(L, -1, SLOT_FIELDS);
@@ -174,7 +232,7 @@ static int request_index(lua_State *L) {
 }
 
 static bool is_builtin(dl_str key) {
-  if (dl_str_equal(key, DL_STR("principal"))) return true;
+  if (dl_str_equal(key, DL_STR("principal")) || dl_str_equal(key, DL_STR("trace"))) return true;
   for (size_t i = 0; i < sizeof source_names / sizeof *source_names; i++)
     if (dl_str_equal(key, source_names[i].name)) return true;
   for (size_t i = 0; i < sizeof text_fields / sizeof *text_fields; i++)

@@ -7,8 +7,10 @@
 #ifndef DL_BRIDGE_REQUEST_H
 #define DL_BRIDGE_REQUEST_H
 
+#include "base/log.h"
 #include "guard/principal.h"
 #include "http/request.h"
+#include "http/trace.h"
 #include "model/schema.h"
 
 #include <lua.h>
@@ -19,7 +21,9 @@ typedef enum dl_source { DL_SOURCE_PATH, DL_SOURCE_QUERY, DL_SOURCE_HEADER, DL_S
 typedef struct dl_request_view {
   const dl_http_request *http;
   dl_arena *arena;
-  dl_str client; /* address */
+  dl_str client; /* its address, as trusted proxies say, else the connection's */
+  dl_str scheme; /* "http" or "https", likewise */
+  dl_str host;   /* what the client asked for, as a trusted proxy says; empty: the Host field */
   dl_str id;     /* request id */
   dl_str route;  /* the route's path as declared */
   const dl_schema *schemas[DL_SOURCE_COUNT]; /* NULL: not declared */
@@ -31,6 +35,9 @@ typedef struct dl_request_view {
   bool raw_body;       /* whether req.body is those bytes */
   uint32_t pushed;     /* which sources lie in the slots already */
   bool has_fields;     /* the app set fields of its own */
+  bool is_traced;      /* trace is filled: the first who asks does that */
+  dl_trace trace;
+  dl_random *random;   /* for the ids of a trace that begins here */
   int slots_reference; /* the Lua table that keeps what was pushed; LUA_NOREF at first */
   uint32_t after_count, release_count;
   void **handle;       /* the userdata's pointer back to this view */
@@ -42,6 +49,13 @@ void dl_request_push(lua_State *L, dl_request_view *view);
 /* Ends the userdata: it answers every later use with an error. Forgets what was
  * pushed. Call once the response's last byte is out and all functions have run. */
 void dl_request_close(lua_State *L, dl_request_view *view);
+
+/* The trace the request belongs to, begun here when it brought none. */
+const dl_trace *dl_request_trace(dl_request_view *view);
+
+/* Fields of a log line that belongs to the request: request_id, and for machines
+ * trace_id and span_id. */
+void dl_request_log(dl_request_view *view, dl_log *log);
 
 /* Pushes the n-th function (from 0) given to req:release or req:after_response. */
 void dl_request_push_release(lua_State *L, dl_request_view *view, uint32_t n);

@@ -14,7 +14,7 @@ struct dl_task {
   uint64_t serial;  /* of the current wait; older tickets are stale */
   dl_task_done done;
   void *owner;
-  dl_str request_id;
+  struct dl_request_view *request;
   dl_str label;      /* what it does, for whoever watches */
   uint64_t limit_us; /* how long it may run without waiting */
   uv_timer_t *timer; /* what will wake it, while that is a timer */
@@ -89,7 +89,7 @@ dl_task *dl_task_new(lua_State *L, dl_task_done done, void *owner) {
   }
   task->done = done;
   task->owner = owner;
-  task->request_id = (dl_str){0};
+  task->request = NULL;
   task->label = DL_STR("a function of the app");
   task->limit_us = LIMIT_US;
   return task;
@@ -97,16 +97,16 @@ dl_task *dl_task_new(lua_State *L, dl_task_done done, void *owner) {
 
 lua_State *dl_task_state(const dl_task *task) { return task->co; }
 
-void dl_task_set_request_id(dl_task *task, dl_str id) { task->request_id = id; }
+void dl_task_set_request(dl_task *task, struct dl_request_view *request) { task->request = request; }
 
 void dl_task_set_watch(dl_task *task, dl_str label, uint64_t limit_us) {
   task->label = label;
   task->limit_us = limit_us;
 }
 
-dl_str dl_task_request_id(lua_State *L) {
+struct dl_request_view *dl_task_request(lua_State *L) {
   const dl_task *task = lua_getexdata2(L);
-  return task ? task->request_id : (dl_str){0};
+  return task ? task->request : NULL;
 }
 
 void dl_task_release(dl_task *task) {

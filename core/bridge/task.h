@@ -13,6 +13,7 @@
 #include <lua.h>
 
 typedef struct dl_task dl_task;
+struct dl_request_view;
 
 typedef struct dl_ticket {
   dl_task *task;
@@ -70,10 +71,10 @@ void dl_task_run(dl_task *task, int arguments);
  * so that its cleaning up runs. Does nothing when it is not waiting. */
 void dl_task_cancel(dl_task *task, const char *message);
 
-/* The request id that log lines of this task carry; empty outside requests. The
- * bytes are the owner's and must stay as long as the task runs. */
-void dl_task_set_request_id(dl_task *task, dl_str id);
-dl_str dl_task_request_id(lua_State *L);
+/* The request that this task runs for, whose id and trace its log lines carry; NULL
+ * outside requests. It is the owner's and must stay as long as the task runs. */
+void dl_task_set_request(dl_task *task, struct dl_request_view *request);
+struct dl_request_view *dl_task_request(lua_State *L);
 
 /* What is told about the task when it runs for longer than limit_us without waiting.
  * The label's bytes are the owner's, as those of the request id. */

@@ -65,18 +65,32 @@ static const char *set_log_file(dl_flags *flags, const char *value) {
   return *value ? NULL : "must be the path of a file";
 }
 
+static const char *set_trusted_proxies(dl_flags *flags, const char *value) {
+  flags->options.trusted_proxies = value; /* read where it is used, with all that may be wrong with it */
+  return NULL;
+}
+
+static const char *set_proxy_protocol(dl_flags *flags, const char *value) {
+  bool on = strcmp(value, "on") == 0;
+  flags->options.proxy_protocol = on;
+  return on || strcmp(value, "off") == 0 ? NULL : "must be on or off";
+}
+
 static const struct {
   const char *name, *variable;
   flag_setter set;
+  const char *alone; /* what the flag means without a value; NULL: the next argument is its value */
 } flag_table[] = {
-    {"host", "DEMILUNE_HOST", set_host},
-    {"port", "DEMILUNE_PORT", set_port},
-    {"unix", "DEMILUNE_UNIX", set_unix},
-    {"access-log", "DEMILUNE_ACCESS_LOG", set_access_log},
-    {"workers", "DEMILUNE_WORKERS", set_workers},
-    {"pid", "DEMILUNE_PID", set_pid},
-    {"admin", "DEMILUNE_ADMIN", set_admin},
-    {"log-file", "DEMILUNE_LOG_FILE", set_log_file},
+    {"host", "DEMILUNE_HOST", set_host, NULL},
+    {"port", "DEMILUNE_PORT", set_port, NULL},
+    {"unix", "DEMILUNE_UNIX", set_unix, NULL},
+    {"access-log", "DEMILUNE_ACCESS_LOG", set_access_log, NULL},
+    {"workers", "DEMILUNE_WORKERS", set_workers, NULL},
+    {"pid", "DEMILUNE_PID", set_pid, NULL},
+    {"trusted-proxies", "DEMILUNE_TRUSTED_PROXIES", set_trusted_proxies, NULL},
+    {"proxy-protocol", "DEMILUNE_PROXY_PROTOCOL", set_proxy_protocol, "on"},
+    {"admin", "DEMILUNE_ADMIN", set_admin, NULL},
+    {"log-file", "DEMILUNE_LOG_FILE", set_log_file, NULL},
 };
 enum { FLAG_COUNT = sizeof flag_table / sizeof *flag_table };
 
@@ -105,7 +119,8 @@ static bool read_flag(dl_flags *flags, const char *command, int count, char **ar
   }
   for (size_t i = 0; i < FLAG_COUNT; i++) {
     if (strlen(flag_table[i].name) != len || strncmp(flag_table[i].name, name, len) != 0) continue;
-    const char *value = equals ? equals + 1 : *at + 1 < count ? arguments[++*at] : "";
+    const char *alone = flag_table[i].alone;
+    const char *value = equals ? equals + 1 : alone ? alone : *at + 1 < count ? arguments[++*at] : "";
     return set(flags, i, value, true);
   }
   fprintf(stderr, "demilune %s: there is no flag --%.*s; see demilune help\n", command, (int)len, name);

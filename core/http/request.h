@@ -33,6 +33,7 @@
   X(FORWARDED, "forwarded")                       \
   X(X_FORWARDED_FOR, "x-forwarded-for")           \
   X(X_FORWARDED_PROTO, "x-forwarded-proto")       \
+  X(X_FORWARDED_HOST, "x-forwarded-host")         \
   X(TRACEPARENT, "traceparent")
 
 typedef enum dl_header_id {

@@ -34,6 +34,8 @@ typedef struct demilune_options {
   int workers;           /* of demilune_serve: how many processes; 0: one for each core, or one in DEMILUNE_DEV */
   const char *admin;     /* where health and metrics are answered: "9090" (on loopback), "10.0.0.1:9090", "unix:PATH"; NULL: nowhere */
   const char *log_file;  /* the log is added to this file instead of standard error; opened again at SIGUSR1 */
+  const char *trusted_proxies; /* "10.0.0.0/8,unix": who may say for whom they speak; NULL: what the app says */
+  bool proxy_protocol;   /* they begin each connection with a PROXY header */
 } demilune_options;
 
 typedef struct demilune_server demilune_server;

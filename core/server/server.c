@@ -215,7 +215,8 @@ demilune_server *dl_server_new(const demilune_options *options, const char *mode
     return NULL;
   }
   server->worker.development = strcmp(mode, "serve") != 0;
-  problem = world ? NULL : open_admin(server, options->admin, message);
+  problem = dl_worker_set_proxies(&server->worker, options->trusted_proxies, options->proxy_protocol, message);
+  if (!problem && !world) problem = open_admin(server, options->admin, message);
   if (!problem) problem = run_start(server);
   if (!problem) problem = world ? adopt_listeners(server, message) : open_listener(server, options, message);
   if (problem) {

@@ -20,6 +20,7 @@ local units = require "demilune.units"
 ---@field strict? boolean false lets JSON bodies convert as Pydantic's lax mode does
 ---@field extra? "forbid"|"ignore"|"allow" for models that do not say
 ---@field allowed_hosts? string[] { "example.com", "*.example.com" }
+---@field trusted_proxies? string[] who may say for whom they speak: { "10.0.0.0/8", "unix" }
 ---@field limits? demilune.Limits
 ---@field limit? demilune.Limit of all routes together
 ---@field cors? demilune.Cors|false
@@ -59,7 +60,7 @@ local app = { App = App }
 local OPTIONS = {
   title = "string", version = "string", description = "string", docs = "boolean", guard = "any", strict = "boolean", extra = "string",
   allowed_hosts = "strings", limits = "table", headers = "table", tags = "list", servers = "list", contact = "table", license = "any",
-  cors = "cors", limit = "limit",
+  cors = "cors", limit = "limit", trusted_proxies = "strings",
 }
 local LIMITS = {
   max_body = "size", max_head = "size", max_target = "size", max_depth = "count", max_connections = "count",

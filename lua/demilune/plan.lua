@@ -246,6 +246,7 @@ function plan.compile(app)
   local made = {
     title = given.title or "Demilune", version = given.version or "0.1.0", description = given.description, mode = context.mode, docs = docs,
     allowed_hosts = given.allowed_hosts, limits = app.limits, tags = app.tag_list, servers = app.server_list, contact = given.contact,
+    trusted_proxies = given.trusted_proxies, source = app.source,
     license = app.license, cors = app.cors or nil, routes = {}, files = {}, descriptions = { routes = {} }, start = starter(app), stop = stopper(app),
   }
   local routes = flatten(app, { prefix = "", tags = {}, guard = nil, limits = {}, cors = nil }, {}, {})

@@ -12,6 +12,14 @@ local options = require "demilune.options"
 local units = require "demilune.units"
 
 ---What a handler and a dependency get. Made by the core; of no use once the request is over.
+---@class demilune.Trace
+---@field id string 32 hexadecimal digits
+---@field span_id string 16 of them: this request
+---@field parent_id? string the caller's, when the request brought a valid traceparent
+---@field sampled boolean whether the caller records it
+---@field traceparent string for calls that this request leads to
+---@field tracestate? string likewise, when the request brought a valid one
+
 ---@class demilune.Request
 ---@field body any by the route's model; raw bytes without one; nil when an optional one was not sent
 ---@field path table<string, any>
@@ -20,7 +28,10 @@ local units = require "demilune.units"
 ---@field cookie table<string, any>
 ---@field form table<string, any>
 ---@field id string in the log and in a 500
----@field client string the client's address
+---@field client string the client's address, as trusted proxies say, else the connection's
+---@field scheme "http"|"https" likewise
+---@field host string what the client asked for, likewise; with a port when it gave one
+---@field trace demilune.Trace the W3C trace that the request belongs to
 ---@field principal? demilune.Principal who the guard found; nil on public routes
 ---@field method string
 ---@field target string as the client wrote it

@@ -371,7 +371,7 @@ void dl_connection_send_expired(dl_deadline *deadline) {
 
 /* --- beginning ------------------------------------------------------------------ */
 
-void dl_connection_accept(dl_worker *worker, uv_stream_t *listener) {
+void dl_connection_accept(dl_worker *worker, uv_stream_t *listener, dl_listener_kind kind) {
   const dl_plan_limits *limits = &worker->generation->plan->limits;
   dl_connection *connection = dl_calloc(1, sizeof *connection);
   connection->worker = worker;
@@ -379,7 +379,9 @@ void dl_connection_accept(dl_worker *worker, uv_stream_t *listener) {
   if (connection->next) connection->next->previous = connection;
   worker->connections = connection;
   worker->connection_count++;
-  int error = dl_stream_accept(&connection->stream, listener, &worker->buffers, &stream_events);
+  connection->redirects = kind == DL_LISTENER_REDIRECT;
+  dl_clock_update(&worker->loop->clock);
+  int error = dl_stream_accept(&connection->stream, listener, &worker->buffers, kind == DL_LISTENER_TLS ? worker->tls : NULL, &stream_events);
   connection->client_len = (uint8_t)dl_listener_peer(&connection->stream.uv.stream, connection->client);
   connection->client_hash = dl_client_counts_hash(&worker->clients, dl_str_from(connection->client, connection->client_len));
   uint32_t of_client = dl_client_counts_add(&worker->clients, connection->client_hash);
@@ -391,7 +393,6 @@ void dl_connection_accept(dl_worker *worker, uv_stream_t *listener) {
     return;
   }
   connection->parser = dl_http_parser_new(&limits->http);
-  dl_clock_update(&worker->loop->clock);
   dl_deadline_set(&worker->idle_deadlines, &connection->deadline, worker->loop->clock.monotonic_us + limits->idle_timeout_us);
 }
 

@@ -51,6 +51,7 @@ dl_exchange *dl_exchange_begin(dl_worker *worker, dl_connection *connection) {
   exchange->view.http = &exchange->request;
   exchange->view.arena = &exchange->arena;
   exchange->view.client = dl_str_from(connection->client, connection->client_len);
+  exchange->view.scheme = dl_stream_is_secure(&connection->stream) ? DL_STR("https") : DL_STR("http");
   exchange->view.route = (dl_str){0};
   exchange->view.raw_body = false;
   exchange->view.handle = NULL;

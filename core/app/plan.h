@@ -65,6 +65,7 @@ typedef struct dl_plan {
   bool docs;
   const dl_cors *cors; /* NULL: no page of another origin may read */
   bool route_cors;     /* a route has its own */
+  bool own_hsts;       /* the app says Strict-Transport-Security itself */
   uint32_t route_count;
   dl_str error_fields; /* header lines of responses that belong to no route */
   dl_str page_fields;  /* of pages of our own, which bring their styles with them */

@@ -36,6 +36,7 @@ static void append_body(dl_exchange *exchange, dl_buffer *out, dl_str body) {
 static void finish_head(dl_exchange *exchange, dl_buffer *out, bool has_length, uint64_t length) {
   dl_worker *worker = exchange->worker;
   dl_buffer_append_str(out, exchange->access_fields);
+  if (worker->hsts.len && !exchange->plan->own_hsts && dl_stream_is_secure(&exchange->connection->stream)) dl_buffer_append_str(out, worker->hsts);
   dl_buffer_append_str(out, dl_http_date_line(&worker->date, &worker->loop->clock));
   if (has_length) append_length(out, length);
   append_connection(exchange, out);

@@ -48,6 +48,7 @@ static const struct {
 static dl_str field_method(const dl_request_view *view) { return view->http->method_text; }
 static dl_str field_target(const dl_request_view *view) { return view->http->target; }
 static dl_str field_client(const dl_request_view *view) { return view->client; }
+static dl_str field_scheme(const dl_request_view *view) { return view->scheme; }
 static dl_str field_id(const dl_request_view *view) { return view->id; }
 static dl_str field_route(const dl_request_view *view) { return view->route; }
 
@@ -56,7 +57,7 @@ static const struct {
   dl_str (*read)(const dl_request_view *view);
 } text_fields[] = {
     {DL_STR("method"), field_method}, {DL_STR("target"), field_target}, {DL_STR("client"), field_client},
-    {DL_STR("id"), field_id},         {DL_STR("route"), field_route},
+    {DL_STR("id"), field_id},         {DL_STR("route"), field_route},   {DL_STR("scheme"), field_scheme},
 };
 
 /* A name that comes again makes a list of its values. */

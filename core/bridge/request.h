@@ -20,6 +20,7 @@ typedef struct dl_request_view {
   const dl_http_request *http;
   dl_arena *arena;
   dl_str client; /* address */
+  dl_str scheme; /* "http" or "https" */
   dl_str id;     /* request id */
   dl_str route;  /* the route's path as declared */
   const dl_schema *schemas[DL_SOURCE_COUNT]; /* NULL: not declared */

@@ -36,6 +36,7 @@ typedef struct dl_route {
   uint32_t parameter_count;
   dl_body_kind body_kind;
   bool body_optional;
+  bool own_hsts;  /* its fields say Strict-Transport-Security themselves */
   bool validates; /* whether any schema is declared */
   int status;     /* of a handler's plain return */
   uint64_t max_body_bytes;
@@ -65,7 +66,6 @@ typedef struct dl_plan {
   bool docs;
   const dl_cors *cors; /* NULL: no page of another origin may read */
   bool route_cors;     /* a route has its own */
-  bool own_hsts;       /* the app says Strict-Transport-Security itself */
   uint32_t route_count;
   dl_str error_fields; /* header lines of responses that belong to no route */
   dl_str page_fields;  /* of pages of our own, which bring their styles with them */

@@ -193,7 +193,7 @@ function server.start(app, options)
   self.pid = server.wait_until(START_TIMEOUT, function() return tonumber(read(world .. "/pid") or "") end)
   self.port = server.wait_until(START_TIMEOUT, function()
     local log = self:log()
-    return self:exit_status() and "ended" or tonumber(log:match("http://127%.0%.0%.1:(%d+)")) or log:find("listening on unix:", 1, true) and 0
+    return self:exit_status() and "ended" or tonumber(log:match("https?://127%.0%.0%.1:(%d+)")) or log:find("listening on unix:", 1, true) and 0
   end)
   if type(self.port) ~= "number" then
     local status, log = self:stop("KILL")

@@ -5,8 +5,6 @@
 
 #include "demilune.h"
 
-#include <stdint.h>
-
 /* Each gives the exit status: 0 fine, 1 it did not work, 2 it was asked wrongly. */
 int dl_command_dev(int count, char **arguments);
 int dl_command_serve(int count, char **arguments);
@@ -24,7 +22,7 @@ int dl_command_token(int count, char **arguments);
 typedef struct dl_flags {
   demilune_options options;
   bool in_environment;      /* variables are being read, whose lists have commas */
-  uint32_t variable_lists;  /* which lists came from there: a flag replaces them whole */
+  char variable_lists[3][2048]; /* lists that came from there, cut at their commas: a flag replaces them whole */
   bool json;
   long pid; /* of reload; 0: not given */
   const char *positional[8];

@@ -63,22 +63,23 @@ static const char *add_file(const char **list, const char *value) {
   return NULL;
 }
 
-static const char *add_files(dl_flags *flags, const char **list, uint32_t bit, const char *value) {
+static const char *add_files(dl_flags *flags, const char **list, size_t which, const char *value) {
   const char *problem = NULL;
+  char *copy = flags->variable_lists[which], *rest = copy;
   if (!flags->in_environment) {
-    if (flags->variable_lists & bit) memset(list, 0, sizeof *list * DEMILUNE_TLS_FILES_MAX);
-    flags->variable_lists &= ~bit;
+    if (*copy) memset(list, 0, sizeof *list * DEMILUNE_TLS_FILES_MAX);
+    *copy = 0;
     return add_file(list, value);
   }
-  flags->variable_lists |= bit;
-  char *rest = strdup(value); /* lives as long as the program, as the environment does */
+  if (strlen(value) >= sizeof flags->variable_lists[which]) return "is too long";
+  strcpy(copy, value);
   for (char *name; !problem && (name = strsep(&rest, ","));) problem = add_file(list, name);
   return problem;
 }
 
-static const char *set_tls_cert(dl_flags *flags, const char *value) { return add_files(flags, flags->options.tls_cert, 1, value); }
-static const char *set_tls_key(dl_flags *flags, const char *value) { return add_files(flags, flags->options.tls_key, 2, value); }
-static const char *set_tls_ocsp(dl_flags *flags, const char *value) { return add_files(flags, flags->options.tls_ocsp, 4, value); }
+static const char *set_tls_cert(dl_flags *flags, const char *value) { return add_files(flags, flags->options.tls_cert, 0, value); }
+static const char *set_tls_key(dl_flags *flags, const char *value) { return add_files(flags, flags->options.tls_key, 1, value); }
+static const char *set_tls_ocsp(dl_flags *flags, const char *value) { return add_files(flags, flags->options.tls_ocsp, 2, value); }
 
 static const char *set_tls_client_ca(dl_flags *flags, const char *value) {
   flags->options.tls_client_ca = value;

@@ -139,6 +139,30 @@ describe("bearer:issue", function()
   end)
 end)
 
+describe("guard.client_certificate", function()
+  it("is a description for the core", function()
+    local made = guard.client_certificate { subject = "uri", clients = { ["spiffe://b"] = { "admin" }, "spiffe://a" }, roles = { "machine" } }
+    assert.same({ "client_certificate", "uri", { { name = "spiffe://a", roles = {} }, { name = "spiffe://b", roles = { "admin" } } }, { "machine", "admin" } },
+      { made.kind, made.subject, made.clients, made.known_roles })
+    assert.is_nil(guard.client_certificate().clients)
+  end)
+
+  it("refuses what it cannot mean", function()
+    assert.matches("write one of \"common_name\"", refusal(guard.client_certificate, { subject = "cn" }))
+    assert.matches("clients is empty", refusal(guard.client_certificate, { clients = {} }))
+    assert.matches("neither a name nor", refusal(guard.client_certificate, { clients = { 5 } }))
+    assert.matches("is no role", refusal(guard.client_certificate, { clients = { a = { 5 } } }))
+    assert.matches("is there twice", refusal(guard.client_certificate, { clients = { "a", a = {} } }))
+  end)
+
+  it("is a finding when it is asked for a role that no client has", function()
+    context.findings = {}
+    guard.role("admin", guard.client_certificate { clients = { a = { "editor" } } })
+    assert.equal("guard.role: nobody can have the role admin that it asks for", context.findings[1].message)
+    context.findings = {}
+  end)
+end)
+
 describe("guard.api_key", function()
   local KEY = core.secret("d41d8cd98f00b204e9800998ecf8427e")
 

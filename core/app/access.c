@@ -126,6 +126,7 @@ dl_admission dl_step_guard(dl_exchange *exchange) {
   context->request = &exchange->request;
   context->arena = &exchange->arena;
   context->tokens = exchange->worker->tokens;
+  context->peer = dl_stream_peer(&exchange->connection->stream);
   context->now_s = exchange->worker->loop->clock.wall_ms / 1000;
   switch (dl_guard_check(guard, context, &exchange->view.principal)) {
     case DL_GUARD_PASS: return DL_ADMITTED;

@@ -100,6 +100,14 @@ void dl_connection_finished(dl_connection *connection) {
 
 /* --- who is announced ---------------------------------------------------------- */
 
+/* From here on the bytes are the client's own. */
+static void begin_requests(dl_connection *connection) {
+  dl_worker *worker = connection->worker;
+  connection->state = STATE_HEAD;
+  if (connection->secure) dl_stream_begin_tls(&connection->stream, worker->tls);
+  dl_deadline_set(&worker->idle_deadlines, &connection->deadline, worker->loop->clock.monotonic_us + worker->generation->plan->limits.idle_timeout_us);
+}
+
 /* Nothing can be answered to who does not speak the protocol: it is closed. */
 static bool step_proxy(dl_connection *connection) {
   dl_stream *stream = &connection->stream;
@@ -118,9 +126,8 @@ static bool step_proxy(dl_connection *connection) {
     return false;
   }
   stream->start += (uint32_t)consumed;
-  connection->state = STATE_HEAD;
-  dl_deadline_clear(&connection->deadline);
-  return true;
+  begin_requests(connection);
+  return !connection->secure; /* what is there already is not a request but TLS */
 }
 
 /* --- heads ---------------------------------------------------------------------- */
@@ -410,7 +417,7 @@ void dl_connection_send_expired(dl_deadline *deadline) {
 
 /* --- beginning ------------------------------------------------------------------ */
 
-void dl_connection_accept(dl_worker *worker, uv_stream_t *listener) {
+void dl_connection_accept(dl_worker *worker, uv_stream_t *listener, dl_listener_kind kind) {
   const dl_plan_limits *limits = &worker->generation->plan->limits;
   dl_connection *connection = dl_calloc(1, sizeof *connection);
   connection->worker = worker;
@@ -418,7 +425,10 @@ void dl_connection_accept(dl_worker *worker, uv_stream_t *listener) {
   if (connection->next) connection->next->previous = connection;
   worker->connections = connection;
   worker->connection_count++;
-  int error = dl_stream_accept(&connection->stream, listener, &worker->buffers, &stream_events);
+  connection->redirects = kind == DL_LISTENER_REDIRECT;
+  dl_clock_update(&worker->loop->clock);
+  connection->secure = kind == DL_LISTENER_TLS;
+  int error = dl_stream_accept(&connection->stream, listener, &worker->buffers, NULL, &stream_events);
   bool over_client = !dl_client_connected(connection);
   bool over_total = limits->max_connections && dl_client_counts_all(&worker->clients) > limits->max_connections;
   bool capped = over_client || over_total;
@@ -432,13 +442,12 @@ void dl_connection_accept(dl_worker *worker, uv_stream_t *listener) {
   }
   dl_metrics_count(&worker->metrics, DL_COUNTER_CONNECTIONS_ACCEPTED);
   connection->parser = dl_http_parser_new(&limits->http);
-  dl_clock_update(&worker->loop->clock);
   if (dl_client_is_announced(connection)) {
     connection->state = STATE_PROXY;
     dl_deadline_set(&worker->head_deadlines, &connection->deadline, worker->loop->clock.monotonic_us + limits->header_timeout_us);
     return;
   }
-  dl_deadline_set(&worker->idle_deadlines, &connection->deadline, worker->loop->clock.monotonic_us + limits->idle_timeout_us);
+  begin_requests(connection);
 }
 
 void dl_connection_drain(dl_connection *connection) {

@@ -51,7 +51,7 @@ dl_exchange *dl_exchange_begin(dl_worker *worker, dl_connection *connection) {
   exchange->view.http = &exchange->request;
   exchange->view.arena = &exchange->arena;
   exchange->view.client = dl_str_from(connection->client, connection->client_len);
-  exchange->view.scheme = DL_STR("http");
+  exchange->view.scheme = dl_stream_is_secure(&connection->stream) ? DL_STR("https") : DL_STR("http");
   exchange->view.host = (dl_str){0};
   exchange->view.random = &worker->random;
   exchange->view.is_traced = false;

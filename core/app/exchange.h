@@ -140,6 +140,8 @@ struct dl_connection {
   bool advancing;         /* dl_connection_advance is on the stack */
   bool timing_head;       /* the head deadline runs: more bytes do not move it */
   size_t queued_seen;     /* what waited to be sent when the send deadline was last looked at */
+  bool secure;            /* came to a port that speaks TLS */
+  bool redirects;         /* came without TLS to the port that sends people to the one with it */
   bool broken;            /* reset by the peer: nothing can be sent any more */
   bool trusted;           /* a proxy that may say for whom it speaks */
   uint8_t client_len;
@@ -158,7 +160,7 @@ dl_buffer *dl_connection_output(dl_connection *connection);
 void dl_connection_flush(dl_connection *connection, dl_str body);
 
 /* Starts a connection on the listener's next client. */
-void dl_connection_accept(dl_worker *worker, uv_stream_t *listener);
+void dl_connection_accept(dl_worker *worker, uv_stream_t *listener, dl_listener_kind kind);
 void dl_connection_close(dl_connection *connection);
 
 /* Idle ones close now, busy ones after their response. */

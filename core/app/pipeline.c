@@ -6,6 +6,7 @@
  */
 #include "app/access.h"
 #include "app/client.h"
+#include "app/redirect.h"
 #include "http/text.h"
 
 enum { PAIRS_MAX = 256 };
@@ -60,7 +61,8 @@ static bool step_encoding(dl_exchange *exchange) {
 
 dl_admission dl_pipeline_admit(dl_exchange *exchange) {
   dl_step_client(exchange); /* first: all that counts or logs asks who it is */
-  bool goes_on = step_host(exchange)                /* before anything about this app is told */
+  bool goes_on = dl_step_secure(exchange)           /* nothing is served on the port that only sends to https */
+                 && step_host(exchange)             /* before anything about this app is told */
                  && dl_step_cors(exchange)          /* before routing: a preflight asks for no route */
                  && step_route(exchange)            /* what is asked for decides every later step */
                  && dl_step_limit_client(exchange); /* before the guard: guessing credentials is what it slows down */

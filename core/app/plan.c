@@ -129,6 +129,9 @@ static bool compile_fields(compiler *c, int table, dl_route *route) {
   dl_buffer own = {0}, all = {0};
   lua_getfield(c->L, table, "headers");
   bool ok = append_headers(c, &own, lua_gettop(c->L), route->source);
+  dl_http_header_lines_except(&all, DL_STR("Strict-Transport-Security: \r\n"), dl_buffer_str(&own));
+  route->own_hsts = all.len == 0;
+  dl_buffer_clear(&all);
   dl_http_header_lines_except(&all, DL_STR(security_fields), dl_buffer_str(&own));
   dl_http_header_lines_except(&all, DL_STR(api_policy), dl_buffer_str(&own));
   if (route->guard && !dl_guard_is_public(route->guard)) dl_http_header_lines_except(&all, DL_STR("Cache-Control: no-store\r\n"), dl_buffer_str(&own));

@@ -38,6 +38,7 @@ typedef struct dl_route {
   uint32_t parameter_count;
   dl_body_kind body_kind;
   bool body_optional;
+  bool own_hsts;  /* its fields say Strict-Transport-Security themselves */
   bool validates; /* whether any schema is declared */
   int status;     /* of a handler's plain return */
   uint64_t max_body_bytes;

@@ -32,10 +32,17 @@ static void append_body(dl_exchange *exchange, dl_buffer *out, dl_str body) {
   else dl_connection_flush(exchange->connection, body);
 }
 
+/* Only where TLS protects it from being made up (RFC 6797 7.2). */
+static void append_hsts(dl_exchange *exchange, dl_buffer *out) {
+  bool own = exchange->route && exchange->route->own_hsts;
+  if (exchange->worker->hsts.len && !own && dl_stream_is_secure(&exchange->connection->stream)) dl_buffer_append_str(out, exchange->worker->hsts);
+}
+
 /* What follows the fields that were known at load. */
 static void finish_head(dl_exchange *exchange, dl_buffer *out, bool has_length, uint64_t length) {
   dl_worker *worker = exchange->worker;
   dl_buffer_append_str(out, exchange->access_fields);
+  append_hsts(exchange, out);
   dl_buffer_append_str(out, dl_http_date_line(&worker->date, &worker->loop->clock));
   if (has_length) append_length(out, length);
   append_connection(exchange, out);

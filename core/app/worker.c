@@ -82,6 +82,7 @@ static void on_sweep(uv_timer_t *timer) {
   dl_deadlines_sweep(&worker->handler_deadlines, now_us);
   sweep_replaced(worker);
   dl_metrics_publish(worker);
+  dl_stream_pool_sweep(&worker->buffers, now_us);
 }
 
 void dl_worker_init(dl_worker *worker, dl_loop *loop, dl_generation *generation) {
@@ -101,7 +102,13 @@ void dl_worker_init(dl_worker *worker, dl_loop *loop, dl_generation *generation)
   uv_unref((uv_handle_t *)&worker->sweep_timer);
 }
 
-void dl_worker_accept(dl_listener *listener) { dl_connection_accept(listener->owner, &listener->uv.stream); }
+void dl_worker_use_tls(dl_worker *worker, dl_tls_context *context) {
+  dl_stream_pool_use_tls(&worker->buffers, worker->loop);
+  dl_tls_context_drop(worker->tls);
+  worker->tls = context;
+}
+
+void dl_worker_accept(dl_listener *listener) { dl_connection_accept(listener->owner, &listener->uv.stream, listener->kind); }
 
 void dl_worker_drain(dl_worker *worker, void (*drained)(dl_worker *worker, void *owner), void *owner) {
   worker->draining = true;
@@ -132,4 +139,5 @@ void dl_worker_free(dl_worker *worker) {
   dl_token_cache_free(worker->tokens);
   dl_free(worker->reload_problem);
   dl_free(worker->trusted);
+  dl_tls_context_drop(worker->tls);
 }

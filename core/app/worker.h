@@ -16,6 +16,7 @@
 #include "net/deadline.h"
 #include "net/listener.h"
 #include "net/stream.h"
+#include "net/tls_context.h"
 
 typedef struct dl_connection dl_connection;
 typedef struct dl_exchange dl_exchange;
@@ -34,6 +35,9 @@ typedef struct dl_worker {
   bool draining;              /* answers say close; idle connections are closed */
   dl_metrics_writer metrics;  /* its slot of what all workers count; zeroed: nothing is counted */
   dl_stream_pool buffers;
+  dl_tls_context *tls;        /* held: for new connections of a TLS listener; NULL: none */
+  int https_port;             /* where a redirecting listener sends people */
+  dl_str hsts;                /* borrowed: a header line for what is sent under TLS, or empty */
   dl_http_date date;
   dl_buffer out;              /* responses of the connection that is being served */
   dl_connection *out_owner;
@@ -62,6 +66,10 @@ void dl_worker_init(dl_worker *worker, dl_loop *loop, dl_generation *generation)
  * "": nobody), and whether they do by the PROXY protocol. After dl_worker_init. NULL,
  * or a sentence, maybe in message. */
 const char *dl_worker_set_proxies(dl_worker *worker, const char *trusted, bool proxy_protocol, char message[256]);
+
+/* Connections from now on get this context, whose reference is taken over; those
+ * that are there keep theirs. Before a listener of kind TLS accepts. */
+void dl_worker_use_tls(dl_worker *worker, dl_tls_context *context);
 
 /* For dl_listener.incoming: takes the next connection; listener->owner is the worker. */
 void dl_worker_accept(dl_listener *listener);

@@ -21,6 +21,8 @@ int dl_command_token(int count, char **arguments);
 /* What an app command was given: --name=value, --name value, DEMILUNE_NAME. */
 typedef struct dl_flags {
   demilune_options options;
+  bool in_environment;      /* variables are being read, whose lists have commas */
+  char variable_lists[3][2048]; /* lists that came from there, cut at their commas: a flag replaces them whole */
   bool json;
   long pid; /* of reload; 0: not given */
   const char *positional[8];

@@ -76,6 +76,53 @@ static const char *set_proxy_protocol(dl_flags *flags, const char *value) {
   return on || strcmp(value, "off") == 0 ? NULL : "must be on or off";
 }
 
+/* Flags that may come several times; a variable says all at once, with commas. */
+static const char *add_file(const char **list, const char *value) {
+  size_t count = 0;
+  while (list[count]) count++;
+  if (*value == 0) return "names no file";
+  if (count == DEMILUNE_TLS_FILES_MAX) return "is one too many; 16 will do";
+  list[count] = value;
+  return NULL;
+}
+
+static const char *add_files(dl_flags *flags, const char **list, size_t which, const char *value) {
+  const char *problem = NULL;
+  char *copy = flags->variable_lists[which], *rest = copy;
+  if (!flags->in_environment) {
+    if (*copy) memset(list, 0, sizeof *list * DEMILUNE_TLS_FILES_MAX);
+    *copy = 0;
+    return add_file(list, value);
+  }
+  if (strlen(value) >= sizeof flags->variable_lists[which]) return "is too long";
+  strcpy(copy, value);
+  for (char *name; !problem && (name = strsep(&rest, ","));) problem = add_file(list, name);
+  return problem;
+}
+
+static const char *set_tls_cert(dl_flags *flags, const char *value) { return add_files(flags, flags->options.tls_cert, 0, value); }
+static const char *set_tls_key(dl_flags *flags, const char *value) { return add_files(flags, flags->options.tls_key, 1, value); }
+static const char *set_tls_ocsp(dl_flags *flags, const char *value) { return add_files(flags, flags->options.tls_ocsp, 2, value); }
+
+static const char *set_tls_client_ca(dl_flags *flags, const char *value) {
+  flags->options.tls_client_ca = value;
+  return *value ? NULL : "names no file";
+}
+
+static const char *set_http_redirect(dl_flags *flags, const char *value) {
+  flags->options.http_redirect = value;
+  return NULL;
+}
+
+/* What it says is the operator's; that it is one line is ours. */
+static const char *set_hsts(dl_flags *flags, const char *value) {
+  flags->options.hsts = value;
+  for (const char *c = value; *c; c++)
+    if (*c < ' ' || *c > '~') return "should be one line of plain text";
+  bool says = strcmp(value, "off") == 0 || (strncmp(value, "max-age=", 8) == 0 && value[8] >= '0' && value[8] <= '9');
+  return says && strlen(value) < 64 ? NULL : "should be off, or begin with max-age= and a number of seconds, such as max-age=63072000; includeSubDomains";
+}
+
 static const struct {
   const char *name, *variable;
   flag_setter set;
@@ -91,6 +138,12 @@ static const struct {
     {"proxy-protocol", "DEMILUNE_PROXY_PROTOCOL", set_proxy_protocol, "on"},
     {"admin", "DEMILUNE_ADMIN", set_admin, NULL},
     {"log-file", "DEMILUNE_LOG_FILE", set_log_file, NULL},
+    {"tls-cert", "DEMILUNE_TLS_CERT", set_tls_cert, NULL},
+    {"tls-key", "DEMILUNE_TLS_KEY", set_tls_key, NULL},
+    {"tls-ocsp", "DEMILUNE_TLS_OCSP", set_tls_ocsp, NULL},
+    {"tls-client-ca", "DEMILUNE_TLS_CLIENT_CA", set_tls_client_ca, NULL},
+    {"http-redirect", "DEMILUNE_HTTP_REDIRECT", set_http_redirect, NULL},
+    {"hsts", "DEMILUNE_HSTS", set_hsts, NULL},
 };
 enum { FLAG_COUNT = sizeof flag_table / sizeof *flag_table };
 
@@ -101,10 +154,12 @@ static bool set(dl_flags *flags, size_t index, const char *value, bool is_flag) 
 }
 
 static bool read_environment(dl_flags *flags) {
+  flags->in_environment = true;
   for (size_t i = 0; i < FLAG_COUNT; i++) {
     const char *value = getenv(flag_table[i].variable);
     if (value && !set(flags, i, value, false)) return false;
   }
+  flags->in_environment = false;
   return true;
 }
 
@@ -127,6 +182,16 @@ static bool read_flag(dl_flags *flags, const char *command, int count, char **ar
   return false;
 }
 
+/* What only makes sense beside something else. */
+static bool check_together(const dl_flags *flags, const char *command) {
+  const demilune_options *options = &flags->options;
+  bool has_tls = options->tls_cert[0] || options->tls_key[0];
+  const char *alone = options->tls_ocsp[0] ? "tls-ocsp" : options->tls_client_ca ? "tls-client-ca" : options->http_redirect ? "http-redirect" : NULL;
+  if (!alone || has_tls) return true;
+  fprintf(stderr, "demilune %s: --%s is about TLS, and there is none: give --tls-cert and --tls-key too\n", command, alone);
+  return false;
+}
+
 bool dl_flags_read(dl_flags *flags, const char *command, int count, char **arguments) {
   bool flags_over = false;
   if (!read_environment(flags)) return false;
@@ -144,5 +209,5 @@ bool dl_flags_read(dl_flags *flags, const char *command, int count, char **argum
     }
   }
   flags->options.folder = flags->positional_count ? flags->positional[0] : ".";
-  return true;
+  return check_together(flags, command);
 }

@@ -9,7 +9,7 @@
 
 static const dl_guard_kind_row *const kinds[] = {
     &dl_guard_kind_public, &dl_guard_kind_bearer, &dl_guard_kind_api_key, &dl_guard_kind_session,
-    &dl_guard_kind_basic,  &dl_guard_kind_any,    &dl_guard_kind_role,    &dl_guard_kind_scope,
+    &dl_guard_kind_basic,  &dl_guard_kind_any,    &dl_guard_kind_role,    &dl_guard_kind_scope, &dl_guard_kind_client_certificate,
 };
 
 static const dl_guard_kind_row *kind_named(dl_str name) {

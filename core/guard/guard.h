@@ -15,6 +15,7 @@
 #include "guard/principal.h"
 #include "guard/token_cache.h"
 #include "http/request.h"
+#include "net/tls_peer.h"
 
 typedef struct dl_guard dl_guard;
 
@@ -39,6 +40,7 @@ typedef struct dl_guard_context {
   const dl_http_request *request;
   dl_arena *arena;        /* the request's */
   dl_token_cache *tokens; /* the worker's; NULL: every token is verified anew */
+  const dl_tls_peer *peer; /* who the client proved to be under TLS, or NULL */
   int64_t now_s;          /* wall clock, seconds since 1970 */
 
   /* After WAIT: fill answer and answered, and call dl_guard_check once more with

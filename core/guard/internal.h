@@ -71,6 +71,7 @@ typedef struct dl_guard_kind_row {
   void (*challenge)(const dl_guard_node *node, dl_guard_error error, dl_buffer *out);
 } dl_guard_kind_row;
 
+extern const dl_guard_kind_row dl_guard_kind_client_certificate;
 extern const dl_guard_kind_row dl_guard_kind_bearer, dl_guard_kind_api_key, dl_guard_kind_session, dl_guard_kind_basic;
 extern const dl_guard_kind_row dl_guard_kind_public, dl_guard_kind_any, dl_guard_kind_role, dl_guard_kind_scope;
 
@@ -85,6 +86,15 @@ typedef struct dl_api_key {
 typedef struct dl_basic_user {
   dl_str name, stored;
 } dl_basic_user;
+
+/* Which name in a certificate says who the client is. */
+typedef enum dl_client_name { DL_CLIENT_COMMON_NAME, DL_CLIENT_DISTINGUISHED_NAME, DL_CLIENT_DNS, DL_CLIENT_EMAIL, DL_CLIENT_URI } dl_client_name;
+
+typedef struct dl_client {
+  dl_str name;
+  const dl_str *roles;
+  uint32_t role_count;
+} dl_client;
 
 struct dl_guard_node {
   const dl_guard_kind_row *kind;
@@ -115,6 +125,14 @@ struct dl_guard_node {
       uint32_t role_count;
       const dl_crypto *crypto;
     } basic;
+    struct {
+      dl_client_name subject;
+      dl_str issuer; /* empty: any that the server trusts */
+      const dl_client *clients;
+      size_t count; /* 0: all that the authority vouches for */
+      const dl_str *roles;
+      uint32_t role_count;
+    } client;
     struct {
       const dl_guard_node **members;
       size_t count;

@@ -9,8 +9,8 @@
 #include "model/value.h"
 
 typedef struct dl_principal {
-  dl_str guard;   /* the kind that let it pass: "bearer", "api_key", "session", "basic"; empty behind guard.public */
-  dl_str subject; /* sub, or the name of a basic guard's user; empty for API keys, whose names are nobody's identifier */
+  dl_str guard;   /* the kind that let it pass: "bearer", "api_key", "session", "basic", "client_certificate"; empty behind guard.public */
+  dl_str subject; /* sub, the name of a basic guard's user or of a certificate; empty for API keys, whose names are nobody's identifier */
   dl_str issuer;  /* iss: the same subject of two issuers is two principals */
   dl_str name;    /* an API key's */
   const dl_str *roles, *scopes;

@@ -23,6 +23,8 @@ typedef enum demilune_mode {
 
 typedef enum demilune_access_log { DEMILUNE_ACCESS_LOG_OFF, DEMILUNE_ACCESS_LOG_JSON, DEMILUNE_ACCESS_LOG_TEXT } demilune_access_log;
 
+enum { DEMILUNE_TLS_FILES_MAX = 16 };
+
 /* All strings are borrowed until demilune_server_new returns. */
 typedef struct demilune_options {
   const char *folder;    /* holds app.lua */
@@ -36,6 +38,13 @@ typedef struct demilune_options {
   const char *log_file;  /* the log is added to this file instead of standard error; opened again at SIGUSR1 */
   const char *trusted_proxies; /* "10.0.0.0/8,unix": who may say for whom they speak; NULL: what the app says */
   bool proxy_protocol;   /* they begin each connection with a PROXY header */
+  /* TLS, when there is a certificate. Lists end at their first NULL. */
+  const char *tls_cert[DEMILUNE_TLS_FILES_MAX + 1]; /* PEM files: a certificate, then what leads to its root */
+  const char *tls_key[DEMILUNE_TLS_FILES_MAX + 1];  /* PEM files: the key of the certificate in the same place */
+  const char *tls_ocsp[DEMILUNE_TLS_FILES_MAX + 1]; /* DER files: OCSP responses to be stapled */
+  const char *tls_client_ca; /* PEM file: who may vouch for clients; they are asked for a certificate then */
+  const char *http_redirect; /* "80", "0.0.0.0:80": a port without TLS that sends people to the one with it */
+  const char *hsts;          /* what Strict-Transport-Security says, or "off"; NULL: a year. Never sent in dev */
 } demilune_options;
 
 typedef struct demilune_server demilune_server;
@@ -46,6 +55,9 @@ DEMILUNE_PUBLIC demilune_server *demilune_server_new(const demilune_options *opt
 
 /* The port it listens on. */
 DEMILUNE_PUBLIC int demilune_server_port(const demilune_server *server);
+
+/* The port that sends people to the one with TLS; 0 when there is none. */
+DEMILUNE_PUBLIC int demilune_server_redirect_port(const demilune_server *server);
 
 /* Serves until SIGTERM, SIGINT or demilune_server_stop; then requests in flight are
  * finished, on_stop functions run and databases are closed. 0, or 1 when stopping

@@ -8,6 +8,12 @@
 
 #include "net/loop.h"
 
+typedef enum dl_listener_kind {
+  DL_LISTENER_PLAIN,
+  DL_LISTENER_TLS,
+  DL_LISTENER_REDIRECT /* plain, and sends everybody to the one under TLS */
+} dl_listener_kind;
+
 typedef struct dl_listener {
   union {
     uv_handle_t handle;
@@ -18,6 +24,7 @@ typedef struct dl_listener {
   void (*incoming)(struct dl_listener *listener); /* accept with dl_stream_accept */
   void *owner;
   int port; /* as bound; 0 for unix sockets */
+  dl_listener_kind kind;
 } dl_listener;
 
 /* Binds and listens. host is an address ("127.0.0.1", "::1", "0.0.0.0") or

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "net/stream.h"
+#include "net/stream_internal.h"
 
 #include "base/memory.h"
 
@@ -27,6 +27,12 @@ static void buffer_give(dl_stream_pool *pool, char *buffer) {
 
 void dl_stream_pool_free(dl_stream_pool *pool) {
   while (pool->free_buffers) dl_free(buffer_take(pool));
+  dl_tls_hub_free(pool->tls);
+  pool->tls = NULL;
+}
+
+void dl_stream_take_buffer(dl_stream *stream) {
+  if (!stream->buffer) stream->buffer = buffer_take(stream->pool);
 }
 
 void dl_stream_release_buffer(dl_stream *stream) {
@@ -48,9 +54,33 @@ void dl_stream_compact(dl_stream *stream, uint32_t keep) {
 static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *out) {
   (void)suggested;
   dl_stream *stream = handle->data;
-  if (!stream->buffer) stream->buffer = buffer_take(stream->pool);
+  if (stream->tls) {
+    dl_stream_tls_allocate(stream, out);
+    return;
+  }
+  dl_stream_take_buffer(stream);
   if (stream->lingering) stream->start = stream->filled = 0;
   *out = uv_buf_init(stream->buffer + stream->filled, DL_STREAM_BUFFER_BYTES - stream->filled);
+}
+
+void dl_stream_fail(dl_stream *stream) {
+  if (stream->closing) return;
+  dl_stream_read_stop(stream);
+  stream->ended = stream->dead = true;
+  stream->events->failed(stream);
+}
+
+static void on_end(dl_stream *stream, ssize_t error) {
+  dl_stream_read_stop(stream);
+  if (stream->filled == stream->start && stream->start == 0) dl_stream_release_buffer(stream);
+  if (error != UV_EOF) {
+    dl_stream_fail(stream);
+  } else if (stream->tls) {
+    dl_stream_tls_cut(stream);
+  } else {
+    stream->ended = true;
+    stream->events->ended(stream);
+  }
 }
 
 static void on_read(uv_stream_t *handle, ssize_t count, const uv_buf_t *buffer) {
@@ -62,22 +92,27 @@ static void on_read(uv_stream_t *handle, ssize_t count, const uv_buf_t *buffer) 
     if (count < 0) dl_stream_close(stream);
     return;
   }
-  if (count > 0) {
+  if (count < 0) {
+    on_end(stream, count);
+  } else if (stream->tls) {
+    dl_stream_tls_received(stream, (size_t)count);
+  } else {
     stream->filled += (uint32_t)count;
     if (stream->filled == DL_STREAM_BUFFER_BYTES) dl_stream_read_stop(stream);
     stream->events->data(stream);
-    return;
   }
-  dl_stream_read_stop(stream);
-  if (stream->filled == stream->start && stream->start == 0) dl_stream_release_buffer(stream);
-  stream->ended = true;
-  if (count == UV_EOF) stream->events->ended(stream);
-  else stream->events->failed(stream);
+}
+
+void dl_stream_resume_socket(dl_stream *stream) {
+  int error = uv_read_start(&stream->uv.stream, on_alloc, on_read);
+  stream->reading = error == 0 || error == UV_EALREADY;
 }
 
 void dl_stream_read_start(dl_stream *stream) {
   if (stream->reading || stream->ended || stream->closing || stream->filled == DL_STREAM_BUFFER_BYTES) return;
-  stream->reading = uv_read_start(&stream->uv.stream, on_alloc, on_read) == 0;
+  stream->reading = true;
+  if (stream->tls && !stream->lingering && dl_stream_tls_resume(stream)) return;
+  dl_stream_resume_socket(stream);
 }
 
 void dl_stream_read_stop(dl_stream *stream) {
@@ -86,7 +121,7 @@ void dl_stream_read_stop(dl_stream *stream) {
   stream->reading = false;
 }
 
-int dl_stream_accept(dl_stream *stream, uv_stream_t *listener, dl_stream_pool *pool, const dl_stream_events *events) {
+int dl_stream_accept(dl_stream *stream, uv_stream_t *listener, dl_stream_pool *pool, struct dl_tls_context *tls, const dl_stream_events *events) {
   memset(stream, 0, sizeof *stream);
   stream->events = events;
   stream->pool = pool;
@@ -96,6 +131,7 @@ int dl_stream_accept(dl_stream *stream, uv_stream_t *listener, dl_stream_pool *p
   int error = uv_accept(listener, &stream->uv.stream);
   if (error) return error;
   if (listener->type == UV_TCP) uv_tcp_nodelay(&stream->uv.tcp, 1);
+  if (tls) stream->tls = dl_tls_new(pool->tls, tls, stream);
   dl_stream_read_start(stream);
   return 0;
 }
@@ -115,7 +151,7 @@ static void on_written(uv_write_t *request, int status) {
   if (status >= 0) stream->pool->sent_bytes += write->len;
   dl_free(write);
   if (stream->closing) return;
-  if (status < 0) stream->events->failed(stream);
+  if (status < 0) dl_stream_fail(stream);
   else if (stream->unsent_bytes == 0) stream->events->drained(stream);
 }
 
@@ -129,17 +165,23 @@ static void enqueue(dl_stream *stream, dl_str head, dl_str body) {
   if (uv_write(&write->request, &stream->uv.stream, &buffer, 1, on_written) == 0) return;
   stream->unsent_bytes -= write->len;
   dl_free(write);
-  stream->events->failed(stream);
+  dl_stream_fail(stream);
 }
 
 void dl_stream_send(dl_stream *stream, dl_str head, dl_str body) {
+  if (stream->closing || head.len + body.len == 0) return;
+  if (stream->tls) dl_stream_tls_send(stream, head, body);
+  else dl_stream_send_bytes(stream, head, body);
+}
+
+void dl_stream_send_bytes(dl_stream *stream, dl_str head, dl_str body) {
   if (stream->closing || head.len + body.len == 0) return;
   size_t sent = 0;
   if (stream->unsent_bytes == 0) {
     uv_buf_t buffers[2] = {uv_buf_init((char *)(uintptr_t)head.ptr, (unsigned)head.len), uv_buf_init((char *)(uintptr_t)body.ptr, (unsigned)body.len)};
     int count = uv_try_write(&stream->uv.stream, buffers, body.len ? 2 : 1);
     if (count < 0 && count != UV_EAGAIN) {
-      stream->events->failed(stream);
+      dl_stream_fail(stream);
       return;
     }
     sent = count > 0 ? (size_t)count : 0;
@@ -155,10 +197,14 @@ void dl_stream_send(dl_stream *stream, dl_str head, dl_str body) {
 
 static void on_closed(uv_handle_t *handle) {
   dl_stream *stream = handle->data;
+  dl_tls_free(stream->tls);
+  stream->tls = NULL;
   stream->events->closed(stream);
 }
 
 void dl_stream_close(dl_stream *stream) {
+  if (stream->closing) return;
+  if (stream->tls && !stream->dead && !stream->lingering && stream->unsent_bytes == 0) dl_stream_tls_finish(stream);
   if (stream->closing) return;
   stream->closing = true;
   stream->reading = false;
@@ -177,6 +223,8 @@ void dl_stream_linger(dl_stream *stream) {
   if (stream->closing || stream->lingering) return;
   stream->lingering = true;
   dl_stream_release_buffer(stream);
+  if (stream->tls) dl_stream_tls_finish(stream);
+  if (stream->closing) return;
   uv_shutdown_t *request = dl_malloc(sizeof *request);
   if (uv_shutdown(request, &stream->uv.stream, on_shut_down) != 0) {
     dl_free(request);

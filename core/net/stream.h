@@ -12,14 +12,22 @@
 enum { DL_STREAM_BUFFER_BYTES = 32 * 1024 };
 
 typedef struct dl_stream dl_stream;
+struct dl_tls_context;
+struct dl_tls_peer;
 
 /* Read buffers of the worker, last used first: the one in the cache. */
 typedef struct dl_stream_pool {
   void *free_buffers;
   uint32_t free_count;
   uint64_t received_bytes, sent_bytes; /* of all its streams, as they went over the wire */
+  struct dl_tls_hub *tls; /* NULL until TLS is used */
 } dl_stream_pool;
 
+/* Once before the first connection under TLS, and with each sweep of deadlines. */
+void dl_stream_pool_use_tls(dl_stream_pool *pool, dl_loop *loop);
+void dl_stream_pool_sweep(dl_stream_pool *pool, uint64_t now_us);
+
+/* After the loop was closed, which closes the pool's handle. */
 void dl_stream_pool_free(dl_stream_pool *pool);
 
 typedef struct dl_stream_events {
@@ -39,15 +47,24 @@ struct dl_stream {
   } uv;
   const dl_stream_events *events;
   dl_stream_pool *pool;
+  struct dl_tls *tls;     /* NULL: plain */
   char *buffer;           /* DL_STREAM_BUFFER_BYTES, or NULL when nothing waits */
   uint32_t start, filled; /* unread bytes are buffer[start, filled) */
-  uint32_t unsent_bytes;  /* queued in this process */
-  bool reading, ended, closing, lingering;
+  uint32_t unsent_bytes;  /* queued in this process; under TLS, of ciphertext */
+  bool reading, ended, closing, lingering, dead;
 };
 
-/* Takes the next connection of a listening handle. 0 or a libuv error; the
- * stream must then be closed all the same. */
-int dl_stream_accept(dl_stream *stream, uv_stream_t *listener, dl_stream_pool *pool, const dl_stream_events *events);
+/* Takes the next connection of a listening handle, under TLS when a context is given
+ * (and held). 0 or a libuv error; the stream must then be closed all the same. */
+int dl_stream_accept(dl_stream *stream, uv_stream_t *listener, dl_stream_pool *pool, struct dl_tls_context *tls, const dl_stream_events *events);
+
+/* From here on it is under TLS; unread bytes are the client's first under it. For a
+ * stream whose first bytes are not, as behind a proxy that speaks PROXY. */
+void dl_stream_begin_tls(dl_stream *stream, struct dl_tls_context *tls);
+
+/* Whether it is under TLS, and who the client proved to be by a certificate, or NULL. */
+bool dl_stream_is_secure(const dl_stream *stream);
+const struct dl_tls_peer *dl_stream_peer(const dl_stream *stream);
 
 void dl_stream_read_start(dl_stream *stream);
 void dl_stream_read_stop(dl_stream *stream);

@@ -220,7 +220,7 @@ static void on_incoming(dl_listener *listener) {
   v->counted = true;
   admin->handles++;
   if (!uv_is_active((uv_handle_t *)&admin->sweep)) uv_timer_start(&admin->sweep, on_sweep, SWEEP_MS, SWEEP_MS);
-  if (dl_stream_accept(&v->stream, &listener->uv.stream, &admin->buffers, &stream_events) != 0) leave(v);
+  if (dl_stream_accept(&v->stream, &listener->uv.stream, &admin->buffers, NULL, &stream_events) != 0) leave(v);
   make_room(admin);
 }
 

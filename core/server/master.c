@@ -57,6 +57,7 @@ void dl_master_stop(dl_master *master) {
   if (master->announced && !master->handed_on) dl_notify_send(&master->notify, "STOPPING=1");
   if (master->reload.probe.pid) kill(master->reload.probe.pid, SIGKILL);
   tell_workers(master, DL_MESSAGE_STOP, 1);
+  dl_sockets_close(&master->sockets); /* whoever comes now is refused by the system, not left waiting */
   for (size_t i = 0; i < master->worker_count; i++)
     if (master->workers[i].state == DL_CHILD_READY) master->workers[i].state = DL_CHILD_STOPPING;
 }
@@ -113,8 +114,10 @@ static void announce(const dl_master *master) {
     fprintf(stderr, "demilune: listening on unix:%s\n", options->unix_path ? options->unix_path : "(a socket that was handed on)");
     return;
   }
-  fprintf(stderr, strchr(host, ':') ? "demilune: listening on http://[%s]:%d\n" : "demilune: listening on http://%s:%d\n", host, master->sockets.port);
-  if (options->mode == DEMILUNE_DEV) fprintf(stderr, "demilune: documentation on http://%s:%d/docs; Ctrl-C ends\n", host, master->sockets.port);
+  const char *scheme = master->tls.tickets ? "https" : "http";
+  fprintf(stderr, strchr(host, ':') ? "demilune: listening on %s://[%s]:%d\n" : "demilune: listening on %s://%s:%d\n", scheme, host, master->sockets.port);
+  if (master->tls.redirects.count) fprintf(stderr, "demilune: sending those there who come to port %d without TLS\n", master->tls.redirects.port);
+  if (options->mode == DEMILUNE_DEV) fprintf(stderr, "demilune: documentation on %s://%s:%d/docs; Ctrl-C ends\n", scheme, host, master->sockets.port);
 }
 
 void dl_master_became_ready(dl_master *master) {
@@ -141,7 +144,7 @@ static void make_seed(char out[65]) {
   for (size_t i = 0; i < sizeof bytes; i++) snprintf(out + 2 * i, 3, "%02x", bytes[i]);
 }
 
-static const char *prepare(dl_master *master, char message[256]) {
+static const char *prepare(dl_master *master, char message[DL_TLS_MESSAGE_BYTES]) {
   const demilune_options *options = master->options;
   char path[PATH_MAX];
   ssize_t length = readlink("/proc/self/exe", path, sizeof path - 1);
@@ -153,6 +156,7 @@ static const char *prepare(dl_master *master, char message[256]) {
   if (master->log_file >= 0) dl_log_set_fd(&master->log, master->log_file);
   const char *problem = dl_sockets_open(&master->sockets, options, master->worker_count, message);
   if (!problem) problem = dl_admin_socket_open(&master->admin_socket, options->admin, message);
+  if (!problem) problem = dl_master_tls_open(master, message);
   if (problem) return problem;
   if ((master->files = dl_file_set_collect(options->folder, message)) < 0) return message;
   make_seed(master->seed);
@@ -202,6 +206,7 @@ static void tick(dl_master *master) {
   dl_master_reload_tick(master);
   dl_master_tend_admin(master);
   dl_master_tend(master);
+  dl_master_tls_tick(master);
   dl_notify_alive(&master->notify, now_us);
   if (!master->stopping) return;
   master->over = true;
@@ -235,6 +240,7 @@ static void end(dl_master *master) {
   dl_sockets_close(&master->sockets);
   dl_master_end_admin(master);
   dl_admin_socket_close(&master->admin_socket, master->handed_on || (master->admin_socket.inherited && !master->announced));
+  dl_master_tls_close(master);
   dl_control_close(&master->control);
   dl_watch_close(&master->watch);
   if (master->signals >= 0) close(master->signals);
@@ -250,7 +256,7 @@ static void end(dl_master *master) {
 
 int demilune_serve(const demilune_options *options) {
   dl_master *master = dl_calloc(1, sizeof *master);
-  char message[256];
+  char message[DL_TLS_MESSAGE_BYTES];
   master->options = options;
   master->mode = options->mode == DEMILUNE_DEV ? "dev" : "serve";
   master->signals = master->watch.fd = master->control.fd = master->reload.probe.channel = master->files = master->reload.files = -1;

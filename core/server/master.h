@@ -14,6 +14,8 @@
 #include "limit/table.h"
 #include "net/client_counts.h"
 #include "server/admin.h"
+#include "net/tls_material.h"
+#include "net/tls_ticket_keys.h"
 #include "server/channel.h"
 #include "server/control.h"
 #include "server/notify.h"
@@ -63,6 +65,13 @@ typedef struct dl_board {
   dl_beat beats[DL_WORKERS_MAX];
 } dl_board;
 
+typedef struct dl_master_tls {
+  dl_tls_material material, next; /* what serves, and what a reload read */
+  dl_tls_ticket_keys *tickets;    /* shared; NULL: no TLS */
+  uint64_t rotate_at_us;
+  dl_sockets redirects;           /* for those who come without TLS */
+} dl_master_tls;
+
 typedef struct dl_master {
   const demilune_options *options;
   const char *mode;
@@ -70,6 +79,7 @@ typedef struct dl_master {
   dl_log log;
   int log_file;        /* the log's file; -1: standard error */
   dl_sockets sockets;
+  dl_master_tls tls;
   dl_limit_table *limits;
   dl_client_table *clients;
   dl_metrics *metrics;
@@ -133,6 +143,18 @@ void dl_master_reload(dl_master *master);
 void dl_master_reload_heard(dl_master *master, dl_child *child, const dl_message *message);
 void dl_master_reload_lost(dl_master *master, dl_child *child);
 void dl_master_reload_tick(dl_master *master);
+
+/* --- master_tls.c ------------------------------------------------------------------------ */
+
+/* Reads certificates and opens the sockets of --http-redirect, when TLS is asked for. */
+const char *dl_master_tls_open(dl_master *master, char message[DL_TLS_MESSAGE_BYTES]);
+void dl_master_tls_tick(dl_master *master);
+
+/* Reads the files again for a reload; commit gives what was read to all workers. */
+bool dl_master_tls_reread(dl_master *master, char message[DL_TLS_MESSAGE_BYTES]);
+void dl_master_tls_commit(dl_master *master);
+
+void dl_master_tls_close(dl_master *master);
 
 /* --- master.c ------------------------------------------------------------------------------ */
 

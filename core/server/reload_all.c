@@ -75,7 +75,7 @@ static void finish(dl_master *master, const char *problem) {
 
 void dl_master_reload(dl_master *master) {
   dl_reload *reload = &master->reload;
-  char message[256];
+  char message[DL_TLS_MESSAGE_BYTES];
   if (reload->state != DL_RELOAD_NONE) {
     reload->again = true;
     return;
@@ -85,7 +85,7 @@ void dl_master_reload(dl_master *master) {
   reload->began_us = master->clock.monotonic_us;
   reload->state = DL_RELOAD_PROBING;
   reload->files = dl_file_set_collect(master->options->folder, message);
-  if (reload->files < 0) finish(master, message);
+  if (reload->files < 0 || !dl_master_tls_reread(master, message)) finish(master, message);
   else if (!dl_master_start_probe(master)) finish(master, "the system gives no process to try the app in");
 }
 
@@ -102,6 +102,7 @@ static void go_on(dl_master *master) {
   dl_reload *reload = &master->reload;
   if (reload->state == DL_RELOAD_LOADING && all_are(master, DL_STEP_LOADED)) {
     reload->state = DL_RELOAD_SWAPPING;
+    dl_master_tls_commit(master);
     tell_all(master, DL_MESSAGE_SWAP, DL_STEP_LOADED, DL_STEP_SWAPPING);
   }
   if (reload->state == DL_RELOAD_SWAPPING && all_are(master, DL_STEP_NONE)) finish(master, NULL);

@@ -120,31 +120,45 @@ static const char *run_start(demilune_server *server) {
   return server->start_error;
 }
 
-static dl_listener *next_listener(demilune_server *server) {
+static dl_listener *next_listener(demilune_server *server, dl_listener_kind kind) {
   dl_listener *listener = &server->listeners[server->listener_count++];
   listener->owner = &server->worker;
   listener->incoming = dl_worker_accept;
+  listener->kind = kind;
   return listener;
 }
 
-static const char *open_listener(demilune_server *server, const demilune_options *options, char message[256]) {
-  dl_listener *listener = next_listener(server);
+static const char *open_listener(demilune_server *server, const demilune_options *options, char *message) {
+  dl_listener *listener = next_listener(server, server->worker.tls ? DL_LISTENER_TLS : DL_LISTENER_PLAIN);
   const char *problem = options->unix_path ? dl_listener_unix(listener, &server->loop, options->unix_path, message)
                                            : dl_listener_tcp(listener, &server->loop, options->host ? options->host : "127.0.0.1", options->port, message);
-  server->port = listener->port;
+  server->port = server->worker.https_port = listener->port;
+  if (problem || !options->http_redirect) return problem;
+  char host[DL_HOST_BYTES];
+  int port;
+  problem = dl_sockets_redirect_address(options, host, &port, message);
+  if (problem) return problem;
+  listener = next_listener(server, DL_LISTENER_REDIRECT);
+  problem = dl_listener_tcp(listener, &server->loop, host, port, message);
+  server->redirect_port = listener->port;
   return problem;
 }
 
 /* Its share of the master's sockets; one that there is only one of is everybody's. */
-static const char *adopt_listeners(demilune_server *server, char message[256]) {
+static const char *adopt_share(demilune_server *server, const dl_sockets *sockets, dl_listener_kind kind, char *message) {
   const dl_server_world *world = server->world;
-  const dl_sockets *sockets = world->sockets;
   const char *problem = NULL;
   size_t step = world->workers < sockets->count ? world->workers : sockets->count;
-  server->port = sockets->port;
-  for (size_t i = world->index % step; !problem && i < sockets->count; i += step)
-    problem = dl_listener_adopt(next_listener(server), &server->loop, sockets->fds[i], sockets->unix_domain, message);
+  for (size_t i = step ? world->index % step : 0; !problem && i < sockets->count; i += step)
+    problem = dl_listener_adopt(next_listener(server, kind), &server->loop, sockets->fds[i], sockets->unix_domain, message);
   return problem;
+}
+
+static const char *adopt_listeners(demilune_server *server, char *message) {
+  const dl_server_world *world = server->world;
+  server->port = server->worker.https_port = world->sockets->port;
+  const char *problem = adopt_share(server, world->sockets, server->worker.tls ? DL_LISTENER_TLS : DL_LISTENER_PLAIN, message);
+  return problem || !world->redirects ? problem : adopt_share(server, world->redirects, DL_LISTENER_REDIRECT, message);
 }
 
 static void close_listeners(demilune_server *server) {
@@ -176,7 +190,7 @@ demilune_server *dl_server_new(const demilune_options *options, const char *mode
   server->world = world;
   server->mode = mode;
   server->folder = dl_strdup(options->folder);
-  char message[256];
+  char message[DL_TLS_MESSAGE_BYTES];
   char *load_error = NULL;
   dl_hash_seed();
   signal(SIGPIPE, SIG_IGN); /* a client that goes away is an error of its write, not the end of us */
@@ -216,6 +230,7 @@ demilune_server *dl_server_new(const demilune_options *options, const char *mode
   }
   server->worker.development = strcmp(mode, "serve") != 0;
   problem = dl_worker_set_proxies(&server->worker, options->trusted_proxies, options->proxy_protocol, message);
+  if (!problem) problem = dl_server_tls_open(&server->tls, options, world, &server->worker, message);
   if (!problem && !world) problem = open_admin(server, options->admin, message);
   if (!problem) problem = run_start(server);
   if (!problem) problem = world ? adopt_listeners(server, message) : open_listener(server, options, message);
@@ -229,6 +244,7 @@ demilune_server *dl_server_new(const demilune_options *options, const char *mode
 }
 
 int demilune_server_port(const demilune_server *server) { return server->port; }
+int demilune_server_redirect_port(const demilune_server *server) { return server->redirect_port; }
 
 /* --- stopping ----------------------------------------------------------------------- */
 
@@ -331,6 +347,7 @@ void demilune_server_free(demilune_server *server) {
   if (server->limits) dl_limit_table_free(server->limits);
   dl_client_table_free(server->clients);
   if (!server->world) dl_metrics_free(server->metrics);
+  dl_server_tls_free(&server->tls);
   dl_free(server->start_error);
   dl_free(server->folder);
   dl_free(server);

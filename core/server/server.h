@@ -9,12 +9,16 @@
 #include "app/worker.h"
 #include "demilune.h"
 #include "server/sockets.h"
+#include "server/server_tls.h"
 
 /* What a worker process gets from its master; all borrowed. */
 typedef struct dl_server_world {
   struct dl_limit_table *limits; /* what all workers count in */
   dl_client_table *clients;      /* how many connections each client has with them */
   const dl_sockets *sockets;
+  const dl_tls_material *tls;    /* NULL: no TLS */
+  const dl_tls_ticket_keys *tickets;
+  const dl_sockets *redirects;   /* for those who come without TLS; may be none */
   size_t index, workers;         /* it accepts from each workers-th socket, from index on */
   dl_beat *beat;                 /* its sign of life */
   int files_fd;                  /* the app's files, as the master read them; -1: from the folder */
@@ -38,14 +42,15 @@ struct demilune_server {
   dl_worker worker;
   struct dl_limit_table *limits; /* its own; NULL when it counts in the world's */
   dl_client_table *clients;      /* likewise */
-  dl_listener listeners[DL_SOCKETS_MAX];
+  dl_listener listeners[2 * DL_SOCKETS_MAX];
   size_t listener_count;
-  int port;
+  int port, redirect_port;
   dl_metrics *metrics;           /* its own, or the world's */
   dl_admin *admin;               /* alone only: a master has a process for it */
   dl_admin_socket admin_socket;
   int log_fd;                    /* of the log's file; -1: standard error */
   char *log_path;
+  dl_server_tls tls;
   uv_prepare_t flush;        /* the log leaves once per turn of the loop */
   uv_signal_t on_terminate, on_interrupt, on_reopen;
   uv_async_t on_stop;

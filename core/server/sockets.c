@@ -148,6 +148,39 @@ const char *dl_sockets_open(dl_sockets *sockets, const demilune_options *options
   return options->unix_path ? open_unix(sockets, options, message) : open_tcp(sockets, options, workers, message);
 }
 
+/* --- the port without TLS ------------------------------------------------------------------ */
+
+/* "8080", "127.0.0.1:8080", "[::1]:8080". */
+static bool split_address(const char *text, const char *host_else, char host[DL_HOST_BYTES], int *port) {
+  const char *colon = strrchr(text, ':'), *number = colon ? colon + 1 : text;
+  size_t len = colon ? (size_t)(colon - text) : 0;
+  char *end;
+  long value = strtol(number, &end, 10);
+  if (*number < '0' || *number > '9' || *end || value > 65535 || len >= DL_HOST_BYTES) return false;
+  if (len > 2 && text[0] == '[' && text[len - 1] == ']') snprintf(host, DL_HOST_BYTES, "%.*s", (int)len - 2, text + 1);
+  else if (len) snprintf(host, DL_HOST_BYTES, "%.*s", (int)len, text);
+  else snprintf(host, DL_HOST_BYTES, "%s", host_else ? host_else : "127.0.0.1");
+  *port = (int)value;
+  return true;
+}
+
+const char *dl_sockets_redirect_address(const demilune_options *options, char host[DL_HOST_BYTES], int *port, char message[256]) {
+  if (split_address(options->http_redirect, options->host, host, port)) return NULL;
+  snprintf(message, 256, "--http-redirect=%.100s is not understood; write a port, or an address and a port: 80, 127.0.0.1:80, [::]:80", options->http_redirect);
+  return message;
+}
+
+const char *dl_sockets_open_redirect(dl_sockets *sockets, const demilune_options *options, size_t workers, char message[256]) {
+  char host[DL_HOST_BYTES];
+  demilune_options there = {.host = host};
+  const char *list = getenv("DEMILUNE_REDIRECT_SOCKETS"), *problem = dl_sockets_redirect_address(options, host, &there.port, message);
+  *sockets = (dl_sockets){0};
+  if (problem) return problem;
+  if (list) take_list(sockets, list);
+  unsetenv("DEMILUNE_REDIRECT_SOCKETS");
+  return sockets->count ? NULL : open_tcp(sockets, &there, workers, message);
+}
+
 void dl_sockets_write(const dl_sockets *sockets, char *out, size_t room) {
   size_t used = 0;
   out[0] = 0;

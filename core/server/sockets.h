@@ -15,7 +15,7 @@
 
 #include <stddef.h>
 
-enum { DL_SOCKETS_MAX = 128 };
+enum { DL_SOCKETS_MAX = 128, DL_HOST_BYTES = 64 };
 
 typedef struct dl_sockets {
   int fds[DL_SOCKETS_MAX];
@@ -30,6 +30,12 @@ typedef struct dl_sockets {
  * (DEMILUNE_SOCKETS). Takes those variables out of the environment. NULL, or a
  * sentence in message. */
 const char *dl_sockets_open(dl_sockets *sockets, const demilune_options *options, size_t workers, char message[256]);
+
+/* Likewise for options->http_redirect (DEMILUNE_REDIRECT_SOCKETS). */
+const char *dl_sockets_open_redirect(dl_sockets *sockets, const demilune_options *options, size_t workers, char message[256]);
+
+/* What options->http_redirect says. NULL, or a sentence. */
+const char *dl_sockets_redirect_address(const demilune_options *options, char host[DL_HOST_BYTES], int *port, char message[256]);
 
 /* "7,8,9", for DEMILUNE_SOCKETS. */
 void dl_sockets_write(const dl_sockets *sockets, char *out, size_t room);

@@ -33,6 +33,9 @@ static _Noreturn void run_program(dl_master *master) {
   sigset_t none;
   if (!read_command(room, arguments)) _exit(127);
   for (size_t i = 0; i < master->sockets.count; i++) fcntl(master->sockets.fds[i], F_SETFD, 0);
+  for (size_t i = 0; i < master->tls.redirects.count; i++) fcntl(master->tls.redirects.fds[i], F_SETFD, 0);
+  dl_sockets_write(&master->tls.redirects, sockets, sizeof sockets);
+  setenv("DEMILUNE_REDIRECT_SOCKETS", sockets, 1);
   dl_sockets_write(&master->sockets, sockets, sizeof sockets);
   snprintf(pid, sizeof pid, "%d", (int)getppid());
   setenv("DEMILUNE_SOCKETS", sockets, 1);

@@ -67,6 +67,7 @@ static void act_on(worker_process *self, const dl_message *message, int fd) {
       break;
     case DL_MESSAGE_DROP: dl_server_drop(server); break;
     case DL_MESSAGE_STOP: stop(server, message->number); break;
+    case DL_MESSAGE_TLS: dl_server_tls_replace(&server->tls, &server->worker, fd); break;
     case DL_MESSAGE_NOTE: note(server, message->text); break;
     case DL_MESSAGE_LOG: change_log(server, fd); break;
     default: break;
@@ -115,6 +116,13 @@ int dl_worker_process(const dl_worker_start *start) {
   return status;
 }
 
+static bool try_tls(const dl_server_world *world, char message[DL_TLS_MESSAGE_BYTES]) {
+  if (!world->tls) return true;
+  dl_tls_context *context = dl_tls_context_new(world->tls, NULL, NULL, message);
+  dl_tls_context_drop(context);
+  return context != NULL;
+}
+
 int dl_probe_process(const dl_worker_start *start) {
   uv_loop_t uv;
   dl_loop loop = {.uv = &uv};
@@ -128,7 +136,9 @@ int dl_probe_process(const dl_worker_start *start) {
   const dl_server_world *world = &start->world;
   dl_generation_source source = {start->options->folder, start->mode, world->files_fd, world->seed, world->workers};
   dl_generation *generation = dl_generation_load(&loop, &source, &error);
-  if (generation) dl_channel_send(start->channel, DL_MESSAGE_LOADED, 0, NULL, -1);
+  char message[DL_TLS_MESSAGE_BYTES];
+  if (generation && !try_tls(world, message)) dl_channel_send(start->channel, DL_MESSAGE_FAILED, 0, message, -1);
+  else if (generation) dl_channel_send(start->channel, DL_MESSAGE_LOADED, 0, NULL, -1);
   else dl_channel_send(start->channel, DL_MESSAGE_FAILED, 0, error, -1);
   dl_free(error);
   if (generation) dl_generation_end(generation);

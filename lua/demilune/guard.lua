@@ -29,6 +29,7 @@ guard.public = setmetatable({ kind = "public" }, plain)
 
 guard.bearer = require("demilune.bearer").new
 guard.api_key = require("demilune.api_key").new
+guard.client_certificate = require("demilune.client_certificate").new
 guard.session = require("demilune.session").new
 
 -- --- built from others -----------------------------------------------------------------
@@ -172,7 +173,7 @@ function guard.check(place, what, value)
   return value
 end
 
-local KINDS = { "public", "bearer", "api_key", "session", "basic", "any", "role", "scope", "owner" }
+local KINDS = { "public", "bearer", "api_key", "session", "basic", "client_certificate", "any", "role", "scope", "owner" }
 
 return setmetatable(guard, {
   __index = function(_, name)

@@ -26,6 +26,7 @@ local SCHEMES = {
     return api_key("header", guard.header or "X-API-Key")
   end,
   basic = function() return http "basic" end,
+  client_certificate = function() return ordered.object():set("type", "mutualTLS") end,
   session = function(guard) return api_key("cookie", guard.cookie or "__Host-session") end,
 }
 

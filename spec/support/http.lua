@@ -30,6 +30,29 @@ function http.connect(port, timeout)
   return http.wrap(tcp, timeout)
 end
 
+--- A connection under TLS. `given`: what luasec's newcontext takes beside mode, and `name` for SNI. Nil and why when the handshake fails.
+---@param port integer
+---@param given? table
+---@return http.Connection?, string? why
+function http.connect_tls(port, given)
+  given = given or {}
+  local parameters = { mode = "client", protocol = "any", verify = "none", options = "all" }
+  for name, value in pairs(given) do
+    if name ~= "name" then parameters[name] = value end
+  end
+  local tcp = assert(socket.connect("127.0.0.1", port))
+  tcp:setoption("tcp-nodelay", true)
+  local tls = assert(require("ssl").wrap(tcp, parameters))
+  tls:settimeout(TIMEOUT)
+  if given.name then tls:sni(given.name) end
+  local ok, why = tls:dohandshake()
+  if not ok then
+    tls:close()
+    return nil, why
+  end
+  return http.wrap(tls)
+end
+
 --- A client that takes little at once: its window is as small as the system allows.
 function http.connect_narrow(port, timeout)
   local tcp = assert(socket.tcp4())

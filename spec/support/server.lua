@@ -212,7 +212,7 @@ function server.start(app, options)
     local log = self:log()
     if options.meanwhile then options.meanwhile(self) end
     if self:exit_status() then return "ended" end
-    return tonumber(log:match("listening on http://127%.0%.0%.1:(%d+)")) or log:find("listening on unix:", 1, true) and 0
+    return tonumber(log:match("listening on https?://127%.0%.0%.1:(%d+)")) or log:find("listening on unix:", 1, true) and 0
   end)
   if type(self.port) ~= "number" then
     local status, log = self:stop("KILL")

@@ -31,6 +31,11 @@ dl_buffer *dl_connection_output(dl_connection *connection) {
   return &worker->out;
 }
 
+static void limit_sending(dl_connection *connection) {
+  dl_worker *worker = connection->worker;
+  dl_deadline_set(&worker->send_deadlines, &connection->deadline, worker->loop->clock.monotonic_us + worker->generation->plan->limits.send_timeout_us);
+}
+
 void dl_connection_flush(dl_connection *connection, dl_str body) {
   dl_worker *worker = connection->worker;
   dl_str head = {0};
@@ -40,8 +45,7 @@ void dl_connection_flush(dl_connection *connection, dl_str body) {
   }
   if (!connection->broken) dl_stream_send(&connection->stream, head, body);
   dl_buffer_clear(&worker->out);
-  if (connection->stream.unsent_bytes && !connection->stream.closing)
-    dl_deadline_set(&worker->send_deadlines, &connection->deadline, worker->loop->clock.monotonic_us + worker->generation->plan->limits.send_timeout_us);
+  if (connection->stream.unsent_bytes && !connection->stream.closing) limit_sending(connection);
 }
 
 /* --- ending --------------------------------------------------------------------- */
@@ -69,11 +73,14 @@ static void limit_linger(dl_connection *connection) {
 /* The last response leaves first, under the send deadline as any other; only then
  * does the client get its moment to stop sending. */
 static void linger(dl_connection *connection) {
+  dl_stream_cork(&connection->stream);
   dl_connection_flush(connection, (dl_str){0});
   if (connection->stream.closing) return;
   connection->state = STATE_LINGER;
-  if (!connection->stream.unsent_bytes) limit_linger(connection);
   dl_stream_linger(&connection->stream);
+  if (connection->stream.closing) return;
+  if (connection->stream.unsent_bytes) limit_sending(connection);
+  else limit_linger(connection);
 }
 
 /* The loop's clock is of the turn's beginning: too old to measure what ran since. */

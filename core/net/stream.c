@@ -219,12 +219,22 @@ static void on_shut_down(uv_shutdown_t *request, int status) {
   if (status < 0 || stream->ended) dl_stream_close(stream);
 }
 
+/* Without a turn of the loop, where nothing waits to be sent. */
+static bool shut_down_now(dl_stream *stream) {
+  uv_os_fd_t fd;
+  if (stream->unsent_bytes || uv_fileno(&stream->uv.handle, &fd) != 0) return false;
+  if (shutdown(fd, SHUT_WR) != 0 || stream->ended) dl_stream_close(stream);
+  else dl_stream_read_start(stream);
+  return true;
+}
+
 void dl_stream_linger(dl_stream *stream) {
   if (stream->closing || stream->lingering) return;
   stream->lingering = true;
+  stream->corked = false;
   dl_stream_release_buffer(stream);
   if (stream->tls) dl_stream_tls_finish(stream);
-  if (stream->closing) return;
+  if (stream->closing || shut_down_now(stream)) return;
   uv_shutdown_t *request = dl_malloc(sizeof *request);
   if (uv_shutdown(request, &stream->uv.stream, on_shut_down) != 0) {
     dl_free(request);

@@ -51,7 +51,7 @@ struct dl_stream {
   char *buffer;           /* DL_STREAM_BUFFER_BYTES, or NULL when nothing waits */
   uint32_t start, filled; /* unread bytes are buffer[start, filled) */
   uint32_t unsent_bytes;  /* queued in this process; under TLS, of ciphertext */
-  bool reading, ended, closing, lingering, dead;
+  bool reading, ended, closing, lingering, dead, corked;
 };
 
 /* Takes the next connection of a listening handle, under TLS when a context is given
@@ -83,6 +83,10 @@ void dl_stream_release_buffer(dl_stream *stream);
 /* Sends head then body, now as far as the kernel takes them; the rest is copied
  * and queued. */
 void dl_stream_send(dl_stream *stream, dl_str head, dl_str body);
+
+/* What is sent from here on leaves together with what dl_stream_linger says, which has
+ * to follow: one write less under TLS. */
+static inline void dl_stream_cork(dl_stream *stream) { stream->corked = true; }
 
 /* Closes. lingering: shuts the sending side down first and reads (and drops) what
  * the peer still sends for a moment, so that an answer is not lost to a reset

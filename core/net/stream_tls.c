@@ -65,7 +65,7 @@ void dl_stream_tls_send(dl_stream *stream, dl_str head, dl_str body) {
     flush(stream);
     own_output(stream);
   }
-  flush(stream);
+  if (!stream->corked) flush(stream);
 }
 
 void dl_stream_tls_finish(dl_stream *stream) {

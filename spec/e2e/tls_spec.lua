@@ -155,13 +155,6 @@ describe("TLS", function()
     assert.truthy(text:find("<<< TLS 1.3, Alert [length 0002], warning close_notify", 1, true), text)
   end)
 
-  it("answers a client that has said that it ends", function()
-    -- At the end of its input s_client sends close_notify and goes on reading for what is on its way.
-    local text = client("-quiet -no_ign_eof", "GET /size/100000 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
-    assert.truthy(text:find("HTTP/1.1 200 OK", 1, true), text:sub(1, 2000))
-    assert.truthy(text:find(("x"):rep(100000), 1, true), "the body was cut off")
-  end)
-
   it("does not count a body that was cut off", function()
     local command = "timeout -s KILL 1 openssl s_client -quiet -ign_eof -connect 127.0.0.1:" .. running.port -- ends without close_notify
     local text = files:output(command, "POST /count HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\nhalf")

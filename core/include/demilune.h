@@ -23,6 +23,15 @@ typedef enum demilune_mode {
 
 typedef enum demilune_access_log { DEMILUNE_ACCESS_LOG_OFF, DEMILUNE_ACCESS_LOG_JSON, DEMILUNE_ACCESS_LOG_TEXT } demilune_access_log;
 
+/* The walls of the operating system around each worker of demilune_serve
+ * (core/sandbox/README.md). They stand for a whole process and for good, so
+ * demilune_server_new, whose process is its caller's, never raises them. */
+typedef enum demilune_sandbox {
+  DEMILUNE_SANDBOX_OFF,
+  DEMILUNE_SANDBOX_ON,    /* what this kernel has; the log names what is missing */
+  DEMILUNE_SANDBOX_STRICT /* all of it, or no start */
+} demilune_sandbox;
+
 /* All strings are borrowed until demilune_server_new returns. */
 typedef struct demilune_options {
   const char *folder;    /* holds app.lua */
@@ -36,6 +45,9 @@ typedef struct demilune_options {
   const char *log_file;  /* the log is added to this file instead of standard error; opened again at SIGUSR1 */
   const char *trusted_proxies; /* "10.0.0.0/8,unix": who may say for whom they speak; NULL: what the app says */
   bool proxy_protocol;   /* they begin each connection with a PROXY header */
+  demilune_sandbox sandbox; /* of demilune_serve, as are the next two */
+  const char *user;      /* whom the workers of a master that is root become; NULL: they stay root */
+  unsigned long long max_memory; /* bytes of private memory of each worker in the sandbox; 0: as much as there is */
 } demilune_options;
 
 typedef struct demilune_server demilune_server;

@@ -109,7 +109,7 @@ static const struct {
   int (*run)(const world *w);
 } parts[] = {
     {"secrets", keep_a_secret},       {"loop", turn_a_loop},           {"database", write_a_database}, {"connection", connect_out},
-    {"name lookup", find_a_name},     {"threads", start_a_thread},     {"machine code", compile_lua},  {"app", read_the_app},
+    {"name lookup", find_a_name},     {"threads", start_a_thread},     {"machine code", compile_lua},  {"migrations", read_the_app},
 };
 enum { PARTS_COUNT = sizeof parts / sizeof *parts };
 
@@ -146,7 +146,7 @@ static void a_folder_without_its_needs_fails_and_no_other(void **state) {
   } rows[] = {
       {&dl_crypto_needs, "secrets"},
       {&dl_net_needs, "loop"},
-      {&dl_data_needs, "database"},
+      {&dl_data_needs, "database, migrations"},
       {&dl_limit_redis_needs, "connection, name lookup"},
   };
   if (skips_calls()) return;
@@ -166,7 +166,7 @@ static void a_right_that_is_taken_away_stops_what_uses_it_and_no_other(void **st
     const char *name, *failing;
   } rows[] = {
       {DL_RIGHT_THREADS, "threads", "threads"},           {DL_RIGHT_MACHINE_CODE, "machine code", "machine code"},
-      {DL_RIGHT_SOCKETS, "sockets", "connection"},        {DL_RIGHT_READ_APP, "the app's folder", "app"},
+      {DL_RIGHT_SOCKETS, "sockets", "connection"},        {DL_RIGHT_READ_APP, "the app's folder", "migrations"},
       {DL_RIGHT_WRITE_DATA, "the data folder", "database"},
   };
   if (skips_calls()) return;

@@ -10,6 +10,7 @@
 
 #include "base/arena.h"
 #include "base/file_set.h"
+#include "base/needs.h"
 #include "crypto/crypto.h"
 #include "guard/password_pool.h"
 #include "net/loop.h"
@@ -58,5 +59,7 @@ void dl_bridge_embedded(lua_State *L); /* embedded_docs */
 void dl_bridge_files(lua_State *L);    /* app_file */
 void dl_bridge_guard(lua_State *L);    /* key_set, sealer */
 void dl_bridge_crypto(lua_State *L);   /* password_hash, password_verify, random, sha256_hex; after dl_bridge_request */
+
+extern const dl_needs dl_bridge_needs;
 
 #endif

@@ -123,6 +123,36 @@ static const char *set_hsts(dl_flags *flags, const char *value) {
   return says && strlen(value) < 64 ? NULL : "should be off, or begin with max-age= and a number of seconds, such as max-age=63072000; includeSubDomains";
 }
 
+static const char *set_sandbox(dl_flags *flags, const char *value) {
+  static const char *const names[] = {"off", "on", "strict"};
+  for (size_t i = 0; i < 3; i++)
+    if (strcmp(value, names[i]) == 0) {
+      flags->options.sandbox = (demilune_sandbox)i;
+      return NULL;
+    }
+  return "must be off, on or strict";
+}
+
+static const char *set_user(dl_flags *flags, const char *value) {
+  flags->options.user = value;
+  return *value ? NULL : "must name an account, such as nobody";
+}
+
+/* Under this a worker does not get as far as its app. */
+static const unsigned long long memory_least = 64ull << 20;
+
+static const char *set_max_memory(dl_flags *flags, const char *value) {
+  static const char units[] = "KMG";
+  char *end;
+  if (*value < '0' || *value > '9') return "must be a size, such as 512M or 2G";
+  unsigned long long size = strtoull(value, &end, 10);
+  const char *unit = *end ? strchr(units, *end) : NULL;
+  unsigned shift = unit ? 10 * (unsigned)(unit - units + 1) : 0;
+  if ((*end && (!unit || end[1])) || size > UINT64_MAX >> shift) return "must be a size, such as 512M or 2G";
+  flags->options.max_memory = size << shift;
+  return flags->options.max_memory < memory_least ? "must be at least 64M, or nothing could start" : NULL;
+}
+
 static const struct {
   const char *name, *variable;
   flag_setter set;
@@ -144,6 +174,9 @@ static const struct {
     {"tls-client-ca", "DEMILUNE_TLS_CLIENT_CA", set_tls_client_ca, NULL},
     {"http-redirect", "DEMILUNE_HTTP_REDIRECT", set_http_redirect, NULL},
     {"hsts", "DEMILUNE_HSTS", set_hsts, NULL},
+    {"sandbox", "DEMILUNE_SANDBOX", set_sandbox, NULL},
+    {"user", "DEMILUNE_USER", set_user, NULL},
+    {"max-memory", "DEMILUNE_MAX_MEMORY", set_max_memory, NULL},
 };
 enum { FLAG_COUNT = sizeof flag_table / sizeof *flag_table };
 

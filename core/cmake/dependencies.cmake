@@ -10,10 +10,11 @@ pkg_check_modules(SQLITE REQUIRED IMPORTED_TARGET sqlite3>=3.40)
 pkg_check_modules(OPENSSL REQUIRED IMPORTED_TARGET openssl>=3.0)
 pkg_check_modules(HIREDIS REQUIRED IMPORTED_TARGET hiredis>=0.14)
 pkg_check_modules(ARGON2 REQUIRED IMPORTED_TARGET libargon2)
+pkg_check_modules(SECCOMP REQUIRED IMPORTED_TARGET libseccomp>=2.5)
 
 add_library(demilune_libraries INTERFACE)
 target_link_libraries(demilune_libraries INTERFACE PkgConfig::LIBUV PkgConfig::LUAJIT PkgConfig::JANSSON PkgConfig::PCRE2 PkgConfig::SQLITE
-                      PkgConfig::OPENSSL PkgConfig::HIREDIS PkgConfig::ARGON2 Threads::Threads m dl)
+                      PkgConfig::OPENSSL PkgConfig::HIREDIS PkgConfig::ARGON2 PkgConfig::SECCOMP Threads::Threads m dl)
 
 # llhttp comes as generated C. Its default build accepts what RFC 9112 refuses;
 # strict mode refuses most of it and core/http/scan.c the rest.

@@ -9,11 +9,15 @@
 #ifndef DL_CRYPTO_CRYPTO_H
 #define DL_CRYPTO_CRYPTO_H
 
+#include "base/needs.h"
+
 typedef struct dl_crypto dl_crypto;
 
 /* Never NULL: ends the process with a message when the OpenSSL here lacks one,
  * since nothing could be promised to anyone then. */
 dl_crypto *dl_crypto_new(void);
 void dl_crypto_free(dl_crypto *crypto);
+
+extern const dl_needs dl_crypto_needs;
 
 #endif

@@ -9,6 +9,7 @@
 #ifndef DL_DATA_DATABASE_H
 #define DL_DATA_DATABASE_H
 
+#include "base/needs.h"
 #include "data/statement.h"
 #include "net/loop.h"
 
@@ -157,5 +158,7 @@ void dl_transaction_rollback(dl_call *call, dl_transaction *transaction);
  * stays good until dl_transaction_release, which gives up as well. */
 void dl_transaction_abandon(dl_transaction *transaction);
 void dl_transaction_release(dl_transaction *transaction);
+
+extern const dl_needs dl_data_needs;
 
 #endif

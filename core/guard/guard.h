@@ -10,6 +10,7 @@
 #ifndef DL_GUARD_GUARD_H
 #define DL_GUARD_GUARD_H
 
+#include "base/needs.h"
 #include "crypto/crypto.h"
 #include "crypto/password.h"
 #include "guard/principal.h"
@@ -62,5 +63,7 @@ bool dl_guard_is_public(const dl_guard *guard);
 
 /* Credentials, roles and scopes, in that order. Loop thread only. */
 dl_guard_result dl_guard_check(const dl_guard *guard, dl_guard_context *context, dl_principal *out);
+
+extern const dl_needs dl_guard_needs;
 
 #endif

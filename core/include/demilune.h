@@ -25,6 +25,15 @@ typedef enum demilune_access_log { DEMILUNE_ACCESS_LOG_OFF, DEMILUNE_ACCESS_LOG_
 
 enum { DEMILUNE_TLS_FILES_MAX = 16 };
 
+/* The walls of the operating system around each worker of demilune_serve
+ * (core/sandbox/README.md). They stand for a whole process and for good, so
+ * demilune_server_new, whose process is its caller's, never raises them. */
+typedef enum demilune_sandbox {
+  DEMILUNE_SANDBOX_OFF,
+  DEMILUNE_SANDBOX_ON,    /* what this kernel has; the log names what is missing */
+  DEMILUNE_SANDBOX_STRICT /* all of it, or no start */
+} demilune_sandbox;
+
 /* All strings are borrowed until demilune_server_new returns. */
 typedef struct demilune_options {
   const char *folder;    /* holds app.lua */
@@ -45,6 +54,9 @@ typedef struct demilune_options {
   const char *tls_client_ca; /* PEM file: who may vouch for clients; they are asked for a certificate then */
   const char *http_redirect; /* "80", "0.0.0.0:80": a port without TLS that sends people to the one with it */
   const char *hsts;          /* what Strict-Transport-Security says, or "off"; NULL: a year. Never sent in dev */
+  demilune_sandbox sandbox; /* of demilune_serve, as are the next two */
+  const char *user;      /* whom the workers of a master that is root become; NULL: they stay root */
+  unsigned long long max_memory; /* bytes of private memory of each worker in the sandbox; 0: as much as there is */
 } demilune_options;
 
 typedef struct demilune_server demilune_server;

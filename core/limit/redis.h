@@ -12,6 +12,7 @@
 #ifndef DL_LIMIT_REDIS_H
 #define DL_LIMIT_REDIS_H
 
+#include "base/needs.h"
 #include "crypto/crypto.h"
 #include "limit/limit.h"
 #include "net/loop.h"
@@ -67,5 +68,7 @@ dl_limit_redis_stats dl_limit_redis_read_stats(const dl_limit_redis *redis);
 /* Disconnects. Checks under way fail before this returns; closed is called from a
  * later turn, after which redis is gone. */
 void dl_limit_redis_close(dl_limit_redis *redis, void (*closed)(void *owner), void *owner);
+
+extern const dl_needs dl_limit_redis_needs;
 
 #endif

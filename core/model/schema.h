@@ -8,6 +8,7 @@
 #ifndef DL_MODEL_SCHEMA_H
 #define DL_MODEL_SCHEMA_H
 
+#include "base/needs.h"
 #include "model/convert.h"
 #include "model/json.h"
 
@@ -78,5 +79,7 @@ void dl_schema_push(struct lua_State *L, const dl_schema *schema, const dl_value
  * (required fields, kinds, constraints); unknown fields are left out. False with
  * errors recorded in validation (loc begins with "response") and the buffer as it was. */
 bool dl_schema_serialise(const dl_schema *schema, struct lua_State *L, int index, dl_buffer *buffer, dl_validation *validation);
+
+extern const dl_needs dl_model_needs;
 
 #endif

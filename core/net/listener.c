@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -11,9 +12,32 @@
 
 enum { BACKLOG = 4096 };
 
+static bool take_spare(dl_listener *listener) {
+  uv_os_fd_t server;
+  if (uv_fileno(&listener->uv.handle, &server) == 0) listener->spare = fcntl(server, F_DUPFD_CLOEXEC, 0);
+  return listener->spare >= 0;
+}
+
+static void on_refill(uv_prepare_t *refill) {
+  if (take_spare(refill->data)) uv_prepare_stop(refill);
+}
+
+/* libuv does the same with a descriptor that it opens on "/"; behind the sandbox it
+ * cannot open a second one, and would ask a full process over and over. The place that
+ * became free stays so for this turn: only then does accept tell that nobody is left. */
+static void hang_up(dl_listener *listener) {
+  uv_os_fd_t server;
+  if (listener->spare < 0 || uv_fileno(&listener->uv.handle, &server) != 0) return;
+  close(listener->spare);
+  listener->spare = -1;
+  for (int fd; (fd = accept4(server, NULL, NULL, SOCK_CLOEXEC)) >= 0;) close(fd);
+  uv_prepare_start(&listener->refill, on_refill);
+}
+
 static void on_connection(uv_stream_t *server, int status) {
   dl_listener *listener = server->data;
   if (status == 0) listener->incoming(listener);
+  else if (status == UV_EMFILE || status == UV_ENFILE) hang_up(listener);
 }
 
 static const char *complain(char message[256], const char *what, const char *where, int error) {
@@ -21,10 +45,20 @@ static const char *complain(char message[256], const char *what, const char *whe
   return message;
 }
 
+/* Both handles are there from the first, so that closing needs to know nothing. */
+static void prepare(dl_listener *listener, dl_loop *loop) {
+  listener->spare = -1;
+  uv_prepare_init(loop->uv, &listener->refill);
+  uv_unref((uv_handle_t *)&listener->refill);
+  listener->refill.data = listener;
+}
+
 static const char *listen_on(dl_listener *listener, const char *where, char message[256]) {
   listener->uv.handle.data = listener;
   int error = uv_listen(&listener->uv.stream, BACKLOG, on_connection);
-  return error ? complain(message, "listen on", where, error) : NULL;
+  if (error) return complain(message, "listen on", where, error);
+  take_spare(listener);
+  return NULL;
 }
 
 const char *dl_listener_tcp(dl_listener *listener, dl_loop *loop, const char *host, int port, char message[256]) {
@@ -32,6 +66,7 @@ const char *dl_listener_tcp(dl_listener *listener, dl_loop *loop, const char *ho
   char where[140];
   snprintf(where, sizeof where, strchr(host, ':') ? "[%.120s]:%d" : "%.120s:%d", host, port);
   const char *numeric = strcmp(host, "localhost") == 0 ? "127.0.0.1" : host;
+  prepare(listener, loop);
   uv_tcp_init(loop->uv, &listener->uv.tcp);
   if (uv_ip4_addr(numeric, port, (struct sockaddr_in *)&address) != 0 && uv_ip6_addr(numeric, port, (struct sockaddr_in6 *)&address) != 0) {
     snprintf(message, 256, "cannot listen on \"%.100s\": write an IPv4 or IPv6 address, such as 127.0.0.1 or ::", host);
@@ -90,6 +125,7 @@ const char *dl_listener_unix(dl_listener *listener, dl_loop *loop, const char *p
 
 const char *dl_listener_adopt(dl_listener *listener, dl_loop *loop, int fd, bool unix_domain, char message[256]) {
   int error;
+  prepare(listener, loop);
   if (unix_domain) {
     uv_pipe_init(loop->uv, &listener->uv.pipe, 0);
     error = uv_pipe_open(&listener->uv.pipe, fd);
@@ -103,7 +139,11 @@ const char *dl_listener_adopt(dl_listener *listener, dl_loop *loop, int fd, bool
 }
 
 void dl_listener_close(dl_listener *listener, uv_close_cb closed) {
-  if (!uv_is_closing(&listener->uv.handle)) uv_close(&listener->uv.handle, closed);
+  if (uv_is_closing(&listener->uv.handle)) return;
+  if (listener->spare >= 0) close(listener->spare);
+  listener->spare = -1;
+  uv_close((uv_handle_t *)&listener->refill, NULL);
+  uv_close(&listener->uv.handle, closed);
 }
 
 size_t dl_listener_peer(const uv_stream_t *stream, char out[46]) {

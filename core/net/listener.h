@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A listening socket: TCP or unix. When the process has no descriptor left,
- * libuv closes what it cannot hand over instead of spinning on the queue.
+ * A listening socket: TCP or unix. When the process has no descriptor left, those
+ * who wait are hung up on instead of spinning on the queue.
  */
 #ifndef DL_NET_LISTENER_H
 #define DL_NET_LISTENER_H
@@ -23,6 +23,8 @@ typedef struct dl_listener {
   } uv;
   void (*incoming)(struct dl_listener *listener); /* accept with dl_stream_accept */
   void *owner;
+  uv_prepare_t refill;
+  int spare; /* descriptor that is let go when there is no other left; -1 then */
   int port; /* as bound; 0 for unix sockets */
   dl_listener_kind kind;
 } dl_listener;

@@ -9,6 +9,7 @@
 #include "base/beat.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/needs.h"
 
 #include <uv.h>
 
@@ -18,5 +19,7 @@ typedef struct dl_loop {
   dl_log log;
   dl_beat *beat; /* borrowed; NULL when nobody watches whether the loop turns */
 } dl_loop;
+
+extern const dl_needs dl_net_needs;
 
 #endif

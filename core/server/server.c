@@ -10,6 +10,7 @@
 #include "base/memory.h"
 #include "crypto/secret.h"
 #include "limit/table.h"
+#include "server/walls.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -190,7 +191,7 @@ demilune_server *dl_server_new(const demilune_options *options, const char *mode
   server->world = world;
   server->mode = mode;
   server->folder = dl_strdup(options->folder);
-  char message[DL_TLS_MESSAGE_BYTES];
+  char message[DL_TLS_MESSAGE_BYTES], walls[512];
   char *load_error = NULL;
   dl_hash_seed();
   signal(SIGPIPE, SIG_IGN); /* a client that goes away is an error of its write, not the end of us */
@@ -232,6 +233,7 @@ demilune_server *dl_server_new(const demilune_options *options, const char *mode
   problem = dl_worker_set_proxies(&server->worker, options->trusted_proxies, options->proxy_protocol, message);
   if (!problem) problem = dl_server_tls_open(&server->tls, options, world, &server->worker, message);
   if (!problem && !world) problem = open_admin(server, options->admin, message);
+  if (!problem && world && !dl_walls_narrow(options, &(dl_outside){0}, &server->loop.log, walls)) problem = walls;
   if (!problem) problem = run_start(server);
   if (!problem) problem = world ? adopt_listeners(server, message) : open_listener(server, options, message);
   if (problem) {

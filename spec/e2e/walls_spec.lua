@@ -1,0 +1,267 @@
+-- SPDX-License-Identifier: MIT
+-- The walls of the operating system behind the Lua sandbox: what native code in a serving process is stopped from, by which wall, and that
+-- an app does not feel them. The intruder is tests/walls/intruder.c, preloaded into the real program.
+
+local socket = require "socket"
+local cjson = require "cjson"
+local server = require "spec.support.server"
+
+local PATIENCE = 20 -- seconds
+
+local INTRUDER = (server.program:match("^(.*)/") or ".") .. "/tests/intruder.so"
+
+local function output_of(command)
+  local pipe = assert(io.popen(command))
+  local text = pipe:read("*a")
+  pipe:close()
+  return (text:gsub("%s+$", ""))
+end
+
+local is_root = output_of("id -u") == "0"
+local is_sanitized = os.execute("grep -q __asan_init " .. server.program .. " 2>/dev/null") == 0
+-- A kernel without Landlock reports so; what only Landlock stops is then not tried.
+local function has_landlock(log) return log:find("landlock up", 1, true) or log:find("landlock partly up", 1, true) end
+
+local APP = [[
+local demilune = require "demilune"
+local model, guard = demilune.model, demilune.guard
+local app = demilune.app { guard = guard.public }
+local Note = model "Note" { text = model.string { lower = true, pattern = "^\\S+$" } }
+local db = app:database "sqlite:notes.db"
+local add = db:statement "INSERT INTO notes (text) VALUES (:text) RETURNING text"
+app:post("/notes", { body = Note, returns = Note, status = 201 }, function(req) return add:one(req.body) end)
+app:get("/", function() return "up" end)
+app:get("/hash", { limit = "1000/minute" }, function() return demilune.password.hash("correct horse battery staple"):sub(1, 9) end)
+app:get("/wait", function() demilune.sleep(0.01) return os.date("%Y") end)
+app:get("/sum", function() local sum = 0 for i = 1, 1e6 do sum = sum + i % 7 end return sum end)
+return app
+]]
+
+local SMALL_APP = [[
+local demilune = require "demilune"
+local app = demilune.app { guard = demilune.guard.public }
+app:get("/", function() return "up" end)
+return app
+]]
+
+--- A world for a server that runs as nobody when it can: every folder is its own, and readable.
+local function make_world()
+  local world = { folder = server.make_folder() }
+  for _, name in ipairs { "app", "app/migrations", "data", "others" } do os.execute(("mkdir %s/%s"):format(world.folder, name)) end
+  local texts = { ["app/app.lua"] = APP, ["app/migrations/0001_notes.sql"] = "CREATE TABLE notes (text TEXT) STRICT;", ["others/file"] = "theirs" }
+  for path, text in pairs(texts) do
+    local file = assert(io.open(world.folder .. "/" .. path, "w"))
+    file:write(text)
+    file:close()
+  end
+  -- Whatever the walls do not stop, file permissions do not either.
+  os.execute(("chmod 755 %s; chmod -R a+rwX %s/app %s/others %s/data"):format(world.folder, world.folder, world.folder, world.folder))
+  if is_root then os.execute(("chown -R nobody %s/data"):format(world.folder)) end
+  world.listener = assert(socket.bind("127.0.0.1", 0))
+  world.port = select(2, world.listener:getsockname())
+  return world
+end
+
+local function end_world(world)
+  world.listener:close()
+  server.remove_folder(world.folder)
+end
+
+local function start(world, options)
+  options = options or {}
+  local flags = { unpack(options.flags or { "--sandbox=on", "--max-memory=1G" }) }
+  flags[#flags + 1] = "--workers=1"
+  if is_root and not options.as_root then flags[#flags + 1] = "--user=nobody" end
+  local env = {
+    LD_PRELOAD = options.try and INTRUDER,
+    INTRUDER = options.try,
+    INTRUDER_FILE = world.folder .. "/others/file",
+    INTRUDER_FOLDER = world.folder .. "/others",
+    INTRUDER_APP = world.folder .. "/app",
+    INTRUDER_PORT = tostring(world.port),
+  }
+  return server.start(world.folder .. "/app", { data = world.folder .. "/data", flags = flags, env = env })
+end
+
+-- The one worker.
+local function serving_pid(running) return output_of("pgrep -P " .. running.pid) end
+
+local function gone(pid) return os.execute("kill -0 " .. pid .. " 2>/dev/null") ~= 0 end
+
+--- Has native code in the server try these; what the log says of each, and the whole log.
+local function intrude(world, names, options)
+  options = options or {}
+  options.try = names
+  local running = start(world, options)
+  local pid = serving_pid(running)
+  os.execute("kill -URG " .. pid)
+  server.wait_until(PATIENCE, function() return running:log():find("intruder: all: tried", 1, true) or gone(pid) end)
+  local outcomes = {}
+  for name, outcome in running:log():gmatch("intruder: ([%w_]+): ([^\n]+)") do outcomes[name] = outcome end
+  if outcomes[names] == "tries" then running:log_line("is replaced") end
+  return outcomes, select(2, running:stop())
+end
+
+-- Each wall and what it stops; the words are those of the error that the intruder gets.
+local STOPPED = {
+  { wall = "landlock", says = "Permission denied", "read_a_file", "read_accounts", "write_outside", "write_the_app", "change_the_app",
+    "remove_a_file", "list_the_root", "read_own_memory_file", "read_parents_memory", "read_parents_environment" },
+  { wall = "seccomp", says = "Operation not permitted", "truncate_a_file", "make_a_link", "connect_out", "send_datagrams", "open_a_unix_socket",
+    "open_a_raw_socket", "open_a_netlink_socket", "open_a_packet_socket", "signal_the_parent", "signal_everybody", "signal_a_thread_of_the_parent",
+    "become_root", "be_readable_again", "fork_a_process", "clone_into_a_namespace", "lift_the_limit_of_descriptors", "run_a_file_in_memory",
+    "set_up_io_uring", "type_into_the_terminal", "make_a_file_in_memory" },
+  { wall = "seccomp", says = "Function not implemented", "clone_by_the_newer_call" },
+  { wall = "rlimits", says = "Cannot allocate memory", "fill_memory" },
+  { wall = "rlimits", says = "Too many open files", "fill_descriptors" },
+}
+
+local FATAL = { "execute", "execute_by_descriptor", "trace_the_parent", "read_the_parent", "mount_a_folder", "leave_the_namespace",
+  "enter_a_namespace", "load_bpf", "read_keys", "handle_page_faults", "count_performance", "load_a_module", "change_the_root", "restart_the_machine" }
+
+-- What anybody may do without walls: so that the attempts are known to be real.
+local CONTROL = { "read_a_file", "read_accounts", "write_outside", "write_the_app", "change_the_app", "list_the_root", "connect_out",
+  "send_datagrams", "open_a_unix_socket", "open_a_netlink_socket", "signal_the_parent", "fork_a_process", "fill_memory", "run_a_file_in_memory",
+  "load_a_library", "make_a_file_in_memory", "truncate_a_file" }
+
+-- A sanitizer's build has wide walls, and takes no preloaded library.
+if not is_sanitized then
+  describe("native code in a server", function()
+    local world, outcomes, log
+    setup(function()
+      world = make_world()
+      local names = {}
+      for _, group in ipairs(STOPPED) do
+        for _, name in ipairs(group) do names[#names + 1] = name end
+      end
+      outcomes, log = intrude(world, table.concat(names, " ") .. " load_a_library")
+    end)
+    teardown(function() end_world(world) end)
+
+    for _, group in ipairs(STOPPED) do
+      for _, name in ipairs(group) do
+        it(("is stopped by %s: %s"):format(group.wall, (name:gsub("_", " "))), function()
+          if group.wall == "landlock" and not has_landlock(log) then return pending("this kernel has no Landlock") end
+          assert.equal(group.says, outcomes[name], log)
+        end)
+      end
+    end
+
+    it("loads no library", function() assert.not_equal("done", outcomes.load_a_library, log) end)
+
+    for _, name in ipairs(FATAL) do
+      it("is ended by seccomp: " .. name:gsub("_", " "), function()
+        local tried, its_log = intrude(world, name)
+        assert.equal("tries", tried[name], its_log)
+        assert.truthy(its_log:find("ended by signal 31 (Bad system call) and is replaced", 1, true), its_log)
+      end)
+    end
+
+    it("is not stopped when it runs as root either, but for what root's own files are", function()
+      if not is_root then return pending("needs root") end
+      local tried, its_log = intrude(world, "read_accounts write_outside connect_out signal_the_parent fork_a_process open_a_raw_socket "
+        .. "read_parents_memory lift_the_limit_of_descriptors", { as_root = true })
+      for name, outcome in pairs(tried) do
+        if name ~= "all" then assert.is_true(outcome == "Permission denied" or outcome == "Operation not permitted", name .. ": " .. its_log) end
+      end
+      assert.truthy(its_log:find("user missing (runs as root; name a user by --user)", 1, true), its_log)
+    end)
+  end)
+
+  describe("without walls", function()
+    it("the same native code does what it wants", function()
+      local world = make_world()
+      local outcomes, log = intrude(world, table.concat(CONTROL, " "), { flags = { "--sandbox=off" } })
+      end_world(world)
+      for _, name in ipairs(CONTROL) do assert.equal("done", outcomes[name], name .. "\n" .. log) end
+    end)
+  end)
+end
+
+describe("a server behind its walls", function()
+  local world
+  setup(function() world = make_world() end)
+  teardown(function() end_world(world) end)
+
+  it("does all that an app asks for: database, passwords, timers, patterns, machine code, the log", function()
+    local running = start(world)
+    for round = 1, 20 do
+      local note = { headers = { ["Content-Type"] = "application/json" }, body = '{"text":"ÄPFEL' .. round .. '"}' }
+      local made = running:request("POST", "/notes", note)
+      assert.equal(201, made.status)
+      assert.equal('{"text":"äpfel' .. round .. '"}', made.body) -- lower needs the system's locale
+      assert.equal("$argon2id", running:request("GET", "/hash").body)
+      assert.equal(os.date("%Y"), running:request("GET", "/wait").body)
+      assert.equal("2999998", running:request("GET", "/sum").body)
+    end
+    local status, log = running:stop()
+    assert.equal(0, status, log)
+    assert.is_nil(log:find("error", 1, true), log)
+  end)
+
+  it("reports every wall at its start", function()
+    local running = start(world)
+    local line = assert(running:log_line("sandbox: rlimits"))
+    for _, wall in ipairs { "rlimits", "user", "no_new_privs", "not dumpable", "landlock", "seccomp" } do
+      assert.truthy(line:find(wall .. " ", 1, true), line)
+    end
+    if not is_sanitized and line:find("landlock up", 1, true) then assert.equal("info", cjson.decode(line).level) end
+    assert.equal(0, (running:stop()))
+  end)
+
+  it("cannot be read by another process of its user", function()
+    if not is_root or is_sanitized then return pending("needs root") end
+    local running = start(world)
+    local pid = serving_pid(running)
+    for _, file in ipairs { "environ", "maps", "mem" } do
+      local said = output_of(("setpriv --reuid=nobody --regid=nogroup --clear-groups head -c 1 /proc/%s/%s 2>&1 >/dev/null"):format(pid, file))
+      assert.truthy(said:find("Permission denied", 1, true), file .. ": " .. said)
+    end
+    assert.equal(0, (running:stop()))
+  end)
+
+  it("is not there in dev, unless asked for, and not with --sandbox=off", function()
+    local running = server.start(SMALL_APP, { command = "dev" })
+    assert.is_nil(running:log():find("sandbox:", 1, true))
+    assert.equal(0, (running:stop()))
+    running = start(world, { flags = { "--sandbox=off" } })
+    assert.is_nil(running:log():find("landlock", 1, true))
+    assert.equal(0, (running:stop()))
+  end)
+end)
+
+describe("a server that is asked for walls it cannot have", function()
+  local world
+  setup(function() world = make_world() end)
+  teardown(function() end_world(world) end)
+
+  local function refuses(flags, words, env)
+    env = env or {}
+    env.DEMILUNE_DATA = env.DEMILUNE_DATA or world.folder .. "/data"
+    local status, _, err = server.run({ "serve", world.folder .. "/app", "--port=0", unpack(flags) }, { env = env })
+    assert.truthy(err:find(words, 1, true), err)
+    return status
+  end
+
+  it("does not start by --sandbox=strict as root", function()
+    if not is_root then return pending("needs root") end
+    assert.equal(1, refuses({ "--sandbox=strict" }, "--sandbox=strict wants every wall, and has: "))
+  end)
+
+  it("does not start for a user that is not there, is root, or may not write the data", function()
+    assert.equal(1, refuses({ "--user=no-such-account" }, "there is no user no-such-account"))
+    assert.equal(1, refuses({ "--user=root" }, "is root, which --user is for leaving"))
+    if not is_root then return end
+    local folder = server.make_folder()
+    assert.equal(1, refuses({ "--user=nobody" }, "cannot write to the data folder " .. folder, { DEMILUNE_DATA = folder }))
+    server.remove_folder(folder)
+  end)
+
+  it("says what the flags take", function()
+    assert.equal(2, refuses({ "--sandbox=yes" }, "--sandbox=yes must be off, on or strict"))
+    for _, size in ipairs { "much", "-1", "1T", "5MM", "99999999999999999999G", "" } do
+      assert.equal(2, refuses({ "--max-memory=" .. size }, "must be a size, such as 512M or 2G"))
+    end
+    assert.equal(2, refuses({ "--max-memory=1M" }, "must be at least 64M"))
+    assert.equal(2, refuses({}, "DEMILUNE_SANDBOX=maybe must be off, on or strict", { DEMILUNE_SANDBOX = "maybe" }))
+  end)
+end)

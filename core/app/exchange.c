@@ -35,7 +35,9 @@ dl_exchange *dl_exchange_begin(dl_worker *worker, dl_connection *connection) {
   exchange->route = NULL;
   exchange->task = NULL;
   exchange->body_bytes = (dl_str){0};
-  exchange->access_fields = (dl_str){0};
+  exchange->limit_query = NULL;
+  exchange->step = 0;
+  exchange->counting = DL_COUNTING_NOT_ASKED;
   exchange->guard = (dl_guard_context){0};
   exchange->view.principal = (dl_principal){0};
   memset(exchange->limit_results, 0, sizeof exchange->limit_results);
@@ -57,6 +59,8 @@ dl_exchange *dl_exchange_begin(dl_worker *worker, dl_connection *connection) {
   exchange->view.is_traced = false;
   exchange->view.route = (dl_str){0};
   exchange->view.raw_body = false;
+  exchange->view.access_fields = (dl_str){0};
+  exchange->view.limit_table = worker->limits;
   exchange->view.handle = NULL;
   write_id(exchange);
   return exchange;

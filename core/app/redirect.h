@@ -7,6 +7,6 @@
 
 /* True when the request came where requests are served; else it was answered. Before
  * anything else of the app is told. */
-bool dl_step_secure(dl_exchange *exchange);
+dl_admission dl_step_secure(dl_exchange *exchange);
 
 #endif

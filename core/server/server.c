@@ -191,6 +191,7 @@ demilune_server *dl_server_new(const demilune_options *options, const char *mode
   server->mode = mode;
   server->folder = dl_strdup(options->folder);
   char message[DL_TLS_MESSAGE_BYTES];
+  if (options->redis_url) server->redis_url = dl_strdup(options->redis_url);
   char *load_error = NULL;
   dl_hash_seed();
   signal(SIGPIPE, SIG_IGN); /* a client that goes away is an error of its write, not the end of us */
@@ -350,5 +351,6 @@ void demilune_server_free(demilune_server *server) {
   dl_server_tls_free(&server->tls);
   dl_free(server->start_error);
   dl_free(server->folder);
+  dl_free(server->redis_url);
   dl_free(server);
 }

@@ -34,6 +34,7 @@ struct demilune_server {
   dl_loop loop;
   const dl_server_world *world; /* NULL: it stands alone */
   char *folder;
+  char *redis_url;              /* for generations that name no store; NULL: none */
   const char *mode;             /* "dev", "serve", "test" */
   dl_generation *generation;    /* the one that new requests begin in */
   dl_generation *loaded;        /* reload.c: the one that waits to take its place */

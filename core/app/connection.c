@@ -355,7 +355,11 @@ static void on_data(dl_stream *stream) {
   advance(connection);
 }
 
-static void on_ended(dl_stream *stream) { on_data(stream); }
+static void on_ended(dl_stream *stream) {
+  dl_connection *connection = (dl_connection *)stream;
+  on_data(stream);
+  if (connection->state == STATE_RUNNING && connection->exchange) dl_queue_client_ended(connection->exchange);
+}
 
 static void on_drained(dl_stream *stream) {
   dl_connection *connection = (dl_connection *)stream;

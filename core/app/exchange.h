@@ -35,8 +35,9 @@ struct dl_exchange {
   dl_limit_result limit_answer; /* what it said */
   uint8_t step;              /* of dl_pipeline_admit: the one that is undecided */
   uint8_t counting;          /* dl_counting, of that step */
+  dl_exchange *queue_previous, *queue_next; /* queue.h: those who wait before and behind it */
   dl_task *task;             /* NULL before the handler begins */
-  dl_deadline deadline;      /* of the handler */
+  dl_deadline deadline;      /* of waiting for the handler, then of the handler */
   dl_ticket write_ticket;    /* a streaming handler that waits for the client to read */
   uint64_t started_us;
   uint64_t elapsed_us;       /* set when it is finished */
@@ -48,6 +49,8 @@ struct dl_exchange {
   bool head_only;            /* HEAD: everything but the body */
   bool body_complete;        /* the request's body was read to its end */
   bool refusal_closes;       /* an answer before that must close: the rest is too long to drop */
+  bool queued;               /* it waits for its turn */
+  bool in_handler;           /* it counts as running */
   bool forbidden;            /* the guard knows who asks, and that they may not */
   bool timed_out;            /* the handler's deadline passed: 504 whatever it says now */
   bool waits_for_drain;      /* the response must leave before release functions run */

@@ -18,6 +18,7 @@ static void on_answer(void *owner, const dl_limit_result *result) {
 }
 
 bool dl_pipeline_forgo(dl_exchange *exchange) {
+  if (dl_queue_forgo(exchange)) return true;
   if (!exchange->limit_query) return false;
   dl_limit_query_cancel(exchange->limit_query);
   exchange->limit_query = NULL;

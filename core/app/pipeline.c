@@ -249,6 +249,6 @@ static void watch(dl_exchange *exchange) {
 
 void dl_pipeline_serve(dl_exchange *exchange) {
   watch(exchange);
-  if (step_file(exchange) && step_media_type(exchange) && step_validate(exchange)) dl_handle(exchange);
+  if (step_file(exchange) && step_media_type(exchange) && step_validate(exchange)) dl_queue_enter(exchange); /* and then dl_handle */
   else dl_connection_finished(exchange->connection);
 }

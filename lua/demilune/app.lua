@@ -40,6 +40,9 @@ local units = require "demilune.units"
 ---@field max_depth? integer nesting of JSON
 ---@field max_connections? integer
 ---@field max_connections_per_client? integer
+---@field max_requests? integer in handlers at a time, in each worker
+---@field max_queue? integer that wait for their turn beyond these
+---@field queue_timeout? number|string how long they wait at most
 ---@field header_timeout? number|string
 ---@field body_timeout? number|string
 ---@field idle_timeout? number|string
@@ -66,7 +69,8 @@ local OPTIONS = {
 }
 local LIMITS = {
   max_body = "size", max_head = "size", max_target = "size", max_depth = "count", max_connections = "count",
-  max_connections_per_client = "count", max_headers = "count", header_timeout = "duration", body_timeout = "duration",
+  max_connections_per_client = "count", max_headers = "count", max_requests = "count", max_queue = "count", queue_timeout = "duration",
+  header_timeout = "duration", body_timeout = "duration",
   idle_timeout = "duration", send_timeout = "duration", handler_timeout = "duration", min_body_rate = "size",
 }
 local MEASURES = { size = units.bytes, duration = units.seconds, count = tonumber }

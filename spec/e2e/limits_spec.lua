@@ -362,6 +362,38 @@ describe("a reload", function()
   end)
 end)
 
+describe("demilune test", function()
+  it("moves the store's clock with the client's", function()
+    local store = redis.new()
+    local folder = server.write_app {
+      ["app.lua"] = APP,
+      ["spec/clock_spec.lua"] = [[
+        local client = require("demilune.test").client()
+        it("counts", function()
+          local function statuses(count)
+            local list = {}
+            for index = 1, count do list[index] = client:get("/five").status end
+            return list
+          end
+          local function teams(count)
+            local list = {}
+            for index = 1, count do list[index] = client:get("/team", { headers = { ["X-Team"] = "red" } }).status end
+            return list
+          end
+          assert.same({ 200, 200, 200, 200, 200, 429 }, statuses(6))
+          assert.same({ 200, 200, 429 }, teams(3))
+          client:forward("2m")
+          assert.same({ 200, 200, 200, 200, 200, 429 }, statuses(6))
+          assert.same({ 200, 200, 429 }, teams(3))
+        end)]],
+    }
+    local status, out = server.run({ "test", folder }, { env = { STORE = store.url, FAILURE = "closed", ADA = ADA, BOB = BOB } })
+    assert.equal(0, status, out)
+    server.remove_folder(folder)
+    store:remove()
+  end)
+end)
+
 describe("demilune check and routes", function()
   it("show what counts by a function, with its place and cost", function()
     local folder = server.write_app { ["app.lua"] = APP }

@@ -43,9 +43,18 @@ dl_admission dl_step_cors(dl_exchange *exchange) {
 
 /* --- steps 8 and 10: who asks ------------------------------------------------------------ */
 
+/* Who asked, unless that exchange has ended meanwhile: the pool cannot take back what
+ * it was given, and another exchange may lie where that one was. */
+static dl_exchange *find_asker(const dl_worker *worker, uint64_t serial) {
+  for (dl_connection *connection = worker->connections; connection; connection = connection->next)
+    if (connection->exchange && connection->exchange->password_serial == serial) return connection->exchange;
+  return NULL;
+}
+
 static void on_password(const dl_password_answer *answer, void *owner, uint64_t serial) {
-  dl_exchange *exchange = owner;
-  (void)serial; /* a connection stays as long as its request is undecided */
+  dl_exchange *exchange = find_asker(owner, serial);
+  if (!exchange) return;
+  exchange->password_serial = 0;
   exchange->guard.password.answer = answer->result;
   exchange->guard.password.answered = true;
   dl_connection_decided(exchange->connection, dl_pipeline_admit(exchange));
@@ -54,7 +63,11 @@ static void on_password(const dl_password_answer *answer, void *owner, uint64_t 
 static dl_admission verify_password(dl_exchange *exchange) {
   const dl_guard_password *password = &exchange->guard.password;
   dl_password_pool *pool = dl_bridge_passwords(dl_lua_state(exchange->generation->lua));
-  if (dl_password_pool_verify(pool, password->stored, password->presented, on_password, exchange, 0)) return DL_UNDECIDED;
+  uint64_t serial = ++exchange->worker->password_count;
+  if (dl_password_pool_verify(pool, password->stored, password->presented, on_password, exchange->worker, serial)) {
+    exchange->password_serial = serial;
+    return DL_UNDECIDED;
+  }
   dl_respond_error(exchange, 503, DL_STR("Too many passwords are being verified"), DL_STR("Retry-After: 1\r\n"));
   return DL_REFUSED;
 }

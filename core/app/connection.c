@@ -372,9 +372,10 @@ static void on_drained(dl_stream *stream) {
   else advance(connection);
 }
 
-/* Ends an exchange whose handler has not begun, if what it waits for can be taken back. */
+/* Ends an exchange whose handler has not begun; nobody is there to be answered. */
 static void forgo(dl_connection *connection) {
-  if (dl_pipeline_forgo(connection->exchange)) dl_connection_finished(connection);
+  dl_pipeline_forgo(connection->exchange);
+  dl_connection_finished(connection);
 }
 
 static void on_failed(dl_stream *stream) {

@@ -31,6 +31,7 @@ struct dl_exchange {
   dl_str body_bytes;
   dl_guard_context guard;    /* what the guard was asked with */
   dl_limit_result limit_results[DL_LIMIT_PLACES]; /* by client, by principal */
+  uint64_t password_serial;  /* which verification it waits for; 0: none */
   dl_limit_query *limit_query; /* what the store is being asked */
   dl_limit_result limit_answer; /* what it said */
   uint8_t step;              /* of dl_pipeline_admit: the one that is undecided */
@@ -86,9 +87,8 @@ typedef enum dl_admission {
  * those after it, when this is called once more. */
 dl_admission dl_pipeline_admit(dl_exchange *exchange);
 
-/* Takes back what an exchange without a task waits for; false when that cannot be
- * (a password), and comes soon. */
-bool dl_pipeline_forgo(dl_exchange *exchange);
+/* Takes back what an exchange whose handler has not begun waits for. */
+void dl_pipeline_forgo(dl_exchange *exchange);
 
 /* Steps 11 to 14, with the body complete. Calls dl_connection_finished in the end,
  * maybe before it returns. */

@@ -17,12 +17,11 @@ static void on_answer(void *owner, const dl_limit_result *result) {
   dl_connection_decided(exchange->connection, dl_pipeline_admit(exchange));
 }
 
-bool dl_pipeline_forgo(dl_exchange *exchange) {
-  if (dl_queue_forgo(exchange)) return true;
-  if (!exchange->limit_query) return false;
-  dl_limit_query_cancel(exchange->limit_query);
+void dl_pipeline_forgo(dl_exchange *exchange) {
+  exchange->password_serial = 0;
+  if (exchange->limit_query) dl_limit_query_cancel(exchange->limit_query);
   exchange->limit_query = NULL;
-  return true;
+  dl_queue_forgo(exchange);
 }
 
 /* --- counting --------------------------------------------------------------------------- */

@@ -51,7 +51,7 @@ typedef struct dl_worker {
   dl_deadlines body_deadlines, handler_deadlines;
   dl_queue queue;             /* for a turn in a handler */
   uv_timer_t sweep_timer;
-  uint64_t request_count;
+  uint64_t request_count, password_count;
   uint32_t id_prefix;
   dl_random random;           /* names of traces */
   dl_trusted *trusted;        /* owned: the proxies of the command line; NULL: the plan's */

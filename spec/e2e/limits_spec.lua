@@ -29,6 +29,9 @@ app:get("/costly", { limit = { rate = "10/minute", cost = 4 } }, function() retu
 app:get("/mine", { guard = key, limit = { rate = "3/minute", by = "principal" } }, function() return "fine" end)
 app:get("/team", { header = Header, needs = { team = team },
   limit = { "50/minute", { rate = "2/minute", by = function(req, need) return need.team.id end } } }, function(req) return req.method end)
+local ends = {}
+local held = app:dependency(function() return 1, { finish = function(ok) ends[#ends + 1] = ok end } end)
+app:get("/held", { needs = { held = held }, limit = { rate = "2/minute", by = function() return "all" end } }, function() return ends end)
 app:get("/broken", { limit = { rate = "2/minute", by = function() return {} end } }, function() return "fine" end)
 app:post("/echo", { limit = "100000/minute", body = model.object { text = model.string() } }, function(req) return req.body.text end)
 return app
@@ -132,6 +135,12 @@ describe("limits in Redis", function()
     assert.equal(200, passed.status)
     assert.is_nil(passed.headers["retry-after"])
     for _ = 1, 4 do assert.equal(200, get(running, "/team").status) end
+  end)
+
+  it("by a function end what was depended on as any other failure does", function()
+    for _ = 1, 2 do assert.equal(200, get(running, "/held").status) end
+    assert.equal(429, get(running, "/held").status)
+    assert.equal(429, get(running, "/held").status)
   end)
 
   it("take as many units as a request costs", function()

@@ -61,9 +61,17 @@ describe("a limit", function()
     assert.matches("counts by api_key, but guard.bearer lets pass who has none",
       refusal(route_of, { guard = bearer, limit = { rate = "5/minute", by = "api_key" } }))
     assert.matches('by is "user"; write "client"', refusal(route_of, { limit = { rate = "5/minute", by = "user" } }))
-    assert.matches("by is a function, which this version does not count by", refusal(route_of, { limit = { rate = "5/minute", by = handler } }))
+    assert.matches('by is 5; write "client", "principal", "api_key" or a function', refusal(route_of, { limit = { rate = "5/minute", by = 5 } }))
     assert.matches("limit has no rate", refusal(route_of, { limit = {} }))
     assert.matches('there is no option "per"', refusal(route_of, { limit = { rate = "5/minute", per = 1 } }))
+  end)
+
+  it("may count by a function, and more than one unit of a request", function()
+    local rule = route_of({ limit = { rate = "100/hour", by = handler, cost = 5 } }).limits[1]
+    assert.same({ "function", handler, 5, "GET /" }, { rule.by, rule.key_of, rule.cost, rule.name })
+    assert.matches("cost is 0, so that nothing would be counted", refusal(route_of, { limit = { rate = "5/minute", cost = 0 } }))
+    assert.matches("never lets a request of cost 6 in", refusal(route_of, { limit = { rate = "10/second;5/minute", cost = 6 } }))
+    assert.matches("cost must be a whole number", refusal(route_of, { limit = { rate = "5/minute", cost = 1.5 } }))
   end)
 
   it("of an app or a router counts all its routes together, besides the route's own", function()

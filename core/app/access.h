@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: MIT */
-/* Steps of the pipeline that need neither the body nor Lua; false: answered. */
+/* Steps of the pipeline that need neither the body nor Lua. */
 #ifndef DL_APP_ACCESS_H
 #define DL_APP_ACCESS_H
 
 #include "app/exchange.h"
 
-bool dl_step_cors(dl_exchange *exchange);
-bool dl_step_limit_client(dl_exchange *exchange);
+/* access.c */
+dl_admission dl_step_cors(dl_exchange *exchange);
 dl_admission dl_step_guard(dl_exchange *exchange);
-bool dl_step_limit_principal(dl_exchange *exchange);
-bool dl_step_role(dl_exchange *exchange);
+dl_admission dl_step_role(dl_exchange *exchange);
+
+/* limits.c */
+dl_admission dl_step_limit_client(dl_exchange *exchange);
+dl_admission dl_step_limit_principal(dl_exchange *exchange);
 
 #endif

@@ -78,10 +78,10 @@ void dl_client_complain(dl_connection *connection, const char *problem) {
 
 /* --- requests ------------------------------------------------------------------------------ */
 
-void dl_step_client(dl_exchange *exchange) {
+dl_admission dl_step_client(dl_exchange *exchange) {
   dl_connection *connection = exchange->connection;
   const dl_trusted *trusted = connection->trusted ? dl_client_trusted(exchange->worker) : NULL;
-  if (!trusted) return;
+  if (!trusted) return DL_ADMITTED;
   dl_forwarded found = dl_forwarded_read(&exchange->request, &connection->address, trusted, &exchange->arena);
   if (found.problem) dl_client_complain(connection, found.problem);
   if (!dl_address_equal(&found.client, &connection->address)) {
@@ -90,4 +90,5 @@ void dl_step_client(dl_exchange *exchange) {
   }
   if (found.scheme != DL_SCHEME_UNKNOWN) exchange->view.scheme = found.scheme == DL_SCHEME_HTTPS ? DL_STR("https") : DL_STR("http");
   exchange->view.host = found.host;
+  return DL_ADMITTED;
 }

@@ -28,6 +28,6 @@ bool dl_client_announced(dl_connection *connection, dl_proxy_result result, cons
 void dl_client_complain(dl_connection *connection, const char *problem);
 
 /* The request's client, scheme and host, when a trusted proxy brought it. */
-void dl_step_client(dl_exchange *exchange);
+dl_admission dl_step_client(dl_exchange *exchange);
 
 #endif

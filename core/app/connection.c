@@ -355,7 +355,11 @@ static void on_data(dl_stream *stream) {
   advance(connection);
 }
 
-static void on_ended(dl_stream *stream) { on_data(stream); }
+static void on_ended(dl_stream *stream) {
+  dl_connection *connection = (dl_connection *)stream;
+  on_data(stream);
+  if (connection->state == STATE_RUNNING && connection->exchange) dl_queue_client_ended(connection->exchange);
+}
 
 static void on_drained(dl_stream *stream) {
   dl_connection *connection = (dl_connection *)stream;
@@ -363,16 +367,23 @@ static void on_drained(dl_stream *stream) {
   dl_clock_update(&connection->worker->loop->clock);
   dl_deadline_clear(&connection->deadline); /* it was the sender's; who waits for something else says so again */
   connection->timing_head = false;
-  if (connection->state == STATE_RUNNING) dl_handle_drained(exchange);
+  if (connection->state == STATE_RUNNING && exchange->task) dl_handle_drained(exchange);
   else if (connection->state == STATE_LINGER) limit_linger(connection);
   else advance(connection);
+}
+
+/* Ends an exchange whose handler has not begun; nobody is there to be answered. */
+static void forgo(dl_connection *connection) {
+  dl_pipeline_forgo(connection->exchange);
+  dl_connection_finished(connection);
 }
 
 static void on_failed(dl_stream *stream) {
   dl_connection *connection = (dl_connection *)stream;
   if (connection->broken) return;
   connection->broken = true;
-  if (connection->state == STATE_RUNNING) dl_handle_drained(connection->exchange);
+  if (connection->state == STATE_RUNNING && !connection->exchange->task) forgo(connection);
+  else if (connection->state == STATE_RUNNING) dl_handle_drained(connection->exchange);
   else dl_connection_close(connection);
 }
 
@@ -464,6 +475,14 @@ void dl_connection_drain(dl_connection *connection) {
 }
 
 void dl_connection_abort(dl_connection *connection) {
-  if (connection->state == STATE_RUNNING) dl_handle_abort(connection->exchange);
-  else dl_connection_close(connection);
+  if (connection->state != STATE_RUNNING) {
+    dl_connection_close(connection);
+    return;
+  }
+  if (connection->exchange->task) {
+    dl_handle_abort(connection->exchange);
+    return;
+  }
+  connection->broken = true;
+  forgo(connection);
 }

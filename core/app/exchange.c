@@ -35,7 +35,10 @@ dl_exchange *dl_exchange_begin(dl_worker *worker, dl_connection *connection) {
   exchange->route = NULL;
   exchange->task = NULL;
   exchange->body_bytes = (dl_str){0};
-  exchange->access_fields = (dl_str){0};
+  exchange->limit_query = NULL;
+  exchange->password_serial = 0;
+  exchange->step = 0;
+  exchange->counting = DL_COUNTING_NOT_ASKED;
   exchange->guard = (dl_guard_context){0};
   exchange->view.principal = (dl_principal){0};
   memset(exchange->limit_results, 0, sizeof exchange->limit_results);
@@ -45,6 +48,7 @@ dl_exchange *dl_exchange_begin(dl_worker *worker, dl_connection *connection) {
   exchange->status = 0;
   exchange->write_ticket = (dl_ticket){0};
   exchange->head_only = exchange->close = exchange->refusal_closes = exchange->body_complete = false;
+  exchange->queued = exchange->in_handler = false;
   exchange->forbidden = exchange->succeeded = exchange->streaming = exchange->chunked = exchange->timed_out = exchange->waits_for_drain = false;
   exchange->phase = DL_PHASE_HANDLER;
   exchange->started_us = worker->loop->clock.monotonic_us;
@@ -57,6 +61,8 @@ dl_exchange *dl_exchange_begin(dl_worker *worker, dl_connection *connection) {
   exchange->view.is_traced = false;
   exchange->view.route = (dl_str){0};
   exchange->view.raw_body = false;
+  exchange->view.access_fields = (dl_str){0};
+  exchange->view.limit_table = worker->limits;
   exchange->view.handle = NULL;
   write_id(exchange);
   return exchange;
@@ -80,6 +86,7 @@ void dl_exchange_free_idle(dl_worker *worker) {
 void dl_exchange_end(dl_exchange *exchange) {
   dl_worker *worker = exchange->worker;
   dl_deadline_clear(&exchange->deadline);
+  dl_queue_leave(exchange);
   exchange->generation->exchange_count--;
   worker->exchange_count--;
   if (exchange->generation != worker->generation) {

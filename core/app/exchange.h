@@ -12,6 +12,8 @@
 
 enum { DL_LIMIT_PLACES = 2 };
 
+typedef enum dl_counting { DL_COUNTING_NOT_ASKED, DL_COUNTING_ANSWERED, DL_COUNTING_FAILED } dl_counting;
+
 typedef enum dl_phase { DL_PHASE_HANDLER, DL_PHASE_STREAM, DL_PHASE_AFTER } dl_phase;
 
 struct dl_exchange {
@@ -28,10 +30,15 @@ struct dl_exchange {
   dl_buffer body;            /* a body that did not lie in the read buffer whole */
   dl_str body_bytes;
   dl_guard_context guard;    /* what the guard was asked with */
-  dl_str access_fields;      /* what origins and limits add to the response's head */
   dl_limit_result limit_results[DL_LIMIT_PLACES]; /* by client, by principal */
-  dl_task *task;
-  dl_deadline deadline;      /* of the handler */
+  uint64_t password_serial;  /* which verification it waits for; 0: none */
+  dl_limit_query *limit_query; /* what the store is being asked */
+  dl_limit_result limit_answer; /* what it said */
+  uint8_t step;              /* of dl_pipeline_admit: the one that is undecided */
+  uint8_t counting;          /* dl_counting, of that step */
+  dl_exchange *queue_previous, *queue_next; /* queue.h: those who wait before and behind it */
+  dl_task *task;             /* NULL before the handler begins */
+  dl_deadline deadline;      /* of waiting for the handler, then of the handler */
   dl_ticket write_ticket;    /* a streaming handler that waits for the client to read */
   uint64_t started_us;
   uint64_t elapsed_us;       /* set when it is finished */
@@ -43,6 +50,8 @@ struct dl_exchange {
   bool head_only;            /* HEAD: everything but the body */
   bool body_complete;        /* the request's body was read to its end */
   bool refusal_closes;       /* an answer before that must close: the rest is too long to drop */
+  bool queued;               /* it waits for its turn */
+  bool in_handler;           /* it counts as running */
   bool forbidden;            /* the guard knows who asks, and that they may not */
   bool timed_out;            /* the handler's deadline passed: 504 whatever it says now */
   bool waits_for_drain;      /* the response must leave before release functions run */
@@ -71,12 +80,15 @@ void dl_access_log_write(dl_exchange *exchange);
 typedef enum dl_admission {
   DL_ADMITTED,
   DL_REFUSED,  /* a response was sent instead */
-  DL_UNDECIDED /* a password is being verified: dl_connection_decided is called later */
+  DL_UNDECIDED /* it waits for a password or a store: dl_connection_decided is called later */
 } dl_admission;
 
-/* Steps 3 to 10 with the head alone; identify is the part from the guard on. */
+/* Steps 3 to 10 with the head alone. A step that was undecided is asked again, and
+ * those after it, when this is called once more. */
 dl_admission dl_pipeline_admit(dl_exchange *exchange);
-dl_admission dl_pipeline_identify(dl_exchange *exchange);
+
+/* Takes back what an exchange whose handler has not begun waits for. */
+void dl_pipeline_forgo(dl_exchange *exchange);
 
 /* Steps 11 to 14, with the body complete. Calls dl_connection_finished in the end,
  * maybe before it returns. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "app/generation.h"
 
+#include "app/limit_store.h"
 #include "base/file_set.h"
 #include "base/memory.h"
 
@@ -27,7 +28,8 @@ static int load_plan(lua_State *L) {
   lua_call(L, 1, 1);
   const char *error = NULL;
   const dl_plan *plan = dl_plan_compile(L, dl_bridge_arena(L), &error);
-  if (!plan) return luaL_error(L, "%s", error);
+  if (plan) error = dl_limit_store_check(L, lua_gettop(L), source->redis_url, dl_bridge_arena(L));
+  if (error) return luaL_error(L, "%s", error);
   lua_setfield(L, LUA_REGISTRYINDEX, "demilune.plan");
   lua_pushlightuserdata(L, (void *)(uintptr_t)plan);
   return 1;
@@ -60,17 +62,25 @@ dl_generation *dl_generation_load(dl_loop *loop, const dl_generation_source *sou
     return NULL;
   }
   generation->plan = lua_touserdata(L, -1);
+  if (source->redis_url) generation->redis_url = dl_strdup(source->redis_url);
   lua_settop(L, 0);
   return generation;
 }
 
+/* Tasks first: what they ask the store is taken back. */
 void dl_generation_end(dl_generation *generation) {
-  if (generation) dl_lua_end(generation->lua);
+  if (!generation) return;
+  dl_lua_end(generation->lua);
+  dl_limit_store_close(dl_lua_limits(generation->lua));
+  dl_free(generation->starting);
+  generation->starting = NULL;
 }
 
 void dl_generation_free(dl_generation *generation) {
   if (!generation) return;
+  dl_generation_end(generation);
   dl_lua_free(generation->lua);
+  dl_free(generation->redis_url);
   dl_file_set_free(generation->files);
   dl_free(generation);
 }
@@ -117,5 +127,25 @@ static void run(dl_generation *generation, int reference, dl_generation_done don
   dl_task_run(task, 0);
 }
 
-void dl_generation_start(dl_generation *generation, dl_generation_done done, void *owner) { run(generation, generation->plan->start_reference, done, owner); }
+typedef struct starting {
+  dl_generation_done done;
+  void *owner;
+} starting;
+
+/* With the store, or with what the app chose for the time without. */
+static void on_store_settled(void *owner) {
+  dl_generation *generation = owner;
+  starting self = *(starting *)generation->starting;
+  dl_free(generation->starting);
+  generation->starting = NULL;
+  run(generation, generation->plan->start_reference, self.done, self.owner);
+}
+
+void dl_generation_start(dl_generation *generation, dl_generation_done done, void *owner) {
+  starting *self = dl_malloc(sizeof *self);
+  *self = (starting){done, owner};
+  generation->starting = self;
+  dl_limit_store_open(dl_lua_state(generation->lua), generation->redis_url, on_store_settled, generation);
+}
+
 void dl_generation_stop(dl_generation *generation, dl_generation_done done, void *owner) { run(generation, generation->plan->stop_reference, done, owner); }

@@ -19,6 +19,8 @@ typedef struct dl_generation {
   enum { DL_GENERATION_LIVE, DL_GENERATION_STOPPING, DL_GENERATION_STOPPED } state;
   uint64_t stop_began_us;
   struct dl_generation *next;
+  char *redis_url; /* of a store for an app that names none; NULL: there is none */
+  void *starting;  /* whom dl_generation_start has to tell once the store is there */
   dl_file_set *files; /* what it was loaded from, and loads what it requires later; NULL: the folder */
   const uint16_t *series; /* where each route's requests are counted (app/measure.h), or NULL */
 } dl_generation;
@@ -30,14 +32,16 @@ typedef struct dl_generation_source {
   int files_fd;        /* of dl_file_set_collect; -1: files are read from the folder */
   const char *seed;    /* what made-up secrets come from; NULL: new ones each time */
   size_t workers;      /* how many processes will serve the app; 0 means 1 */
+  const char *redis_url; /* of a store that counts limits for an app that names none; NULL: none */
 } dl_generation_source;
 
 /* Loads the app. NULL, with a sentence on the heap in *error (free with dl_free), when
  * it does not load. */
 dl_generation *dl_generation_load(dl_loop *loop, const dl_generation_source *source, char **error);
 
-/* Runs the plan's start (databases, migrations, on_start) or stop functions in a
- * task and calls done, error NULL when all went well. May call done at once. */
+/* Runs the plan's start (the store of limits, databases, migrations, on_start) or stop
+ * functions in a task and calls done, error NULL when all went well. May call done at
+ * once. */
 typedef void (*dl_generation_done)(void *owner, const char *error);
 void dl_generation_start(dl_generation *generation, dl_generation_done done, void *owner);
 void dl_generation_stop(dl_generation *generation, dl_generation_done done, void *owner);

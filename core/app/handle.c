@@ -159,6 +159,7 @@ static void on_done(dl_task *task, int status, void *owner) {
   lua_State *co = dl_task_state(task);
   switch ((dl_phase)exchange->phase) {
     case DL_PHASE_HANDLER:
+      dl_queue_leave(exchange);
       exchange->succeeded = status == 0 && !exchange->timed_out;
       if (exchange->timed_out) dl_respond_error(exchange, 504, DL_STR("The handler took too long"), (dl_str){0});
       else if (status != 0) dl_result_send_error(exchange, co);
@@ -182,7 +183,7 @@ void dl_handle(dl_exchange *exchange) {
   lua_State *co = dl_task_state(exchange->task);
   lua_rawgeti(co, LUA_REGISTRYINDEX, exchange->route->run_reference);
   dl_request_push(co, &exchange->view);
-  dl_deadline_set(&exchange->worker->handler_deadlines, &exchange->deadline, exchange->started_us + exchange->route->timeout_us);
+  limit_handler(exchange);
   dl_task_run(exchange->task, 1);
 }
 

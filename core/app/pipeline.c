@@ -15,11 +15,11 @@ enum { PAIRS_MAX = 256 };
 
 /* A Host that is not ours is a name for someone else's site (or a rebinding
  * attack): nothing of this app may answer under it. */
-static bool step_host(dl_exchange *exchange) {
+static dl_admission step_host(dl_exchange *exchange) {
   dl_str host = exchange->view.host.len ? exchange->view.host : dl_http_request_header(&exchange->request, DL_HEADER_HOST);
-  if (dl_plan_allows_host(exchange->plan, host)) return true;
+  if (dl_plan_allows_host(exchange->plan, host)) return DL_ADMITTED;
   dl_respond_error(exchange, 400, DL_STR("Host is not one this server answers to"), (dl_str){0});
-  return false;
+  return DL_REFUSED;
 }
 
 static void answer_allow(dl_exchange *exchange, int status) {
@@ -30,53 +30,54 @@ static void answer_allow(dl_exchange *exchange, int status) {
   dl_buffer_free(&fields);
 }
 
-static bool step_route(dl_exchange *exchange) {
+static dl_admission step_route(dl_exchange *exchange) {
   switch (dl_router_find(exchange->plan->router, exchange->request.method, exchange->request.path, &exchange->match)) {
     case DL_ROUTE_FOUND:
       exchange->route = exchange->match.route;
       exchange->view.route = exchange->route->path;
       exchange->view.returns = exchange->route->returns;
       exchange->view.status = exchange->route->status;
-      return true;
-    case DL_ROUTE_METHOD: answer_allow(exchange, 405); return false;
-    case DL_ROUTE_OPTIONS: answer_allow(exchange, 204); return false;
-    default: dl_respond_error(exchange, 404, DL_STR("Not Found"), (dl_str){0}); return false;
+      return DL_ADMITTED;
+    case DL_ROUTE_METHOD: answer_allow(exchange, 405); return DL_REFUSED;
+    case DL_ROUTE_OPTIONS: answer_allow(exchange, 204); return DL_REFUSED;
+    default: dl_respond_error(exchange, 404, DL_STR("Not Found"), (dl_str){0}); return DL_REFUSED;
   }
 }
 
 /* Known before a byte of the body is read; a chunked one is counted as it comes. */
-static bool step_size(dl_exchange *exchange) {
-  if (exchange->request.content_length <= exchange->route->max_body_bytes) return true;
+static dl_admission step_size(dl_exchange *exchange) {
+  if (exchange->request.content_length <= exchange->route->max_body_bytes) return DL_ADMITTED;
   dl_respond_error(exchange, 413, DL_STR("The body is too large"), (dl_str){0});
-  return false;
+  return DL_REFUSED;
 }
 
 /* Compressed bodies are refused: what they unpack to cannot be bounded cheaply. */
-static bool step_encoding(dl_exchange *exchange) {
+static dl_admission step_encoding(dl_exchange *exchange) {
   dl_str encoding = dl_http_request_header(&exchange->request, DL_HEADER_CONTENT_ENCODING);
-  if (encoding.len == 0 || dl_str_equal_nocase(encoding, DL_STR("identity"))) return true;
+  if (encoding.len == 0 || dl_str_equal_nocase(encoding, DL_STR("identity"))) return DL_ADMITTED;
   dl_respond_error(exchange, 415, DL_STR("Content-Encoding is not supported; send the body as it is"), DL_STR("Accept-Encoding: identity\r\n"));
-  return false;
+  return DL_REFUSED;
 }
 
 dl_admission dl_pipeline_admit(dl_exchange *exchange) {
-  dl_step_client(exchange); /* first: all that counts or logs asks who it is */
-  bool goes_on = dl_step_secure(exchange)           /* nothing is served on the port that only sends to https */
-                 && step_host(exchange)             /* before anything about this app is told */
-                 && dl_step_cors(exchange)          /* before routing: a preflight asks for no route */
-                 && step_route(exchange)            /* what is asked for decides every later step */
-                 && dl_step_limit_client(exchange); /* before the guard: guessing credentials is what it slows down */
-  return goes_on ? dl_pipeline_identify(exchange) : DL_REFUSED;
-}
-
-dl_admission dl_pipeline_identify(dl_exchange *exchange) {
-  dl_admission admission = dl_step_guard(exchange); /* who asks: before the body, so that strangers cost nothing */
-  if (admission != DL_ADMITTED) return admission;
-  bool goes_on = dl_step_limit_principal(exchange)
-                 && dl_step_role(exchange) /* after the limit: trying doors is counted too */
-                 && step_size(exchange)
-                 && step_encoding(exchange);
-  return goes_on ? DL_ADMITTED : DL_REFUSED;
+  static dl_admission (*const steps[])(dl_exchange *exchange) = {
+      dl_step_client,          /* first: all that counts or logs asks who it is */
+      dl_step_secure,          /* nothing is served on the port that only sends to https */
+      step_host,               /* before anything about this app is told */
+      dl_step_cors,            /* before routing: a preflight asks for no route */
+      step_route,              /* what is asked for decides every later step */
+      dl_step_limit_client,    /* before the guard: guessing credentials is what it slows down */
+      dl_step_guard,           /* who asks: before the body, so that strangers cost nothing */
+      dl_step_limit_principal, /* before roles: trying doors is counted too */
+      dl_step_role,
+      step_size,
+      step_encoding,
+  };
+  for (; exchange->step < sizeof steps / sizeof *steps; exchange->step++) {
+    dl_admission admission = steps[exchange->step](exchange);
+    if (admission != DL_ADMITTED) return admission;
+  }
+  return DL_ADMITTED;
 }
 
 /* --- validation ---------------------------------------------------------------------- */
@@ -248,6 +249,6 @@ static void watch(dl_exchange *exchange) {
 
 void dl_pipeline_serve(dl_exchange *exchange) {
   watch(exchange);
-  if (step_file(exchange) && step_media_type(exchange) && step_validate(exchange)) dl_handle(exchange);
+  if (step_file(exchange) && step_media_type(exchange) && step_validate(exchange)) dl_queue_enter(exchange); /* and then dl_handle */
   else dl_connection_finished(exchange->connection);
 }

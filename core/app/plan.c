@@ -85,6 +85,9 @@ static void compile_limits(compiler *c, int plan_table) {
   limits->send_timeout_us = (uint64_t)(field_number(c, table, "send_timeout", 60) * 1e6);
   limits->handler_timeout_us = (uint64_t)(field_number(c, table, "handler_timeout", 30) * 1e6);
   limits->min_body_rate = (uint64_t)field_number(c, table, "min_body_rate", 500);
+  limits->max_requests = (uint32_t)field_number(c, table, "max_requests", 1024);
+  limits->max_queue = (uint32_t)field_number(c, table, "max_queue", 1024);
+  limits->queue_timeout_us = (uint64_t)(field_number(c, table, "queue_timeout", 5) * 1e6);
   limits->max_connections = (uint32_t)field_number(c, table, "max_connections", 16384);
   limits->max_connections_per_client = (uint32_t)field_number(c, table, "max_connections_per_client", 1024);
   lua_pop(c->L, 1);

@@ -56,6 +56,9 @@ typedef struct dl_plan_limits {
   uint32_t max_depth;
   uint64_t header_timeout_us, body_timeout_us, idle_timeout_us, send_timeout_us, handler_timeout_us;
   uint64_t min_body_rate; /* bytes a second a body must keep up on average */
+  uint32_t max_requests;     /* of a worker, in their handlers at a time; 0: no cap */
+  uint32_t max_queue;        /* that wait for their turn */
+  uint64_t queue_timeout_us; /* and for how long */
   uint32_t max_connections, max_connections_per_client; /* 0: no cap */
 } dl_plan_limits;
 

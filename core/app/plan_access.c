@@ -25,30 +25,38 @@ static void append(dl_limit_group *group, const dl_limit *more, size_t count) {
   group->count += count;
 }
 
-static const char *compile_limit(lua_State *L, int entry, dl_str scope, dl_route_limits *limits, dl_arena *arena) {
+static uint32_t cost_of(lua_State *L, int entry) {
+  lua_getfield(L, entry, "cost");
+  uint32_t cost = (uint32_t)lua_tonumber(L, -1);
+  lua_pop(L, 1);
+  return cost;
+}
+
+/* Where a limit's windows go: all of a kind are checked at once, with one key. Each
+ * function has a key of its own. */
+static dl_limit_group *group_of(lua_State *L, int entry, dl_str by, dl_route_limits *limits, dl_arena *arena) {
+  if (dl_str_equal(by, DL_STR("principal"))) return &limits->principal;
+  if (!dl_str_equal(by, DL_STR("function"))) return &limits->client;
+  dl_limit_group *group = dl_arena_zalloc(arena, 1, sizeof *group);
+  lua_pushlightuserdata(L, group);
+  lua_setfield(L, entry, "group");
+  return group;
+}
+
+/* all collects the windows as they were declared, for the policy. */
+static const char *compile_limit(lua_State *L, int entry, dl_str scope, dl_route_limits *limits, dl_buffer *all, dl_arena *arena) {
   char error[DL_LIMIT_ERROR_BYTES];
   dl_limit parsed[DL_LIMIT_WINDOWS_MAX];
   dl_str by = text_field(L, entry, "by", arena), name = text_field(L, entry, "name", arena);
-  bool by_principal = dl_str_equal(by, DL_STR("principal"));
-  dl_limit_group *group = by_principal ? &limits->principal : &limits->client;
-  dl_limit_options options = {.name = by_principal ? DL_STR("principal") : DL_STR("client"), .fixed = dl_str_equal(text_field(L, entry, "window", arena), DL_STR("fixed"))};
+  dl_limit_group *group = group_of(L, entry, by, limits, arena);
+  dl_limit_options options = {.name = by, .cost = cost_of(L, entry), .fixed = dl_str_equal(text_field(L, entry, "window", arena), DL_STR("fixed"))};
   options.scope = dl_str_of(dl_arena_format(arena, "%.*s %.*s", DL_STR_ARGS(name.len ? name : scope), DL_STR_ARGS(options.name)));
   size_t count = dl_limit_parse(text_field(L, entry, "rule", arena), &options, parsed, error);
   if (count == 0) return dl_arena_format(arena, "%s", error);
   if (group->count + count > DL_LIMIT_WINDOWS_MAX) return dl_arena_format(arena, "a route takes at most %d limits of one kind; leave some out", DL_LIMIT_WINDOWS_MAX);
   append(group, parsed, count);
+  dl_buffer_append(all, parsed, count * sizeof *parsed);
   return NULL;
-}
-
-static dl_str policy_of(const dl_route_limits *limits, dl_arena *arena) {
-  dl_limit all[2 * DL_LIMIT_WINDOWS_MAX];
-  dl_buffer line = {0};
-  memcpy(all, limits->client.limits, limits->client.count * sizeof *all);
-  memcpy(all + limits->client.count, limits->principal.limits, limits->principal.count * sizeof *all);
-  dl_limit_write_policy(&line, all, limits->client.count + limits->principal.count);
-  dl_str policy = dl_arena_copy(arena, dl_buffer_str(&line));
-  dl_buffer_free(&line);
-  return policy;
 }
 
 const char *dl_plan_compile_limits(lua_State *L, int route_table, dl_str scope, dl_arena *arena, const dl_route_limits **out) {
@@ -58,12 +66,16 @@ const char *dl_plan_compile_limits(lua_State *L, int route_table, dl_str scope, 
   int list = lua_gettop(L);
   if (lua_istable(L, list) && lua_objlen(L, list) > 0) {
     dl_route_limits *limits = dl_arena_zalloc(arena, 1, sizeof *limits);
+    dl_buffer all = {0}, line = {0};
     for (int i = 1; !problem && i <= (int)lua_objlen(L, list); i++) {
       lua_rawgeti(L, list, i);
-      if (lua_istable(L, -1)) problem = compile_limit(L, lua_gettop(L), scope, limits, arena);
+      if (lua_istable(L, -1)) problem = compile_limit(L, lua_gettop(L), scope, limits, &all, arena);
       lua_settop(L, list);
     }
-    limits->policy = policy_of(limits, arena);
+    dl_limit_write_policy(&line, (const dl_limit *)(const void *)all.data, all.len / sizeof(dl_limit));
+    limits->policy = dl_arena_copy(arena, dl_buffer_str(&line));
+    dl_buffer_free(&all);
+    dl_buffer_free(&line);
     *out = limits;
   }
   lua_settop(L, list - 1);

@@ -46,9 +46,9 @@ static void send_there(dl_exchange *exchange, dl_str host) {
 
 /* What was sent here was readable on its way. Something that only reads is sent on;
  * credentials and changes are refused, so that their sender mends the URL. */
-bool dl_step_secure(dl_exchange *exchange) {
+dl_admission dl_step_secure(dl_exchange *exchange) {
   const dl_http_request *request = &exchange->request;
-  if (!exchange->connection->redirects) return true;
+  if (!exchange->connection->redirects) return DL_ADMITTED;
   dl_str host = without_port(dl_http_request_header(request, DL_HEADER_HOST));
   bool reads = request->method == DL_METHOD_GET || request->method == DL_METHOD_HEAD;
   exchange->close = true;
@@ -57,5 +57,5 @@ bool dl_step_secure(dl_exchange *exchange) {
   else if (dl_http_request_header(request, DL_HEADER_AUTHORIZATION).ptr)
     dl_respond_error(exchange, 403, DL_STR("Credentials were sent without TLS, where others can read them; write https:// in the URL and change them"), (dl_str){0});
   else send_there(exchange, host);
-  return false;
+  return DL_REFUSED;
 }

@@ -5,8 +5,8 @@
 
 #include "app/exchange.h"
 
-/* True when the request came where requests are served; else it was answered. Before
+/* Admitted when the request came where requests are served; else answered. Before
  * anything else of the app is told. */
-bool dl_step_secure(dl_exchange *exchange);
+dl_admission dl_step_secure(dl_exchange *exchange);
 
 #endif

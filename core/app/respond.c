@@ -41,7 +41,7 @@ static void append_hsts(dl_exchange *exchange, dl_buffer *out) {
 /* What follows the fields that were known at load. */
 static void finish_head(dl_exchange *exchange, dl_buffer *out, bool has_length, uint64_t length) {
   dl_worker *worker = exchange->worker;
-  dl_buffer_append_str(out, exchange->access_fields);
+  dl_buffer_append_str(out, exchange->view.access_fields);
   append_hsts(exchange, out);
   dl_buffer_append_str(out, dl_http_date_line(&worker->date, &worker->loop->clock));
   if (has_length) append_length(out, length);

@@ -80,6 +80,7 @@ static void on_sweep(uv_timer_t *timer) {
   dl_deadlines_sweep(&worker->linger_deadlines, now_us);
   dl_deadlines_sweep(&worker->send_deadlines, now_us);
   dl_deadlines_sweep(&worker->handler_deadlines, now_us);
+  dl_deadlines_sweep(&worker->queue.deadlines, now_us);
   sweep_replaced(worker);
   dl_metrics_publish(worker);
   dl_stream_pool_sweep(&worker->buffers, now_us);
@@ -96,6 +97,7 @@ void dl_worker_init(dl_worker *worker, dl_loop *loop, dl_generation *generation)
   dl_deadlines_init(&worker->linger_deadlines, true, dl_connection_idle_expired);
   dl_deadlines_init(&worker->body_deadlines, false, dl_connection_body_expired);
   dl_deadlines_init(&worker->handler_deadlines, false, dl_handle_expired);
+  dl_queue_init(worker);
   uv_timer_init(loop->uv, &worker->sweep_timer);
   worker->sweep_timer.data = worker;
   uv_timer_start(&worker->sweep_timer, on_sweep, SWEEP_MS, SWEEP_MS);

@@ -9,6 +9,7 @@
 
 #include "app/generation.h"
 #include "app/metrics.h"
+#include "app/queue.h"
 #include "base/random.h"
 #include "http/response.h"
 #include "net/cidr.h"
@@ -48,8 +49,9 @@ typedef struct dl_worker {
   dl_client_counts clients;
   dl_deadlines idle_deadlines, head_deadlines, send_deadlines, linger_deadlines; /* ordered */
   dl_deadlines body_deadlines, handler_deadlines;
+  dl_queue queue;             /* for a turn in a handler */
   uv_timer_t sweep_timer;
-  uint64_t request_count;
+  uint64_t request_count, password_count;
   uint32_t id_prefix;
   dl_random random;           /* names of traces */
   dl_trusted *trusted;        /* owned: the proxies of the command line; NULL: the plan's */

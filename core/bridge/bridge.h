@@ -13,6 +13,7 @@
 #include "base/needs.h"
 #include "crypto/crypto.h"
 #include "guard/password_pool.h"
+#include "limit/counter.h"
 #include "net/loop.h"
 
 #include <lua.h>
@@ -24,6 +25,8 @@ dl_lua *dl_lua_new(dl_loop *loop);
 /* Where the app's files come from; NULL: its folder. Borrowed until dl_lua_end. */
 void dl_lua_use_files(dl_lua *lua, const dl_file_set *files);
 lua_State *dl_lua_state(const dl_lua *lua);
+/* Where its limits are counted; stays after the end, for what closes a store. */
+dl_limit_counter *dl_lua_limits(dl_lua *lua);
 /* Ends it while the loop still turns: nothing of Lua runs again, whatever still
  * answers a wait finds nobody, and what it held (databases) closes by the loop. */
 void dl_lua_end(dl_lua *lua);
@@ -45,6 +48,7 @@ dl_arena *dl_bridge_arena(lua_State *L);
 /* What compiles guards, and where all passwords of this generation are computed. */
 const dl_crypto *dl_bridge_crypto_of(lua_State *L);
 dl_password_pool *dl_bridge_passwords(lua_State *L);
+dl_limit_counter *dl_bridge_limits(lua_State *L);
 
 void dl_bridge_model(lua_State *L);    /* schema_compile */
 /* The schema in the userdata at index; raises a Lua error for anything else. */
@@ -59,6 +63,7 @@ void dl_bridge_embedded(lua_State *L); /* embedded_docs */
 void dl_bridge_files(lua_State *L);    /* app_file */
 void dl_bridge_guard(lua_State *L);    /* key_set, sealer */
 void dl_bridge_crypto(lua_State *L);   /* password_hash, password_verify, random, sha256_hex; after dl_bridge_request */
+void dl_bridge_limit(lua_State *L);    /* limit_count */
 
 extern const dl_needs dl_bridge_needs;
 

@@ -29,10 +29,15 @@ static void push_slots(lua_State *L, dl_request_view *view) {
   }
 }
 
-static dl_request_view *view_of(lua_State *L) {
+dl_request_view *dl_request_view_of(lua_State *L) {
   void **handle = lua_touserdata(L, 1);
   if (!handle || !*handle) luaL_error(L, "this request is over; copy what is needed later out of req while the handler runs");
   return *handle;
+}
+
+void dl_request_add_access_fields(dl_request_view *view, dl_str fields) {
+  if (!view->access_fields.len) view->access_fields = fields;
+  else view->access_fields = dl_str_of(dl_arena_format(view->arena, "%.*s%.*s", DL_STR_ARGS(view->access_fields), DL_STR_ARGS(fields)));
 }
 
 /* --- fields ------------------------------------------------------------------- */
@@ -198,7 +203,7 @@ static void push_trace(lua_State *L, dl_request_view *view) {
 /* --- looking up ------------------------------------------------------------------- */
 
 static int request_index(lua_State *L) {
-  dl_request_view *view = view_of(L);
+  dl_request_view *view = dl_request_view_of(L);
   dl_str key = {0};
   if (lua_type(L, 2) == LUA_TSTRING) key.ptr = lua_tolstring(L, 2, &key.len);
   for (size_t i = 0; i < sizeof source_names / sizeof *source_names; i++)
@@ -242,7 +247,7 @@ static bool is_builtin(dl_str key) {
 
 /* Fields of the app's own travel with the request, e.g. from a dependency. */
 static int request_newindex(lua_State *L) {
-  dl_request_view *view = view_of(L);
+  dl_request_view *view = dl_request_view_of(L);
   size_t len;
   const char *key = luaL_checklstring(L, 2, &len);
   if (is_builtin(dl_str_from(key, len))) return luaL_error(L, "req.%s cannot be replaced; keep your own value under another name", key);
@@ -264,7 +269,7 @@ static int request_newindex(lua_State *L) {
 /* --- methods ------------------------------------------------------------------- */
 
 static int request_get_header(lua_State *L) {
-  dl_request_view *view = view_of(L);
+  dl_request_view *view = dl_request_view_of(L);
   size_t len;
   const char *name = luaL_checklstring(L, 2, &len);
   dl_str value = dl_http_request_find(view->http, dl_str_from(name, len), view->arena);
@@ -288,13 +293,13 @@ static void add_function(lua_State *L, dl_request_view *view, int slot, uint32_t
 }
 
 static int request_after_response(lua_State *L) {
-  dl_request_view *view = view_of(L);
+  dl_request_view *view = dl_request_view_of(L);
   add_function(L, view, SLOT_AFTER, &view->after_count);
   return 0;
 }
 
 static int request_release(lua_State *L) {
-  dl_request_view *view = view_of(L);
+  dl_request_view *view = dl_request_view_of(L);
   add_function(L, view, SLOT_RELEASE, &view->release_count);
   return 0;
 }
@@ -415,7 +420,7 @@ static void set_json_body(lua_State *L, int response) {
  * must finish before the response leaves (a commit) learns whether there is one.
  * Raises when the result breaks its model. */
 static int core_prepare(lua_State *L) {
-  dl_request_view *view = view_of(L);
+  dl_request_view *view = dl_request_view_of(L);
   lua_settop(L, 2);
   if (dl_request_is_response(L, 2)) {
     lua_getfield(L, 2, "status");

@@ -28,6 +28,8 @@ typedef struct dl_request_view {
   dl_str route;  /* the route's path as declared */
   const dl_schema *schemas[DL_SOURCE_COUNT]; /* NULL: not declared */
   dl_value values[DL_SOURCE_COUNT];          /* validated, when declared */
+  dl_str access_fields;      /* what origins and limits add to the response's head */
+  struct dl_limit_table *limit_table;
   dl_principal principal; /* who the guard found; zeroed behind guard.public */
   const dl_schema *returns; /* the response model, or NULL */
   int status;          /* of a plain return */
@@ -42,6 +44,12 @@ typedef struct dl_request_view {
   uint32_t after_count, release_count;
   void **handle;       /* the userdata's pointer back to this view */
 } dl_request_view;
+
+/* The view of the request userdata at index 1; raises a Lua error when it is over. */
+dl_request_view *dl_request_view_of(lua_State *L);
+
+/* Adds header lines to those of the response. They must live as long as the view's arena. */
+void dl_request_add_access_fields(dl_request_view *view, dl_str fields);
 
 /* Pushes a new request userdata for the view onto L. */
 void dl_request_push(lua_State *L, dl_request_view *view);

@@ -76,6 +76,7 @@ static int prepare(lua_State *L) {
   dl_bridge_files(L);
   dl_bridge_guard(L);
   dl_bridge_crypto(L);
+  dl_bridge_limit(L);
   lua_pushcclosure(L, core_table, 1);
   lua_setfield(L, -2, "demilune.core");
   for (const dl_embedded *file = dl_lua_modules; file->name; file++) {
@@ -108,6 +109,7 @@ dl_lua *dl_lua_new(dl_loop *loop) {
 void dl_lua_use_files(dl_lua *lua, const dl_file_set *files) { lua->files = files; }
 
 lua_State *dl_lua_state(const dl_lua *lua) { return lua->L; }
+dl_limit_counter *dl_lua_limits(dl_lua *lua) { return &lua->limits; }
 
 dl_lua_stats dl_lua_read_stats(const dl_lua *lua) {
   uint64_t bytes = lua->L ? (uint64_t)lua_gc(lua->L, LUA_GCCOUNT, 0) * 1024 + (uint64_t)lua_gc(lua->L, LUA_GCCOUNTB, 0) : 0;
@@ -147,3 +149,4 @@ dl_loop *dl_bridge_loop(lua_State *L) { return dl_lua_of(L)->loop; }
 dl_arena *dl_bridge_arena(lua_State *L) { return &dl_lua_of(L)->arena; }
 const dl_crypto *dl_bridge_crypto_of(lua_State *L) { return dl_lua_of(L)->crypto; }
 dl_password_pool *dl_bridge_passwords(lua_State *L) { return dl_lua_of(L)->passwords; }
+dl_limit_counter *dl_bridge_limits(lua_State *L) { return &dl_lua_of(L)->limits; }

@@ -7,6 +7,7 @@
 #include "bridge/task.h"
 #include "crypto/crypto.h"
 #include "guard/password_pool.h"
+#include "limit/counter.h"
 
 typedef struct dl_spawned dl_spawned;
 
@@ -17,6 +18,7 @@ struct dl_lua {
   dl_arena arena;     /* what was compiled at load */
   dl_crypto *crypto;  /* outlives the keys that Lua holds */
   dl_password_pool *passwords;
+  dl_limit_counter limits; /* its store is opened and closed by the generation */
   dl_task *idle_tasks;
   dl_task *all_tasks;
   dl_spawned *spawned; /* what has not begun yet */

@@ -177,6 +177,15 @@ void dl_task_on_cancel(dl_ticket ticket, void (*cancelled)(void *data), void *da
 
 int dl_task_yield(lua_State *L) { return lua_yield(L, 0); }
 
+int dl_task_give(lua_State *L, dl_task_push push, void *data) {
+  dl_task *task = lua_getexdata2(L);
+  if (!task || task->co != L) return luaL_error(L, "this can only be called in a handler's own coroutine");
+  task->push = push;
+  task->push_data = data;
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
 static bool take_ticket(dl_ticket ticket) {
   dl_task *task = ticket.task;
   if (!task || task->serial != ticket.serial || !task->waiting) return false;

@@ -37,6 +37,9 @@ void dl_task_on_cancel(dl_ticket ticket, void (*cancelled)(void *data), void *da
  * as a Lua error at the caller. */
 int dl_task_yield(lua_State *L);
 
+/* Instead, when there is nothing to wait for: what push pushes is the result at once. */
+int dl_task_give(lua_State *L, dl_task_push push, void *data);
+
 /* Instead: waits only until others had their turn of the loop. */
 int dl_task_yield_turn(lua_State *L, const char *what);
 

@@ -48,6 +48,11 @@ static const char *set_workers(dl_flags *flags, const char *value) {
   return NULL;
 }
 
+static const char *set_redis(dl_flags *flags, const char *value) {
+  flags->options.redis_url = value;
+  return *value ? NULL : "must be an address, such as redis://127.0.0.1:6379/0";
+}
+
 static const char *set_pid(dl_flags *flags, const char *value) {
   char *end;
   flags->pid = strtol(value, &end, 10);
@@ -163,6 +168,7 @@ static const struct {
     {"unix", "DEMILUNE_UNIX", set_unix, NULL},
     {"access-log", "DEMILUNE_ACCESS_LOG", set_access_log, NULL},
     {"workers", "DEMILUNE_WORKERS", set_workers, NULL},
+    {"redis", "DEMILUNE_REDIS", set_redis, NULL},
     {"pid", "DEMILUNE_PID", set_pid, NULL},
     {"trusted-proxies", "DEMILUNE_TRUSTED_PROXIES", set_trusted_proxies, NULL},
     {"proxy-protocol", "DEMILUNE_PROXY_PROTOCOL", set_proxy_protocol, "on"},

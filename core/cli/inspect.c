@@ -46,7 +46,8 @@ static int inspect(const char *name, int count, char **arguments) {
   dl_hash_seed();
   dl_clock_update(&loop.clock);
   dl_log_init(&loop.log, STDERR_FILENO, DL_LOG_TEXT, DL_LOG_WARNING, &loop.clock);
-  dl_generation *generation = dl_generation_load(&loop, &(dl_generation_source){.folder = flags.options.folder, .mode = "check", .files_fd = -1}, &error);
+  dl_generation_source source = {.folder = flags.options.folder, .mode = "check", .files_fd = -1, .redis_url = flags.options.redis_url};
+  dl_generation *generation = dl_generation_load(&loop, &source, &error);
   int status = 1;
   if (generation) status = print_command(generation, name, flags.json);
   else fprintf(stderr, "demilune: %s\n", error);

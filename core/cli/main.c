@@ -44,6 +44,7 @@ static int command_help(int count, char **arguments) {
        "  --unix PATH                  listen on a unix socket instead\n"
        "  --access-log off|json|text   a line for each request (dev: text, serve: json)\n"
        "  --workers NUMBER             processes that serve (dev: 1, serve: one for each core)\n"
+       "  --redis URL                  count limits there, where the app names no store\n"
        "  --log-file PATH              add the log to this file; SIGUSR1 opens it again\n"
        "  --admin PORT|ADDRESS:PORT|unix:PATH\n"
        "                               answer /livez, /readyz and /metrics there (a port alone: on loopback)\n"

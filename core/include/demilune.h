@@ -42,6 +42,7 @@ typedef struct demilune_options {
   int port;              /* 0 lets the system choose */
   const char *unix_path; /* listens there instead of on host and port when not NULL */
   demilune_access_log access_log;
+  const char *redis_url; /* counts limits for an app without a limit_store of its own; NULL: in this machine's memory */
   int workers;           /* of demilune_serve: how many processes; 0: one for each core, or one in DEMILUNE_DEV */
   const char *admin;     /* where health and metrics are answered: "9090" (on loopback), "10.0.0.1:9090", "unix:PATH"; NULL: nowhere */
   const char *log_file;  /* the log is added to this file instead of standard error; opened again at SIGUSR1 */

@@ -57,6 +57,8 @@ struct dl_limit_redis {
   char trouble[DL_REDIS_REASON_BYTES]; /* last logged */
   uint64_t trouble_ms, away_since_ms;  /* 0: nothing is wrong */
   bool told;                           /* of the trouble there is */
+  void (*settled)(void *owner); /* NULL once called */
+  void *settled_owner;
   void (*closed)(void *owner);
   void *closed_owner;
   int open_handles;
@@ -146,6 +148,12 @@ static void on_timer(uv_timer_t *timer);
 static void on_leave(uv_prepare_t *leave);
 static const dl_redis_link_events link_events;
 
+static void settle_start(dl_limit_redis *redis) {
+  void (*settled)(void *owner) = redis->settled;
+  redis->settled = NULL;
+  if (settled) settled(redis->settled_owner);
+}
+
 static void set_timer(dl_limit_redis *redis, uint64_t ms) { uv_timer_start(&redis->timer, on_timer, ms, 0); }
 
 /* Pauses grow, and differ by up to a quarter, so that workers do not come back to a
@@ -159,6 +167,7 @@ static void go_away(dl_limit_redis *redis, const char *reason) {
   if (redis->backoff_ms < redis->options.backoff_ms * BACKOFF_GROWS) redis->backoff_ms *= 2;
   set_timer(redis, pause_ms);
   fail_all(redis);
+  settle_start(redis);
 }
 
 static void drop(dl_limit_redis *redis, const char *reason) {
@@ -203,6 +212,7 @@ static void become_ready(dl_limit_redis *redis) {
   redis->stats.connections++;
   uv_timer_stop(&redis->timer);
   say_well(redis);
+  settle_start(redis);
 }
 
 /* The last greeting's answer is the script's digest. */
@@ -402,7 +412,26 @@ dl_limit_redis *dl_limit_redis_new(dl_loop *loop, const dl_crypto *crypto, dl_st
   return redis;
 }
 
-void dl_limit_redis_start(dl_limit_redis *redis) { connect_now(redis); }
+const char *dl_limit_redis_problem(dl_str url) {
+  dl_redis_address address;
+  const char *problem = dl_redis_address_parse(url, &address);
+  dl_redis_address_free(&address);
+  return problem;
+}
+
+bool dl_limit_redis_where(dl_str url, uint16_t *port) {
+  dl_redis_address address;
+  bool known = dl_redis_address_parse(url, &address) == NULL;
+  *port = known && !address.path ? (uint16_t)address.port : 0;
+  dl_redis_address_free(&address);
+  return known;
+}
+
+void dl_limit_redis_start(dl_limit_redis *redis, void (*settled)(void *owner), void *owner) {
+  redis->settled = settled;
+  redis->settled_owner = owner;
+  connect_now(redis);
+}
 
 dl_limit_redis_stats dl_limit_redis_read_stats(const dl_limit_redis *redis) { return redis->stats; }
 
@@ -415,6 +444,7 @@ static void on_closed(uv_handle_t *handle) {
 
 void dl_limit_redis_close(dl_limit_redis *redis, void (*closed)(void *owner), void *owner) {
   redis->state = STATE_CLOSING;
+  redis->settled = NULL;
   redis->closed = closed;
   redis->closed_owner = owner;
   if (redis->link) dl_redis_link_close(redis->link);

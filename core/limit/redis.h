@@ -44,9 +44,18 @@ typedef struct dl_limit_redis_stats {
  * crypto is borrowed. */
 dl_limit_redis *dl_limit_redis_new(dl_loop *loop, const dl_crypto *crypto, dl_str url, const dl_limit_redis_options *options, const char **error);
 
+/* What is wrong with an address, as dl_limit_redis_new would say; NULL: nothing. */
+const char *dl_limit_redis_problem(dl_str url);
+
+/* The TCP port that such an address connects to, 0 for a unix socket. False when it is
+ * none. */
+bool dl_limit_redis_where(dl_str url, uint16_t *port);
+
 /* Connects, now and again after every failure, with a growing pause between. What
- * happens is logged, once for each trouble. */
-void dl_limit_redis_start(dl_limit_redis *redis);
+ * happens is logged, once for each trouble. settled, unless it is NULL, is called once:
+ * when the store is ready, or when the first attempt has failed, maybe before this
+ * returns; not after a close. */
+void dl_limit_redis_start(dl_limit_redis *redis, void (*settled)(void *owner), void *owner);
 
 /* Whether a check would be sent at this moment. */
 bool dl_limit_redis_ready(const dl_limit_redis *redis);

@@ -24,13 +24,14 @@ static void finish_load(demilune_server *server, const char *error) {
 /* A load that was dropped meanwhile answers nobody. */
 static void on_loaded_started(void *owner, const char *error) {
   demilune_server *server = owner;
+  server->loaded_started = server->loaded_started || !error;
   if (server->load_done) finish_load(server, error);
 }
 
 /* What there is to warn of is said once, by the first of several workers. */
 dl_generation *dl_server_generation(demilune_server *server, int files_fd, char **error) {
   const dl_server_world *world = server->world;
-  dl_generation_source source = {.folder = server->folder, .mode = server->mode, .files_fd = files_fd};
+  dl_generation_source source = {.folder = server->folder, .mode = server->mode, .files_fd = files_fd, .redis_url = server->redis_url};
   dl_log_level level = server->loop.log.level;
   if (world) {
     source.seed = world->seed;
@@ -47,6 +48,7 @@ void dl_server_load(demilune_server *server, uint64_t number, int files_fd, void
   char *error = NULL;
   server->load_done = done;
   server->load_owner = owner;
+  server->loaded_started = false;
   dl_beat_enter(server->loop.beat, server->loop.clock.monotonic_us, DL_STR("loading the app"), LOAD_LIMIT_US);
   server->loaded = dl_server_generation(server, files_fd, &error);
   if (!server->loaded) {
@@ -55,6 +57,11 @@ void dl_server_load(demilune_server *server, uint64_t number, int files_fd, void
     return;
   }
   server->loaded->number = number;
+  const char *beyond = dl_server_beyond_walls(server, server->loaded);
+  if (beyond) {
+    finish_load(server, beyond);
+    return;
+  }
   dl_generation_start(server->loaded, on_loaded_started, server);
 }
 
@@ -66,10 +73,11 @@ void dl_server_swap(demilune_server *server) {
 }
 
 /* It may be called from inside its own start function: it is put with the replaced
- * ones, which the next sweep stops and ends. */
+ * ones, which the next sweep ends. Its stop functions run if its start functions did. */
 void dl_server_drop(demilune_server *server) {
   server->load_done = NULL;
   if (!server->loaded) return;
+  if (!server->loaded_started) server->loaded->state = DL_GENERATION_STOPPED;
   dl_worker_forget_generation(&server->worker, server->loaded);
   server->loaded = NULL;
 }

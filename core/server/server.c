@@ -192,6 +192,7 @@ demilune_server *dl_server_new(const demilune_options *options, const char *mode
   server->mode = mode;
   server->folder = dl_strdup(options->folder);
   char message[DL_TLS_MESSAGE_BYTES], walls[512];
+  if (options->redis_url) server->redis_url = dl_strdup(options->redis_url);
   char *load_error = NULL;
   dl_hash_seed();
   signal(SIGPIPE, SIG_IGN); /* a client that goes away is an error of its write, not the end of us */
@@ -233,7 +234,7 @@ demilune_server *dl_server_new(const demilune_options *options, const char *mode
   problem = dl_worker_set_proxies(&server->worker, options->trusted_proxies, options->proxy_protocol, message);
   if (!problem) problem = dl_server_tls_open(&server->tls, options, world, &server->worker, message);
   if (!problem && !world) problem = open_admin(server, options->admin, message);
-  if (!problem && world && !dl_walls_narrow(options, &(dl_outside){0}, &server->loop.log, walls)) problem = walls;
+  if (!problem && world && !dl_server_narrow(server, options, walls)) problem = walls;
   if (!problem) problem = run_start(server);
   if (!problem) problem = world ? adopt_listeners(server, message) : open_listener(server, options, message);
   if (problem) {
@@ -352,5 +353,6 @@ void demilune_server_free(demilune_server *server) {
   dl_server_tls_free(&server->tls);
   dl_free(server->start_error);
   dl_free(server->folder);
+  dl_free(server->redis_url);
   dl_free(server);
 }

@@ -34,9 +34,11 @@ struct demilune_server {
   dl_loop loop;
   const dl_server_world *world; /* NULL: it stands alone */
   char *folder;
+  char *redis_url;              /* for generations that name no store; NULL: none */
   const char *mode;             /* "dev", "serve", "test" */
   dl_generation *generation;    /* the one that new requests begin in */
   dl_generation *loaded;        /* reload.c: the one that waits to take its place */
+  bool loaded_started;          /* its start functions ran to their end */
   void (*load_done)(struct demilune_server *server, const char *error);
   void *load_owner;
   dl_worker worker;
@@ -56,12 +58,24 @@ struct demilune_server {
   uv_async_t on_stop;
   uv_timer_t stop_deadline;
   bool stopping, starting, failed;
+  bool narrowed, has_store;  /* the sandbox took what the app did not use; it counts limits in a store */
+  uint16_t store_port;       /* of that store; 0: a unix socket */
   char *start_error;
 };
 
 /* As demilune_server_new with the mode by its name ("dev", "serve", "test"), in a
  * world of a master's or, with NULL, alone. */
 demilune_server *dl_server_new(const demilune_options *options, const char *mode, const dl_server_world *world, char **error);
+
+/* --- server_walls.c: in a worker of a master's ------------------------------------------- */
+
+/* Gives up what the app does not use. False with a sentence when it must not go on. */
+bool dl_server_narrow(demilune_server *server, const demilune_options *options, char error[512]);
+
+/* Why an app that was loaded later cannot be served behind these walls; NULL: it can. */
+const char *dl_server_beyond_walls(const demilune_server *server, const dl_generation *generation);
+
+/* --- life ---------------------------------------------------------------------------------- */
 
 /* Catches SIGTERM and SIGINT, which then stop it. */
 void dl_server_catch_signals(demilune_server *server);

@@ -6,6 +6,7 @@ local cors = require "demilune.cors"
 local errors = require "demilune.errors"
 local guard = require "demilune.guard"
 local limit = require "demilune.limit"
+local limit_store = require "demilune.limit_store"
 local options = require "demilune.options"
 local route = require "demilune.route"
 local Router = require("demilune.router").Router
@@ -23,6 +24,7 @@ local units = require "demilune.units"
 ---@field trusted_proxies? string[] who may say for whom they speak: { "10.0.0.0/8", "unix" }
 ---@field limits? demilune.Limits
 ---@field limit? demilune.Limit of all routes together
+---@field limit_store? string|userdata|demilune.LimitStoreOptions the Redis that counts limits for all machines
 ---@field cors? demilune.Cors|false
 ---@field headers? table<string, string> of every response a route gives
 ---@field tags? (string|{ name: string, description: string? })[] their order and meaning in the documentation
@@ -38,6 +40,9 @@ local units = require "demilune.units"
 ---@field max_depth? integer nesting of JSON
 ---@field max_connections? integer
 ---@field max_connections_per_client? integer
+---@field max_requests? integer in handlers at a time, in each worker
+---@field max_queue? integer that wait for their turn beyond these
+---@field queue_timeout? number|string how long they wait at most
 ---@field header_timeout? number|string
 ---@field body_timeout? number|string
 ---@field idle_timeout? number|string
@@ -60,11 +65,12 @@ local app = { App = App }
 local OPTIONS = {
   title = "string", version = "string", description = "string", docs = "boolean", guard = "any", strict = "boolean", extra = "string",
   allowed_hosts = "strings", limits = "table", headers = "table", tags = "list", servers = "list", contact = "table", license = "any",
-  cors = "cors", limit = "limit", trusted_proxies = "strings",
+  cors = "cors", limit = "limit", limit_store = "any", trusted_proxies = "strings",
 }
 local LIMITS = {
   max_body = "size", max_head = "size", max_target = "size", max_depth = "count", max_connections = "count",
-  max_connections_per_client = "count", max_headers = "count", header_timeout = "duration", body_timeout = "duration",
+  max_connections_per_client = "count", max_headers = "count", max_requests = "count", max_queue = "count", queue_timeout = "duration",
+  header_timeout = "duration", body_timeout = "duration",
   idle_timeout = "duration", send_timeout = "duration", handler_timeout = "duration", min_body_rate = "size",
 }
 local MEASURES = { size = units.bytes, duration = units.seconds, count = tonumber }
@@ -130,6 +136,7 @@ function app.new(given)
     prefix = "", tags = {}, guard = given.guard, entries = {}, source = place, given = given, limits = read_limits(place, given.limits),
     tag_list = long_form(place, "tags", given.tags, "name"), server_list = long_form(place, "servers", given.servers, "url"),
     cors = cors.read(place, "demilune.app", given.cors), limit = limit.read(place, "demilune.app", given.limit),
+    limit_store = limit_store.read(place, given.limit_store, given.title),
     license = given.license and long_form(place, "license", { given.license }, "name")[1],
     databases = {}, starts = {}, stops = {},
   }

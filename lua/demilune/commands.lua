@@ -62,7 +62,8 @@ end
 local function limits_text(limits)
   local parts = {}
   for index, rule in ipairs(limits or {}) do
-    parts[index] = rule.by == "client" and rule.rule or rule.rule .. " by " .. (rule.key and "api_key" or rule.by)
+    local by = rule.key_of and ("function (%s)"):format(rule.source) or rule.key and "api_key" or rule.by
+    parts[index] = rule.rule .. (rule.cost and " cost " .. rule.cost or "") .. (by == "client" and "" or " by " .. by)
   end
   return table.concat(parts, "; ")
 end

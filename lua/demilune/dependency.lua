@@ -7,6 +7,7 @@
 local core = require "demilune.core"
 local errors = require "demilune.errors"
 local guard_type = require "demilune.guard_type"
+local limit = require "demilune.limit"
 local response = require "demilune.response"
 
 ---@class demilune.Dependency
@@ -178,10 +179,11 @@ end
 ---@param what string the route: "GET /me"
 ---@param guard? demilune.Guard the route's
 ---@param owners? function[] that say whose object it is
+---@param limits? demilune.LimitRule[] of the route; those by a function are counted here
 ---@return fun(req: table): any
-function dependency.compile(handler, needs, place, what, guard, owners)
+function dependency.compile(handler, needs, place, what, guard, owners, limits)
   local early, late = split_owners(owners)
-  handler = with_owners(handler, late)
+  handler = limit.counting(with_owners(handler, late), limits) -- before owners: trying doors is counted too
   if not needs or next(needs) == nil then
     if #late == 0 then return with_owners(handler, early) end
     return with_owners(function(req) return handler(req, {}) end, early)

@@ -2,20 +2,28 @@
 -- Limits: how often, and whom that counts. Read where they are declared, so that a
 -- mistake is told at its line; counted by the core.
 
+local core = require "demilune.core"
 local errors = require "demilune.errors"
 local guard_type = require "demilune.guard_type"
 local options = require "demilune.options"
+local response = require "demilune.response"
 
 ---@class demilune.LimitOptions
 ---@field rate string "5/minute", "100 per hour", "10/second;100/hour"
----@field by? "client"|"principal"|"api_key" whom it counts: the client's address, or who the guard found
+---@field by? "client"|"principal"|"api_key"|fun(req: table, need: table): any whom it counts: the client's address, who the guard found,
+---or what a function gives (nil: not counted)
+---@field cost? integer units that one request takes of the rate; 1 when nothing is said
 ---@field window? "sliding"|"fixed"
 
 ---@alias demilune.Limit string|demilune.LimitOptions|(string|demilune.LimitOptions)[]
 
 ---@class demilune.LimitRule
 ---@field rule string
----@field by "client"|"principal"
+---@field by "client"|"principal"|"function"
+---@field key_of? fun(req: table, need: table): any
+---@field cost? integer
+---@field source? string where the function was declared
+---@field group? userdata the core's, of a limit by a function
 ---@field window "sliding"|"fixed"
 ---@field name string what is counted together, the same after a reload
 ---@field key? boolean that by was "api_key"
@@ -25,7 +33,7 @@ local limit = {}
 local UNITS = { second = 1, minute = 60, hour = 3600, day = 86400 }
 local COUNT_MOST, SECONDS_MOST, RULES_MOST = 1000000, 31 * 86400, 8
 local EXAMPLE = '"5/minute", "100 per hour" or "10/second;100/hour"'
-local OPTIONS = { rate = "string", by = "any", window = "string" }
+local OPTIONS = { rate = "string", by = "any", window = "string", cost = "count" }
 local BY = { client = "client", principal = "principal", api_key = "principal" }
 local WINDOWS = { sliding = true, fixed = true }
 
@@ -45,10 +53,11 @@ local function problem_of(text)
   return nil
 end
 
-local function check_rate(place, what, rate)
+local function check_rate(place, what, rate, cost)
   local rules = 0
   for text in (rate .. ";"):gmatch("([^;,|]*)[;,|]") do
     local problem = problem_of(text)
+    if not problem and cost > tonumber(text:match("%d+")) then problem = ("never lets a request of cost %d in"):format(cost) end
     if problem then errors.raise(place, "%s: limit: %s %s; write %s", what, errors.show(text), problem, EXAMPLE) end
     rules = rules + 1
   end
@@ -61,16 +70,17 @@ local function read_one(place, what, given)
   if type(given) ~= "table" then errors.raise(place, "%s: limit must be text, not %s; write limit = %s", what, errors.show(given), EXAMPLE) end
   options.check(place, what .. ": limit", given, OPTIONS)
   if not given.rate then errors.raise(place, '%s: limit has no rate; write limit = { rate = "5/minute", by = "principal" }', what) end
-  if type(given.by) == "function" then
-    errors.raise(place, "%s: limit: by is a function, which this version does not count by, since limits are counted before Lua; "
-      .. 'write "client", "principal" or "api_key"', what)
-  elseif given.by ~= nil and not BY[given.by] then
-    errors.raise(place, '%s: limit: by is %s; write "client", "principal" or "api_key"', what, errors.show(given.by))
+  local key_of = type(given.by) == "function" and given.by or nil
+  if given.by ~= nil and not key_of and not BY[given.by] then
+    errors.raise(place, '%s: limit: by is %s; write "client", "principal", "api_key" or a function of the request', what, errors.show(given.by))
+  elseif given.cost == 0 then
+    errors.raise(place, "%s: limit: cost is 0, so that nothing would be counted; write cost = 1 or more", what)
   elseif given.window and not WINDOWS[given.window] then
     errors.raise(place, '%s: limit: window is %s; write "sliding" or "fixed"', what, errors.show(given.window))
   end
   return {
-    rule = check_rate(place, what, given.rate), by = BY[given.by or "client"], window = given.window or "sliding", key = given.by == "api_key" or nil,
+    rule = check_rate(place, what, given.rate, given.cost or 1), by = key_of and "function" or BY[given.by or "client"],
+    window = given.window or "sliding", key = given.by == "api_key" or nil, key_of = key_of, cost = given.cost, source = key_of and place or nil,
   }
 end
 
@@ -119,6 +129,39 @@ function limit.check_guard(place, what, rules, guard)
           errors.show(rule.rule), leaf.kind)
       end
     end
+  end
+end
+
+-- --- at run time ------------------------------------------------------------------
+
+local function key_text(rule, key)
+  local kind = type(key)
+  if kind == "string" or kind == "number" or kind == "cdata" then return tostring(key) end
+  return error(("%s: limit: by gave %s; give text or a number, or nil for what is not counted"):format(rule.source, errors.show(key)), 0)
+end
+
+local function count(req, rule, key)
+  local passes = core.limit_count(req, rule.group, key_text(rule, key))
+  if passes == false then response.abort(429, "Too many requests") end -- the core says when to come back
+  if passes == nil then response.abort(503, "Requests cannot be counted at the moment", { ["Retry-After"] = "1" }) end
+end
+
+---A handler that counts what is limited by functions before it runs.
+---@param run fun(req: table, need?: table): any
+---@param limits? demilune.LimitRule[]
+---@return fun(req: table, need?: table): any
+function limit.counting(run, limits)
+  local rules = {}
+  for _, rule in ipairs(limits or {}) do
+    if rule.key_of then rules[#rules + 1] = rule end
+  end
+  if #rules == 0 then return run end
+  return function(req, need)
+    for index = 1, #rules do
+      local key = rules[index].key_of(req, need or {})
+      if key ~= nil then count(req, rules[index], key) end
+    end
+    return run(req, need)
   end
 end
 

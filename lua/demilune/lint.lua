@@ -97,7 +97,7 @@ end
 
 local function has_limit(route)
   for _, rule in ipairs(route.limits) do
-    if rule.by == "client" or not guard_type.is_public(route.guard) then return true end
+    if rule.by ~= "principal" or not guard_type.is_public(route.guard) then return true end
   end
   return false
 end

@@ -161,7 +161,7 @@ local function compile_route(app, joined)
   local guard, owners = split_guard(joined, what)
   local compiled = {
     method = declared.method, pattern = joined.pattern, name = declared.source, source = declared.source,
-    guard = guard, run = dependency.compile(declared.handler, declared.needs, declared.source, what, guard, owners),
+    guard = guard, run = dependency.compile(declared.handler, declared.needs, declared.source, what, guard, owners, joined.limits),
     limits = joined.limits[1] and joined.limits or nil, cors = joined.cors or nil,
     status = declared.status or 200, timeout = declared.timeout, max_body = declared.max_body, headers = join_headers(app, declared),
     deprecated = declared.deprecated, body_optional = declared.body and declared.body.optional or nil,
@@ -248,6 +248,7 @@ function plan.compile(app)
     allowed_hosts = given.allowed_hosts, limits = app.limits, tags = app.tag_list, servers = app.server_list, contact = given.contact,
     trusted_proxies = given.trusted_proxies, source = app.source,
     license = app.license, cors = app.cors or nil, routes = {}, files = {}, descriptions = { routes = {} }, start = starter(app), stop = stopper(app),
+    limit_store = app.limit_store,
   }
   local routes = flatten(app, { prefix = "", tags = {}, guard = nil, limits = {}, cors = nil }, {}, {})
   if #routes == 0 then errors.raise(app.source, "the app has no routes; write app:get(\"/\", { guard = guard.public }, function(req) ... end)") end

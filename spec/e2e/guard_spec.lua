@@ -213,3 +213,38 @@ return app
     assert.truthy(load_error(app, { JWT_SECRET = SECRET }):find("*", 1, true))
   end)
 end)
+
+describe("passwords that are being verified", function()
+  local ASK = "GET /basic HTTP/1.1\r\nHost: a\r\nAuthorization: Basic YWRhOndyb25n\r\n\r\n"
+  local running
+  before_each(function()
+    local hash = output(("echo correct | '%s' hash"):format(server.program))
+    running = server.start(APP, { env = { JWT_SECRET = SECRET, SERVICE_KEY = "the key of the billing service", ADA_HASH = hash } })
+  end)
+
+  it("are forgotten when their clients leave, and others are answered", function()
+    for _ = 1, 20 do
+      local connection = running:connect()
+      connection:send(ASK)
+      connection.tcp:setoption("linger", { on = true, timeout = 0 })
+      connection:close()
+    end
+    assert.equal(401, running:request("GET", "/basic", { headers = { Authorization = "Basic YWRhOndyb25n" } }).status)
+    assert.equal(0, (running:stop()))
+  end)
+
+  it("do not keep a hurried stop waiting", function()
+    local connections = {}
+    for index = 1, 30 do
+      connections[index] = running:connect()
+      connections[index]:send(ASK)
+    end
+    running:signal("TERM")
+    assert.truthy(running:log_line("stopping"))
+    running:signal("TERM")
+    for _, connection in ipairs(connections) do connection:close() end
+    local status, log = running:stop()
+    assert(status == 0 or status == 1, tostring(status) .. log) -- 1: what was in flight was ended
+    assert.is_nil(log:find("Sanitizer", 1, true), log)
+  end)
+end)

@@ -162,7 +162,7 @@ static inline void store_open(world *w, dl_limit_redis_options options) {
   const char *error;
   w->redis = dl_limit_redis_new(&w->loop, w->crypto, dl_str_of(w->url), &options, &error);
   if (!w->redis) fail_msg("%s", error);
-  dl_limit_redis_start(w->redis);
+  dl_limit_redis_start(w->redis, NULL, NULL);
 }
 
 static inline void on_wake(uv_timer_t *timer) { (void)timer; }

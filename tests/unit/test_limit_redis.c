@@ -518,6 +518,42 @@ static void under_load_while_the_server_comes_and_goes(void **state) {
   world_end(&w);
 }
 
+static void on_settled(void *owner) { (*(int *)owner)++; }
+static bool has_settled(void *data) { return *(int *)data > 0; }
+
+static dl_limit_redis *new_store(world *w) {
+  const char *error;
+  w->redis = dl_limit_redis_new(&w->loop, w->crypto, dl_str_of(w->url), &(dl_limit_redis_options){.backoff_ms = 10}, &error);
+  assert_non_null(w->redis);
+  return w->redis;
+}
+
+static void a_start_settles_once_with_a_server_or_without(void **state) {
+  (void)state;
+  NEEDS_REDIS_SERVER();
+  world w;
+  int settled = 0;
+  world_make(&w);
+  dl_limit_redis_start(new_store(&w), on_settled, &settled);
+  assert_true(turn(&w, 10000, has_settled, &settled));
+  assert_false(dl_limit_redis_ready(w.redis));
+  server_start(&w, NULL, NULL);
+  store_wait(&w);
+  assert_int_equal(settled, 1);
+  store_close(&w);
+  settled = 0;
+  dl_limit_redis_start(new_store(&w), on_settled, &settled);
+  assert_true(turn(&w, 10000, has_settled, &settled));
+  assert_true(dl_limit_redis_ready(w.redis));
+  store_close(&w);
+  settled = 0;
+  kill(w.server, SIGSTOP);
+  dl_limit_redis_start(new_store(&w), on_settled, &settled);
+  store_close(&w); /* before anything was known */
+  assert_int_equal(settled, 0);
+  world_end(&w);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(admits_exactly_the_count_and_says_what_is_left),
@@ -539,6 +575,7 @@ int main(void) {
       cmocka_unit_test(closing_fails_what_is_under_way),
       cmocka_unit_test(a_callback_may_close_the_store),
       cmocka_unit_test(a_busy_loop_is_not_taken_for_a_slow_store),
+      cmocka_unit_test(a_start_settles_once_with_a_server_or_without),
       cmocka_unit_test(under_load_while_the_server_comes_and_goes),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

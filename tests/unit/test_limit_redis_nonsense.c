@@ -250,7 +250,9 @@ static void says_what_is_wrong_with_an_address(void **state) {
     const char *error = NULL;
     assert_null(dl_limit_redis_new(&w.loop, w.crypto, dl_str_of(rows[i].url), &(dl_limit_redis_options){0}, &error));
     if (!strstr(error, rows[i].instead)) fail_msg("%s: %s", rows[i].url, error);
+    assert_string_equal(dl_limit_redis_problem(dl_str_of(rows[i].url)), error);
   }
+  assert_null(dl_limit_redis_problem(dl_str_of(w.url)));
   world_end(&w);
 }
 

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: MIT */
+#include "app/exchange.h"
+
+enum { STARTS_A_TURN = 64, TELL_AGAIN_US = 10000000 };
+
+static bool has_room(const dl_exchange *exchange) {
+  uint32_t most = exchange->plan->limits.max_requests;
+  return most == 0 || exchange->worker->queue.running < most;
+}
+
+static void start(dl_exchange *exchange) {
+  exchange->in_handler = true;
+  exchange->worker->queue.running++;
+  dl_handle(exchange);
+}
+
+/* --- the line ------------------------------------------------------------------------------ */
+
+static void append(dl_queue *queue, dl_exchange *exchange) {
+  exchange->queued = true;
+  exchange->queue_previous = queue->last;
+  exchange->queue_next = NULL;
+  if (queue->last) queue->last->queue_next = exchange;
+  else queue->first = exchange;
+  queue->last = exchange;
+  queue->waiting++;
+}
+
+static void take_out(dl_queue *queue, dl_exchange *exchange) {
+  dl_deadline_clear(&exchange->deadline);
+  exchange->queued = false;
+  if (exchange->queue_previous) exchange->queue_previous->queue_next = exchange->queue_next;
+  else queue->first = exchange->queue_next;
+  if (exchange->queue_next) exchange->queue_next->queue_previous = exchange->queue_previous;
+  else queue->last = exchange->queue_previous;
+  queue->waiting--;
+}
+
+/* --- refusing ------------------------------------------------------------------------------ */
+
+/* An overload refuses thousands; the log hears of it now and then. */
+static void tell(dl_worker *worker) {
+  dl_queue *queue = &worker->queue;
+  dl_log *log = &worker->loop->log;
+  uint64_t now_us = worker->loop->clock.monotonic_us;
+  queue->refused++;
+  if (queue->told_us && now_us < queue->told_us + TELL_AGAIN_US) return;
+  queue->told_us = now_us;
+  if (dl_log_begin(log, DL_LOG_WARNING, DL_STR("more requests came than handlers could take; some were answered 503"))) {
+    dl_log_field_int(log, "refused", (int64_t)queue->refused);
+    dl_log_field_int(log, "running", queue->running);
+    dl_log_field_int(log, "waiting", queue->waiting);
+    dl_log_end(log);
+  }
+  queue->refused = 0;
+}
+
+/* Those who wait now will be through by then. */
+static void refuse(dl_exchange *exchange) {
+  uint64_t seconds = (exchange->plan->limits.queue_timeout_us + 999999) / 1000000;
+  const char *fields = dl_arena_format(&exchange->arena, "Retry-After: %llu\r\n", (unsigned long long)seconds);
+  tell(exchange->worker);
+  dl_respond_error(exchange, 503, DL_STR("The server is busy; try again in a moment"), dl_str_of(fields));
+  dl_connection_finished(exchange->connection);
+}
+
+static void on_expired(dl_deadline *deadline) {
+  dl_exchange *exchange = (dl_exchange *)(void *)((char *)deadline - offsetof(dl_exchange, deadline));
+  take_out(&exchange->worker->queue, exchange);
+  refuse(exchange);
+}
+
+/* --- coming and going ------------------------------------------------------------------------ */
+
+void dl_queue_enter(dl_exchange *exchange) {
+  dl_worker *worker = exchange->worker;
+  const dl_plan_limits *limits = &exchange->plan->limits;
+  if (!worker->queue.first && has_room(exchange)) {
+    start(exchange);
+  } else if (worker->queue.waiting < limits->max_queue && !exchange->connection->stream.ended) {
+    append(&worker->queue, exchange);
+    dl_deadline_set(&worker->queue.deadlines, &exchange->deadline, worker->loop->clock.monotonic_us + limits->queue_timeout_us);
+  } else {
+    refuse(exchange);
+  }
+}
+
+/* Handlers that answer at once end inside the loop below, not inside each other. */
+static void on_turn(uv_idle_t *idle) {
+  dl_worker *worker = idle->data;
+  dl_queue *queue = &worker->queue;
+  dl_clock_update(&worker->loop->clock);
+  for (int started = 0; started < STARTS_A_TURN && queue->first && has_room(queue->first); started++) {
+    dl_exchange *exchange = queue->first;
+    take_out(queue, exchange);
+    start(exchange);
+  }
+  if (!queue->first || !has_room(queue->first)) uv_idle_stop(idle);
+}
+
+void dl_queue_leave(dl_exchange *exchange) {
+  dl_queue *queue = &exchange->worker->queue;
+  if (!exchange->in_handler) return;
+  exchange->in_handler = false;
+  queue->running--;
+  if (queue->first && !uv_is_closing((uv_handle_t *)&queue->turn)) uv_idle_start(&queue->turn, on_turn);
+}
+
+bool dl_queue_forgo(dl_exchange *exchange) {
+  if (!exchange->queued) return false;
+  take_out(&exchange->worker->queue, exchange);
+  return true;
+}
+
+void dl_queue_client_ended(dl_exchange *exchange) {
+  if (dl_queue_forgo(exchange)) refuse(exchange);
+}
+
+void dl_queue_init(dl_worker *worker) {
+  dl_deadlines_init(&worker->queue.deadlines, false, on_expired);
+  uv_idle_init(worker->loop->uv, &worker->queue.turn);
+  worker->queue.turn.data = worker;
+}

@@ -1,0 +1,247 @@
+-- SPDX-License-Identifier: MIT
+-- Back-pressure: so many handlers at a time, so many requests that wait for their turn, and 503 beyond.
+
+local http = require "spec.support.http"
+local json = require "dkjson"
+local server = require "spec.support.server"
+
+-- What a spec says while all handlers are busy is said in a check, which runs before the queue.
+local APP = [[
+local demilune = require "demilune"
+local model = demilune.model
+local app = demilune.app { guard = demilune.guard.public, limits = { %s } }
+local released, running, most, order = false, 0, 0, {}
+local Say = { go = model.boolean { check = function(value) released = value return true end } }
+app:get("/hold/{n}", { path = { n = model.integer() } }, function(req)
+  running = running + 1
+  most = math.max(most, running)
+  order[#order + 1] = req.path.n
+  while not released do demilune.sleep(0.005) end
+  running = running - 1
+  return { order = order, most = most }
+end)
+app:get("/release", { query = Say }, function() return "released" end)
+app:get("/short", function() demilune.sleep(0.1) return "fine" end)
+app:get("/quick", function() return "fine" end)
+app:get("/limited", { limit = "1/minute" }, function() return "fine" end)
+app:get("/stream", function()
+  return demilune.stream(function(write)
+    write("begun")
+    while not released do demilune.sleep(0.005) end
+  end)
+end)
+return app
+]]
+
+local running
+local function start(limits, options) running = server.start(APP:format(limits), options) end
+
+after_each(function()
+  if running then running:stop() end
+  running = nil
+end)
+
+-- Everything that was sent before is with its server: it answers in the order in which bytes came.
+local function settle(control) assert.equal(404, control:request("GET", "/nothing").status) end
+
+local function hold(control, number)
+  local connection = running:connect()
+  connection:send(("GET /hold/%d HTTP/1.1\r\nHost: a\r\n\r\n"):format(number))
+  settle(control)
+  return connection
+end
+
+local function release(control) control:send("GET /release?go=true HTTP/1.1\r\nHost: a\r\n\r\n") end
+
+local function answer(connection)
+  local response = assert(connection:receive())
+  connection:close()
+  return response
+end
+
+local function order_of(response) return json.decode(response.body).order end
+
+describe("handlers at a time", function()
+  it("are as many as max_requests says, and those who wait come in their order", function()
+    start "max_requests = 3, max_queue = 20"
+    local control, held = running:connect(), {}
+    for number = 1, 15 do held[number] = hold(control, number) end
+    release(control)
+    local last
+    for number = 1, 15 do
+      last = answer(held[number])
+      assert.equal(200, last.status)
+    end
+    assert.equal(3, json.decode(last.body).most)
+    local expected = {}
+    for number = 1, 15 do expected[number] = number end
+    assert.same(expected, order_of(last))
+    assert.equal(200, control:receive().status)
+    control:close()
+  end)
+
+  it("beyond the queue find a 503 at once, which says when to come back", function()
+    start "max_requests = 2, max_queue = 3"
+    local control, held = running:connect(), {}
+    for number = 1, 5 do held[number] = hold(control, number) end
+    for _ = 1, 10 do
+      local refused = control:request("GET", "/quick")
+      assert.equal(503, refused.status)
+      assert.equal("5", refused.headers["retry-after"])
+      assert.equal('{"detail":"The server is busy; try again in a moment"}', refused.body)
+    end
+    assert.truthy(running:log_line("more requests came than handlers could take", '"refused":1'))
+    control:request("GET", "/release?go=true")
+    for number = 1, 5 do assert.equal(200, answer(held[number]).status) end
+    assert.truthy(server.wait_until(20, function() return control:request("GET", "/quick").status == 200 end))
+    control:close()
+  end)
+
+  it("do not keep back what is refused before them", function()
+    start "max_requests = 1, max_queue = 0"
+    local control = running:connect()
+    assert.equal(200, control:request("GET", "/limited").status)
+    local held = hold(control, 1)
+    assert.equal(429, control:request("GET", "/limited").status)
+    assert.equal(422, control:request("GET", "/hold/x").status)
+    assert.equal(405, control:request("POST", "/quick").status)
+    assert.equal(503, control:request("GET", "/quick").status)
+    release(control)
+    assert.equal(200, answer(held).status)
+    control:close()
+  end)
+
+  it("wait no longer than queue_timeout says", function()
+    start [[max_requests = 1, queue_timeout = "300ms"]]
+    local control = running:connect()
+    local first, second = hold(control, 1), hold(control, 2)
+    local refused = answer(second)
+    assert.equal(503, refused.status)
+    assert.equal("1", refused.headers["retry-after"])
+    release(control)
+    assert.same({ 1 }, order_of(answer(first)))
+    control:close()
+  end)
+
+  it("are not taken by streams that have begun", function()
+    start "max_requests = 1, max_queue = 0"
+    local stream, control = running:connect(), running:connect()
+    stream:send("GET /stream HTTP/1.1\r\nHost: a\r\n\r\n")
+    local head = ""
+    while not head:find("begun", 1, true) do head = head .. assert(stream:read()) end
+    assert.equal(200, control:request("GET", "/quick").status)
+    assert.equal(200, control:request("GET", "/release?go=true").status)
+    stream:close()
+    control:close()
+  end)
+
+  it("are without a cap when max_requests is 0", function()
+    start "max_requests = 0, max_queue = 0"
+    local control, held = running:connect(), {}
+    for number = 1, 30 do held[number] = hold(control, number) end
+    release(control)
+    for number = 1, 30 do assert.equal(200, answer(held[number]).status) end
+    control:close()
+  end)
+end)
+
+describe("a client that waits for its turn", function()
+  for name, leave in pairs {
+    ["and goes"] = function(connection) connection:close() end,
+    ["and resets its connection"] = function(connection)
+      connection.tcp:setoption("linger", { on = true, timeout = 0 })
+      connection:close()
+    end,
+  } do
+    it(name .. " leaves its place to others", function()
+      start [[max_requests = 1, max_queue = 2, queue_timeout = "60s"]]
+      local control = running:connect()
+      local first, second, third = hold(control, 1), hold(control, 2), hold(control, 3)
+      assert.equal(503, control:request("GET", "/quick").status)
+      leave(second)
+      settle(control)
+      local fourth = hold(control, 4)
+      release(control)
+      assert.equal(200, answer(first).status)
+      assert.equal(200, answer(third).status)
+      assert.same({ 1, 3, 4 }, order_of(answer(fourth)))
+      control:close()
+    end)
+  end
+
+  it("and says that it sends no more is told to come back", function()
+    start [[max_requests = 1, queue_timeout = "60s"]]
+    local control = running:connect()
+    local first, second = hold(control, 1), hold(control, 2)
+    second.tcp:shutdown("send")
+    assert.equal(503, answer(second).status)
+    release(control)
+    assert.equal(200, answer(first).status)
+    control:close()
+  end)
+
+  it("may have sent more requests, which are answered in their order", function()
+    start "max_requests = 1"
+    local control, pipelined = running:connect(), running:connect()
+    local first = hold(control, 1)
+    pipelined:send(("GET /quick HTTP/1.1\r\nHost: a\r\n\r\n"):rep(50))
+    settle(control)
+    release(control)
+    assert.equal(200, answer(first).status)
+    for _ = 1, 50 do assert.equal("fine", assert(pipelined:receive()).body) end
+    pipelined:close()
+    control:close()
+  end)
+end)
+
+describe("a stop", function()
+  it("waits for those who wait for their turn", function()
+    start "max_requests = 1"
+    local control, waiting = running:connect(), {}
+    for number = 1, 5 do
+      waiting[number] = running:connect()
+      waiting[number]:send("GET /short HTTP/1.1\r\nHost: a\r\n\r\n")
+    end
+    settle(control)
+    running:signal("TERM")
+    for number = 1, 5 do
+      local response = answer(waiting[number])
+      assert.equal(200, response.status)
+      assert.equal("close", response.headers.connection)
+    end
+    control:close()
+    assert.equal(0, (running:stop()))
+    running = nil
+  end)
+
+  it("that is hurried does not", function()
+    start [[max_requests = 1, queue_timeout = "60s"]]
+    local control, held = running:connect(), {}
+    for number = 1, 5 do held[number] = hold(control, number) end
+    running:signal("TERM")
+    assert.truthy(running:log_line("stopping"))
+    running:signal("TERM")
+    for number = 1, 5 do held[number]:read_rest() end
+    assert.truthy(server.wait_until(20, function() return running:exit_status() end))
+  end)
+end)
+
+describe("a crowd over the cap", function()
+  it("is answered whole, with 200 or 503", function()
+    start "max_requests = 4, max_queue = 8, max_connections_per_client = 1000"
+    local connections, seen = {}, {}
+    for index = 1, 64 do connections[index] = http.connect(running.port) end
+    for _ = 1, 10 do
+      for _, connection in ipairs(connections) do connection:send("GET /short HTTP/1.1\r\nHost: a\r\n\r\n") end
+      for _, connection in ipairs(connections) do
+        local status = assert(connection:receive()).status
+        seen[status] = (seen[status] or 0) + 1
+      end
+    end
+    for _, connection in ipairs(connections) do connection:close() end
+    assert.equal(640, seen[200] + seen[503])
+    assert.truthy(seen[200] >= 10 * 12)
+    assert.equal(0, (running:stop()))
+    running = nil
+  end)
+end)

@@ -38,7 +38,8 @@ static bool compile_bearer(dl_guard_compiler *compiler, int table, dl_guard_node
   if (!node->bearer.keys->count) return dl_guard_fail(compiler, "keys should hold a key at least");
   bool read = dl_guard_quotable(compiler, table, "realm", &node->realm) && dl_guard_name(compiler, table, "cookie", &node->cookie) &&
               dl_guard_text(compiler, table, "issuer", &rules->issuer) && dl_guard_text(compiler, table, "roles_claim", &node->bearer.roles_claim) &&
-              dl_guard_text(compiler, table, "scope_claim", &node->bearer.scope_claim);
+              dl_guard_text(compiler, table, "scope_claim", &node->bearer.scope_claim) &&
+              dl_guard_quotable(compiler, table, "resource_metadata", &node->bearer.metadata);
   if (!read || !compile_audience(compiler, table, rules) || !compile_times(compiler, table, rules)) return false;
   if (!node->realm.len) node->realm = DL_STR("api"); /* RFC 6750 3: a challenge has one parameter at least */
   if (!node->bearer.roles_claim.len) node->bearer.roles_claim = DL_STR("roles");
@@ -54,6 +55,7 @@ static void append_challenge(const dl_guard_node *node, dl_guard_error error, dl
       [DL_GUARD_ERROR_MALFORMED] = ", error=\"invalid_request\"",
   };
   dl_buffer_printf(out, "Bearer realm=\"%.*s\"%s", DL_STR_ARGS(node->realm), errors[error]);
+  if (node->bearer.metadata.len) dl_buffer_printf(out, ", resource_metadata=\"%.*s\"", DL_STR_ARGS(node->bearer.metadata)); /* RFC 9728 5.1 */
 }
 
 /* --- checking --------------------------------------------------------------------------- */

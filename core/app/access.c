@@ -10,8 +10,15 @@
 /* --- step 5: origins ----------------------------------------------------------------- */
 
 static void add_fields(dl_exchange *exchange, dl_str fields) {
-  if (!exchange->access_fields.len) exchange->access_fields = fields;
-  else exchange->access_fields = dl_str_of(dl_arena_format(&exchange->arena, "%.*s%.*s", DL_STR_ARGS(exchange->access_fields), DL_STR_ARGS(fields)));
+  dl_str before = exchange->access_fields;
+  if (!before.len || !fields.len) {
+    exchange->access_fields = before.len ? before : fields;
+    return;
+  }
+  char *joined = dl_arena_alloc(&exchange->arena, before.len + fields.len);
+  memcpy(joined, before.ptr, before.len);
+  memcpy(joined + before.len, fields.ptr, fields.len);
+  exchange->access_fields = dl_str_from(joined, before.len + fields.len);
 }
 
 static void answer_preflight(dl_exchange *exchange, const dl_cors *cors, dl_str origin, dl_str method) {

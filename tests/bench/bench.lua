@@ -31,7 +31,7 @@ local function start(server)
   os.remove(log)
   note("starting %s", server.name)
   return { server = server, port = port, log = log,
-    process = process.start { command = server.command(port), port = port, core = SERVER_CORE, log = log } }
+    process = process.start { command = server.command(port), environment = request.environment, port = port, core = SERVER_CORE, log = log } }
 end
 
 -- A figure for a wrong answer would be worth nothing.

@@ -15,7 +15,7 @@ local function instructions(server, scenario, requests)
   local port, log, out = process.free_port(), BUILD .. "/callgrind.log", BUILD .. "/callgrind.out"
   os.remove(log)
   os.remove(out)
-  local running = process.start { port = port, log = log, timeout = 120,
+  local running = process.start { port = port, environment = request.environment, log = log, timeout = 120,
     command = ("valgrind --tool=callgrind --callgrind-out-file=%s %s"):format(out, server.command(port)) }
   local connection = http.connect(port, 60)
   local options = { headers = request.headers(scenario), body = scenario.body }

@@ -2,9 +2,9 @@
 -- The servers that are held against each other: one row each, with the command that serves on a port, in one process, without a log.
 
 local process = require "tests.bench.lib.process"
+local request = require "tests.bench.lib.request"
 
 local BUILD = "build/bench"
-local SECRET = "7f2c9b61e0d4835aa1c6f09e42b87d53" -- of lib/scenarios.lua
 local PEERS = "tests/bench/peers"
 
 -- nginx reads its port from its configuration only.
@@ -12,7 +12,9 @@ local function nginx(name)
   return function(port)
     local here = process.line_of("pwd")
     local text = process.read(("%s/nginx/%s.conf"):format(PEERS, name))
-    text = text:gsub("@(%u+)@", { PORT = tostring(port), SECRET = SECRET, FOLDER = here .. "/" .. BUILD, SOURCE = here .. "/" .. PEERS .. "/nginx" })
+    text = text:gsub("@(%u+)@", {
+      PORT = tostring(port), SECRET = request.secret, FOLDER = here .. "/" .. BUILD, SOURCE = here .. "/" .. PEERS .. "/nginx",
+    })
     local path = ("%s/%s.conf"):format(BUILD, name)
     local file = assert(io.open(path, "wb"))
     file:write(text)
@@ -23,9 +25,7 @@ end
 
 local function demilune(log)
   local program = os.getenv("DEMILUNE_PROGRAM") or "build/release/demilune"
-  return function(port)
-    return ("env JWT_SECRET=%s %s serve tests/bench/app --host=127.0.0.1 --port=%d --access-log=%s"):format(SECRET, program, port, log)
-  end
+  return function(port) return ("%s serve tests/bench/app --host=127.0.0.1 --port=%d --access-log=%s"):format(program, port, log) end
 end
 
 local function set(names)
@@ -46,12 +46,12 @@ local servers = {
     version = "dpkg-query -W -f='libnginx-mod-http-lua ${Version}' libnginx-mod-http-lua" },
   { short = "fastify", name = "Fastify", takes = ALL, version = "echo fastify " ..
       "$(sed -n 's/.*\"version\": \"\\(.*\\)\".*/\\1/p' build/bench/fastify/node_modules/fastify/package.json), Node.js $(node --version)",
-    command = function(port) return ("env NODE_ENV=production JWT_SECRET=%s node %s/fastify/server.js %d"):format(SECRET, BUILD, port) end },
+    command = function(port) return ("env NODE_ENV=production node %s/fastify/server.js %d"):format(BUILD, port) end },
   { short = "fastapi", name = "FastAPI on uvicorn (uvloop, httptools)", takes = ALL,
     version = "dpkg-query -W -f='${Package} ${Version} ' python3-fastapi python3-uvicorn python3-pydantic python3-jose",
     command = function(port)
-      return ("env JWT_SECRET=%s /usr/bin/python3 -m uvicorn --app-dir %s/fastapi --host 127.0.0.1 --port %d --log-level warning --no-access-log"
-        .. " --loop uvloop --http httptools main:app"):format(SECRET, PEERS, port)
+      return ("/usr/bin/python3 -m uvicorn --app-dir %s/fastapi --host 127.0.0.1 --port %d --log-level warning --no-access-log"
+        .. " --loop uvloop --http httptools main:app"):format(PEERS, port)
     end },
 }
 

@@ -213,6 +213,80 @@ describe("guard.session", function()
   end)
 end)
 
+describe("guard.session with a store", function()
+  local lives, finished
+  local STORE = {
+    begin = function(subject, expires) return ("id of %s until %d"):format(subject, expires) end,
+    lives = function(id) return lives[id] end,
+    finish = function(id) finished[#finished + 1] = id end,
+    finish_all = function(subject) finished[#finished + 1] = "all of " .. subject end,
+  }
+  local function principal(claims) return { guard = "session", subject = "7", claims = claims } end
+  before_each(function() lives, finished = {}, {} end)
+
+  it("seals the store's id, asks the store for it, and ends it there", function()
+    local made = guard.session { secret = SECRET, lifetime = "1h", store = STORE }
+    assert.matches('"sid":"id of 7 until 1893459600"', made:issue { subject = 7 })
+    assert.is_false((made:lives(principal { sid = "a" })))
+    lives.a = true
+    assert.is_true((made:lives(principal { sid = "a" })))
+    assert.is_false((made:lives(principal {})), "a cookie sealed before there was a store")
+    assert.is_true((made:lives { guard = "bearer", claims = { sid = "b" } }))
+    assert.equal("__Host-session=; Path=/; Max-Age=0; HttpOnly; Secure; SameSite=Strict", made:clear { principal = principal { sid = "a" } })
+    made:finish_all(7)
+    assert.same({ "a", "all of 7" }, finished)
+  end)
+
+  it("answers 401 with a challenge for a session that has ended, before anything else is asked", function()
+    local made = guard.session { secret = SECRET, lifetime = "1h", store = STORE }
+    local app = demilune.app {}
+    app:get("/notes/{id}", { guard = made, owner = function() error "asked" end }, handler)
+    local ok, problem = pcall(plan.compile(app).routes[1].run, { principal = principal { sid = "a" } })
+    assert.same({ false, 401, 'Cookie cookie-name="__Host-session"' }, { ok, problem.status, problem.headers["WWW-Authenticate"] })
+  end)
+
+  it("refuses half a store, and a store that can be gone round", function()
+    assert.matches("store.lives must be a function", refusal(guard.session, { secret = SECRET, lifetime = "1h", store = { begin = handler } }))
+    assert.matches("table names one of a database", refusal(guard.session, { secret = SECRET, lifetime = "1h", table = "x" }))
+    local stored, plain = guard.session { secret = SECRET, lifetime = "1h", store = STORE }, guard.session { secret = SECRET, lifetime = "1h" }
+    assert.matches("give both a store, or neither", refusal(guard.any, { stored, guard.role("admin", plain) }))
+    assert.matches("session:finish_all ends what a store keeps", refusal(plain.finish_all, plain, 7))
+    assert.matches("write session:clear%(req%)", refusal(stored.clear, stored))
+  end)
+end)
+
+describe("guard.bearer with a resource", function()
+  local LINE = { resource = "https://api.example/v1", authorization_servers = { "https://login.example" }, scopes = { "write", "read" } }
+  local function files(...)
+    local app = demilune.app { title = "Notes", docs = false }
+    for index, made in ipairs { ... } do app:get("/" .. index, { guard = made }, handler) end
+    return plan.compile(app).files
+  end
+
+  it("tells the core and everybody who gives out tokens", function()
+    local made = bearer(LINE)
+    assert.equal("https://api.example/.well-known/oauth-protected-resource/v1", made.resource_metadata)
+    assert.same({ {
+      path = "/.well-known/oauth-protected-resource/v1", content_type = "application/json",
+      body = '{"resource":"https://api.example/v1","authorization_servers":["https://login.example"],"scopes_supported":["read","write"],'
+        .. '"bearer_methods_supported":["header"],"resource_name":"Notes"}',
+    } }, files(guard.role("x", made), made))
+    assert.same({}, files(bearer()))
+    assert.equal("https://api.example/.well-known/oauth-protected-resource", bearer({ resource = "https://api.example/" }).resource_metadata)
+  end)
+
+  it("refuses what is no URL, and two that say different things of one", function()
+    for _, url in ipairs {
+      "api.example", "http://api.example", "https://a.example?x", "https://a.example#x", 'https://a.example"', "https://a.example//x", "https://",
+    } do
+      assert.matches("write the https URL of this service", bearer_refusal { resource = url })
+    end
+    assert.matches("in authorization_servers is no https URL", bearer_refusal { resource = "https://a.example", authorization_servers = { "x" } })
+    assert.matches("are told for a resource", bearer_refusal { authorization_servers = { "https://a.example" } })
+    assert.matches("differ in its authorization_servers or scopes", refusal(files, bearer(LINE), bearer { resource = LINE.resource }))
+  end)
+end)
+
 describe("guards made of guards", function()
   it("are handed to the core as they are", function()
     local one, two = bearer(), guard.api_key { keys = { a = SECRET } }
@@ -303,6 +377,48 @@ describe("a route with a guard", function()
     assert.equal(0, resolved)
     route.run { mine = true }
     assert.equal(1, resolved)
+  end)
+
+  it("asks for the roles of a dependency's user, before other needs", function()
+    local made, events, given = bearer(), {}, nil
+    local user = demilune.dependency({ who = made }, function(_, need)
+      events[#events + 1] = "user " .. need.who.subject
+      return given
+    end)
+    local other = demilune.dependency(function() events[#events + 1] = "other" end)
+    local options = { guard = guard.role({ "admin", "root" }, made, { of = user }), needs = { a_other = other, user = user } }
+    local route = compile(options)
+    assert.equal(made, route.guard) -- what the core decides
+    local function call(what)
+      given, events = what, {}
+      local ok, problem = pcall(route.run, { principal = { subject = "7" } })
+      return ok or problem.status or problem, table.concat(events, ", ")
+    end
+    assert.same({ true, "user 7, other" }, { call { role = "admin" } })
+    assert.same({ true, "user 7, other" }, { call { roles = { "user", "root" } } })
+    for _, user_without in ipairs { { role = "user" }, { roles = { "user" } }, {}, { role = { "admin" } }, { roles = "admin" } } do
+      assert.same({ 403, "user 7" }, { call(user_without) })
+    end
+    assert.matches("must be a table with role or roles, not nil", (call(nil)))
+  end)
+
+  it("asks for all roles of a dependency's user, and without needs of the route's own", function()
+    local made = bearer()
+    local user = demilune.dependency(function(req) return req.user end)
+    local route = compile { guard = guard.role({ "a", "b" }, guard.role("b", made, { of = user }), { of = user, all = true }) }
+    assert.same({}, route.run { user = { roles = { "a", "b" } } })
+    local ok, problem = pcall(route.run, { user = { role = "b" } })
+    assert.same({ false, 403 }, { ok, problem.status })
+  end)
+
+  it("refuses a role of what is no dependency, or in an alternative", function()
+    local made, user = bearer(), demilune.dependency(handler)
+    assert.matches("of is what app:dependency gave", refusal(guard.role, "admin", made, { of = {} }))
+    assert.matches("there is no option", refusal(guard.scope, "read", made, { of = user }))
+    assert.matches("write guard.role%(names, guard.any", refusal(guard.any, { guard.role("admin", made, { of = user }), made }))
+    assert.matches("need who is for whom guard.role", refusal(compile, { guard = made, needs = { who = guard.role("a", made, { of = user }) } }))
+    local stranger = demilune.dependency({ who = bearer() }, handler)
+    assert.matches("need who is for whom guard.bearer", refusal(compile, { guard = guard.role("admin", made, { of = stranger }) }))
   end)
 
   it("refuses an owner where nobody is known", function()

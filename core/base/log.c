@@ -48,7 +48,11 @@ bool dl_log_begin(dl_log *log, dl_log_level level, dl_str message) {
   dl_clock_rfc3339(log->clock->wall_ms, time);
   log->current = level;
   if (log->format == DL_LOG_JSON) {
-    dl_buffer_printf(&log->lines, "{\"time\":\"%s\",\"level\":\"%s\",\"message\":", time, levels[level].name);
+    DL_BUFFER_LITERAL(&log->lines, "{\"time\":\"");
+    dl_buffer_append_str(&log->lines, dl_str_of(time));
+    DL_BUFFER_LITERAL(&log->lines, "\",\"level\":\"");
+    dl_buffer_append_str(&log->lines, dl_str_of(levels[level].name));
+    DL_BUFFER_LITERAL(&log->lines, "\",\"message\":");
     dl_buffer_append_json_string(&log->lines, message);
     return true;
   }
@@ -57,9 +61,12 @@ bool dl_log_begin(dl_log *log, dl_log_level level, dl_str message) {
   return true;
 }
 
+/* No printf: whoever is refused may ask very often, and each time costs a line. */
 static void append_key(dl_log *log, const char *key) {
-  if (log->format == DL_LOG_JSON) dl_buffer_printf(&log->lines, ",\"%s\":", key);
-  else dl_buffer_printf(&log->lines, " %s=", key);
+  bool json = log->format == DL_LOG_JSON;
+  dl_buffer_append_str(&log->lines, json ? DL_STR(",\"") : DL_STR(" "));
+  dl_buffer_append_str(&log->lines, dl_str_of(key));
+  dl_buffer_append_str(&log->lines, json ? DL_STR("\":") : DL_STR("="));
 }
 
 /* A value may be a client's or an app's: one line of a log must not hold all of it. */

@@ -29,15 +29,24 @@ static void push_slots(lua_State *L, dl_request_view *view) {
   }
 }
 
-dl_request_view *dl_request_view_of(lua_State *L) {
-  void **handle = lua_touserdata(L, 1);
+static dl_request_view *view_at(lua_State *L, int index) {
+  void **handle = lua_touserdata(L, index);
   if (!handle || !*handle) luaL_error(L, "this request is over; copy what is needed later out of req while the handler runs");
   return *handle;
 }
 
+dl_request_view *dl_request_view_of(lua_State *L) { return view_at(L, 1); }
+
 void dl_request_add_access_fields(dl_request_view *view, dl_str fields) {
-  if (!view->access_fields.len) view->access_fields = fields;
-  else view->access_fields = dl_str_of(dl_arena_format(view->arena, "%.*s%.*s", DL_STR_ARGS(view->access_fields), DL_STR_ARGS(fields)));
+  dl_str before = view->access_fields;
+  if (!before.len || !fields.len) {
+    view->access_fields = before.len ? before : fields;
+    return;
+  }
+  char *joined = dl_arena_alloc(view->arena, before.len + fields.len);
+  memcpy(joined, before.ptr, before.len);
+  memcpy(joined + before.len, fields.ptr, fields.len);
+  view->access_fields = dl_str_from(joined, before.len + fields.len);
 }
 
 /* --- fields ------------------------------------------------------------------- */
@@ -139,13 +148,34 @@ static void push_source(lua_State *L, dl_request_view *view, dl_source source) {
   view->pushed |= 1u << source;
 }
 
+/* principal.claims, made when they are asked for, which most handlers never do. */
+static int principal_index(lua_State *L) {
+  static const dl_str claims = DL_STR("claims");
+  dl_str key = {0};
+  if (lua_type(L, 2) == LUA_TSTRING) key.ptr = lua_tolstring(L, 2, &key.len);
+  if (!dl_str_equal(key, claims)) return 0;
+  dl_principal_push_field(L, &view_at(L, lua_upvalueindex(1))->principal, claims);
+  lua_pushvalue(L, 2);
+  lua_pushvalue(L, -2);
+  lua_rawset(L, 1);
+  return 1;
+}
+
+/* The request is at 1. */
 static void push_principal(lua_State *L, dl_request_view *view) {
   push_slots(L, view);
   if (view->pushed & 1u << DL_SOURCE_COUNT) {
     lua_rawgeti(L, -1, SLOT_PRINCIPAL);
     return;
   }
-  dl_principal_push(L, &view->principal);
+  dl_principal_push(L, &view->principal, false);
+  if (view->principal.claims) {
+    lua_createtable(L, 0, 1);
+    lua_pushvalue(L, 1);
+    lua_pushcclosure(L, principal_index, 1);
+    lua_setfield(L, -2, "__index");
+    lua_setmetatable(L, -2);
+  }
   lua_pushvalue(L, -1);
   lua_rawseti(L, -3, SLOT_PRINCIPAL);
   view->pushed |= 1u << DL_SOURCE_COUNT;

@@ -108,6 +108,7 @@ struct dl_guard_node {
       const dl_key_set *keys; /* Lua's, kept by a registry reference */
       dl_jwt_rules rules;
       dl_str roles_claim, scope_claim;
+      dl_str metadata; /* URL of the resource's (RFC 9728), or empty */
     } bearer;
     struct {
       const dl_api_key *keys;

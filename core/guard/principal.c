@@ -104,8 +104,8 @@ static const struct {
   dl_str name;
   void (*push)(lua_State *L, const dl_principal *principal);
 } fields[] = {
-    {DL_STR("subject"), push_subject}, {DL_STR("roles"), push_roles}, {DL_STR("scopes"), push_scopes}, {DL_STR("claims"), push_claims},
-    {DL_STR("guard"), push_guard},     {DL_STR("name"), push_name},   {DL_STR("issuer"), push_issuer},
+    {DL_STR("subject"), push_subject}, {DL_STR("roles"), push_roles}, {DL_STR("scopes"), push_scopes}, {DL_STR("guard"), push_guard},
+    {DL_STR("name"), push_name},       {DL_STR("issuer"), push_issuer}, {DL_STR("claims"), push_claims}, /* last: see dl_principal_push */
 };
 
 enum { FIELDS = sizeof(fields) / sizeof(fields[0]) };
@@ -120,14 +120,14 @@ bool dl_principal_push_field(lua_State *L, const dl_principal *principal, dl_str
   return false;
 }
 
-void dl_principal_push(lua_State *L, const dl_principal *principal) {
+void dl_principal_push(lua_State *L, const dl_principal *principal, bool with_claims) {
   luaL_checkstack(L, 4, "a principal");
   if (!principal->guard.len) {
     lua_pushnil(L);
     return;
   }
   lua_createtable(L, 0, FIELDS);
-  for (size_t i = 0; i < FIELDS; i++) {
+  for (size_t i = 0; i < (with_claims ? FIELDS : FIELDS - 1); i++) {
     lua_pushlstring(L, fields[i].name.ptr, fields[i].name.len);
     fields[i].push(L, principal);
     if (lua_isnil(L, -1)) lua_pop(L, 2);

@@ -29,8 +29,9 @@ dl_str dl_principal_key(const dl_principal *principal, dl_arena *arena);
 dl_principal dl_principal_copy(const dl_principal *principal, dl_arena *arena);
 
 /* Pushes { guard, subject, issuer, name, roles = {...}, scopes = {...}, claims = {...} };
- * what is empty is nil, but roles and scopes are always lists. Pushes nil for nobody. */
-void dl_principal_push(struct lua_State *L, const dl_principal *principal);
+ * what is empty is nil, but roles and scopes are always lists. Without claims it
+ * costs a third. Pushes nil for nobody. */
+void dl_principal_push(struct lua_State *L, const dl_principal *principal, bool with_claims);
 
 /* Pushes one field of that table, for those who make the others only when asked:
  * claims cost more than the rest together. False, and nothing pushed, for other names. */

@@ -8,6 +8,7 @@ local errors = require "demilune.errors"
 local files = require "demilune.files"
 local guard_type = require "demilune.guard_type"
 local options = require "demilune.options"
+local resource = require "demilune.resource"
 local secrets = require "demilune.secrets"
 local units = require "demilune.units"
 
@@ -29,6 +30,8 @@ local units = require "demilune.units"
 ---@field scope_claim? string "scope"
 ---@field cookie? string a cookie that may carry the token too
 ---@field token_url? string where the documentation's Authorize button logs in
+---@field resource? string what this service is called where tokens are given out: "https://api.example"; publishes its metadata (RFC 9728)
+---@field authorization_servers? string[] who gives them out, named in the metadata
 
 ---@class demilune.IssueOptions
 ---@field subject string|integer
@@ -47,7 +50,7 @@ local bearer = {}
 local OPTIONS = {
   secret = "any", key = "any", keys = "list", jwks_file = "string", algorithms = "strings", lifetime = "duration", allow_long_lived = "boolean",
   issuer = "string", audience = "any", leeway = "duration", realm = "string", roles = "strings", scopes = "table", roles_claim = "string",
-  scope_claim = "string", cookie = "string", token_url = "string",
+  scope_claim = "string", cookie = "string", token_url = "string", resource = "string", authorization_servers = "strings",
 }
 local KEY_OPTIONS = { secret = "any", pem = "any", algorithm = "string", kid = "string" }
 
@@ -246,12 +249,13 @@ function bearer.new(given)
   local place = errors.where()
   given = options.check(place, "guard.bearer", given, OPTIONS)
   local scopes, descriptions = read_scopes(place, given.scopes)
-  local lifetime, keys = read_lifetime(place, given), key_set(place, given)
+  local lifetime, keys, described = read_lifetime(place, given), key_set(place, given), resource.read(place, given)
   return setmetatable({
     kind = "bearer", source = place, keys = keys, lifetime = lifetime, leeway = read_leeway(place, given), issuer = given.issuer,
     audience = read_audience(place, given.audience), realm = check_text(place, "realm", given.realm), known_roles = given.roles,
     known_scopes = scopes, scope_descriptions = descriptions, roles_claim = given.roles_claim or "roles",
     scope_claim = given.scope_claim or "scope", cookie = given.cookie, token_url = given.token_url,
+    resource = described, resource_metadata = described and described.metadata,
   }, metatable)
 end
 

@@ -37,6 +37,10 @@ function dependency.new(needs, resolve)
   return setmetatable({ needs = needs, resolve = resolve, source = place }, Dependency)
 end
 
+---@param value any
+---@return boolean
+function dependency.is(value) return getmetatable(value) == Dependency end
+
 ---Checks a table of needs: names to dependencies.
 ---@param place string
 ---@param what string who needs them: "GET /me"
@@ -148,6 +152,8 @@ local function protect(body)
   end
 end
 
+-- --- what a guard leaves to Lua ---------------------------------------------------------
+
 -- Somebody else's object is as if it were not.
 local function with_owners(run, owners)
   if #owners == 0 then return run end
@@ -171,35 +177,97 @@ local function split_owners(owners)
   return early, late
 end
 
----The handler and all it needs as one function of the request. A handler without
----needs is given back as it is.
----@param handler fun(req: table, need: table): any
----@param needs? table<string, demilune.Dependency>
----@param place string where the route was declared
----@param what string the route: "GET /me"
----@param guard? demilune.Guard the route's
----@param owners? function[] that say whose object it is
----@param limits? demilune.LimitRule[] of the route; those by a function are counted here
----@return fun(req: table): any
-function dependency.compile(handler, needs, place, what, guard, owners, limits)
-  local early, late = split_owners(owners)
-  handler = limit.counting(with_owners(handler, late), limits) -- before owners: trying doors is counted too
-  if not needs or next(needs) == nil then
-    if #late == 0 then return with_owners(handler, early) end
-    return with_owners(function(req) return handler(req, {}) end, early)
+-- A session that its store has ended is none, whatever its cookie says.
+local function with_sessions(run, sessions)
+  if #sessions == 0 then return run end
+  return function(req, need)
+    for index = 1, #sessions do
+      local lives, challenge = sessions[index]:lives(req.principal)
+      if lives then return run(req, need) end
+      if index == #sessions then response.abort(401, "Not authenticated", { ["WWW-Authenticate"] = challenge }) end
+    end
   end
-  local order, numbers = { guard = guard or { kind = "public" } }, {}
+end
+
+local function holds(user, name)
+  if user.role == name then return true end
+  for _, role in ipairs(type(user.roles) == "table" and user.roles or {}) do
+    if role == name then return true end
+  end
+  return false
+end
+
+-- Raises a 403 unless the dependency's user has the roles that the guard names.
+local function role_asker(guard)
+  return function(user)
+    if type(user) ~= "table" then
+      error(("%s: guard.role asks for the roles of what this dependency gives, which must be a table with role or roles, not %s")
+        :format(guard.of.source, errors.show(user)), 0)
+    end
+    local held = 0
+    for _, name in ipairs(guard.names) do held = held + (holds(user, name) and 1 or 0) end
+    if held == #guard.names or held > 0 and not guard.all then return end
+    core.log("info", "a guard refused", { reason = "the user of a dependency has not the role" })
+    response.abort(403)
+  end
+end
+
+-- Users whose roles are asked for come first, each asked as soon as it is there.
+local function arrange(needs, place, what, guard, roles)
+  local order, numbers, askers = { guard = guard }, {}, {}
+  for _, role in ipairs(roles) do
+    walk({ user = role.of }, place, what, order, numbers, {}, {})
+    local number = numbers[role.of]
+    askers[number] = askers[number] or {}
+    table.insert(askers[number], role_asker(role))
+  end
   walk(needs, place, what, order, numbers, {}, {})
-  local lines, resolvers, places = { "local keep, handler, resolve, places = ...", "return function(req, held)", "  local ending" }, {}, {}
+  return order, numbers, askers
+end
+
+-- One function that resolves in order, asks, and handles; protected, so that all ends.
+local function join(handler, needs, place, what, guard, roles)
+  local order, numbers, askers = arrange(needs, place, what, guard, roles)
+  local lines, resolvers, places = { "local keep, handler, resolve, places, ask = ...", "return function(req, held)", "  local ending" }, {}, {}
   for number, needed in ipairs(order) do
     resolvers[number], places[number] = needed.resolve, needed.source
     lines[#lines + 1] = ("  local v%d v%d, ending = resolve[%d](req, %s)"):format(number, number, number, table_source(needed.needs, numbers))
     lines[#lines + 1] = ("  if ending ~= nil then keep(req, held, ending, places[%d]) end"):format(number)
+    for index in ipairs(askers[number] or {}) do lines[#lines + 1] = ("  ask[%d][%d](v%d)"):format(number, index, number) end
   end
   lines[#lines + 1] = ("  return (handler(req, %s))"):format(table_source(needs, numbers))
   lines[#lines + 1] = "end"
   local make = assert(loadstring(table.concat(lines, "\n"), "=(needs of " .. what .. ")"))
-  return with_owners(protect(make(keep, handler, resolvers, places)), early)
+  return protect(make(keep, handler, resolvers, places, askers))
+end
+
+---@class demilune.Asked what a route's guard asks for in Lua
+---@field guard? demilune.Guard the route's, whole
+---@field limits? demilune.LimitRule[] of the route; those by a function are counted here
+---@field owners? function[] that say whose object it is
+---@field roles? demilune.Guard[] that look at a dependency's user
+---@field sessions? demilune.Session[] that are kept in a store
+
+---The handler and all it needs as one function of the request.
+---A handler without needs, of which nothing is asked, is given back as it is.
+---@param handler fun(req: table, need: table): any
+---@param needs? table<string, demilune.Dependency>
+---@param place string where the route was declared
+---@param what string the route: "GET /me"
+---@param asked? demilune.Asked
+---@return fun(req: table): any
+function dependency.compile(handler, needs, place, what, asked)
+  asked = asked or {}
+  local early, late = split_owners(asked.owners)
+  local roles, has_needs = asked.roles or {}, needs ~= nil and next(needs) ~= nil
+  local run = limit.counting(with_owners(handler, late), asked.limits) -- before owners: trying doors is counted too
+  if #roles > 0 or has_needs then
+    run = join(run, needs or {}, place, what, asked.guard or { kind = "public" }, roles)
+  elseif #late > 0 then
+    local inner = run
+    run = function(req) return inner(req, {}) end
+  end
+  return with_sessions(with_owners(run, early), asked.sessions or {})
 end
 
 return dependency

@@ -5,6 +5,7 @@
 
 local context = require "demilune.context"
 local core = require "demilune.core"
+local dependency = require "demilune.dependency"
 local errors = require "demilune.errors"
 local guard_type = require "demilune.guard_type"
 local options = require "demilune.options"
@@ -31,6 +32,7 @@ guard.bearer = require("demilune.bearer").new
 guard.api_key = require("demilune.api_key").new
 guard.client_certificate = require("demilune.client_certificate").new
 guard.session = require("demilune.session").new
+guard.session_migration = require("demilune.session_store").migration
 
 -- --- built from others -----------------------------------------------------------------
 
@@ -42,6 +44,19 @@ end
 local function refuse_public(place, what, member)
   if guard_type.is_public(member) then
     errors.raise(place, "%s: guard.public lets everybody pass and finds nobody, so there is nothing to ask; give it another guard", what)
+  end
+end
+
+-- Of two sessions under one secret, the store must not be gone round by the one without.
+local function refuse_mixed_sessions(place, members)
+  local seen = {}
+  for _, member in ipairs(members) do
+    for _, leaf in ipairs(guard_type.leaves(member)) do
+      if leaf.kind == "session" then seen[leaf.store ~= nil] = true end
+    end
+  end
+  if seen[true] and seen[false] then
+    errors.raise(place, "guard.any: one session is kept in a store and another is not; give both a store, or neither")
   end
 end
 
@@ -60,9 +75,13 @@ function guard.any(members)
       if part.kind == "owner" then
         errors.raise(place, "guard.any: an owner is asked once it is known who calls; write guard.owner(fn, guard.any { ... }), "
           .. "and let fn look at guard.has_role(req.principal, name)")
+      elseif part.of then
+        errors.raise(place, "guard.any: a dependency's user is asked once it is known who calls; "
+          .. "write guard.role(names, guard.any { ... }, { of = current_user })")
       end
     end)
   end
+  refuse_mixed_sessions(place, members)
   return setmetatable({ kind = "any", members = { unpack(members) }, source = place }, plain)
 end
 
@@ -83,6 +102,15 @@ local function note_unknown(place, what, names, member, field)
     nearest and ("did you mean %s?"):format(nearest) or ("add it to the %ss of the guard below"):format(what))
 end
 
+local NAMED_OPTIONS = { role = { all = "boolean", of = "table" }, scope = { all = "boolean" } }
+
+local function check_of(place, of)
+  if not dependency.is(of) then
+    errors.raise(place, "guard.role: of is what app:dependency gave, not %s; write { of = current_user }, whose value has role or roles",
+      errors.show(of))
+  end
+end
+
 local function named(kind, field)
   return function(names, member, given)
     local place = errors.where()
@@ -94,14 +122,15 @@ local function named(kind, field)
     end
     need_guard(place, what, member, example)
     refuse_public(place, what, member)
-    given = options.check(place, what, given, { all = "boolean" })
-    note_unknown(place, kind, list, member, field)
-    return setmetatable({ kind = kind, names = { unpack(list) }, all = given.all or nil, member = member, source = place }, plain)
+    given = options.check(place, what, given, NAMED_OPTIONS[kind])
+    if given.of == nil then note_unknown(place, kind, list, member, field) else check_of(place, given.of) end
+    return setmetatable({ kind = kind, names = { unpack(list) }, all = given.all or nil, of = given.of, member = member, source = place }, plain)
   end
 end
 
----Whoever passes the guard and has one of the roles (all of them with { all = true }).
----@type fun(names: string|string[], member: demilune.Guard, given?: { all: boolean }): demilune.Guard
+---Whoever passes the guard and has one of the roles (all of them with { all = true });
+---with { of = current_user } the roles are those of the user whom the dependency gives.
+---@type fun(names: string|string[], member: demilune.Guard, given?: { all: boolean?, of: demilune.Dependency? }): demilune.Guard
 guard.role = named("role", "known_roles")
 
 ---Likewise for scopes.

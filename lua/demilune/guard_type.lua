@@ -9,6 +9,7 @@
 ---@field member? demilune.Guard of role, scope and owner
 ---@field members? demilune.Guard[] of any
 ---@field names? string[] of role and scope
+---@field of? demilune.Dependency of role: whose user's roles count
 
 local guard_type = {}
 
@@ -58,6 +59,11 @@ function guard_type.is_public(guard)
   return false
 end
 
+---Whether Lua decides it, once it is known who calls.
+---@param part demilune.Guard
+---@return boolean
+function guard_type.is_late(part) return part.kind == "owner" or part.of ~= nil end
+
 ---Whether everybody who passes guard would pass wanted too.
 ---@param guard demilune.Guard
 ---@param wanted demilune.Guard
@@ -75,24 +81,22 @@ function guard_type.covers(guard, wanted)
   return guard.members ~= nil
 end
 
----The guard without what Lua decides, for the core, and the functions that decide it.
+---The guard without what Lua decides, for the core, and the parts that Lua decides.
 ---@param guard demilune.Guard
 ---@return demilune.Guard
----@return function[] owners the outermost first
+---@return demilune.Guard[] late the outermost first
 function guard_type.split(guard)
-  if guard.kind == "owner" then
-    local inner, owners = guard_type.split(guard.member)
-    table.insert(owners, 1, guard.decide)
-    return inner, owners
-  elseif guard.member then
-    local inner, owners = guard_type.split(guard.member)
-    if inner == guard.member then return guard, owners end
-    local copy = {}
-    for name, value in pairs(guard) do copy[name] = value end
-    copy.member = inner
-    return setmetatable(copy, getmetatable(guard)), owners
+  if not guard.member then return guard, {} end
+  local inner, late = guard_type.split(guard.member)
+  if guard_type.is_late(guard) then
+    table.insert(late, 1, guard)
+    return inner, late
   end
-  return guard, {}
+  if inner == guard.member then return guard, late end
+  local copy = {}
+  for name, value in pairs(guard) do copy[name] = value end
+  copy.member = inner
+  return setmetatable(copy, getmetatable(guard)), late
 end
 
 return guard_type

@@ -11,6 +11,7 @@ local field = require "demilune.field"
 local guard_type = require "demilune.guard_type"
 local limit = require "demilune.limit"
 local lint = require "demilune.lint"
+local resource = require "demilune.resource"
 local route = require "demilune.route"
 
 local plan = {}
@@ -71,16 +72,22 @@ local function require_guard(joined, what)
     "%s has no guard; write guard = guard.public if everybody may call it, or give its router or demilune.app a guard for all", what)
 end
 
--- What the core decides of a guard, and the functions that say whose object it is.
+-- What the core decides of a guard, and what is left to Lua.
 local function split_guard(joined, what)
-  local guard, owners = guard_type.split(require_guard(joined, what))
-  local declared = joined.declared
+  local guard, late = guard_type.split(require_guard(joined, what))
+  local declared, owners, roles, sessions = joined.declared, {}, {}, {}
+  for _, part in ipairs(late) do
+    if part.of then roles[#roles + 1] = part else owners[#owners + 1] = part.decide end
+  end
+  for _, leaf in ipairs(guard_type.leaves(guard)) do
+    if leaf.kind == "session" and leaf.store then sessions[#sessions + 1] = leaf end
+  end
   if declared.owner then owners[#owners + 1] = declared.owner end
   if #owners > 0 and guard_type.is_public(guard) then
     errors.raise(declared.source, "%s has an owner, but guard.public finds nobody who could be it; give the route another guard", what)
   end
   limit.check_guard(declared.source, what, joined.limits, guard)
-  return guard, owners
+  return guard, { guard = joined.guard, owners = owners, roles = roles, sessions = sessions }
 end
 
 -- --- models ----------------------------------------------------------------------
@@ -158,10 +165,11 @@ end
 local function compile_route(app, joined)
   local declared = joined.declared
   local what = declared.method .. " " .. joined.pattern
-  local guard, owners = split_guard(joined, what)
+  local guard, asked = split_guard(joined, what)
+  asked.limits = joined.limits
   local compiled = {
     method = declared.method, pattern = joined.pattern, name = declared.source, source = declared.source,
-    guard = guard, run = dependency.compile(declared.handler, declared.needs, declared.source, what, guard, owners, joined.limits),
+    guard = guard, run = dependency.compile(declared.handler, declared.needs, declared.source, what, asked),
     limits = joined.limits[1] and joined.limits or nil, cors = joined.cors or nil,
     status = declared.status or 200, timeout = declared.timeout, max_body = declared.max_body, headers = join_headers(app, declared),
     deprecated = declared.deprecated, body_optional = declared.body and declared.body.optional or nil,
@@ -202,17 +210,44 @@ end
 
 -- --- files, start and stop ---------------------------------------------------------
 
-local function add_files(made)
+local function add_docs(made)
   if not made.docs then return end
   local openapi = require "demilune.openapi"
   made.files[1] = { path = "/openapi.json", content_type = "application/json", body = openapi.document(made) }
   for _, file in ipairs(openapi.docs_files(made)) do made.files[#made.files + 1] = file end
-  local taken = {}
-  for _, file in ipairs(made.files) do taken[file.path] = true end
-  for _, compiled in ipairs(made.routes) do
-    if taken[compiled.pattern] and compiled.method == "GET" then
-      errors.raise(compiled.source, "GET %s belongs to the documentation; use another path, or docs = false in demilune.app", compiled.pattern)
+end
+
+-- What bearer guards say of the resource they stand before, one file for each.
+local function add_resources(made)
+  local bodies = {}
+  for _, description in ipairs(made.descriptions.routes) do
+    for _, leaf in ipairs(guard_type.leaves(description.guard)) do
+      local described = leaf.resource
+      local body = described and resource.document(described, leaf.known_scopes, made.title)
+      local other = described and bodies[described.path]
+      if other and other ~= body then
+        errors.raise(leaf.source, "two bearer guards name the resource %s and differ in its authorization_servers or scopes; give both the same",
+          described.url)
+      elseif body and not other then
+        bodies[described.path] = body
+        made.files[#made.files + 1] = { path = described.path, content_type = "application/json", body = body }
+      end
     end
+  end
+end
+
+local function add_files(made)
+  add_docs(made)
+  local docs = #made.files
+  add_resources(made)
+  local owners = {}
+  for index, file in ipairs(made.files) do
+    owners[file.path] = index <= docs and "belongs to the documentation; use another path, or docs = false in demilune.app"
+      or "tells who gives out tokens, as the bearer's resource says; use another path"
+  end
+  for _, compiled in ipairs(made.routes) do
+    local owner = compiled.method == "GET" and owners[compiled.pattern]
+    if owner then errors.raise(compiled.source, "GET %s %s", compiled.pattern, owner) end
   end
 end
 

@@ -68,7 +68,7 @@ local function frozen(contents, label, denied, unwritable)
   return made
 end
 
-local function library(name, wanted, unwritable)
+local function contents_of(name, wanted)
   local contents = {}
   for key, value in pairs(_G[name]) do contents[key] = value end
   if wanted ~= true then
@@ -76,7 +76,20 @@ local function library(name, wanted, unwritable)
     for _, key in ipairs(wanted) do contents[key] = _G[name][key] end
   end
   for key in pairs(WITHOUT[name] or {}) do contents[key] = nil end
-  return frozen(contents, name .. ".", DENIED_OF[name] or {}, unwritable)
+  return contents
+end
+
+-- These write past metatables, and so into what cannot be written otherwise.
+local function guard_writers(libraries, unwritable)
+  for _, name in ipairs { "insert", "move" } do
+    local write = table[name]
+    libraries.table[name] = write and function(...)
+      -- move names its target last, when it is another than the first.
+      local target = name == "move" and select(5, ...) or (...)
+      if unwritable[target] then error(("table.%s: this table is not the app's to change"):format(name), 2) end
+      return write(...)
+    end
+  end
 end
 
 -- Metatables: an app sees and changes those that it made.
@@ -149,9 +162,11 @@ end
 ---@param find fun(name: string): function?, string? the chunk of a module of the app's, or where it would be
 ---@return demilune.Sandbox
 function sandbox.new(find)
-  local globals, unwritable = {}, {}
+  local globals, unwritable, libraries = {}, {}, {}
   for _, name in ipairs(PLAIN) do globals[name] = _G[name] end
-  for name, wanted in pairs(LIBRARIES) do globals[name] = library(name, wanted, unwritable) end
+  for name, wanted in pairs(LIBRARIES) do libraries[name] = contents_of(name, wanted) end
+  guard_writers(libraries, unwritable)
+  for name, contents in pairs(libraries) do globals[name] = frozen(contents, name .. ".", DENIED_OF[name] or {}, unwritable) end
   add_metatables(globals)
   local environment = frozen(globals, "", DENIED, unwritable)
   globals._G = environment

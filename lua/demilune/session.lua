@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- guard.session: who somebody is, sealed in a cookie that a browser carries and can
 -- neither read nor change. session:issue and session:clear give the Set-Cookie field.
+-- With a store the server also knows which sessions live, and can end them.
 
 local core = require "demilune.core"
 local context = require "demilune.context"
@@ -8,6 +9,7 @@ local errors = require "demilune.errors"
 local guard_type = require "demilune.guard_type"
 local options = require "demilune.options"
 local secrets = require "demilune.secrets"
+local session_store = require "demilune.session_store"
 local units = require "demilune.units"
 
 ---@class demilune.SessionOptions
@@ -18,12 +20,16 @@ local units = require "demilune.units"
 ---@field same_site? "Strict"|"Lax" "Strict"
 ---@field roles? string[] all that sessions may name
 ---@field scopes? string[]
+---@field database? demilune.Database keeps which sessions live, in the table of guard.session_migration
+---@field table? string its name: "sessions"
+---@field store? demilune.SessionStore in place of a database
 
 ---@class demilune.Session : demilune.Guard
 ---@field sealer any
 ---@field lifetime integer
 ---@field cookie string
 ---@field same_site string
+---@field store? demilune.SessionStore
 local Session = {}
 local metatable = guard_type.metatable(Session)
 
@@ -31,6 +37,7 @@ local session = {}
 
 local OPTIONS = {
   secret = "any", secrets = "list", lifetime = "duration", cookie = "string", same_site = "string", roles = "strings", scopes = "strings",
+  database = "table", table = "string", store = "table",
 }
 local SAME_SITE = { Strict = true, Lax = true }
 
@@ -61,6 +68,20 @@ local function read_cookie(place, given)
   return cookie, same_site
 end
 
+local function read_store(place, given)
+  if given.database and given.store then
+    errors.raise(place, "guard.session keeps sessions in one place; write database = db, or store = { begin =, lives =, finish =, finish_all = }")
+  end
+  if given.database then return session_store.new(place, given.database, given.table or "sessions") end
+  if given.table then errors.raise(place, "guard.session: table names one of a database; write database = db too") end
+  for _, name in ipairs(given.store and { "begin", "lives", "finish", "finish_all" } or {}) do
+    if type(given.store[name]) ~= "function" then
+      errors.raise(place, "guard.session: store.%s must be a function; a store has begin, lives, finish and finish_all", name)
+    end
+  end
+  return given.store
+end
+
 ---@param given demilune.SessionOptions
 ---@return demilune.Session
 function session.new(given)
@@ -74,7 +95,7 @@ function session.new(given)
   local cookie, same_site = read_cookie(place, given)
   return setmetatable({
     kind = "session", source = place, cookie = cookie, same_site = same_site, sealer = core.sealer(list), lifetime = math.floor(lifetime),
-    known_roles = given.roles, known_scopes = given.scopes,
+    known_roles = given.roles, known_scopes = given.scopes, store = read_store(place, given),
   }, metatable)
 end
 
@@ -82,9 +103,9 @@ local function set_cookie(self, value, seconds)
   return ("%s=%s; Path=/; Max-Age=%d; HttpOnly; Secure; SameSite=%s"):format(self.cookie, value, seconds, self.same_site)
 end
 
-local OURS = { sub = true, roles = true, scopes = true, exp = true }
+local OURS = { sub = true, roles = true, scopes = true, exp = true, sid = true }
 
----The Set-Cookie field that begins a session.
+---The Set-Cookie field that begins a session. With a store it waits.
 ---@param given { subject: string|integer, roles: string[]?, scopes: string[]?, claims: table<string, any>? }
 ---@return string
 function Session:issue(given)
@@ -98,11 +119,39 @@ function Session:issue(given)
   sealed.sub, sealed.exp = subject, math.floor(core.now()) + self.lifetime
   sealed.roles = setmetatable({ unpack(given.roles or {}) }, core.array_type)
   sealed.scopes = setmetatable({ unpack(given.scopes or {}) }, core.array_type)
+  if self.store then sealed.sid = self.store.begin(subject, sealed.exp) end
   return set_cookie(self, self.sealer:seal(self.cookie, core.json_encode(sealed)), self.lifetime)
 end
 
----The Set-Cookie field that ends it.
+---Whether the store still has the session of who was found; true for who came otherwise.
+---@param principal demilune.Principal
+---@return boolean
+---@return string challenge for who is refused (RFC 9110 15.5.2)
+function Session:lives(principal)
+  local id = principal.guard == "session" and principal.claims.sid
+  local lives = principal.guard ~= "session" or type(id) == "string" and self.store.lives(id)
+  return lives and true or false, ('Cookie cookie-name="%s"'):format(self.cookie)
+end
+
+local function need_store(self, what)
+  if not self.store then error("session:" .. what .. " ends what a store keeps; write database = db in guard.session", 3) end
+end
+
+---The Set-Cookie field that ends it; with a store the session of the request ends there too, and it waits.
+---@param req? demilune.Request one that the session let pass
 ---@return string
-function Session:clear() return set_cookie(self, "", 0) end
+function Session:clear(req)
+  local claims = req and req.principal and req.principal.guard == "session" and req.principal.claims
+  if self.store and not req then error("session:clear: the store must know which session ends; write session:clear(req)", 2) end
+  if self.store and claims and claims.sid then self.store.finish(claims.sid) end
+  return set_cookie(self, "", 0)
+end
+
+---Ends all sessions of a subject, on whatever machine it has them. Waits.
+---@param subject string|integer
+function Session:finish_all(subject)
+  need_store(self, "finish_all")
+  self.store.finish_all(type(subject) == "number" and ("%d"):format(subject) or subject)
+end
 
 return session

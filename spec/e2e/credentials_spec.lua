@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- demilune secret, hash and token: what an operator makes by hand.
 
+local jwt = require "spec.support.jwt"
 local server = require "spec.support.server"
 
 local SECRET = "0123456789012345678901234567890123456789"
@@ -42,6 +43,29 @@ describe("the command line", function()
     local token, status = run("JWT_SECRET=" .. SECRET .. " " .. program "token --subject=7 --roles=admin,editor")
     assert.equal(0, status)
     assert.truthy(token:match("^[%w_-]+%.[%w_-]+%.[%w_-]+\n$"))
+  end)
+
+  it("signs with a private key from a file, and says whose the token is and for whom", function()
+    local key = os.tmpname()
+    local function keep(text)
+      local file = assert(io.open(key, "wb"))
+      file:write(text)
+      file:close()
+    end
+    keep(jwt.private_key)
+    local token, status = run(program("token --subject=7 --issuer=https://id.example --audience=api --kid=2030 --key-file=" .. key))
+    assert.equal(0, status, token)
+    local header, claims = token:match("^([%w_-]+)%.([%w_-]+)%.[%w_-]+\n$")
+    assert.equal('{"alg":"ES256","typ":"JWT","kid":"2030"}', jwt.decode(header))
+    assert.truthy(jwt.decode(claims):find(',"iss":"https://id.example","aud":"api"}', 1, true))
+    assert.equal(1, select(2, run(program("token --subject=7 --algorithm=EdDSA --key-file=" .. key))))
+    keep(jwt.public_key)
+    local message, refused = run(program("token --subject=7 --key-file=" .. key))
+    assert.equal(1, refused)
+    assert.truthy(message:find("cannot sign; give the private one", 1, true), message)
+    os.remove(key)
+    assert.equal(1, select(2, run(program("token --subject=7 --key-file=" .. key))))
+    assert.equal(2, select(2, run(program "token --subject=7 --issued=x")))
   end)
 
   it("signs nothing without a secret, with a short one, or for nobody", function()

@@ -34,6 +34,12 @@ local REFUSED = {
   ["C libraries"] = { 'package.loadlib("libc.so.6", "*")', "package is not for apps" },
   ["package.loaded"] = { "local core = package.loaded['demilune.core']", "package is not for apps" },
   ["ffi"] = { 'require "ffi"', "app.lua:3: there is no module ffi" },
+  ["ffi through upvalues"] = { 'debug.getupvalue(require, 1)', "app.lua:3: debug is not for apps" },
+  ["the registry"] = { 'local registry = debug.getregistry', "debug is not for apps" },
+  ["the compiler's inside"] = { 'require "jit.util"', "there is no module jit.util" },
+  ["buffers that make C data"] = { 'require "string.buffer"', "there is no module string.buffer" },
+  ["bytecode by package.loadlib"] = { 'package.loadlib("x.so", "luaopen_x")', "package is not for apps" },
+  ["bytecode by loadfile"] = { 'loadfile("compiled.lua", "b")', "loadfile is not for apps" },
   ["ffi as a global"] = { 'ffi.cdef ""', "ffi is not for apps" },
   ["the core"] = { 'require "demilune.core"', "demilune.core is no module for apps" },
   ["the inside of this layer"] = { 'require "demilune.context"', "demilune.context is no module for apps" },
@@ -49,6 +55,9 @@ local REFUSED = {
   ["a global function"] = { "function leaked() end", "leaked is global here" },
   ["a global by _G"] = { "_G.leaked = 1", "leaked is global here" },
   ["a global by rawset"] = { 'rawset(_G, "leaked", 1)', "not the app's to change" },
+  ["a global by table.insert"] = { "table.insert(_G, 1)", "app.lua:3: table.insert: this table is not the app's to change" },
+  ["a library by table.insert"] = { "table.insert(string, 1, 2)", "not the app's to change" },
+  ["a global by table.move"] = { "table.move({ 5 }, 1, 1, 7, _G)", "app.lua:3: table.move: this table is not the app's to change" },
   ["a library"] = { "string.format = nil", "app.lua:3: string.format cannot be changed" },
   ["a library by rawset"] = { 'rawset(math, "random", nil)', "not the app's to change" },
   ["the metatable of strings"] = { 'getmetatable("").__index = {}', "attempt to index" },
@@ -94,7 +103,75 @@ describe("an app's compiled Lua", function()
   end)
 end)
 
+-- All that tables, calls of none, and every name of a library lead to.
+local REACH = [=[
+local client = require("demilune.test").client()
+local names = { cdef = true, C = true, new = true, cast = true, ptr = true, L = true }
+for name, value in pairs(_G) do
+  names[name] = true
+  for key in pairs(type(value) == "table" and value or {}) do names[key] = true end
+end
+local function walk(value, seen)
+  local sort = type(value)
+  if sort ~= "table" and sort ~= "function" and sort ~= "userdata" or seen[value] then return seen end
+  seen[value] = true
+  if sort == "function" then return seen end
+  for key, item in next, sort == "table" and value or {} do
+    walk(key, seen)
+    walk(item, seen)
+  end
+  for name in pairs(names) do
+    local ok, item = pcall(function() return value[name] end)
+    if ok then walk(item, seen) end
+  end
+  return seen
+end
+it("leads to nothing of ours", function()
+  assert.equal(200, client:get("/").status)
+  local seen, count = walk(require("world"), {}), 0
+  for _ in pairs(seen) do count = count + 1 end
+  assert.is_true(count > 150, count .. " reached")
+  local core, ffi = package.loaded["demilune.core"], require "ffi"
+  local forbidden = {
+    _G = _G, io = io, os = os, debug = debug, package = package, jit = jit, ffi = ffi, core = core, string = string, loaded = package.loaded,
+    registry = debug.getregistry(), getfenv = getfenv, setfenv = setfenv, loadfile = loadfile, dofile = dofile, require = require, load = load,
+    loadstring = loadstring, getmetatable = getmetatable, setmetatable = setmetatable, rawset = rawset, newproxy = newproxy,
+    collectgarbage = collectgarbage, module = module, insert = table.insert, context = package.loaded["demilune.context"],
+  }
+  for _, name in ipairs { "execute", "getenv", "exit", "remove", "rename", "tmpname", "setlocale" } do forbidden["os." .. name] = os[name] end
+  for library, members in pairs { io = io, debug = debug, ffi = ffi } do
+    for name, member in pairs(members) do
+      if type(member) == "function" then forbidden[library .. "." .. name] = member end
+    end
+  end
+  for _, name in ipairs { "secret_reveal", "key_set", "sealer", "schema_compile" } do forbidden["core." .. name] = assert(core[name]) end
+  for name, value in pairs(forbidden) do assert.is_nil(seen[value], name) end
+end)]=]
+
 describe("an app's world", function()
+  it("leads to nothing else, by whatever table one goes", function()
+    local status, output = run("test", {
+      ["app.lua"] = HEAD .. [[
+        local guard, model, world = demilune.guard, demilune.model, require "world"
+        local settings = demilune.settings { JWT_SECRET = model.secret { min_bytes = 32 } }
+        local db = app:database("sqlite::memory:", { migrations = false })
+        local bearer = guard.bearer { secret = settings.JWT_SECRET, lifetime = "15m" }
+        local session = guard.session { secret = settings.JWT_SECRET, lifetime = "15m" }
+        local need = app:dependency(function() return 1 end)
+        local statement, Thing = db:statement "SELECT 1", model "Thing" { a = model.string() }
+        world.found = { _G, require, demilune, settings, app, db, statement, bearer, session, need, Thing }
+        app:get("/", { needs = { need = need } }, function(req, needs)
+          local ok, aborted = pcall(demilune.abort, 404)
+          world.handled = { req, needs, ok, aborted, demilune.response { body = "x" }, coroutine.running() }
+        end)
+        return app]],
+      ["world.lua"] = "return {}",
+      ["spec/reach_spec.lua"] = REACH,
+    })
+    assert.equal(0, status, output)
+  end)
+
+
   it("has the language, text of its own making and its own files", function()
     local status, output = load_with([[
       local parts = require "parts"

@@ -7,6 +7,7 @@
 local http = require "spec.support.http"
 local process = require "tests.bench.lib.process"
 local report = require "tests.bench.lib.report"
+local request = require "tests.bench.lib.request"
 local scenarios = require "tests.bench.lib.scenarios"
 local servers = require "tests.bench.lib.servers"
 
@@ -30,26 +31,43 @@ local function start(server)
   os.remove(log)
   note("starting %s", server.name)
   return { server = server, port = port, log = log,
-    process = process.start { command = server.command(port), port = port, core = SERVER_CORE, log = log } }
+    process = process.start { command = server.command(port), environment = request.environment, port = port, core = SERVER_CORE, log = log } }
 end
 
 -- A figure for a wrong answer would be worth nothing.
 local function verify(running, scenario)
   local connection = http.connect(running.port, 20)
-  local response, why = connection:request(scenario.method, scenario.path,
-    { headers = { ["Content-Type"] = scenario.body and "application/json" or nil }, body = scenario.body })
+  local options = { headers = request.headers(scenario), body = scenario.body }
+  for _ = 1, scenario.prime or 0 do connection:request(scenario.method, scenario.path, options) end
+  local response, why = connection:request(scenario.method, scenario.path, options)
   connection:close()
   assert(response, ("%s, %s: no answer (%s)"):format(running.server.name, scenario.title, tostring(why)))
   assert(response.status == scenario.status and scenario.good(response.body),
     ("%s, %s: answered %d %s"):format(running.server.name, scenario.title, response.status, response.body:sub(1, 500)))
 end
 
--- wrk is told its request by a script that does nothing per request.
+-- wrk is told its request by a script that does nothing per request, or no more than take the next one of a list.
 local function write_script(scenario)
   local path = ("%s/%s.wrk.lua"):format(BUILD, scenario.short)
   local file = assert(io.open(path, "wb"))
   file:write(("wrk.method = %q\n"):format(scenario.method))
-  if scenario.body then file:write(("wrk.body = %q\nwrk.headers['Content-Type'] = 'application/json'\n"):format(scenario.body)) end
+  if scenario.body then file:write(("wrk.body = %q\n"):format(scenario.body)) end
+  for name, value in pairs(request.headers(scenario)) do file:write(("wrk.headers[%q] = %q\n"):format(name, value)) end
+  if scenario.tokens then
+    file:write("local heads, at = {}, 0\nlocal tokens = {\n")
+    for _, token in ipairs(scenario.tokens()) do file:write(("%q,\n"):format(token)) end
+    file:write(([[}
+function init()
+  for index, token in ipairs(tokens) do
+    heads[index] = wrk.format(%q, %q, { Host = "127.0.0.1", Authorization = "Bearer " .. token })
+  end
+end
+function request()
+  at = at %% #heads + 1
+  return heads[at]
+end
+]]):format(scenario.method, scenario.path))
+  end
   file:write([[
 function done(summary)
   local errors = summary.errors

@@ -5,6 +5,7 @@
 local http = require "spec.support.http"
 local process = require "tests.bench.lib.process"
 local report = require "tests.bench.lib.report"
+local request = require "tests.bench.lib.request"
 local scenarios = require "tests.bench.lib.scenarios"
 local servers = require "tests.bench.lib.servers"
 
@@ -14,12 +15,15 @@ local function instructions(server, scenario, requests)
   local port, log, out = process.free_port(), BUILD .. "/callgrind.log", BUILD .. "/callgrind.out"
   os.remove(log)
   os.remove(out)
-  local running = process.start { port = port, log = log, timeout = 120,
+  local running = process.start { port = port, environment = request.environment, log = log, timeout = 120,
     command = ("valgrind --tool=callgrind --callgrind-out-file=%s %s"):format(out, server.command(port)) }
   local connection = http.connect(port, 60)
-  for _ = 1, requests do
-    local response = assert(connection:request(scenario.method, scenario.path,
-      { headers = { ["Content-Type"] = scenario.body and "application/json" or nil }, body = scenario.body }))
+  local options = { headers = request.headers(scenario), body = scenario.body }
+  local tokens = scenario.tokens and scenario.tokens()
+  for _ = 1, scenario.prime or 0 do assert(connection:request(scenario.method, scenario.path, options)) end
+  for index = 1, requests do
+    if tokens then options.headers.Authorization = "Bearer " .. tokens[index] end
+    local response = assert(connection:request(scenario.method, scenario.path, options))
     assert(response.status == scenario.status, "answered " .. response.status .. " " .. response.body)
   end
   connection:close()
@@ -29,10 +33,10 @@ local function instructions(server, scenario, requests)
 end
 
 local function main()
-  local options = report.options(arg, { requests = 2000, scenarios = "plain,create,bulk,missing,method,invalid", write = false })
+  local options = report.options(arg, { requests = 2000, scenarios = false, write = false })
   local rows = {}
   for _, scenario in ipairs(scenarios) do
-    if ("," .. options.scenarios .. ","):find("," .. scenario.short .. ",", 1, true) then
+    if not options.scenarios or ("," .. options.scenarios .. ","):find("," .. scenario.short .. ",", 1, true) then
       local row = { scenario.title }
       for _, server in ipairs { servers[1], servers[2] } do
         local short = instructions(server, scenario, options.requests)

@@ -50,13 +50,13 @@ static void push_principal(guard_world *w, const char *lines) {
   for (int round = 0; round < ROUNDS; round++) {
     double begin = now_ns();
     for (int i = 0; i < CHECKS; i++) {
-      dl_principal_push(L, &w->principal);
+      dl_principal_push(L, &w->principal, false);
       lua_settop(L, 0);
     }
     double each = (now_ns() - begin) / CHECKS;
     if (each < best) best = each;
   }
-  printf("%-44s %8.0f ns\n", "the principal as a Lua table", best);
+  printf("%-44s %8.0f ns\n", "the principal as a Lua table, without claims", best);
 }
 
 int main(void) {

@@ -4,6 +4,7 @@
 local http = require "spec.support.http"
 local process = require "tests.bench.lib.process"
 local report = require "tests.bench.lib.report"
+local made = require "tests.bench.lib.request"
 local servers = require "tests.bench.lib.servers"
 
 local function request(connection)
@@ -15,7 +16,7 @@ local function main()
   local options = report.options(arg, { connections = 10000, write = false })
   local port, log = process.free_port(), "build/bench/idle.log"
   os.remove(log)
-  local running = process.start { command = servers[1].command(port), port = port, log = log }
+  local running = process.start { command = servers[1].command(port), environment = made.environment, port = port, log = log }
   local open = {}
   local ok, failure = xpcall(function()
     local first = http.connect(port)

@@ -234,7 +234,7 @@ static void a_principal_is_a_table_in_lua(void **state) {
   lua_State *L = dl_lua_state(w->lua);
   const char *token = world_text(w, "token { sub = '7', roles = { 'admin' }, big = 5e17, nested = { a = { 1, 2 } } }");
   assert_int_equal(ask_bearer(w, world_guard(w, "bearer"), token), DL_GUARD_PASS);
-  dl_principal_push(L, &w->principal);
+  dl_principal_push(L, &w->principal, true);
   lua_setglobal(L, "p");
   world_run(w, "assert(p.guard == 'bearer' and p.subject == '7' and p.name == nil and p.issuer == nil and p.roles[1] == 'admin' and #p.roles == 1)"
                " assert(#p.scopes == 0 and getmetatable(p.scopes) == core.array_type and p.claims.sub == '7' and p.claims.nested.a[2] == 2)"
@@ -249,7 +249,7 @@ static void a_principal_is_a_table_in_lua(void **state) {
   }
   assert_false(dl_principal_push_field(L, &w->principal, DL_STR("token")));
   lua_settop(L, 0);
-  dl_principal_push(L, &(dl_principal){0});
+  dl_principal_push(L, &(dl_principal){0}, true);
   assert_true(lua_isnil(L, -1));
   lua_settop(L, 0);
 }

@@ -48,6 +48,16 @@ static void public_lets_everybody_pass_and_finds_nobody(void **state) {
   assert_int_equal(dl_principal_key(&w->principal, &w->arena).len, 0);
 }
 
+static void a_resource_is_named_in_every_challenge_of_its_bearer(void **state) {
+  guard_world *w = *state;
+#define METADATA "https://api.example/.well-known/oauth-protected-resource"
+  const dl_guard *guard = world_guard(w, "{ kind = 'bearer', keys = keys, lifetime = 900, resource_metadata = '" METADATA "' }");
+  expect(w, ask(w, guard, ""), DL_GUARD_UNAUTHENTICATED, "WWW-Authenticate: Bearer realm=\"api\", resource_metadata=\"" METADATA "\"\r\n", "no Auth");
+  expect(w, ask(w, guard, "Authorization: Bearer x\r\n"), DL_GUARD_UNAUTHENTICATED,
+         "WWW-Authenticate: Bearer realm=\"api\", error=\"invalid_token\", resource_metadata=\"" METADATA "\"\r\n", "");
+  assert_null(world_guard(w, "{ kind = 'bearer', keys = keys, lifetime = 900, resource_metadata = 'a\"b' }"));
+}
+
 /* --- API keys ---------------------------------------------------------------------------- */
 
 static void any_of_the_keys_passes_under_its_own_name(void **state) {
@@ -298,6 +308,7 @@ static void what_apps_declare_compiles_and_passes_what_it_issues(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(public_lets_everybody_pass_and_finds_nobody, open_world, close_world),
+      cmocka_unit_test_setup_teardown(a_resource_is_named_in_every_challenge_of_its_bearer, open_world, close_world),
       cmocka_unit_test_setup_teardown(any_of_the_keys_passes_under_its_own_name, open_world, close_world),
       cmocka_unit_test_setup_teardown(a_key_ends_at_its_expiry_and_the_others_go_on, open_world, close_world),
       cmocka_unit_test_setup_teardown(what_is_no_key_is_refused_with_the_same_words, open_world, close_world),

@@ -41,12 +41,13 @@ local Process = {}
 Process.__index = Process
 
 --- Runs a shell command that ends in a program (`exec` is put before it), on one core, and waits until the port answers.
----@param options { command: string, port: integer, core?: integer, log: string, timeout?: number }
+---@param options { command: string, environment?: string, port: integer, core?: integer, log: string, timeout?: number }
 ---@return bench.Process
 function process.start(options)
   local pin = options.core and process.cores() > 1 and ("taskset -c %d "):format(options.core) or ""
   local pid_file = options.log .. ".pid"
-  os.execute(("{ exec %s%s; } >>'%s' 2>&1 </dev/null & echo $! >'%s'"):format(pin, options.command, options.log, pid_file))
+  local environment = options.environment and "env " .. options.environment .. " " or ""
+  os.execute(("{ exec %s%s%s; } >>'%s' 2>&1 </dev/null & echo $! >'%s'"):format(environment, pin, options.command, options.log, pid_file))
   local self = setmetatable({ pid = tonumber(read(pid_file)), log = options.log }, Process)
   local deadline = socket.gettime() + (options.timeout or 20)
   repeat

@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * demilune token: a signed token for trying an app by hand. The secret comes from the
+ * environment and a private key from a file, never from arguments, which every user
+ * of the machine can read.
+ */
+#include "base/buffer.h"
+#include "base/clock.h"
+#include "cli/cli.h"
+#include "crypto/jwt.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { KEY_FILE_MAX = 65536 };
+
+typedef struct token_request {
+  dl_str subject, roles, scopes, issuer, audience, kid, algorithm, seconds;
+  dl_str variable, key_file; /* both end in NUL: they are arguments' ends */
+} token_request;
+
+/* A row for each flag: where its value goes, and what it looks like. */
+static const struct {
+  dl_str name;
+  size_t place;
+  const char *example;
+} flags[] = {
+    {DL_STR("subject"), offsetof(token_request, subject), "WHO"},
+    {DL_STR("roles"), offsetof(token_request, roles), "a,b"},
+    {DL_STR("scopes"), offsetof(token_request, scopes), "\"a b\""},
+    {DL_STR("issuer"), offsetof(token_request, issuer), "URL"},
+    {DL_STR("audience"), offsetof(token_request, audience), "NAME"},
+    {DL_STR("seconds"), offsetof(token_request, seconds), "900"},
+    {DL_STR("algorithm"), offsetof(token_request, algorithm), "HS256"},
+    {DL_STR("kid"), offsetof(token_request, kid), "NAME"},
+    {DL_STR("secret-variable"), offsetof(token_request, variable), "JWT_SECRET"},
+    {DL_STR("key-file"), offsetof(token_request, key_file), "private.pem"},
+};
+
+enum { FLAGS = sizeof(flags) / sizeof(flags[0]) };
+
+static bool read_flag(token_request *request, const char *argument) {
+  const char *equals = strchr(argument, '=');
+  if (strncmp(argument, "--", 2) != 0 || !equals) return false;
+  dl_str name = dl_str_from(argument + 2, (size_t)(equals - argument) - 2), value = dl_str_of(equals + 1);
+  for (size_t i = 0; i < FLAGS; i++) {
+    if (!dl_str_equal(name, flags[i].name)) continue;
+    memcpy((char *)request + flags[i].place, &value, sizeof(value));
+    return true;
+  }
+  return false;
+}
+
+static int refuse_flag(const char *argument) {
+  fprintf(stderr, "demilune token: \"%s\" is not understood; it takes", argument);
+  for (size_t i = 0; i < FLAGS; i++) fprintf(stderr, "%s --%.*s=%s", i ? "," : "", DL_STR_ARGS(flags[i].name), flags[i].example);
+  fputc('\n', stderr);
+  return 2;
+}
+
+/* --- claims ----------------------------------------------------------------------- */
+
+static void append_text(dl_buffer *claims, const char *name, dl_str text) {
+  if (!text.len) return;
+  dl_buffer_printf(claims, ",\"%s\":", name);
+  dl_buffer_append_json_string(claims, text);
+}
+
+/* "admin,editor" as ["admin","editor"]. */
+static void append_list(dl_buffer *claims, const char *name, dl_str list) {
+  if (!list.len) return;
+  dl_buffer_printf(claims, ",\"%s\":[", name);
+  for (size_t from = 0, at = 0; at <= list.len; at++) {
+    if (at < list.len && list.ptr[at] != ',') continue;
+    if (from) dl_buffer_append_char(claims, ',');
+    dl_buffer_append_json_string(claims, dl_str_from(list.ptr + from, at - from));
+    from = at + 1;
+  }
+  dl_buffer_append_char(claims, ']');
+}
+
+static void write_claims(const token_request *request, long seconds, dl_buffer *claims) {
+  dl_clock clock = {0};
+  dl_clock_update(&clock);
+  int64_t now = clock.wall_ms / 1000;
+  DL_BUFFER_LITERAL(claims, "{\"sub\":");
+  dl_buffer_append_json_string(claims, request->subject);
+  dl_buffer_printf(claims, ",\"iat\":%lld,\"exp\":%lld", (long long)now, (long long)now + seconds);
+  append_text(claims, "iss", request->issuer);
+  append_text(claims, "aud", request->audience);
+  append_list(claims, "roles", request->roles);
+  append_text(claims, "scope", request->scopes);
+  DL_BUFFER_LITERAL(claims, "}");
+}
+
+/* --- keys ------------------------------------------------------------------------- */
+
+static dl_key *key_from_file(const token_request *request, const dl_crypto *crypto, dl_key_algorithm algorithm, const char **error) {
+  char text[KEY_FILE_MAX];
+  FILE *file = fopen(request->key_file.ptr, "rb");
+  if (!file) {
+    *error = strerror(errno);
+    return NULL;
+  }
+  size_t len = fread(text, 1, sizeof(text), file);
+  fclose(file);
+  dl_key *key = dl_key_from_pem(crypto, algorithm, dl_str_from(text, len), request->kid, error);
+  explicit_bzero(text, len);
+  return key;
+}
+
+static dl_key *key_from_variable(const token_request *request, const dl_crypto *crypto, dl_key_algorithm algorithm, const char **error) {
+  const char *secret = getenv(request->variable.ptr);
+  *error = "the variable that holds the secret is not set; name it by --secret-variable=NAME, or a private key by --key-file=FILE";
+  return secret ? dl_key_from_secret(crypto, algorithm, dl_str_of(secret), request->kid, error) : NULL;
+}
+
+/* NULL, or what is wrong. */
+static const char *sign(const token_request *request, dl_key_algorithm algorithm, long seconds, dl_buffer *token) {
+  const char *error = NULL;
+  dl_buffer claims = {0};
+  dl_crypto *crypto = dl_crypto_new();
+  dl_key *key = (request->key_file.len ? key_from_file : key_from_variable)(request, crypto, algorithm, &error);
+  if (key && !dl_key_can_sign(key)) error = "the key is a public one, which cannot sign; give the private one";
+  else if (key) {
+    error = NULL;
+    write_claims(request, seconds, &claims);
+    dl_jwt_sign(key, dl_buffer_str(&claims), token);
+  }
+  dl_key_free(key);
+  dl_buffer_free(&claims);
+  dl_crypto_free(crypto);
+  return error;
+}
+
+/* --- the command --------------------------------------------------------------------- */
+
+int dl_command_token(int count, char **arguments) {
+  token_request request = {.variable = DL_STR("JWT_SECRET"), .seconds = DL_STR("900")};
+  dl_key_algorithm algorithm = DL_KEY_UNSTATED;
+  dl_buffer token = {0};
+  for (int i = 0; i < count; i++)
+    if (!read_flag(&request, arguments[i])) return refuse_flag(arguments[i]);
+  long seconds = strtol(request.seconds.ptr, NULL, 10);
+  /* A curve says itself what it signs with. */
+  if (!request.algorithm.len && !request.key_file.len) request.algorithm = DL_STR("HS256");
+  bool named = !request.algorithm.len || dl_key_algorithm_named(request.algorithm, &algorithm);
+  if (request.subject.len == 0 || seconds <= 0 || !named) {
+    fputs("demilune token: needs --subject=WHO, a lifetime in seconds over 0, and an algorithm such as HS256; with --key-file=private.pem that of the key\n",
+          stderr);
+    return 2;
+  }
+  const char *problem = sign(&request, algorithm, seconds, &token);
+  if (problem) fprintf(stderr, "demilune token: %s\n", problem);
+  else printf("%.*s\n", (int)token.len, token.data);
+  dl_buffer_free(&token);
+  return problem ? 1 : 0;
+}

@@ -55,8 +55,9 @@ void dl_master_stop(dl_master *master) {
   master->stop_at_us = master->clock.monotonic_us + STOP_PATIENCE_US;
   if (master->announced && !master->handed_on) dl_notify_send(&master->notify, "STOPPING=1");
   if (master->reload.probe.pid) kill(master->reload.probe.pid, SIGKILL);
-  if (!master->handed_on && !master->sockets.of_systemd) dl_sockets_bar(&master->sockets);
-  if (!master->handed_on) dl_sockets_bar(&master->tls.redirects);
+  bool nobody_after_us = master->announced && !master->handed_on;
+  if (nobody_after_us && !master->sockets.of_systemd) dl_sockets_bar(&master->sockets);
+  if (nobody_after_us) dl_sockets_bar(&master->tls.redirects);
   tell_workers(master, DL_MESSAGE_STOP, 1);
   dl_sockets_close(&master->sockets); /* the workers close theirs: from then on the system refuses */
   dl_sockets_close(&master->tls.redirects);

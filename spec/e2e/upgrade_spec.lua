@@ -111,16 +111,17 @@ describe("SIGUSR2", function()
     start()
     for _, how in ipairs { "program", "app" } do
       if how == "program" then
-        os.execute(("printf '#!/bin/sh\\nexit 3\\n' > %s/new && chmod +x %s/new && mv %s/new %s/demilune"):format(program_folder, program_folder, program_folder, program_folder))
+        os.execute(("cd %s && printf '#!/bin/sh\\nexit 3\\n' > new && chmod +x new && mv new demilune"):format(program_folder))
       else
-        os.execute(("cp %s %s/new && mv %s/new %s/demilune"):format(absolute(usual), program_folder, program_folder, program_folder))
+        os.execute(("cd %s && cp %s new && mv new demilune"):format(program_folder, absolute(usual)))
         local file = assert(io.open(folder .. "/app.lua", "w"))
         file:write("error('not today')")
         file:close()
       end
-      local before = select(2, running:log():gsub("the new program did not start", ""))
+      local function failures() return select(2, running:log():gsub("the new program did not start", "")) end
+      local before = failures()
       running:signal("USR2")
-      assert.truthy(server.wait_until(PATIENCE, function() return select(2, running:log():gsub("the new program did not start", "")) == before + 1 end), running:log())
+      assert.truthy(server.wait_until(PATIENCE, function() return failures() == before + 1 end), running:log())
       for _ = 1, 10 do assert.equal(200, running:request("GET", "/who").status) end
       assert.is_nil(running:exit_status())
     end

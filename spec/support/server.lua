@@ -189,7 +189,10 @@ end
 function Running:holdings()
   local folders = {}
   for _, pid in ipairs(self:workers()) do folders[#folders + 1] = ("/proc/%d/%%s"):format(pid) end
-  local function count(kind) return tonumber(command_output("ls -U " .. table.concat(folders, " "):gsub("%%s", kind) .. " 2>/dev/null | grep -c '^[0-9]'")) end
+  local function count(kind)
+    local names = table.concat(folders, " "):gsub("%%s", kind)
+    return tonumber(command_output("ls -U " .. names .. " 2>/dev/null | grep -c '^[0-9]'"))
+  end
   return count "fd", count "task"
 end
 

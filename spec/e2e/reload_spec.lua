@@ -106,15 +106,17 @@ describe("a reload", function()
   end)
 
   it("is all workers' or none's: one whose start function fails keeps all of them as they were", function()
-    start(app "one", { workers = 3, flags = { "--access-log=off" } })
+    local DATABASE = 'local db = app:database "sqlite:once.db"\n'
+    start({ ["app.lua"] = app("one", DATABASE), ["migrations/0001_once.sql"] = "CREATE TABLE once (id INTEGER PRIMARY KEY);" },
+      { workers = 3, flags = { "--access-log=off" } })
     -- The first worker that gets the row starts, the others fail.
-    save(app("two", [[
-local db = app:database("sqlite:once.db", { migrations = false })
-local make = db:statement "CREATE TABLE once (id INTEGER PRIMARY KEY)"
-app:on_start(function() make:run() end)]]))
+    save(app("two", DATABASE .. [[
+local add = db:statement "INSERT INTO once VALUES (1)"
+app:on_start(function() add:run() demilune.log.info "one of them got it" end)]]))
     local status, _, err = reload()
     assert.equal(1, status)
-    assert.truthy(err:find("once", 1, true), err)
+    assert.truthy(err:find("UNIQUE", 1, true), err)
+    assert.truthy(running:log_line "one of them got it")
     all_are "one"
   end)
 

@@ -5,10 +5,10 @@
  * know of a single lost request. It trusts the server: bodies have a Content-Length.
  *
  *   siege_client PORT [--connections=64] [--seconds=1] [--requests=0] [--each=0]
- *                [--path=/] [--source=127.0.0.1] [--patience=20] [--tally]
+ *                [--path=/] [--source=127.0.0.1] [--patience=20] [--pause=0] [--tally]
  *
  * --requests ends after so many, --each reconnects after so many on one connection,
- * --tally counts bodies. SIGTERM and SIGINT end it early; it prints "name value" lines.
+ * --pause waits milliseconds between an answer and the next request, --tally counts bodies. SIGTERM and SIGINT end it early; it prints "name value" lines.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -31,7 +31,7 @@ typedef struct connection {
   bool connecting, asking;
   uint32_t answered;
   size_t have;
-  uint64_t asked_us, retry_us;
+  uint64_t asked_us, retry_us, next_us;
   char buffer[BUFFER_BYTES];
 } connection;
 
@@ -42,7 +42,7 @@ typedef struct body_count {
 
 typedef struct siege {
   int epoll, port;
-  uint64_t connections, requests_max, each, patience_us, end_us;
+  uint64_t connections, requests_max, each, patience_us, pause_us, end_us;
   struct in_addr source;
   bool tally, over;
   char request[512];
@@ -75,6 +75,7 @@ static void drop(connection *c, uint64_t retry_us) {
   c->connecting = c->asking = false;
   c->have = 0;
   c->answered = 0;
+  c->next_us = 0;
   c->retry_us = retry_us;
 }
 
@@ -162,6 +163,7 @@ static void answer(siege *s, connection *c, int status, size_t head, size_t leng
   c->asking = false;
   c->answered++;
   if (close_after || (s->each && c->answered >= s->each)) drop(c, 0);
+  else if (s->pause_us) c->next_us = now_us() + s->pause_us;
   else ask(s, c);
 }
 
@@ -211,13 +213,17 @@ static bool look_after(siege *s) {
   bool busy = false;
   for (uint64_t i = 0; i < s->connections; i++) {
     connection *c = &s->all[i];
-    if (c->fd >= 0 && now > c->asked_us + s->patience_us) {
+    if (c->next_us && (s->over || now >= c->next_us)) {
+      c->next_us = 0;
+      ask(s, c);
+    }
+    if ((c->asking || c->connecting) && now > c->asked_us + s->patience_us) {
       s->late++;
       drop(c, 0);
     }
     bool wanted = !s->over && !(s->requests_max && s->asked >= s->requests_max);
     if (c->fd < 0 && wanted && now >= c->retry_us) open_connection(s, c);
-    busy = busy || (c->fd >= 0 && (c->asking || c->connecting)) || (c->fd < 0 && wanted);
+    busy = busy || c->fd >= 0 || (c->fd < 0 && wanted);
   }
   return busy;
 }
@@ -266,6 +272,7 @@ static bool read_flag(siege *s, const char *flag, const char **path) {
   else if (IS("--requests")) s->requests_max = strtoul(value, NULL, 10);
   else if (IS("--each")) s->each = strtoul(value, NULL, 10);
   else if (IS("--patience")) s->patience_us = strtoul(value, NULL, 10) * 1000000;
+  else if (IS("--pause")) s->pause_us = strtoul(value, NULL, 10) * 1000;
   else if (IS("--source")) return inet_pton(AF_INET, value, &s->source) == 1;
   else if (IS("--path")) *path = value;
   else return false;
@@ -282,7 +289,7 @@ int main(int count, char **arguments) {
   bool right = s.port > 0;
   for (int i = 2; i < count; i++) right = right && read_flag(&s, arguments[i], &path);
   if (!right || !s.connections || s.connections > CONNECTIONS_MAX) {
-    fprintf(stderr, "siege_client PORT [--connections=N] [--seconds=S] [--requests=N] [--each=N] [--path=/] [--source=127.0.0.1] [--patience=S] [--tally]\n");
+    fprintf(stderr, "siege_client PORT [--connections=N] [--seconds=S] [--requests=N] [--each=N] [--path=/] [--source=127.0.0.1] [--patience=S] [--pause=MS] [--tally]\n");
     return 2;
   }
   snprintf(s.request, sizeof s.request, "GET %.400s HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", path);

@@ -18,7 +18,7 @@ enum {
   STATE_PROXY    /* waiting for, or reading, the PROXY header of a trusted proxy */
 };
 
-enum { DISCARD_MAX_BYTES = 65536, OUTPUT_FLUSH_BYTES = 65536, LINGER_US = 2000000 };
+enum { DISCARD_MAX_BYTES = 65536, OUTPUT_FLUSH_BYTES = 65536, LINGER_US = 2000000, LAST_CALL_US = 1000000 };
 
 static void advance(dl_connection *connection);
 
@@ -105,6 +105,15 @@ void dl_connection_finished(dl_connection *connection) {
   else if (!connection->advancing) advance(connection);
 }
 
+/* While the worker drains, a client that does not know yet may be about to ask: its
+ * request is answered, with "close", instead of being lost. */
+static void limit_idle(dl_connection *connection) {
+  dl_worker *worker = connection->worker;
+  uint64_t now_us = worker->loop->clock.monotonic_us;
+  if (worker->draining) dl_deadline_set(&worker->last_call_deadlines, &connection->deadline, now_us + LAST_CALL_US);
+  else dl_deadline_set(&worker->idle_deadlines, &connection->deadline, now_us + worker->generation->plan->limits.idle_timeout_us);
+}
+
 /* --- who is announced ---------------------------------------------------------- */
 
 /* From here on the bytes are the client's own. */
@@ -112,7 +121,7 @@ static void begin_requests(dl_connection *connection) {
   dl_worker *worker = connection->worker;
   connection->state = STATE_HEAD;
   if (connection->secure) dl_stream_begin_tls(&connection->stream, worker->tls);
-  dl_deadline_set(&worker->idle_deadlines, &connection->deadline, worker->loop->clock.monotonic_us + worker->generation->plan->limits.idle_timeout_us);
+  limit_idle(connection);
 }
 
 /* Nothing can be answered to who does not speak the protocol: it is closed. */
@@ -150,20 +159,19 @@ static void refuse(dl_connection *connection, int status, const char *reason) {
 
 /* Nothing has arrived yet: the buffer goes back, only the connection stays. */
 static bool wait_for_request(dl_connection *connection) {
-  dl_worker *worker = connection->worker;
   if (connection->exchange) {
     dl_exchange_end(connection->exchange);
     connection->exchange = NULL;
   }
   dl_connection_flush(connection, (dl_str){0});
   if (connection->stream.closing || connection->stream.unsent_bytes) return false;
-  if (connection->stream.ended || worker->draining) {
+  if (connection->stream.ended) {
     dl_connection_close(connection);
     return false;
   }
   dl_stream_release_buffer(&connection->stream);
   connection->timing_head = false;
-  dl_deadline_set(&worker->idle_deadlines, &connection->deadline, worker->loop->clock.monotonic_us + worker->generation->plan->limits.idle_timeout_us);
+  limit_idle(connection);
   dl_stream_read_start(&connection->stream);
   return false;
 }
@@ -470,7 +478,7 @@ void dl_connection_accept(dl_worker *worker, uv_stream_t *listener, dl_listener_
 
 void dl_connection_drain(dl_connection *connection) {
   bool idle = (connection->state == STATE_HEAD || connection->state == STATE_PROXY) && !connection->exchange;
-  if (idle && connection->stream.unsent_bytes == 0) dl_connection_close(connection);
+  if (idle && connection->stream.unsent_bytes == 0) limit_idle(connection);
   else if (connection->exchange) connection->exchange->close = true;
 }
 

@@ -78,6 +78,7 @@ static void on_sweep(uv_timer_t *timer) {
   dl_deadlines_sweep(&worker->body_deadlines, now_us);
   dl_deadlines_sweep(&worker->idle_deadlines, now_us);
   dl_deadlines_sweep(&worker->linger_deadlines, now_us);
+  dl_deadlines_sweep(&worker->last_call_deadlines, now_us);
   dl_deadlines_sweep(&worker->send_deadlines, now_us);
   dl_deadlines_sweep(&worker->handler_deadlines, now_us);
   dl_deadlines_sweep(&worker->queue.deadlines, now_us);
@@ -95,6 +96,7 @@ void dl_worker_init(dl_worker *worker, dl_loop *loop, dl_generation *generation)
   dl_deadlines_init(&worker->send_deadlines, true, dl_connection_send_expired);
   dl_deadlines_init(&worker->idle_deadlines, true, dl_connection_idle_expired);
   dl_deadlines_init(&worker->linger_deadlines, true, dl_connection_idle_expired);
+  dl_deadlines_init(&worker->last_call_deadlines, true, dl_connection_idle_expired);
   dl_deadlines_init(&worker->body_deadlines, false, dl_connection_body_expired);
   dl_deadlines_init(&worker->handler_deadlines, false, dl_handle_expired);
   dl_queue_init(worker);

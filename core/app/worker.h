@@ -33,7 +33,7 @@ typedef struct dl_worker {
   dl_access_log access_log;
   char *reload_problem;       /* why the last reload failed; NULL: it did not */
   bool development;           /* tracebacks in responses, inputs echoed */
-  bool draining;              /* answers say close; idle connections are closed */
+  bool draining;              /* answers say close; connections that stay idle are closed */
   dl_metrics_writer metrics;  /* its slot of what all workers count; zeroed: nothing is counted */
   dl_stream_pool buffers;
   dl_tls_context *tls;        /* held: for new connections of a TLS listener; NULL: none */
@@ -47,7 +47,7 @@ typedef struct dl_worker {
   dl_connection *connections;
   uint32_t connection_count, exchange_count;
   dl_client_counts clients;
-  dl_deadlines idle_deadlines, head_deadlines, send_deadlines, linger_deadlines; /* ordered */
+  dl_deadlines idle_deadlines, head_deadlines, send_deadlines, linger_deadlines, last_call_deadlines; /* ordered */
   dl_deadlines body_deadlines, handler_deadlines;
   dl_queue queue;             /* for a turn in a handler */
   uv_timer_t sweep_timer;

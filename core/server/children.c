@@ -20,6 +20,14 @@ enum { HASTY_MAX = 20, WATCH_MS = 250, IDLE_MS = 1000 };
 
 /* --- starting ----------------------------------------------------------------------------- */
 
+/* The sockets of the others: whoever keeps one open keeps the port, and lets the system
+ * take connections that nobody answers. A probe serves nobody and keeps none. */
+static void close_sockets_of_others(const dl_sockets *sockets, size_t index, size_t workers, bool serves) {
+  size_t step = dl_sockets_step(sockets, workers);
+  for (size_t i = 0; i < sockets->count; i++)
+    if (!serves || i % step != index % step) close(sockets->fds[i]);
+}
+
 /* A child keeps of the master's descriptors only what is its own. */
 void dl_master_close_in_child(dl_master *master, int keep) {
   for (size_t i = 0; i < master->worker_count; i++)
@@ -59,6 +67,8 @@ static bool start_child(dl_master *master, dl_child *child, size_t index, int (*
     close(ends[0]);
     dl_master_close_in_child(master, ends[1]);
     dl_admin_socket_close(&master->admin_socket, true);
+    close_sockets_of_others(&master->sockets, index, master->worker_count, run == dl_worker_process);
+    close_sockets_of_others(&master->tls.redirects, index, master->worker_count, run == dl_worker_process);
     run_child(master, index, ends[1], run);
   }
   close(ends[1]);

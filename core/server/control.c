@@ -100,11 +100,19 @@ typedef struct found {
   int count;
 } found;
 
+/* Whether who listens is who the name says: anybody can take a name. */
+static bool is_genuine(int fd, unsigned user, long pid) {
+  struct ucred peer;
+  socklen_t length = sizeof peer;
+  return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) == 0 && peer.uid == user && peer.pid == pid;
+}
+
 static int connect_to(unsigned user, long pid) {
   struct sockaddr_un address;
   socklen_t length = write_name(&address, user, pid);
   int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-  if (fd < 0 || connect(fd, (struct sockaddr *)&address, length) == 0) return fd;
+  if (fd < 0) return -1;
+  if (connect(fd, (struct sockaddr *)&address, length) == 0 && is_genuine(fd, user, pid)) return fd;
   close(fd);
   return -1;
 }
@@ -114,6 +122,12 @@ static ssize_t ask(int fd, const char *question, char *answer, size_t room) {
   ssize_t length = recv(fd, answer, room - 1, 0);
   if (length >= 0) answer[length] = 0;
   return length;
+}
+
+static bool is_there(unsigned user, long pid) {
+  int fd = connect_to(user, pid);
+  if (fd >= 0) close(fd);
+  return fd >= 0;
 }
 
 static bool serves(unsigned user, long pid, const char *folder) {
@@ -135,7 +149,7 @@ static void find(found *out, const char *folder, long pid, unsigned *user) {
     const char *name = strchr(line, '@');
     if (!name || strncmp(name + 1, name_prefix, sizeof name_prefix - 1) != 0) continue;
     if (sscanf(name + 1 + sizeof name_prefix - 1, "%u.%ld", &owner, &master) != 2) continue;
-    if (pid ? master != pid : !serves(owner, master, folder)) continue;
+    if (pid ? master != pid || !is_there(owner, master) : !serves(owner, master, folder)) continue;
     bool known = false;
     for (int i = 0; i < out->count; i++) known = known || out->pids[i] == master;
     if (known || out->count == DL_CONTROL_CLIENTS_MAX) continue;

@@ -48,7 +48,6 @@ void dl_master_stop(dl_master *master) {
     hurry(master);
     return;
   }
-  master->handed_on = master->successor != 0;
   master->stopping = true;
   if (master->metrics) dl_metrics_set_phase(master->metrics, DL_SERVICE_DRAINING);
   if (master->handed_on) dl_master_end_admin(master);
@@ -56,8 +55,12 @@ void dl_master_stop(dl_master *master) {
   master->stop_at_us = master->clock.monotonic_us + STOP_PATIENCE_US;
   if (master->announced && !master->handed_on) dl_notify_send(&master->notify, "STOPPING=1");
   if (master->reload.probe.pid) kill(master->reload.probe.pid, SIGKILL);
+  bool nobody_after_us = master->announced && !master->handed_on;
+  if (nobody_after_us && !master->sockets.of_systemd) dl_sockets_bar(&master->sockets);
+  if (nobody_after_us) dl_sockets_bar(&master->tls.redirects);
   tell_workers(master, DL_MESSAGE_STOP, 1);
-  dl_sockets_close(&master->sockets); /* whoever comes now is refused by the system, not left waiting */
+  dl_sockets_close(&master->sockets); /* the workers close theirs: from then on the system refuses */
+  dl_sockets_close(&master->tls.redirects);
   for (size_t i = 0; i < master->worker_count; i++)
     if (master->workers[i].state == DL_CHILD_READY) master->workers[i].state = DL_CHILD_STOPPING;
 }
@@ -78,10 +81,17 @@ static void reopen_log(dl_master *master) {
     if (master->workers[i].channel >= 0) dl_channel_send(master->workers[i].channel, DL_MESSAGE_LOG, 0, NULL, fd);
 }
 
-static void act_on_signal(dl_master *master, uint32_t number) {
+/* Whoever else ends us means the one that was to take over, too. */
+static void be_told_to_stop(dl_master *master, pid_t by) {
+  if (by && by == master->successor) master->handed_on = true;
+  else if (master->successor && !master->handed_on) kill(master->successor, SIGTERM);
+  dl_master_stop(master);
+}
+
+static void act_on_signal(dl_master *master, uint32_t number, pid_t by) {
   switch (number) {
     case SIGTERM:
-    case SIGINT: dl_master_stop(master); break;
+    case SIGINT: be_told_to_stop(master, by); break;
     case SIGHUP:
       if (!master->stopping && master->announced) dl_master_reload(master);
       break;
@@ -96,7 +106,7 @@ static void read_signals(dl_master *master) {
   struct signalfd_siginfo info[8];
   ssize_t got;
   while ((got = read(master->signals, info, sizeof info)) > 0)
-    for (size_t i = 0; i < (size_t)got / sizeof *info; i++) act_on_signal(master, info[i].ssi_signo);
+    for (size_t i = 0; i < (size_t)got / sizeof *info; i++) act_on_signal(master, info[i].ssi_signo, (pid_t)info[i].ssi_pid);
 }
 
 /* --- starting --------------------------------------------------------------------------------- */
@@ -236,7 +246,7 @@ static void turn(dl_master *master) {
 }
 
 static void end(dl_master *master) {
-  if (master->sockets.unix_domain && !master->sockets.inherited && !master->handed_on) unlink(master->options->unix_path);
+  if (master->sockets.unix_domain && !master->sockets.of_systemd && !master->handed_on && master->options->unix_path) unlink(master->options->unix_path);
   dl_sockets_close(&master->sockets);
   dl_master_end_admin(master);
   dl_admin_socket_close(&master->admin_socket, master->handed_on || (master->admin_socket.inherited && !master->announced));

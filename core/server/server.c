@@ -17,7 +17,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { STOP_DEADLINE_MS = 15000 };
+enum { STOP_DEADLINE_MS = 15000, LAST_CALL_MS = 50 };
 
 /* --- loop ------------------------------------------------------------------------- */
 
@@ -85,6 +85,8 @@ static void open_loop(demilune_server *server, const demilune_options *options, 
   hold((uv_handle_t *)&server->on_stop, server);
   uv_timer_init(&server->uv, &server->stop_deadline);
   hold((uv_handle_t *)&server->stop_deadline, server);
+  uv_timer_init(&server->uv, &server->last_call);
+  hold((uv_handle_t *)&server->last_call, server);
   server->worker.access_log = (dl_access_log)options->access_log;
 }
 
@@ -149,7 +151,7 @@ static const char *open_listener(demilune_server *server, const demilune_options
 static const char *adopt_share(demilune_server *server, const dl_sockets *sockets, dl_listener_kind kind, char *message) {
   const dl_server_world *world = server->world;
   const char *problem = NULL;
-  size_t step = world->workers < sockets->count ? world->workers : sockets->count;
+  size_t step = dl_sockets_step(sockets, world->workers);
   for (size_t i = step ? world->index % step : 0; !problem && i < sockets->count; i += step)
     problem = dl_listener_adopt(next_listener(server, kind), &server->loop, sockets->fds[i], sockets->unix_domain, message);
   return problem;
@@ -282,6 +284,13 @@ static void hurry_stop(demilune_server *server) {
 
 static void on_stop_deadline(uv_timer_t *timer) { hurry_stop(timer->data); }
 
+/* What had been let in by the system is taken by now. */
+static void on_last_call(uv_timer_t *timer) {
+  demilune_server *server = timer->data;
+  close_listeners(server);
+  dl_worker_drain(&server->worker, on_drained, server);
+}
+
 void dl_server_begin_stop(demilune_server *server) {
   if (server->stopping) {
     hurry_stop(server);
@@ -293,14 +302,16 @@ void dl_server_begin_stop(demilune_server *server) {
     dl_metrics_set_phase(server->metrics, DL_SERVICE_DRAINING);
     dl_log_text(&server->loop.log, DL_LOG_INFO, "stopping: no new connections, requests in flight are finished");
   }
-  close_listeners(server);
   uv_timer_start(&server->stop_deadline, on_stop_deadline, STOP_DEADLINE_MS, 0);
-  dl_worker_drain(&server->worker, on_drained, server);
+  uv_timer_start(&server->last_call, on_last_call, LAST_CALL_MS, 0);
 }
 
+/* A service manager may signal every process of a service: what a worker hears from its
+ * master beside that is no second request, and what hurries it is the master's to say. */
 static void on_stop_signal(uv_signal_t *handle, int number) {
+  demilune_server *server = handle->data;
   (void)number;
-  dl_server_begin_stop(handle->data);
+  if (!server->world || !server->stopping) dl_server_begin_stop(server);
 }
 
 static void on_stop_asked(uv_async_t *handle) { dl_server_begin_stop(handle->data); }

@@ -56,7 +56,7 @@ struct demilune_server {
   uv_prepare_t flush;        /* the log leaves once per turn of the loop */
   uv_signal_t on_terminate, on_interrupt, on_reopen;
   uv_async_t on_stop;
-  uv_timer_t stop_deadline;
+  uv_timer_t stop_deadline, last_call;
   bool stopping, starting, failed;
   bool narrowed, has_store;  /* the sandbox took what the app did not use; it counts limits in a store */
   uint16_t store_port;       /* of that store; 0: a unix socket */

@@ -6,6 +6,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,7 +41,6 @@ static bool look_at(dl_sockets *sockets, int fd) {
 static bool take(dl_sockets *sockets, int fd) {
   if (sockets->count == DL_SOCKETS_MAX || !look_at(sockets, fd)) return false;
   sockets->fds[sockets->count++] = fd;
-  sockets->inherited = true;
   return true;
 }
 
@@ -62,6 +62,7 @@ static int take_systemd(dl_sockets *sockets) {
   long last = FIRST_PASSED + strtol(count, NULL, 10);
   for (int fd = FIRST_PASSED; fd < last; fd++)
     if (!take(sockets, fd)) return fd;
+  sockets->of_systemd = sockets->count > 0;
   return -1;
 }
 
@@ -180,11 +181,26 @@ const char *dl_sockets_open_redirect(dl_sockets *sockets, const demilune_options
   unsetenv("DEMILUNE_REDIRECT_SOCKETS");
   return sockets->count ? NULL : open_tcp(sockets, &there, workers, message);
 }
+size_t dl_sockets_step(const dl_sockets *sockets, size_t workers) { return workers < sockets->count ? workers : sockets->count; }
 
 void dl_sockets_write(const dl_sockets *sockets, char *out, size_t room) {
   size_t used = 0;
   out[0] = 0;
   for (size_t i = 0; i < sockets->count && used < room; i++) used += (size_t)snprintf(out + used, room - used, i ? ",%d" : "%d", sockets->fds[i]);
+}
+
+/* The byte of a TCP header's flags; a segment with SYN is dropped, so that its client
+ * tries once more in a second, when the port is closed. */
+void dl_sockets_bar(const dl_sockets *sockets) {
+  struct sock_filter code[] = {
+      BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 13),
+      BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, 2, 0, 1),
+      BPF_STMT(BPF_RET | BPF_K, 0),
+      BPF_STMT(BPF_RET | BPF_K, 0xffffffff),
+  };
+  struct sock_fprog program = {sizeof code / sizeof *code, code};
+  if (sockets->unix_domain) return;
+  for (size_t i = 0; i < sockets->count; i++) setsockopt(sockets->fds[i], SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program);
 }
 
 void dl_sockets_close(dl_sockets *sockets) {

@@ -22,7 +22,7 @@ typedef struct dl_sockets {
   size_t count;
   int port;  /* as bound; 0 for unix sockets */
   bool unix_domain;
-  bool inherited; /* made by somebody else: systemd, or the program that this one replaces */
+  bool of_systemd; /* who keeps them when we end */
 } dl_sockets;
 
 /* Opens what the options name, as many as there are workers, or takes what was passed
@@ -36,9 +36,17 @@ const char *dl_sockets_open_redirect(dl_sockets *sockets, const demilune_options
 
 /* What options->http_redirect says. NULL, or a sentence. */
 const char *dl_sockets_redirect_address(const demilune_options *options, char host[DL_HOST_BYTES], int *port, char message[256]);
+/* A worker accepts from each step-th socket, its own index modulo step being the first;
+ * one that there is only one of is everybody's. */
+size_t dl_sockets_step(const dl_sockets *sockets, size_t workers);
 
 /* "7,8,9", for DEMILUNE_SOCKETS. */
 void dl_sockets_write(const dl_sockets *sockets, char *out, size_t room);
+
+/* Lets no new client in, while handshakes under way come to their end: closing a socket
+ * at once would reset clients that the system has let in already. For sockets that
+ * nobody uses after us. */
+void dl_sockets_bar(const dl_sockets *sockets);
 
 /* Closes this process' descriptors. */
 void dl_sockets_close(dl_sockets *sockets);

@@ -37,9 +37,9 @@ end
 describe("SIGTERM", function()
   local APP = app [[
 app:get("/", function() return "root" end)
-app:get("/slow", function() demilune.sleep("1500ms") return "finished" end)
+app:get("/slow", function() demilune.sleep("4s") return "finished" end)
 app:get("/stuck", function() while true do pcall(demilune.sleep, 60) end end)
-app:get("/stream", function() return demilune.stream(function(write) for n = 1, 10 do write("x") demilune.sleep("100ms") end end) end)
+app:get("/stream", function() return demilune.stream(function(write) for n = 1, 40 do write("x") demilune.sleep("100ms") end end) end)
 app:get("/big", function() return ("x"):rep(20000000) end)
 local db = app:database("sqlite::memory:", { statement_ms = 60000, transaction_ms = 60000 })
 local slow = db:statement [=[WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < 1000000000) SELECT count(*) FROM n]=]

@@ -155,6 +155,47 @@ end
 --- The processes of its workers.
 function Running:workers() return self:children "demilune-worker" end
 
+---@class server.Siege
+---@field requests integer
+---@field answered integer
+---@field failed integer cut off, reset, refused or never answered
+---@field status table<integer, integer>
+---@field body table<string, integer>
+
+--- Begins tests/siege/client.c against it: "--connections=64", "--seconds=2", ... The function it gives waits for the end and tells the counts.
+---@return fun(): server.Siege
+function Running:besiege(...)
+  local words = { quote((server.program:gsub("[^/]*$", "")) .. "tests/siege_client"), self.port }
+  for _, flag in ipairs { ... } do words[#words + 1] = quote(flag) end
+  local pipe = assert(io.popen(table.concat(words, " ")))
+  return function()
+    local counts = { status = {}, body = {} }
+    for line in pipe:lines() do
+      local body, times = line:match("^body (.*) (%d+)$")
+      local name, number = line:match("^(%S+) (%d+)$")
+      local status = name and name:match("^status_(%d+)$")
+      if body then counts.body[body] = tonumber(times)
+      elseif status then counts.status[tonumber(status)] = tonumber(number)
+      else counts[name] = tonumber(number) end
+    end
+    pipe:close()
+    assert(counts.requests, "the siege's client did not run: ninja siege_client builds it")
+    return counts
+  end
+end
+
+--- How many descriptors and threads its workers have.
+---@return integer descriptors, integer threads
+function Running:holdings()
+  local folders = {}
+  for _, pid in ipairs(self:workers()) do folders[#folders + 1] = ("/proc/%d/%%s"):format(pid) end
+  local function count(kind)
+    local names = table.concat(folders, " "):gsub("%%s", kind)
+    return tonumber(command_output("ls -U " .. names .. " 2>/dev/null | grep -c '^[0-9]'"))
+  end
+  return count "fd", count "task"
+end
+
 --- Resident memory of its workers in bytes.
 function Running:resident_bytes()
   local total = 0

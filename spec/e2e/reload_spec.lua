@@ -1,0 +1,343 @@
+-- SPDX-License-Identifier: MIT
+-- A reload: by signal, by command, by a saved file; all workers or none; what is in flight ends where it began.
+
+local server = require "spec.support.server"
+local socket = require "socket"
+
+local PATIENCE = 30 -- seconds
+
+local function app(version, body)
+  return ([[
+local demilune = require "demilune"
+local model, guard = demilune.model, demilune.guard
+local app = demilune.app { title = "Reload", version = "1", guard = guard.public }
+local version = "%s"
+app:get("/version", function() return version end)
+app:get("/who", function(req) return req.id:sub(1, 8) .. " " .. version end)
+%s
+return app
+]]):format(version, body or "")
+end
+
+local function write(path, text)
+  local file = assert(io.open(path, "w"))
+  file:write(text)
+  file:close()
+end
+
+describe("a reload", function()
+  local folder, running
+  local function start(files, options)
+    folder = server.write_app(files)
+    running = server.start(folder, options or { workers = 2, flags = { "--access-log=off" } })
+  end
+  after_each(function()
+    if running then running:stop("KILL") end
+    if folder then server.remove_folder(folder) end
+    running, folder = nil, nil
+  end)
+
+  local function save(text, name) write(folder .. "/" .. (name or "app.lua"), text) end
+  local function reload(...) return server.run { "reload", folder, ... } end
+  local function version() return running:request("GET", "/version").body end
+  local function wait_for_version(text)
+    assert.truthy(server.wait_until(PATIENCE, function() return version() == text end), running:log())
+  end
+  -- Every worker answers so.
+  local function all_are(text)
+    for _ = 1, 30 do assert.equal(text, version()) end
+  end
+
+  it("by SIGHUP serves the new files in every worker, on connections that were open before", function()
+    start(app "one")
+    local kept = running:connect(PATIENCE)
+    assert.equal("one", kept:request("GET", "/version").body)
+    save(app "two")
+    running:signal("HUP")
+    assert.truthy(running:log_line("reloaded: generation 2 serves"))
+    all_are "two"
+    assert.equal("two", kept:request("GET", "/version").body)
+    assert.equal(2, #running:workers())
+  end)
+
+  it("by demilune reload prints the outcome and returns 0", function()
+    start(app "one")
+    save(app "two")
+    local status, out, err = reload()
+    assert.same({ 0, "" }, { status, err })
+    assert.truthy(out:find("^demilune: generation 2 serves, after %d+ ms\n$"), out)
+    all_are "two"
+    save(app "three")
+    status, out = server.run({ "reload" }, { folder = folder })
+    assert.equal(0, status)
+    assert.truthy(out:find("generation 3 serves", 1, true), out)
+    all_are "three"
+  end)
+
+  it("that fails leaves the old generation, tells why on standard error and in the log, and returns 1", function()
+    start(app "one", { workers = 3, flags = { "--access-log=off" }, env = { RELOAD_SECRET = ("s"):rep(40) } })
+    for _, case in ipairs {
+      { app("two", "local x = = 1"), "app.lua:7:" },
+      { app("two", 'error("while it loads")'), "while it loads" },
+      { app("two", 'os.execute("true")'), "os" },
+      { app("two", 'app:get("/version", function() return "twice" end)'), "/version" },
+      { app("two", "demilune.settings { NO_SUCH_SECRET = model.secret { min_bytes = 32 } }"), "NO_SUCH_SECRET" },
+      { app("two", 'app:on_start(function() demilune.sleep("10ms") error("no such printer") end)'), "no such printer" },
+      { app("two", 'require "nothing.here"'), "nothing" },
+      { "return 1", "app.lua must give its app" },
+      { "", "app.lua" },
+    } do
+      save(case[1])
+      local status, out, err = reload()
+      assert.same({ 1, "" }, { status, out })
+      assert.truthy(err:find("demilune: not reloaded: ", 1, true) == 1 and err:find(case[2], 1, true), err)
+      assert.truthy(running:log_line("the reload failed and generation 1 goes on", case[2]), running:log())
+      all_are "one"
+    end
+    os.remove(folder .. "/app.lua")
+    local status, _, err = reload()
+    assert.equal(1, status)
+    assert.truthy(err:find("no app.lua", 1, true), err)
+    all_are "one"
+    save(app "two")
+    assert.equal(0, (reload()))
+    all_are "two"
+    assert.equal(3, #running:workers())
+  end)
+
+  it("is all workers' or none's: one whose start function fails keeps all of them as they were", function()
+    local DATABASE = 'local db = app:database "sqlite:once.db"\n'
+    start({ ["app.lua"] = app("one", DATABASE), ["migrations/0001_once.sql"] = "CREATE TABLE once (id INTEGER PRIMARY KEY);" },
+      { workers = 3, flags = { "--access-log=off" } })
+    -- The first worker that gets the row starts, the others fail.
+    save(app("two", DATABASE .. [[
+local add = db:statement "INSERT INTO once VALUES (1)"
+app:on_start(function() add:run() demilune.log.info "one of them got it" end)]]))
+    local status, _, err = reload()
+    assert.equal(1, status)
+    assert.truthy(err:find("UNIQUE", 1, true), err)
+    assert.truthy(running:log_line "one of them got it")
+    all_are "one"
+  end)
+
+  it("of files that never come to an end is given up, and the server goes on", function()
+    start(app "one")
+    save(app("two", "while true do end"))
+    local asked = io.popen(("%s reload %s 2>&1; echo status $?"):format(server.program, folder))
+    server.wait_until(1, function() end)
+    all_are "one"
+    -- Somebody ends the process that tries the app, before its minute is over.
+    local children = io.open(("/proc/%d/task/%d/children"):format(running.pid, running.pid)):read("*a")
+    for pid in children:gmatch("%d+") do
+      local comm = io.open("/proc/" .. pid .. "/comm"):read("*l")
+      if comm == "demilune-probe" then os.execute("kill -SEGV " .. pid) end
+    end
+    local told = asked:read("*a")
+    asked:close()
+    assert.truthy(told:find("the process that tried the app crashed", 1, true) and told:find("status 1", 1, true), told)
+    all_are "one"
+    save(app "three")
+    assert.equal(0, (reload()))
+    all_are "three"
+  end)
+
+  it("asked for several times at once answers each", function()
+    start(app "one")
+    save(app "two")
+    local asked = {}
+    for n = 1, 6 do asked[n] = io.popen(("%s reload %s 2>&1; echo status $?"):format(server.program, folder)) end
+    for _ = 1, 20 do running:signal("HUP") end
+    for n = 1, 6 do
+      local told = asked[n]:read("*a")
+      asked[n]:close()
+      assert.truthy(told:find("serves, after", 1, true) and told:find("status 0", 1, true), told)
+    end
+    all_are "two"
+  end)
+
+  it("asks which of two servers is meant, and takes --pid", function()
+    start(app "one")
+    local other = server.start(folder, { flags = { "--access-log=off" } })
+    save(app "two")
+    local status, _, err = reload()
+    assert.equal(1, status)
+    for _, text in ipairs { "several servers", "--pid " .. other.pid, "--pid " .. running.pid } do assert.truthy(err:find(text, 1, true), err) end
+    assert.equal(0, (reload("--pid=" .. other.pid)))
+    assert.equal("two", other:request("GET", "/version").body)
+    all_are "one"
+    other:stop()
+    assert.equal(0, (reload()))
+    all_are "two"
+    assert.equal(1, (server.run { "reload", "--pid=1", folder }))
+    local nowhere = server.make_folder()
+    status, _, err = server.run { "reload", nowhere }
+    assert.equal(1, status)
+    assert.truthy(err:find("nothing of yours serves", 1, true), err)
+    server.remove_folder(nowhere)
+  end)
+
+  it("is refused to another user", function()
+    if io.popen("id -u"):read("*l") ~= "0" then return pending("needs root, to be somebody else") end
+    start(app "one")
+    os.execute("chmod -R a+rX " .. folder)
+    -- The program may lie where the other user cannot reach it.
+    local copy = server.make_folder()
+    os.execute(("cp %s %s/demilune && chmod -R a+rx %s"):format(server.program, copy, copy))
+    save(app "two")
+    local function ask_as_nobody(flags)
+      local pipe = io.popen(("setpriv --reuid=65534 --regid=65534 --clear-groups %s/demilune reload %s 2>&1; echo status $?"):format(copy, flags))
+      local told = pipe:read("*a")
+      pipe:close()
+      return told
+    end
+    local told = ask_as_nobody(folder)
+    assert.truthy(told:find("nothing of yours serves", 1, true) and told:find("status 1", 1, true), told)
+    told = ask_as_nobody("--pid=" .. running.pid .. " " .. folder)
+    assert.truthy(told:find("not yours to reload", 1, true) and told:find("status 1", 1, true), told)
+    all_are "one"
+    server.remove_folder(copy)
+  end)
+
+  it("in dev happens by itself when a file is saved, in any way an editor saves, also in new folders", function()
+    start({ ["app.lua"] = app "one", [".env"] = "" }, { command = "dev", flags = { "--access-log=off" } })
+    save(app "two")
+    wait_for_version "two"
+    save(app "three", "app.lua.new")
+    os.rename(folder .. "/app.lua.new", folder .. "/app.lua") -- as vim and others do
+    wait_for_version "three"
+    os.execute(("mkdir -p %s/routes/deep"):format(folder))
+    save('return "four"', "routes/deep/name.lua")
+    save((app("three"):gsub('local version = "three"', 'local version = require "routes.deep.name"')))
+    wait_for_version "four"
+    save('return "five"', "routes/deep/name.lua")
+    wait_for_version "five"
+    save("return syntax error", "routes/deep/name.lua")
+    assert.truthy(running:log_line("the reload failed", "routes/deep/name.lua:1:"), running:log())
+    assert.equal("five", version())
+    save('return "six"', "routes/deep/name.lua")
+    wait_for_version "six"
+  end)
+
+  it("is not for files that are no part of an app", function()
+    start({ ["app.lua"] = app "one" }, { command = "dev", flags = { "--access-log=off" } })
+    for _, name in ipairs { "notes.txt", ".app.lua.swp", "x.db", "x.db-wal", "app.lua~", "4913" } do save("x", name) end
+    server.wait_until(0.5, function() end)
+    assert.is_nil(running:log():find("reload", 1, true), running:log())
+  end)
+
+  it("while a file is saved over and over ends with what was saved last", function()
+    start({ ["app.lua"] = app "one" }, { command = "dev", flags = { "--access-log=off" } })
+    for n = 1, 60 do
+      save(app("v" .. n))
+      if n % 7 == 0 then server.wait_until(0.05, function() end) end
+    end
+    wait_for_version "v60"
+  end)
+end)
+
+describe("what is in flight during a reload", function()
+  local BODY = [[
+app:get("/slow", { timeout = "20s" }, function(req)
+  req:after_response(function() demilune.log.info("after_response of " .. version) end)
+  demilune.sleep("1500ms")
+  return version
+end)
+app:get("/stream", { timeout = "20s" }, function() return demilune.stream(function(write)
+  for _ = 1, 15 do write(version .. " ") demilune.sleep("100ms") end
+end) end)
+local held = app:dependency(function() return version, {
+  finish = function() demilune.sleep("10ms") demilune.log.info("finish of " .. version) end,
+  release = function() demilune.sleep("10ms") demilune.log.info("release of " .. version) end,
+} end)
+app:get("/dependency", { needs = { held = held }, timeout = "20s" }, function(_, need) demilune.sleep("1s") return version end)
+app:get("/limited", { limit = "3/minute" }, function() return version end)
+app:on_stop(function() demilune.sleep("10ms") demilune.log.info("on_stop of " .. version) end)
+]]
+  local folder, running
+  before_each(function()
+    folder = server.write_app(app("one", BODY))
+    running = server.start(folder, { workers = 2, flags = { "--access-log=off" } })
+  end)
+  after_each(function()
+    running:stop("KILL")
+    server.remove_folder(folder)
+  end)
+
+  it("ends on the generation that it began in: requests, streams, dependencies, what runs after the response; then on_stop", function()
+    local open = {}
+    for _, target in ipairs { "/slow", "/stream", "/dependency" } do
+      open[target] = running:connect(PATIENCE)
+      open[target]:send("GET " .. target .. " HTTP/1.1\r\nHost: a\r\n\r\n")
+    end
+    server.wait_until(0.3, function() end)
+    write(folder .. "/app.lua", app("two", BODY))
+    assert.equal(0, (server.run { "reload", folder }))
+    assert.equal("two", running:request("GET", "/version").body)
+    assert.equal("one", open["/slow"]:receive().body)
+    assert.equal(("one "):rep(15), open["/stream"]:receive().body)
+    assert.equal("one", open["/dependency"]:receive().body)
+    for _, connection in pairs(open) do assert.equal("two", connection:request("GET", "/version").body) end
+    for _, text in ipairs { "after_response of one", "finish of one", "release of one", "on_stop of one" } do
+      assert.truthy(running:log_line(text), text .. "\n" .. running:log())
+    end
+    -- Once for each worker.
+    assert.truthy(server.wait_until(PATIENCE, function() return select(2, running:log():gsub("on_stop of one", "")) == 2 end))
+    local log = running:log()
+    assert.truthy(log:find("on_stop of one", log:find("release of one", 1, true), true), log)
+    assert.is_nil(log:find("on_stop of two", 1, true))
+  end)
+
+  it("keeps its counts: what was used of a limit stays used", function()
+    for _ = 1, 2 do assert.equal(200, running:request("GET", "/limited").status) end
+    write(folder .. "/app.lua", app("two", BODY))
+    assert.equal(0, (server.run { "reload", folder }))
+    assert.equal("two", running:request("GET", "/limited").body)
+    for _ = 1, 4 do assert.equal(429, running:request("GET", "/limited").status) end
+  end)
+
+  it("is never lost: many clients and many reloads, good ones and bad", function()
+    local finish = running:besiege("--connections=64", "--seconds=5", "--path=/version", "--tally")
+    local last = 1
+    local until_time = socket.gettime() + 4
+    for n = 2, 1000 do
+      if socket.gettime() > until_time then break end
+      write(folder .. "/app.lua", n % 3 == 0 and "broken" or app("v" .. n % 50, BODY))
+      local status = server.run { "reload", folder }
+      assert.equal(n % 3 == 0 and 1 or 0, status)
+      last = n
+    end
+    local counts = finish()
+    assert.same({ 0, counts.answered }, { counts.failed, counts.status[200] })
+    assert.is_true(last > 5)
+    assert.equal(2, #running:workers())
+    assert.is_nil(running:log():find("is replaced", 1, true), running:log())
+  end)
+end)
+
+describe("generations that were replaced", function()
+  it("leave nothing behind: descriptors, threads and memory are flat after many reloads", function()
+    local text = app("one", [[
+local db = app:database("sqlite:flat.db", { migrations = false })
+local one = db:statement "SELECT 1"
+app:get("/one", function() return one:value() end)
+app:on_start(function() one:value() end)]])
+    local folder = server.write_app(text)
+    local running = server.start(folder, { workers = 2, flags = { "--access-log=off" } })
+    local function reload_often(times)
+      for _ = 1, times do assert.equal(0, (server.run { "reload", folder })) end
+      server.wait_until(1.5, function() end)
+      for _ = 1, 10 do assert.equal("1", running:request("GET", "/one").body) end
+      local descriptors, threads = running:holdings()
+      return descriptors, threads, running:resident_bytes()
+    end
+    reload_often(40) -- SQLite keeps some descriptors of a database for its next connections
+    local descriptors, threads, bytes = reload_often(10)
+    local later_descriptors, later_threads, later_bytes = reload_often(60)
+    -- One of each generation would be 120 more.
+    assert.is_true(later_descriptors <= descriptors + 20, descriptors .. " → " .. later_descriptors)
+    assert.is_true(later_threads <= threads + 20, threads .. " → " .. later_threads)
+    assert.is_true(later_bytes < bytes + 12 * 2 ^ 20, bytes .. " → " .. later_bytes)
+    assert.equal(0, (running:stop()))
+    server.remove_folder(folder)
+  end)
+end)

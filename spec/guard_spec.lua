@@ -142,8 +142,8 @@ end)
 describe("guard.client_certificate", function()
   it("is a description for the core", function()
     local made = guard.client_certificate { subject = "uri", clients = { ["spiffe://b"] = { "admin" }, "spiffe://a" }, roles = { "machine" } }
-    assert.same({ "client_certificate", "uri", { { name = "spiffe://a", roles = {} }, { name = "spiffe://b", roles = { "admin" } } }, { "machine", "admin" } },
-      { made.kind, made.subject, made.clients, made.known_roles })
+    assert.same({ { name = "spiffe://a", roles = {} }, { name = "spiffe://b", roles = { "admin" } } }, made.clients)
+    assert.same({ "client_certificate", "uri", { "machine", "admin" } }, { made.kind, made.subject, made.known_roles })
     assert.is_nil(guard.client_certificate().clients)
   end)
 

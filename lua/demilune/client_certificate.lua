@@ -10,7 +10,7 @@ local options = require "demilune.options"
 ---@class demilune.ClientCertificateOptions
 ---@field subject? "common_name"|"distinguished_name"|"dns"|"email"|"uri" which name in it says who it is: "common_name"
 ---@field issuer? string the issuer's distinguished name, when only one authority counts: "CN=Clients,O=Example"
----@field clients? table<string|integer, string[]|string> { ["worker-7"] = { "admin" }, "worker-8" }: only they pass; all that the authority vouches for when left out
+---@field clients? table<string|integer, string[]|string> only they pass: { ["worker-7"] = { "admin" }, "worker-8" }; all vouched for when left out
 ---@field roles? string[] of everybody who passes
 
 local metatable = guard_type.metatable()
@@ -50,7 +50,9 @@ local function read_clients(place, given)
   if #clients == 0 then errors.raise(place, "guard.client_certificate: clients is empty, so that nobody could pass; %s", EXAMPLE) end
   table.sort(clients, function(a, b) return a.name < b.name end)
   for _, client in ipairs(clients) do
-    if taken[client.name] then errors.raise(place, "guard.client_certificate: the client %s is there twice; put its roles into one list", client.name) end
+    if taken[client.name] then
+      errors.raise(place, "guard.client_certificate: the client %s is there twice; put its roles into one list", client.name)
+    end
     taken[client.name] = true
   end
   return clients

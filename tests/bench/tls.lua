@@ -77,7 +77,8 @@ end
 
 local function start(server)
   server.port = process.free_port()
-  server.process = process.start { command = server.command(server.port), port = server.port, core = 0, log = ("%s/tls-%s.log"):format(BUILD, server.name) }
+  local log = ("%s/tls-%s.log"):format(BUILD, server.name)
+  server.process = process.start { command = server.command(server.port), port = server.port, core = 0, log = log }
 end
 
 local function rows_of(load, options)

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "app/measure.h"
 
+#include "net/tls.h"
+
 void dl_metrics_attach(dl_metrics *metrics, dl_generation *generation) {
   const dl_plan *plan = generation->plan;
   uint16_t *series = dl_arena_zalloc(dl_bridge_arena(dl_lua_state(generation->lua)), plan->route_count + 1, sizeof *series);
@@ -52,5 +54,11 @@ void dl_metrics_publish(dl_worker *worker) {
   dl_metrics_set(metrics, DL_GAUGE_GENERATIONS, generations);
   dl_metrics_follow(metrics, DL_COUNTER_BYTES_IN, worker->buffers.received_bytes);
   dl_metrics_follow(metrics, DL_COUNTER_BYTES_OUT, worker->buffers.sent_bytes);
+  const dl_tls_hub *tls = worker->buffers.tls;
+  if (tls) {
+    dl_metrics_follow(metrics, DL_COUNTER_TLS_FULL, tls->handshakes - tls->resumptions);
+    dl_metrics_follow(metrics, DL_COUNTER_TLS_RESUMED, tls->resumptions);
+    dl_metrics_follow(metrics, DL_COUNTER_TLS_FAILED, tls->failures);
+  }
   dl_metrics_follow(metrics, DL_COUNTER_LOG_LINES_LOST, worker->loop->log.lost_ever);
 }

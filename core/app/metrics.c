@@ -165,7 +165,8 @@ void dl_metrics_count(dl_metrics_writer *writer, dl_counter counter) {
 
 void dl_metrics_follow(dl_metrics_writer *writer, dl_counter counter, uint64_t value) {
   if (!writer->slot) return;
-  add(&writer->slot->counters[counter], value - writer->followed[counter]);
+  uint64_t known = writer->followed[counter] <= value ? writer->followed[counter] : 0;
+  add(&writer->slot->counters[counter], value - known);
   writer->followed[counter] = value;
 }
 

@@ -68,6 +68,9 @@ typedef enum dl_counter {
   DL_COUNTER_CONNECTIONS_FAILED,      /* by the system */
   DL_COUNTER_BYTES_IN,
   DL_COUNTER_BYTES_OUT,
+  DL_COUNTER_TLS_FULL,    /* handshakes */
+  DL_COUNTER_TLS_RESUMED,
+  DL_COUNTER_TLS_FAILED,
   DL_COUNTER_LIMITED_CLIENT,
   DL_COUNTER_LIMITED_PRINCIPAL,
   DL_COUNTER_VALIDATION_REFUSALS,
@@ -136,7 +139,8 @@ void dl_metrics_open(dl_metrics_writer *writer, dl_metrics *metrics, uint32_t sl
 void dl_metrics_set_ready(dl_metrics_writer *writer, bool ready);
 
 void dl_metrics_count(dl_metrics_writer *writer, dl_counter counter);
-/* For what somebody else counts since this process began: takes in what is new. */
+/* For what somebody else counts: takes in what is new. A value below the last one is of
+ * a counter that began anew. */
 void dl_metrics_follow(dl_metrics_writer *writer, dl_counter counter, uint64_t value);
 void dl_metrics_set(dl_metrics_writer *writer, dl_gauge gauge, uint64_t value);
 /* A guard's reason, which is static text. */

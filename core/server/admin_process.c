@@ -47,6 +47,7 @@ static _Noreturn void run_admin(dl_master *master, pid_t parent) {
   sigprocmask(SIG_SETMASK, &none, NULL);
   dl_master_close_in_child(master, -1);
   dl_sockets_close(&master->sockets);
+  dl_master_tls_close(master); /* nobody who comes to it may find keys */
   if (master->log_file >= 0) close(master->log_file); /* it would keep one that was moved away */
   _exit(serve_admin(master));
 }

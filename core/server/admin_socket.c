@@ -64,6 +64,7 @@ static const char *bind_and_listen(dl_admin_socket *out, char message[256]) {
   if (!problem) return NULL;
   if (out->fd >= 0) close(out->fd);
   out->fd = -1;
+  out->address.unix_path[0] = 0; /* what lies there is not ours to remove */
   return problem;
 }
 
@@ -75,6 +76,7 @@ const char *dl_admin_socket_open(dl_admin_socket *out, const char *text, char me
   if (!text) return NULL;
   const char *problem = dl_admin_address_read(text, &out->address);
   if (problem) {
+    *out = (dl_admin_socket){.fd = -1};
     snprintf(message, 256, "the admin address \"%.60s\" %s", text, problem);
     return message;
   }

@@ -1,6 +1,8 @@
 -- SPDX-License-Identifier: MIT
 -- /metrics and /readyz: what is counted, that no client can make it more, and when the service is ready.
 
+local certificates = require "spec.support.certificates"
+local http = require "spec.support.http"
 local prometheus = require "spec.support.prometheus"
 local server = require "spec.support.server"
 
@@ -138,6 +140,26 @@ describe("/metrics", function()
     for _, connection in ipairs(held) do connection:close() end
     page = metrics_when(function(later) return later:sum "demilune_connections" == 0 end)
     assert.are.equal(0, page:sum "demilune_connections")
+  end)
+
+  it("counts handshakes", function()
+    local files = certificates.new()
+    start(APP, { flags = files:make("own", { names = "IP:127.0.0.1" }) })
+    for _ = 1, 3 do
+      local connection = assert(http.connect_tls(running.port, {}))
+      assert.are.equal(200, connection:request("GET", "/").status)
+      connection:close()
+    end
+    for _ = 1, 2 do
+      local connection = running:connect()
+      connection:send(("\22\3\1\255\255"):rep(10))
+      connection:read_rest()
+      connection:close()
+    end
+    files:remove()
+    local page = metrics_when(function(page) return page:sum "demilune_tls_handshakes_total" == 5 end)
+    assert.are.equal(3, page:sum("demilune_tls_handshakes_total", { result = "full" }))
+    assert.are.equal(2, page:sum("demilune_tls_handshakes_total", { result = "failed" }))
   end)
 
   it("counts traces that LuaJIT compiles", function()

@@ -154,6 +154,17 @@ static void a_replaced_worker_goes_on_with_its_predecessors_numbers(void **state
   dl_metrics_free(metrics);
 }
 
+static void a_counter_that_begins_anew_goes_on(void **state) {
+  (void)state;
+  dl_metrics *metrics = begin(1);
+  dl_metrics_writer writer;
+  dl_metrics_open(&writer, metrics, 0);
+  static const uint64_t values[] = {5, 5, 8, 2, 3};
+  for (size_t i = 0; i < sizeof values / sizeof *values; i++) dl_metrics_follow(&writer, DL_COUNTER_REDIS_ANSWERED, values[i]);
+  assert_int_equal(dl_metrics_read_counter(metrics, DL_COUNTER_REDIS_ANSWERED), 11);
+  dl_metrics_free(metrics);
+}
+
 static void workers_are_added_up_exactly(void **state) {
   (void)state;
   enum { PROCESSES = 3, REQUESTS = 20000 };
@@ -326,6 +337,7 @@ int main(void) {
       cmocka_unit_test(a_process_killed_while_it_adds_routes_hinders_nobody),
       cmocka_unit_test(what_finds_no_place_counts_as_other),
       cmocka_unit_test(a_replaced_worker_goes_on_with_its_predecessors_numbers),
+      cmocka_unit_test(a_counter_that_begins_anew_goes_on),
       cmocka_unit_test(workers_are_added_up_exactly),
       cmocka_unit_test(statuses_fall_to_their_own_place_or_to_their_class),
       cmocka_unit_test(a_duration_falls_into_the_bucket_whose_end_it_does_not_pass),

@@ -120,6 +120,7 @@ static void limit_idle(dl_connection *connection) {
 static void begin_requests(dl_connection *connection) {
   dl_worker *worker = connection->worker;
   connection->state = STATE_HEAD;
+  dl_metrics_count(&worker->metrics, DL_COUNTER_CONNECTIONS_ACCEPTED);
   if (connection->secure) dl_stream_begin_tls(&connection->stream, worker->tls);
   limit_idle(connection);
 }
@@ -135,9 +136,10 @@ static bool step_proxy(dl_connection *connection) {
     dl_stream_read_start(stream);
     return false;
   }
-  bool known = result != DL_PROXY_MORE && result != DL_PROXY_ERROR;
+  bool known = result != DL_PROXY_MORE && result != DL_PROXY_ERROR, taken = known && dl_client_announced(connection, result, &client);
   if (!known && bytes.len > 0) dl_client_complain(connection, "its connection did not begin with a PROXY header, which --proxy-protocol asks for");
-  if (!known || !dl_client_announced(connection, result, &client)) {
+  if (!taken) {
+    dl_metrics_count(&connection->worker->metrics, known ? DL_COUNTER_CONNECTIONS_OVER_CLIENT : DL_COUNTER_CONNECTIONS_UNANNOUNCED);
     dl_connection_close(connection);
     return false;
   }
@@ -418,8 +420,12 @@ void dl_connection_idle_expired(dl_deadline *deadline) { dl_connection_close(con
 
 void dl_connection_head_expired(dl_deadline *deadline) {
   dl_connection *connection = connection_of(deadline);
-  if (connection->state == STATE_PROXY) dl_connection_close(connection);
-  else refuse(connection, 408, "The request's head did not arrive in time");
+  if (connection->state != STATE_PROXY) {
+    refuse(connection, 408, "The request's head did not arrive in time");
+    return;
+  }
+  dl_metrics_count(&connection->worker->metrics, DL_COUNTER_CONNECTIONS_UNANNOUNCED);
+  dl_connection_close(connection);
 }
 
 void dl_connection_body_expired(dl_deadline *deadline) {
@@ -457,7 +463,7 @@ void dl_connection_accept(dl_worker *worker, uv_stream_t *listener, dl_listener_
   int error = dl_stream_accept(&connection->stream, listener, &worker->buffers, NULL, &stream_events);
   bool over_client = !dl_client_connected(connection);
   bool over_total = limits->max_connections && dl_client_counts_all(&worker->clients) > limits->max_connections;
-  bool capped = over_client || over_total;
+  bool capped = over_total || over_client;
   if (error || capped || worker->draining) {
     dl_metrics_count(&worker->metrics, error              ? DL_COUNTER_CONNECTIONS_FAILED
                                        : worker->draining ? DL_COUNTER_CONNECTIONS_DRAINING
@@ -466,7 +472,6 @@ void dl_connection_accept(dl_worker *worker, uv_stream_t *listener, dl_listener_
     dl_connection_close(connection);
     return;
   }
-  dl_metrics_count(&worker->metrics, DL_COUNTER_CONNECTIONS_ACCEPTED);
   connection->parser = dl_http_parser_new(&limits->http);
   if (dl_client_is_announced(connection)) {
     connection->state = STATE_PROXY;

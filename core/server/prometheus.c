@@ -117,6 +117,7 @@ static const struct {
     {DL_COUNTER_CONNECTIONS_ACCEPTED, "demilune_connections_accepted_total", "", "Connections taken."},
     {DL_COUNTER_CONNECTIONS_OVER_TOTAL, "demilune_connections_refused_total", "{reason=\"max_connections\"}", "Connections closed as they came."},
     {DL_COUNTER_CONNECTIONS_OVER_CLIENT, "demilune_connections_refused_total", "{reason=\"max_connections_per_client\"}", NULL},
+    {DL_COUNTER_CONNECTIONS_UNANNOUNCED, "demilune_connections_refused_total", "{reason=\"proxy_header\"}", NULL},
     {DL_COUNTER_CONNECTIONS_DRAINING, "demilune_connections_refused_total", "{reason=\"draining\"}", NULL},
     {DL_COUNTER_CONNECTIONS_FAILED, "demilune_connections_refused_total", "{reason=\"system\"}", NULL},
     {DL_COUNTER_BYTES_IN, "demilune_received_bytes_total", "", "Bytes that came from clients."},

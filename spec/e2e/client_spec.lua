@@ -284,6 +284,18 @@ describe("a server whose proxy speaks the PROXY protocol", function()
     assert.truthy(server.wait_until(20, function() return client_of(V1 .. REQUEST) == "192.0.2.1" end))
   end)
 
+  it("counts those that were announced, and those that were not", function()
+    local admin = front.free_port()
+    running = server.start(app(), { flags = { "--trusted-proxies=127.0.0.1", "--proxy-protocol", "--admin=" .. admin } })
+    assert.equal("192.0.2.1", client_of(V1 .. REQUEST))
+    assert.equal("closed", client_of(REQUEST))
+    local counted = server.wait_until(20, function()
+      local page = assert(from("127.0.0.1", admin):request("GET", "/metrics")).body
+      return page:find('refused_total{reason="proxy_header"} 1\n', 1, true) and page:find("connections_accepted_total 1\n", 1, true)
+    end)
+    assert.truthy(counted)
+  end)
+
   it("stops in order while headers are missing", function()
     start()
     local connection = from("127.0.0.1", running.port)

@@ -32,6 +32,12 @@ local function stop(running)
   assert(status == 0, log)
 end
 
+local function make_certificate(folder)
+  local status, text = front.run(("openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=api.example"
+    .. " -addext subjectAltName=DNS:api.example -keyout %s/key.pem -out %s/cert.pem"):format(folder, folder))
+  assert(status == 0, text)
+end
+
 --- The client, whatever it says itself, and a limit that counts it.
 local function sees_each_client(port, scheme)
   for _, address in ipairs { "127.0.0.5", "127.0.0.6" } do
@@ -51,9 +57,7 @@ describe("nginx.conf", function()
   setup(function()
     folder, port, tls_port, plain_port = server.make_folder(), front.free_port(), front.free_port(), front.free_port()
     running = server.start(APP, { flags = { "--unix=" .. folder .. "/app.sock", "--trusted-proxies=unix" } })
-    local status, text = front.run(("openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=api.example"
-      .. " -keyout %s/key.pem -out %s/cert.pem"):format(folder, folder))
-    assert(status == 0, text)
+    make_certificate(folder)
     local site = front.replace(front.read("apps/deploy/nginx.conf"), {
       ["/run/demilune/users.sock"] = folder .. "/app.sock",
       ["/etc/letsencrypt/live/api.example/fullchain.pem"] = folder .. "/cert.pem",
@@ -128,11 +132,8 @@ describe("Caddyfile", function()
 end)
 
 describe("HAProxy in front, handing connections through", function()
-  for _, word in ipairs { "send-proxy", "send-proxy-v2" } do
-    it("shows each client to the app by " .. word, function()
-      local folder, port = server.make_folder(), front.free_port()
-      local running = server.start(APP, { flags = { "--trusted-proxies=127.0.0.1", "--proxy-protocol" } })
-      front.write(folder .. "/haproxy.cfg", ([[
+  local function configure(folder, port, server_port, word)
+    front.write(folder .. "/haproxy.cfg", ([[
 global
   maxconn 100
 defaults
@@ -143,8 +144,34 @@ defaults
 listen app
   bind 127.0.0.1:%d
   server app 127.0.0.1:%d %s
-]]):format(port, running.port, word))
-      local haproxy = front.start(folder, ("haproxy -db -f %s/haproxy.cfg"):format(folder), port)
+]]):format(port, server_port, word))
+    return front.start(folder, ("haproxy -db -f %s/haproxy.cfg"):format(folder), port)
+  end
+
+  for _, word in ipairs { "send-proxy", "send-proxy-v2" } do
+    it("announces each client before its TLS by " .. word, function()
+      local folder, keys, port = server.make_folder(), server.make_folder(), front.free_port()
+      make_certificate(keys)
+      local running = server.start(APP, { flags = { "--trusted-proxies=127.0.0.1", "--proxy-protocol", "--tls-cert=" .. keys .. "/cert.pem",
+        "--tls-key=" .. keys .. "/key.pem" } })
+      local haproxy = configure(folder, port, running.port, word)
+      for _, address in ipairs { "127.0.0.7", "127.0.0.8" } do
+        local status, text = front.run(("curl -sk --interface %s -H 'X-Forwarded-For: 192.0.2.1' https://127.0.0.1:%d/who"):format(address, port))
+        assert(status == 0, text)
+        local seen = cjson.decode(text:match("^{.-}"))
+        assert.same({ address, "https" }, { seen.client, seen.scheme })
+      end
+      haproxy:stop()
+      stop(running)
+      server.remove_folder(keys)
+    end)
+  end
+
+  for _, word in ipairs { "send-proxy", "send-proxy-v2" } do
+    it("shows each client to the app by " .. word, function()
+      local folder, port = server.make_folder(), front.free_port()
+      local running = server.start(APP, { flags = { "--trusted-proxies=127.0.0.1", "--proxy-protocol" } })
+      local haproxy = configure(folder, port, running.port, word)
       sees_each_client(port, "http")
       haproxy:stop()
       stop(running)

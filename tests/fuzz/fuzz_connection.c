@@ -65,7 +65,7 @@ int LLVMFuzzerInitialize(int *count, char ***arguments) {
   FILE *file = fopen(path, "w");
   if (!file || fputs(app_text, file) < 0 || fclose(file) != 0) abort();
   demilune_options options = {.folder = folder, .access_log = DEMILUNE_ACCESS_LOG_OFF};
-  server = dl_server_new(&options, "serve", &error);
+  server = dl_server_new(&options, "serve", NULL, &error);
   if (!server) fprintf(stderr, "%s\n", error);
   if (!server) abort();
   unlink(path);

@@ -47,6 +47,16 @@ static dl_str text_of(const json_t *member) {
   return json_is_string(member) ? dl_str_from(json_string_value(member), json_string_length(member)) : (dl_str){0};
 }
 
+/* Members that change how a token is read, or that say that others must be
+ * understood (RFC 7515 4.1.11, RFC 7797, RFC 7516 4.1.3). A reader that knows one
+ * sees other claims than a reader that does not. */
+static bool asks_for_more(const json_t *header) {
+  static const char *const names[] = {"crit", "b64", "zip"};
+  for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+    if (json_object_get(header, names[i])) return true;
+  return false;
+}
+
 /* What a header says of the key: no more is looked at. */
 typedef struct wanted_key {
   json_t *header; /* owns the texts; NULL when a key does */
@@ -70,7 +80,7 @@ static dl_jwt_result read_header(const dl_key_set *keys, dl_str part, wanted_key
   out->kid = text_of(kid);
   out->algorithm = text_of(json_object_get(out->header, "alg"));
   if (!out->algorithm.len || (kid && !json_is_string(kid))) return DL_JWT_MALFORMED;
-  return json_object_get(out->header, "crit") ? DL_JWT_CRITICAL : DL_JWT_OK;
+  return asks_for_more(out->header) ? DL_JWT_CRITICAL : DL_JWT_OK;
 }
 
 static bool fits(const dl_key *key, const wanted_key *wanted) {

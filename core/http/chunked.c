@@ -9,7 +9,7 @@
 
 enum { MAX_SIZE_DIGITS = 16, MAX_EXTENSION_BYTES = 256, MAX_TRAILER_BYTES = 8192 };
 
-enum state { SIZE, EXTENSION, SIZE_CR, SIZE_LF, DATA, DATA_CR, DATA_LF, TRAILER_START, TRAILER_NAME, TRAILER_VALUE, TRAILER_LF, END_LF };
+enum state { SIZE, EXTENSION, QUOTED, ESCAPED, SIZE_CR, SIZE_LF, DATA, DATA_CR, DATA_LF, TRAILER_START, TRAILER_NAME, TRAILER_VALUE, TRAILER_LF, END_LF };
 
 static dl_http_result size_byte(dl_http_chunked *chunked, char c, dl_http_refusal *refusal) {
   int digit = dl_http_hex(c);
@@ -24,9 +24,14 @@ static dl_http_result size_byte(dl_http_chunked *chunked, char c, dl_http_refusa
   return DL_HTTP_MORE;
 }
 
+/* A CR between quotes is refused with the other controls: whoever reads quoted text
+ * over the line's end sees other chunks than whoever stops there. */
 static dl_http_result extension_byte(dl_http_chunked *chunked, char c, dl_http_refusal *refusal) {
   if (!dl_http_is(c, DL_CHAR_VALUE)) return dl_http_refuse(refusal, 400, "a chunk extension has a control character");
   if (++chunked->bytes > MAX_EXTENSION_BYTES) return dl_http_refuse(refusal, 400, "a chunk extension is longer than 256 bytes");
+  if (chunked->state == ESCAPED) chunked->state = QUOTED;
+  else if (c == '"') chunked->state = chunked->state == QUOTED ? EXTENSION : QUOTED;
+  else if (c == '\\' && chunked->state == QUOTED) chunked->state = ESCAPED;
   return DL_HTTP_MORE;
 }
 
@@ -57,7 +62,9 @@ static dl_http_result expected(dl_http_chunked *chunked, char c, char wanted, en
 static dl_http_result byte(dl_http_chunked *chunked, char c, dl_http_refusal *refusal) {
   switch ((enum state)chunked->state) {
   case SIZE: return size_byte(chunked, c, refusal);
-  case EXTENSION: return extension_byte(chunked, c, refusal);
+  case EXTENSION:
+  case QUOTED:
+  case ESCAPED: return extension_byte(chunked, c, refusal);
   case SIZE_CR: return expected(chunked, c, '\r', SIZE_LF, refusal);
   case SIZE_LF: chunked->bytes = 0; return expected(chunked, c, '\n', chunked->left ? DATA : TRAILER_START, refusal);
   case DATA_CR: return expected(chunked, c, '\r', DATA_LF, refusal);
@@ -87,7 +94,7 @@ static void turn(dl_http_chunked *chunked, char c) {
   }
 }
 
-static bool is_dropped(uint8_t state) { return state == EXTENSION || state == TRAILER_NAME || state == TRAILER_VALUE || state == TRAILER_LF; }
+static bool is_dropped(uint8_t state) { return (state >= EXTENSION && state <= ESCAPED) || (state >= TRAILER_NAME && state <= TRAILER_LF); }
 
 dl_http_result dl_http_chunked_pass(dl_http_chunked *chunked, dl_str bytes, size_t *passed, bool *dropped, dl_http_refusal *refusal) {
   dl_http_result result = DL_HTTP_MORE;

@@ -18,6 +18,7 @@ static const struct {
     {DL_HEADER_CONTENT_LENGTH, "the Content-Length field is there twice"},
     {DL_HEADER_CONTENT_TYPE, "the Content-Type field is there twice"},
     {DL_HEADER_AUTHORIZATION, "the Authorization field is there twice"},
+    {DL_HEADER_EXPECT, "the Expect field is there twice"},
     {DL_HEADER_ORIGIN, "the Origin field is there twice"},
     {DL_HEADER_ACCESS_CONTROL_REQUEST_METHOD, "the Access-Control-Request-Method field is there twice"},
 };

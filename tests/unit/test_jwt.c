@@ -174,6 +174,8 @@ static void what_is_critical_is_refused(void **state) {
   check(*state, "{\"alg\":\"HS256\",\"crit\":[\"b64\"],\"b64\":false}", GOOD_CLAIMS, DL_JWT_CRITICAL);
   check(*state, "{\"alg\":\"HS256\",\"crit\":[]}", GOOD_CLAIMS, DL_JWT_CRITICAL);
   check(*state, "{\"alg\":\"HS256\",\"crit\":null}", GOOD_CLAIMS, DL_JWT_CRITICAL);
+  check(*state, "{\"alg\":\"HS256\",\"b64\":true}", GOOD_CLAIMS, DL_JWT_CRITICAL);
+  check(*state, "{\"alg\":\"HS256\",\"zip\":\"DEF\"}", GOOD_CLAIMS, DL_JWT_CRITICAL);
 }
 
 static void duplicates_and_no_objects_are_refused(void **state) {

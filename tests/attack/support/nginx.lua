@@ -1,0 +1,89 @@
+-- SPDX-License-Identifier: MIT
+-- Debian's nginx in front of a running server, for one spec: two sockets, one that gathers a body before it passes it on and one that
+-- passes it as it comes. Both keep their connection to the server, where a desync would do its harm, and number each request they forward.
+
+local server = require "spec.support.server"
+
+local CONFIG = [[
+daemon off;
+master_process off;
+pid FOLDER/pid;
+error_log FOLDER/error.log;
+events { worker_connections 256; }
+http {
+  log_format forwarded "$request_id $upstream_status";
+  access_log FOLDER/access.log forwarded;
+  client_body_temp_path FOLDER/body;
+  proxy_temp_path FOLDER/proxy;
+  fastcgi_temp_path FOLDER/fastcgi;
+  uwsgi_temp_path FOLDER/uwsgi;
+  scgi_temp_path FOLDER/scgi;
+  upstream demilune {
+    server 127.0.0.1:PORT;
+    keepalive 1;
+  }
+  proxy_http_version 1.1;
+  proxy_set_header Host a;
+  proxy_set_header Connection "";
+  proxy_set_header X-Id $request_id;
+  proxy_next_upstream off;
+  proxy_ignore_client_abort on;
+  add_header X-Front $request_id always;
+  server {
+    listen unix:FOLDER/gathers.sock;
+    location / { proxy_pass http://demilune; }
+  }
+  server {
+    listen unix:FOLDER/streams.sock;
+    proxy_request_buffering off;
+    location / { proxy_pass http://demilune; }
+  }
+}
+]]
+
+local nginx = {}
+
+---@class attack.Nginx
+---@field sockets string[] paths, by how a body is passed on
+local Nginx = {}
+Nginx.__index = Nginx
+
+local function read(path)
+  local file = io.open(path, "rb")
+  if not file then return "" end
+  local text = file:read("*a")
+  file:close()
+  return text
+end
+
+---@param running server.Running
+---@return attack.Nginx
+function nginx.start(running)
+  local folder = server.write_app { ["nginx.conf"] = "" }
+  local file = assert(io.open(folder .. "/nginx.conf", "wb"))
+  file:write((CONFIG:gsub("FOLDER", folder):gsub("PORT", running.port)))
+  file:close()
+  local self = setmetatable({ folder = folder, sockets = { folder .. "/gathers.sock", folder .. "/streams.sock" } }, Nginx)
+  os.execute(("PATH=$PATH:/usr/sbin nginx -p %s -c %s/nginx.conf -e %s/error.log >%s/out 2>&1 </dev/null & echo $! >%s/shell")
+    :format(folder, folder, folder, folder, folder))
+  self.pid = server.wait_until(20, function() return tonumber(read(folder .. "/pid"):match("%d+")) end)
+  assert(self.pid, "nginx did not start: " .. read(folder .. "/out") .. read(folder .. "/error.log"))
+  return self
+end
+
+--- How many requests it has passed on.
+function Nginx:forwarded()
+  local count = 0
+  for status in read(self.folder .. "/access.log"):gmatch("%x+ ([^\n]+)\n") do
+    if status ~= "-" then count = count + 1 end
+  end
+  return count
+end
+
+function Nginx:stop()
+  os.execute(("kill -QUIT %d 2>/dev/null"):format(self.pid))
+  server.wait_until(20, function() return read("/proc/" .. self.pid .. "/stat") == "" end)
+  server.remove_folder(self.folder)
+end
+
+return nginx

@@ -13,7 +13,10 @@ local app = demilune.app { title = "Machines", version = "1", docs = true }
 local machine = guard.client_certificate { clients = { ["worker-7"] = { "admin" }, "worker-8" }, roles = { "machine" } }
 local anybody = guard.client_certificate { subject = "uri" }
 app:get("/open", { guard = guard.public }, function(req) return { who = req.principal and req.principal.subject } end)
-app:get("/machine", { guard = machine }, function(req) return req.principal end)
+app:get("/machine", { guard = machine }, function(req)
+  local who = req.principal
+  return { subject = who.subject, guard = who.guard, issuer = who.issuer, roles = who.roles, claims = who.claims }
+end)
 app:get("/admin", { guard = guard.role("admin", machine) }, function() return "admin" end)
 app:get("/uri", { guard = anybody, needs = { who = anybody } }, function(_, need) return { need.who.subject, need.who.claims.emails } end)
 return app

@@ -219,6 +219,19 @@ describe("a server behind its walls", function()
     assert.equal(0, (running:stop()))
   end)
 
+  it("has them around every process but the master, the admin listener's too", function()
+    local running = start(world, { flags = { "--admin=0" } })
+    assert(running:log_line("admin: /livez"))
+    local count = 0
+    for pid in output_of("pgrep -P " .. running.pid):gmatch("%d+") do
+      local walled = server.wait_until(PATIENCE, function() return output_of("grep -E 'NoNewPrivs|Seccomp:' /proc/" .. pid .. "/status"):find("1%s.*2") end)
+      assert.truthy(walled, output_of("cat /proc/" .. pid .. "/status"))
+      count = count + 1
+    end
+    assert.equal(2, count)
+    assert.equal(0, (running:stop()))
+  end)
+
   it("is not there in dev, unless asked for, and not with --sandbox=off", function()
     local running = server.start(SMALL_APP, { command = "dev" })
     assert.is_nil(running:log():find("sandbox:", 1, true))

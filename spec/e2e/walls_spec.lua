@@ -224,8 +224,11 @@ describe("a server behind its walls", function()
     assert(running:log_line("admin: /livez"))
     local count = 0
     for pid in output_of("pgrep -P " .. running.pid):gmatch("%d+") do
-      local walled = server.wait_until(PATIENCE, function() return output_of("grep -E 'NoNewPrivs|Seccomp:' /proc/" .. pid .. "/status"):find("1%s.*2") end)
-      assert.truthy(walled, output_of("cat /proc/" .. pid .. "/status"))
+      local status
+      assert.truthy(server.wait_until(PATIENCE, function()
+        status = output_of("cat /proc/" .. pid .. "/status")
+        return status:find("NoNewPrivs:%s*1") and status:find("Seccomp:%s*2")
+      end), status)
       count = count + 1
     end
     assert.equal(2, count)

@@ -7,8 +7,10 @@
 
 /* LeakSanitizer stops its threads with a process of its own and ptrace, and reports
  * need the program's files. Its builds are for tests; they get walls with these holes. */
-#ifdef __SANITIZE_ADDRESS__
+#ifdef __SANITIZE_ADDRESS__ /* gcc's word for it */
 #define DL_SANDBOX_SANITIZED 1
+#elif defined(__has_feature)
+#define DL_SANDBOX_SANITIZED __has_feature(address_sanitizer) /* clang's */
 #else
 #define DL_SANDBOX_SANITIZED 0
 #endif

@@ -5,6 +5,7 @@
  * that comes from outside. It reads shared memory, and is started anew when it ends.
  */
 #include "server/master.h"
+#include "server/walls.h"
 
 #include <signal.h>
 #include <stdlib.h>
@@ -21,7 +22,7 @@ static int serve_admin(dl_master *master) {
   uv_loop_t uv;
   uv_prepare_t flush;
   dl_loop loop = {.uv = &uv};
-  char message[256];
+  char message[256], walls[512];
   dl_admin_source source = {.metrics = master->metrics, .limits = master->limits};
   uv_loop_init(&uv);
   dl_clock_update(&loop.clock);
@@ -29,6 +30,10 @@ static int serve_admin(dl_master *master) {
   uv_prepare_init(&uv, &flush);
   flush.data = &loop;
   uv_prepare_start(&flush, on_prepare);
+  if (!dl_walls_raise_admin(master->options, walls)) {
+    dl_log_text(&loop.log, DL_LOG_ERROR, "%s", walls);
+    return 1;
+  }
   if (dl_admin_start(&loop, &master->admin_socket, &source, message)) return uv_run(&uv, UV_RUN_DEFAULT);
   dl_log_text(&loop.log, DL_LOG_ERROR, "%s", message);
   return 1;

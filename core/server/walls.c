@@ -58,6 +58,19 @@ bool dl_walls_raise(const demilune_options *options, bool tells, char error[512]
   return finish(fine, &report, error);
 }
 
+/* How much memory a process uses stands in /proc; nobody's secrets do, since workers
+ * that are not dumpable show theirs to root alone. */
+bool dl_walls_raise_admin(const demilune_options *options, char error[512]) {
+  static const dl_needs *const needs[] = {&dl_base_needs, &dl_net_needs, NULL};
+  static const char *const read_paths[] = {"/proc", NULL};
+  if (options->sandbox == DEMILUNE_SANDBOX_OFF && !options->user) return true;
+  dl_sandbox_options sandbox = describe(options, needs);
+  dl_sandbox_report report;
+  sandbox.app_folder = NULL;
+  sandbox.read_paths = read_paths;
+  return finish(dl_sandbox_apply(&sandbox, &report), &report, error);
+}
+
 bool dl_walls_narrow(const demilune_options *options, const dl_outside *outside, dl_log *log, char error[512]) {
   dl_needs redis = dl_limit_redis_needs;
   redis.rights &= ~(unsigned)(DL_RIGHT_SOCKETS | DL_RIGHT_UNIX_SOCKETS);

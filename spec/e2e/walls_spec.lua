@@ -102,6 +102,13 @@ local function intrude(world, names, options)
   return outcomes, select(2, running:stop())
 end
 
+local function has_all_walls(world)
+  local running = start(world)
+  local line = running:log_line("sandbox: rlimits")
+  running:stop()
+  return line:find('"level":"info"', 1, true)
+end
+
 -- Each wall and what it stops; the words are those of the error that the intruder gets.
 local STOPPED = {
   { wall = "landlock", says = "Permission denied", "read_a_file", "read_accounts", "write_outside", "write_the_app", "change_the_app",
@@ -167,6 +174,23 @@ if not is_sanitized then
     end)
   end)
 
+  describe("native code in a server whose limits are counted in Redis", function()
+    it("reaches the store's port, whose name the server looked up, and no other", function()
+      local world = make_world()
+      local store = assert(socket.bind("127.0.0.1", 0))
+      local flags = { "--sandbox=on", "--redis=redis://localhost:" .. select(2, store:getsockname()) }
+      local outcomes, log = intrude(world, "connect_out open_a_unix_socket open_a_raw_socket open_a_netlink_socket", { flags = flags })
+      store:settimeout(PATIENCE)
+      assert.truthy(store:accept(), log)
+      assert.equal(log:find("no TCP ports", 1, true) and "done" or "Permission denied", outcomes.connect_out, log)
+      for _, name in ipairs { "open_a_unix_socket", "open_a_raw_socket", "open_a_netlink_socket" } do
+        assert.equal("Operation not permitted", outcomes[name], log)
+      end
+      store:close()
+      end_world(world)
+    end)
+  end)
+
   describe("without walls", function()
     it("the same native code does what it wants", function()
       local world = make_world()
@@ -198,6 +222,22 @@ describe("a server behind its walls", function()
     assert.is_nil(log:find("error", 1, true), log)
   end)
 
+  it("serves the example app by --sandbox=strict: people are made, log in, and read themselves", function()
+    if not is_root or is_sanitized then return pending("needs root, and walls that are whole") end
+    if not has_all_walls(world) then return pending("this kernel lacks a wall") end
+    local secret = ("s3cr3t-for-the-walls-"):rep(2)
+    local running = server.start("apps/users", { data = world.folder .. "/data", flags = { "--sandbox=strict", "--user=nobody" },
+      env = { JWT_SECRET = secret, SERVICE_KEY = secret .. "2" } })
+    local person = cjson.encode { email = "ann@example.org", name = "Ann", role = "user", age = 30, password = "correct horse battery staple" }
+    assert.equal(201, running:request("POST", "/users", { headers = { ["Content-Type"] = "application/json" }, body = person }).status)
+    local login = { headers = { ["Content-Type"] = "application/x-www-form-urlencoded" },
+      body = "username=ann%40example.org&password=correct+horse+battery+staple" }
+    local token = cjson.decode(running:request("POST", "/token", login).body).access_token
+    assert.equal("Ann", cjson.decode(running:request("GET", "/me", { headers = { Authorization = "Bearer " .. token } }).body).name)
+    local status, log = running:stop()
+    assert.equal(0, status, log)
+  end)
+
   it("reports every wall at its start", function()
     local running = start(world)
     local line = assert(running:log_line("sandbox: rlimits"))
@@ -216,6 +256,22 @@ describe("a server behind its walls", function()
       local said = output_of(("setpriv --reuid=nobody --regid=nogroup --clear-groups head -c 1 /proc/%s/%s 2>&1 >/dev/null"):format(pid, file))
       assert.truthy(said:find("Permission denied", 1, true), file .. ": " .. said)
     end
+    assert.equal(0, (running:stop()))
+  end)
+
+  it("has them around every process but the master, the admin listener's too", function()
+    local running = start(world, { flags = { "--admin=0" } })
+    assert(running:log_line("admin: /livez"))
+    local count = 0
+    for pid in output_of("pgrep -P " .. running.pid):gmatch("%d+") do
+      local status
+      assert.truthy(server.wait_until(PATIENCE, function()
+        status = output_of("cat /proc/" .. pid .. "/status")
+        return status:find("NoNewPrivs:%s*1") and status:find("Seccomp:%s*2")
+      end), status)
+      count = count + 1
+    end
+    assert.equal(2, count)
     assert.equal(0, (running:stop()))
   end)
 

@@ -116,7 +116,7 @@ local function main()
   os.remove(log)
   math.randomseed(os.time())
   local running = process.start { port = port, log = log, environment = request.environment .. " SERVICE_KEY=" .. KEY,
-    command = ("build/release/demilune serve tests/bench/login --host=127.0.0.1 --port=%d --access-log=off"):format(port) }
+    command = ("build/release/demilune serve tests/bench/login --host=127.0.0.1 --port=%d --workers=1 --access-log=off"):format(port) }
   local rows = {}
   local ok, failure = xpcall(function()
     for index, case in ipairs(cases) do

@@ -32,10 +32,10 @@ function report.write(name, text)
   file:close()
 end
 
---- Prints, and writes into the README when `--write` was given.
+--- Prints, and writes into the README when `--write` was given; with `--write=NAME` between the marks of that name.
 function report.show(name, text, write)
   print(text)
-  if write then report.write(name, text) end
+  if write then report.write(write == true and name or write, text) end
 end
 
 --- `--name=value` and `--name` arguments as a table.

@@ -25,7 +25,7 @@ end
 
 local function demilune(log)
   local program = os.getenv("DEMILUNE_PROGRAM") or "build/release/demilune"
-  return function(port) return ("%s serve tests/bench/app --host=127.0.0.1 --port=%d --access-log=%s"):format(program, port, log) end
+  return function(port) return ("%s serve tests/bench/app --host=127.0.0.1 --port=%d --workers=1 --access-log=%s"):format(program, port, log) end
 end
 
 local function set(names)

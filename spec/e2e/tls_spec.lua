@@ -222,8 +222,8 @@ describe("TLS", function()
     index:close()
     os.execute(("cat %s %s >%s"):format(path("vouched.pem"), path("authority.pem"), path("chain.pem")))
     files:output(("openssl ocsp -issuer %s -cert %s -reqout %s"):format(path("authority.pem"), path("vouched.pem"), path("request")))
-    files:output(("openssl ocsp -index %s -CA %s -rsigner %s -rkey %s -ndays 2 -reqin %s -respout %s"):format(path("index.txt"), path("authority.pem"),
-      path("authority.pem"), path("authority.key"), path("request"), path("response")))
+    files:output(("openssl ocsp -index %s -CA %s -rsigner %s -rkey %s -ndays 2 -reqin %s -respout %s"):format(path("index.txt"),
+      path("authority.pem"), path("authority.pem"), path("authority.key"), path("request"), path("response")))
     local command = ("timeout 20 openssl s_client -status -connect 127.0.0.1:%d")
     local key, staple = "--tls-key=" .. path("vouched.key"), "--tls-ocsp=" .. path("response")
     local stapling = server.start(APP, { flags = { "--tls-cert=" .. path("chain.pem"), key, staple } })

@@ -131,8 +131,9 @@ local function main()
     if server.process then server.process:stop() end
   end
   if not ok then error(failure, 0) end
-  report.show("tls", ("Measured %s on %s (load average before: %s). %d rounds of %d s, interleaved, medians. %s; %s.\n\n%s\n\n%s"):format(
-    os.date("!%Y-%m-%d"), report.machine(), load_before, options.rounds, options.seconds, process.line_of("nginx -v"), process.line_of("openssl version"),
+  local measured = "Measured %s on %s (load average before: %s). %d rounds of %d s, interleaved, medians. %s; %s.\n\n%s\n\n%s"
+  report.show("tls", measured:format(os.date("!%Y-%m-%d"), report.machine(), load_before, options.rounds, options.seconds,
+    process.line_of("nginx -v"), process.line_of("openssl version"),
     report.table({ "", "a second", "server's CPU µs each", "Demilune / this" }, rows),
     report.table({ ("an idle connection, of %d"):format(options.connections), "resident" }, memory)), options.write)
 end

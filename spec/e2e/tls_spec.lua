@@ -212,6 +212,33 @@ describe("TLS", function()
     connection:close()
   end)
 
+  it("staples the OCSP response of a certificate, and refuses one that is about another", function()
+    files:make("authority", { authority = true })
+    files:make("vouched", { issuer = "authority", names = "DNS:localhost" })
+    local path = function(name) return files:path(name) end
+    local serial = files:output("openssl x509 -noout -serial -in " .. path("vouched.pem")):match("serial=(%x+)")
+    local index = assert(io.open(path("index.txt"), "w"))
+    index:write(("V\t400101000000Z\t\t%s\tunknown\t/CN=vouched\n"):format(serial))
+    index:close()
+    os.execute(("cat %s %s >%s"):format(path("vouched.pem"), path("authority.pem"), path("chain.pem")))
+    files:output(("openssl ocsp -issuer %s -cert %s -reqout %s"):format(path("authority.pem"), path("vouched.pem"), path("request")))
+    files:output(("openssl ocsp -index %s -CA %s -rsigner %s -rkey %s -ndays 2 -reqin %s -respout %s"):format(path("index.txt"),
+      path("authority.pem"), path("authority.pem"), path("authority.key"), path("request"), path("response")))
+    local command = ("timeout 20 openssl s_client -status -connect 127.0.0.1:%d")
+    local key, staple = "--tls-key=" .. path("vouched.key"), "--tls-ocsp=" .. path("response")
+    local stapling = server.start(APP, { flags = { "--tls-cert=" .. path("chain.pem"), key, staple } })
+    local text = files:output(command:format(stapling.port))
+    stapling:stop()
+    assert.truthy(text:find("OCSP Response Status: successful", 1, true), text)
+    assert.truthy(text:find("Cert Status: good", 1, true))
+    assert.truthy(client("-status"):find("OCSP response: no response sent", 1, true))
+    local app = server.write_app(APP)
+    local status, _, err = server.run { "serve", app, "--port=0", ec[1], ec[2], staple }
+    server.remove_folder(app)
+    assert.equal(1, status)
+    assert.truthy(err:find("is about none of the certificates given", 1, true), err)
+  end)
+
   describe("the port beside it", function()
     local port
 

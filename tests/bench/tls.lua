@@ -5,6 +5,7 @@
 local http = require "spec.support.http"
 local process = require "tests.bench.lib.process"
 local report = require "tests.bench.lib.report"
+local request = require "tests.bench.lib.request"
 
 local BUILD = "build/bench"
 local HANDSHAKERS = 4 -- at once, so that the server rarely sleeps
@@ -78,7 +79,10 @@ end
 local function start(server)
   server.port = process.free_port()
   local log = ("%s/tls-%s.log"):format(BUILD, server.name)
-  server.process = process.start { command = server.command(server.port), port = server.port, core = 0, log = log }
+  os.remove(log)
+  server.process = process.start {
+    command = server.command(server.port), environment = request.environment, port = server.port, core = 0, log = log,
+  }
 end
 
 local function rows_of(load, options)
@@ -114,6 +118,7 @@ end
 
 local function main()
   local options = report.options(arg, { seconds = 3, rounds = 5, connections = 2000, write = false })
+  local load_before = process.read("/proc/loadavg"):match("^%S+")
   local rows, memory = {}, {}
   local ok, failure = xpcall(function()
     for _, server in ipairs(SERVERS) do start(server) end
@@ -126,8 +131,9 @@ local function main()
     if server.process then server.process:stop() end
   end
   if not ok then error(failure, 0) end
-  report.show("tls", ("Measured %s on %s. %d rounds of %d s, interleaved, medians. %s; %s.\n\n%s\n\n%s"):format(
-    os.date("!%Y-%m-%d"), report.machine(), options.rounds, options.seconds, process.line_of("nginx -v"), process.line_of("openssl version"),
+  local measured = "Measured %s on %s (load average before: %s). %d rounds of %d s, interleaved, medians. %s; %s.\n\n%s\n\n%s"
+  report.show("tls", measured:format(os.date("!%Y-%m-%d"), report.machine(), load_before, options.rounds, options.seconds,
+    process.line_of("nginx -v"), process.line_of("openssl version"),
     report.table({ "", "a second", "server's CPU µs each", "Demilune / this" }, rows),
     report.table({ ("an idle connection, of %d"):format(options.connections), "resident" }, memory)), options.write)
 end

@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -206,6 +207,60 @@ static void serves_each_name_by_its_certificates(void **state) {
   for (int i = 0; i < 5; i++) test_forget(all[i]);
 }
 
+/* --- handing on -------------------------------------------------------------------------- */
+
+static dl_tls_material some_material(const test_identity *one, const test_identity *two) {
+  dl_tls_material material = {.staple_count = 1};
+  test_add(&material, one, "one.pem", "one.key");
+  test_add(&material, two, "two.pem", "two.key");
+  material.staples[0] = test_file("one.ocsp", "staple", 6);
+  material.client_ca = test_pem("ca.pem", one->certificate, NULL);
+  return material;
+}
+
+static void hands_on_all_its_files(void **state) {
+  test_identity one = test_identify((test_subject){.common_name = "one"}), two = test_identify((test_subject){.common_name = "two"});
+  dl_tls_material material = some_material(&one, &two), got;
+  (void)state;
+  int fd = dl_tls_material_pack(&material);
+  assert_true(fd >= 0);
+  assert_int_equal(write(fd, "x", 1), -1); /* sealed */
+  assert_true(dl_tls_material_unpack(fd, &got));
+  assert_int_equal(got.pair_count, 2);
+  assert_string_equal(got.keys[1].name, "two.key");
+  assert_int_equal(got.keys[1].len, material.keys[1].len);
+  assert_memory_equal(got.keys[1].bytes, material.keys[1].bytes, got.keys[1].len);
+  assert_memory_equal(got.staples[0].bytes, "staple", 6);
+  assert_string_equal(got.client_ca.name, "ca.pem");
+  dl_tls_material_free(&got);
+  dl_tls_material_free(&material);
+  close(fd);
+  test_forget(&one);
+  test_forget(&two);
+}
+
+static void takes_nothing_that_is_not_whole(void **state) {
+  test_identity one = test_identify((test_subject){.common_name = "one"}), two = test_identify((test_subject){.common_name = "two"});
+  dl_tls_material material = some_material(&one, &two), got;
+  char bytes[16384];
+  (void)state;
+  int fd = dl_tls_material_pack(&material);
+  ssize_t len = pread(fd, bytes, sizeof bytes, 0);
+  assert_true(len > 0 && (size_t)len < sizeof bytes);
+  for (ssize_t cut = 0; cut < len; cut++) {
+    int part = memfd_create("part", MFD_CLOEXEC);
+    assert_int_equal(write(part, bytes, (size_t)cut), cut);
+    assert_false(dl_tls_material_unpack(part, &got));
+    assert_int_equal(got.pair_count, 0);
+    close(part);
+  }
+  assert_false(dl_tls_material_unpack(-1, &got));
+  dl_tls_material_free(&material);
+  close(fd);
+  test_forget(&one);
+  test_forget(&two);
+}
+
 /* --- ticket keys -------------------------------------------------------------------------- */
 
 static void forgets_a_ticket_key_after_two_periods(void **state) {
@@ -268,6 +323,7 @@ int main(void) {
       cmocka_unit_test(warns_of_a_key_that_everybody_may_read),  cmocka_unit_test(refuses_what_is_no_certificate),
       cmocka_unit_test(refuses_keys_that_cannot_serve),          cmocka_unit_test(refuses_client_authorities_that_are_none),
       cmocka_unit_test(refuses_staples_of_other_certificates),   cmocka_unit_test(serves_each_name_by_its_certificates),
+      cmocka_unit_test(hands_on_all_its_files),                  cmocka_unit_test(takes_nothing_that_is_not_whole),
       cmocka_unit_test(forgets_a_ticket_key_after_two_periods),  cmocka_unit_test(starts_over_when_the_count_of_turns_ends),
   };
   return cmocka_run_group_tests_name("tls context", tests, make_folder, remove_folder);

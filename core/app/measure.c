@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "app/measure.h"
 
+#include "limit/counter.h"
 #include "net/tls.h"
 
 void dl_metrics_attach(dl_metrics *metrics, dl_generation *generation) {
@@ -39,6 +40,35 @@ void dl_metrics_record(dl_exchange *exchange) {
   if (exchange->status >= 400) record_refusal(exchange);
 }
 
+/* Each generation has a store of its own, which counts from 0. */
+static void publish_store(dl_worker *worker) {
+  dl_metrics_writer *metrics = &worker->metrics;
+  const dl_limit_redis *redis = dl_lua_limits(worker->generation->lua)->redis;
+  if (!redis) return;
+  dl_limit_redis_stats stats = dl_limit_redis_read_stats(redis);
+  const struct {
+    dl_counter counter;
+    uint64_t value;
+  } rows[] = {{DL_COUNTER_REDIS_ANSWERED, stats.answered},
+              {DL_COUNTER_REDIS_FAILED, stats.failed},
+              {DL_COUNTER_REDIS_UNAVAILABLE, stats.unavailable},
+              {DL_COUNTER_REDIS_CONNECTIONS, stats.connections}};
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    if (metrics->store_generation != worker->generation->number) metrics->followed[rows[i].counter] = 0;
+    dl_metrics_follow(metrics, rows[i].counter, rows[i].value);
+  }
+  metrics->store_generation = worker->generation->number;
+}
+
+static void publish_tls(dl_worker *worker) {
+  dl_metrics_writer *metrics = &worker->metrics;
+  const dl_tls_hub *tls = worker->buffers.tls;
+  if (!tls) return;
+  dl_metrics_follow(metrics, DL_COUNTER_TLS_FULL, tls->handshakes - tls->resumptions);
+  dl_metrics_follow(metrics, DL_COUNTER_TLS_RESUMED, tls->resumptions);
+  dl_metrics_follow(metrics, DL_COUNTER_TLS_FAILED, tls->failures);
+}
+
 void dl_metrics_publish(dl_worker *worker) {
   dl_metrics_writer *metrics = &worker->metrics;
   if (!metrics->slot) return;
@@ -47,6 +77,7 @@ void dl_metrics_publish(dl_worker *worker) {
   for (const dl_generation *replaced = worker->replaced; replaced; replaced = replaced->next) generations++;
   dl_metrics_set(metrics, DL_GAUGE_CONNECTIONS, worker->connection_count);
   dl_metrics_set(metrics, DL_GAUGE_REQUESTS, worker->exchange_count);
+  dl_metrics_set(metrics, DL_GAUGE_QUEUED, worker->queue.waiting);
   dl_metrics_set(metrics, DL_GAUGE_TASKS, lua.tasks);
   dl_metrics_set(metrics, DL_GAUGE_TASKS_IDLE, lua.idle_tasks);
   dl_metrics_set(metrics, DL_GAUGE_LUA_BYTES, lua.memory_bytes);
@@ -54,11 +85,7 @@ void dl_metrics_publish(dl_worker *worker) {
   dl_metrics_set(metrics, DL_GAUGE_GENERATIONS, generations);
   dl_metrics_follow(metrics, DL_COUNTER_BYTES_IN, worker->buffers.received_bytes);
   dl_metrics_follow(metrics, DL_COUNTER_BYTES_OUT, worker->buffers.sent_bytes);
-  const dl_tls_hub *tls = worker->buffers.tls;
-  if (tls) {
-    dl_metrics_follow(metrics, DL_COUNTER_TLS_FULL, tls->handshakes - tls->resumptions);
-    dl_metrics_follow(metrics, DL_COUNTER_TLS_RESUMED, tls->resumptions);
-    dl_metrics_follow(metrics, DL_COUNTER_TLS_FAILED, tls->failures);
-  }
   dl_metrics_follow(metrics, DL_COUNTER_LOG_LINES_LOST, worker->loop->log.lost_ever);
+  publish_tls(worker);
+  publish_store(worker);
 }

@@ -75,6 +75,7 @@ typedef enum dl_counter {
   DL_COUNTER_LIMITED_CLIENT,
   DL_COUNTER_LIMITED_PRINCIPAL,
   DL_COUNTER_VALIDATION_REFUSALS,
+  DL_COUNTER_QUEUE_REFUSALS, /* 503: more requests than handlers */
   DL_COUNTER_HANDLER_TIMEOUTS,
   DL_COUNTER_LOG_LINES_LOST,
   DL_COUNTER_REDIS_ANSWERED,
@@ -88,6 +89,7 @@ typedef enum dl_counter {
 typedef enum dl_gauge {
   DL_GAUGE_CONNECTIONS,
   DL_GAUGE_REQUESTS,
+  DL_GAUGE_QUEUED, /* of these, waiting for their handlers */
   DL_GAUGE_TASKS,
   DL_GAUGE_TASKS_IDLE,
   DL_GAUGE_LUA_BYTES,
@@ -131,6 +133,7 @@ typedef struct dl_metrics_writer {
   struct dl_metrics_slot *slot;
   uint64_t followed[DL_COUNTER_COUNT];
   const char *reasons[DL_METRICS_REASONS_MAX]; /* met so far, by their places */
+  uint64_t store_generation;                   /* whose Redis store is followed */
 } dl_metrics_writer;
 
 /* Takes over a slot, after the fork; only one process may have it at a time. */

@@ -60,6 +60,7 @@ static void refuse(dl_exchange *exchange) {
   uint64_t seconds = (exchange->plan->limits.queue_timeout_us + 999999) / 1000000;
   const char *fields = dl_arena_format(&exchange->arena, "Retry-After: %llu\r\n", (unsigned long long)seconds);
   tell(exchange->worker);
+  dl_metrics_count(&exchange->worker->metrics, DL_COUNTER_QUEUE_REFUSALS);
   dl_respond_error(exchange, 503, DL_STR("The server is busy; try again in a moment"), dl_str_of(fields));
   dl_connection_finished(exchange->connection);
 }

@@ -18,11 +18,19 @@ static const uint64_t PAUSE_US = 1000000;
 
 static void on_prepare(uv_prepare_t *prepare) { dl_log_flush(&((dl_loop *)prepare->data)->log); }
 
-static int serve_admin(dl_master *master) {
+/* Nothing ever comes over it but its end, which is the master's. */
+static void on_master_gone(uv_poll_t *poll, int status, int events) {
+  (void)status;
+  (void)events;
+  uv_stop(poll->loop);
+}
+
+static int serve_admin(dl_master *master, int channel) {
   uv_loop_t uv;
   uv_prepare_t flush;
+  uv_poll_t poll;
   dl_loop loop = {.uv = &uv};
-  char message[256], walls[512];
+  char message[512];
   dl_admin_source source = {.metrics = master->metrics, .limits = master->limits};
   uv_loop_init(&uv);
   dl_clock_update(&loop.clock);
@@ -30,31 +38,27 @@ static int serve_admin(dl_master *master) {
   uv_prepare_init(&uv, &flush);
   flush.data = &loop;
   uv_prepare_start(&flush, on_prepare);
-  if (!dl_walls_raise_admin(master->options, walls)) {
-    dl_log_text(&loop.log, DL_LOG_ERROR, "%s", walls);
-    return 1;
-  }
-  if (dl_admin_start(&loop, &master->admin_socket, &source, message)) return uv_run(&uv, UV_RUN_DEFAULT);
-  dl_log_text(&loop.log, DL_LOG_ERROR, "%s", message);
+  uv_poll_init(&uv, &poll, channel);
+  uv_poll_start(&poll, UV_READABLE | UV_DISCONNECT, on_master_gone);
+  if (dl_walls_raise_admin(master->options, message) && dl_admin_start(&loop, &master->admin_socket, &source, message)) return uv_run(&uv, UV_RUN_DEFAULT) != 0;
+  dl_log_text(&loop.log, DL_LOG_ERROR, "the admin listener cannot answer: %s", message);
   return 1;
 }
 
-/* It holds nothing that would have to be put in order, and ends with its master. */
-static _Noreturn void run_admin(dl_master *master, pid_t parent) {
+/* It holds nothing that would have to be put in order when it ends. */
+static _Noreturn void run_admin(dl_master *master, int channel) {
   static const int ignored[] = {SIGINT, SIGHUP, SIGUSR1, SIGUSR2, SIGPIPE, SIGXFSZ};
   sigset_t none;
   prctl(PR_SET_NAME, "demilune-admin");
-  prctl(PR_SET_PDEATHSIG, SIGKILL);
-  if (getppid() != parent) _exit(0);
   for (size_t i = 0; i < sizeof ignored / sizeof *ignored; i++) signal(ignored[i], SIG_IGN);
   signal(SIGTERM, SIG_DFL);
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, NULL);
-  dl_master_close_in_child(master, -1);
+  dl_master_close_in_child(master, channel);
   dl_sockets_close(&master->sockets);
   dl_master_tls_close(master); /* nobody who comes to it may find keys */
   if (master->log_file >= 0) close(master->log_file); /* it would keep one that was moved away */
-  _exit(serve_admin(master));
+  _exit(serve_admin(master, channel));
 }
 
 /* Beside a program that still serves on the same socket, its answers are the right ones
@@ -63,16 +67,28 @@ void dl_master_tend_admin(dl_master *master) {
   dl_child *admin = &master->admin;
   if (master->admin_socket.fd < 0 || admin->pid || master->handed_on || master->clock.monotonic_us < admin->start_at_us) return;
   if (master->admin_socket.inherited && !master->announced) return;
-  pid_t parent = getpid();
+  int ends[2];
+  admin->start_at_us = master->clock.monotonic_us + PAUSE_US;
+  if (!dl_channel_open(ends)) return;
   dl_log_flush(&master->log);
   pid_t pid = fork();
-  if (pid == 0) run_admin(master, parent);
-  if (pid > 0) admin->pid = pid;
-  admin->start_at_us = master->clock.monotonic_us + PAUSE_US;
+  if (pid == 0) {
+    close(ends[0]);
+    run_admin(master, ends[1]);
+  }
+  close(ends[1]);
+  if (pid < 0) close(ends[0]);
+  else admin->pid = pid, admin->channel = ends[0];
+}
+
+static void bury(dl_child *admin) {
+  close(admin->channel);
+  admin->channel = -1;
+  admin->pid = 0;
 }
 
 void dl_master_admin_ended(dl_master *master, int status) {
-  master->admin.pid = 0;
+  bury(&master->admin);
   if (!master->stopping)
     dl_log_text(&master->log, DL_LOG_ERROR, "the admin process ended by %s %d and is replaced", WIFSIGNALED(status) ? "signal" : "status",
                 WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
@@ -82,5 +98,5 @@ void dl_master_end_admin(dl_master *master) {
   if (!master->admin.pid) return;
   kill(master->admin.pid, SIGKILL);
   waitpid(master->admin.pid, NULL, 0);
-  master->admin.pid = 0;
+  bury(&master->admin);
 }

@@ -32,6 +32,7 @@ static void close_sockets_of_others(const dl_sockets *sockets, size_t index, siz
 void dl_master_close_in_child(dl_master *master, int keep) {
   for (size_t i = 0; i < master->worker_count; i++)
     if (master->workers[i].channel >= 0 && master->workers[i].channel != keep) close(master->workers[i].channel);
+  if (master->admin.channel >= 0) close(master->admin.channel);
   if (master->reload.probe.channel >= 0 && master->reload.probe.channel != keep) close(master->reload.probe.channel);
   close(master->signals);
   dl_control_close(&master->control);

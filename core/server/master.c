@@ -270,7 +270,7 @@ int demilune_serve(const demilune_options *options) {
   master->options = options;
   master->mode = options->mode == DEMILUNE_DEV ? "dev" : "serve";
   master->signals = master->watch.fd = master->control.fd = master->reload.probe.channel = master->files = master->reload.files = -1;
-  master->log_file = master->admin_socket.fd = -1;
+  master->log_file = master->admin_socket.fd = master->admin.channel = -1;
   for (size_t i = 0; i < DL_WORKERS_MAX; i++) master->workers[i].channel = -1;
   for (size_t i = 0; i < DL_CONTROL_CLIENTS_MAX; i++) master->control.clients[i].fd = -1;
   dl_clock_update(&master->clock);

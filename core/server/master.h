@@ -84,7 +84,7 @@ typedef struct dl_master {
   dl_client_table *clients;
   dl_metrics *metrics;
   dl_admin_socket admin_socket;
-  dl_child admin;      /* answers on it; has no channel */
+  dl_child admin;      /* answers on it; says nothing over its channel */
   dl_board *board;
   dl_child workers[DL_WORKERS_MAX];
   size_t worker_count;

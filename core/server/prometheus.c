@@ -128,6 +128,7 @@ static const struct {
     {DL_COUNTER_LIMITED_CLIENT, "demilune_limit_refusals_total", "{by=\"client\"}", "Requests refused by a limit, by what it counts."},
     {DL_COUNTER_LIMITED_PRINCIPAL, "demilune_limit_refusals_total", "{by=\"principal\"}", NULL},
     {DL_COUNTER_VALIDATION_REFUSALS, "demilune_validation_refusals_total", "", "Requests refused by their models."},
+    {DL_COUNTER_QUEUE_REFUSALS, "demilune_queue_refusals_total", "", "Requests answered 503 since too many were in their handlers."},
     {DL_COUNTER_HANDLER_TIMEOUTS, "demilune_handler_timeouts_total", "", "Handlers, streams and functions after a response that were cancelled at their deadline."},
     {DL_COUNTER_LOG_LINES_LOST, "demilune_log_lines_lost_total", "", "Lines of the log that nobody took."},
     {DL_COUNTER_REDIS_ANSWERED, "demilune_limit_store_checks_total", "{result=\"answered\"}", "Checks of limits by the Redis store."},
@@ -191,6 +192,7 @@ static const struct {
 } gauge_rows[] = {
     {DL_GAUGE_CONNECTIONS, "demilune_connections", "Connections open."},
     {DL_GAUGE_REQUESTS, "demilune_http_requests_in_flight", "Requests begun and not over."},
+    {DL_GAUGE_QUEUED, "demilune_http_requests_queued", "Requests in flight that wait for their handlers."},
     {DL_GAUGE_TASKS, "demilune_coroutines", "Coroutines that run handlers, idle ones included."},
     {DL_GAUGE_TASKS_IDLE, "demilune_coroutines_idle", "Coroutines that wait for work in the pool."},
     {DL_GAUGE_LUA_BYTES, "demilune_lua_memory_bytes", "Memory of Lua's heap."},

@@ -27,12 +27,12 @@ static dl_sandbox_options describe(const demilune_options *options, const dl_nee
 }
 
 /* The server, whose log this will be, is not made before the walls stand. */
-static void tell(const demilune_options *options, const dl_sandbox_report *report) {
+static void tell(const demilune_options *options, const dl_sandbox_report *report, int fd) {
   char walls[REPORT_BYTES];
   dl_clock clock = {0};
   dl_log log;
   dl_clock_update(&clock);
-  dl_log_init(&log, STDERR_FILENO, options->mode == DEMILUNE_SERVE ? DL_LOG_JSON : DL_LOG_TEXT, DL_LOG_INFO, &clock);
+  dl_log_init(&log, fd, options->mode == DEMILUNE_SERVE ? DL_LOG_JSON : DL_LOG_TEXT, DL_LOG_INFO, &clock);
   dl_sandbox_describe(report, walls, sizeof walls);
   dl_log_text(&log, dl_sandbox_is_whole(report) ? DL_LOG_INFO : DL_LOG_WARNING, "sandbox: %s", walls);
   if (options->sandbox != DEMILUNE_SANDBOX_OFF && report->walls[DL_WALL_FILES].state != DL_WALL_MISSING && !getenv("DEMILUNE_DATA"))
@@ -46,7 +46,7 @@ static bool finish(bool fine, const dl_sandbox_report *report, char error[512]) 
   return fine;
 }
 
-bool dl_walls_raise(const demilune_options *options, bool tells, char error[512]) {
+bool dl_walls_raise(const demilune_options *options, int tells, char error[512]) {
   static const dl_needs *const all[] = {&dl_base_needs,  &dl_crypto_needs, &dl_net_needs,    &dl_limit_redis_needs, &dl_data_needs,
                                         &dl_model_needs, &dl_guard_needs,  &dl_bridge_needs, NULL};
   if (options->sandbox == DEMILUNE_SANDBOX_OFF && !options->user) return true;
@@ -54,7 +54,7 @@ bool dl_walls_raise(const demilune_options *options, bool tells, char error[512]
   dl_sandbox_report report;
   sandbox.any_port = sandbox.narrows = true;
   bool fine = dl_sandbox_apply(&sandbox, &report);
-  if (fine && tells) tell(options, &report);
+  if (fine && tells >= 0) tell(options, &report, tells);
   return finish(fine, &report, error);
 }
 

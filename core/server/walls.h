@@ -18,10 +18,14 @@ typedef struct dl_outside {
   bool unix_sockets;
 } dl_outside;
 
-/* In a child of the master's, before it makes a thread or runs any Lua. tells: whether
- * this is the one that logs what stands. False, with a sentence in error, when the
- * process must not go on. */
-bool dl_walls_raise(const demilune_options *options, bool tells, char error[512]);
+/* In a child of the master's, before it makes a thread or runs any Lua. tells: where
+ * what stands is logged; -1: nowhere. False, with a sentence in error, when the process
+ * must not go on. */
+bool dl_walls_raise(const demilune_options *options, int tells, char error[512]);
+
+/* For the process of the admin listener, which touches nothing but its connections and
+ * what /proc says of the workers. */
+bool dl_walls_raise_admin(const demilune_options *options, char error[512]);
 
 /* In the process of the admin listener, which has no app: the least of all. */
 bool dl_walls_raise_admin(const demilune_options *options, char error[512]);

@@ -101,7 +101,7 @@ static void listen_to_master(worker_process *self) {
 
 /* Before any of the app's Lua, in a probe too: what a file does when it is loaded is no
  * more to be trusted than what it does later. */
-static bool raise_walls(const dl_worker_start *start, bool tells) {
+static bool raise_walls(const dl_worker_start *start, int tells) {
   char error[512];
   bool raised = dl_walls_raise(start->options, tells, error);
   if (!raised) dl_channel_send(start->channel, DL_MESSAGE_FAILED, 0, error, -1);
@@ -112,7 +112,7 @@ int dl_worker_process(const dl_worker_start *start) {
   worker_process self = {.channel = start->channel};
   char *error = NULL;
   prepare_signals();
-  if (!raise_walls(start, start->world.index == 0)) return 1;
+  if (!raise_walls(start, start->world.index == 0 ? start->world.log_fd : -1)) return 1;
   self.server = dl_server_new(start->options, start->mode, &start->world, &error);
   if (!self.server) {
     dl_channel_send(start->channel, DL_MESSAGE_FAILED, 0, error, -1);
@@ -139,7 +139,7 @@ int dl_probe_process(const dl_worker_start *start) {
   dl_loop loop = {.uv = &uv};
   char *error = NULL;
   prepare_signals();
-  if (!raise_walls(start, false)) return 1;
+  if (!raise_walls(start, -1)) return 1;
   dl_hash_seed();
   uv_loop_init(&uv);
   dl_clock_update(&loop.clock);

@@ -3,6 +3,7 @@
 
 local http = require "spec.support.http"
 local prometheus = require "spec.support.prometheus"
+local redis = require "spec.support.redis"
 local server = require "spec.support.server"
 
 local PATIENCE = 30 -- seconds
@@ -22,6 +23,7 @@ local running
 after_each(function()
   if running then running:stop("KILL") end
   running = nil
+  redis.remove_all()
 end)
 
 local function start(options)
@@ -86,6 +88,54 @@ describe("several workers", function()
     assert.are.equal(1, page:sum("demilune_reloads_total", { outcome = "failed" }))
     assert.are.equal(2, page:sum "demilune_generations")
     assert.are.equal(0, page:sum "demilune_workers_died_total")
+  end)
+end)
+
+describe("what a worker holds up", function()
+  it("shows requests that wait for their handlers, and those that found no place", function()
+    running = server.start([[
+local demilune = require "demilune"
+local app = demilune.app { title = "Narrow", version = "1", guard = demilune.guard.public, limits = { max_requests = 1, max_queue = 2 } }
+app:get("/", function() demilune.sleep(20) return "late" end)
+return app
+]], { flags = { "--admin=0" } })
+    local held = {}
+    for i = 1, 5 do
+      held[i] = running:connect()
+      held[i]:send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    end
+    local page = metrics_when(function(page)
+      return page:sum "demilune_queue_refusals_total" == 2 and page:sum "demilune_http_requests_queued" == 2
+    end)
+    assert.are.equal(2, page:sum "demilune_queue_refusals_total")
+    assert.are.equal(2, page:sum "demilune_http_requests_queued")
+    assert.are.equal(3, page:sum "demilune_http_requests_in_flight")
+    assert.are.equal(2, page:sum(REQUESTS, { status = "503" }))
+    for _, connection in ipairs(held) do connection:close() end
+  end)
+
+  it("goes on counting what Redis was asked when a reload brings another connection to it", function()
+    if not redis.is_installed() then pending "redis-server is not installed" return end
+    local store = redis.new()
+    running = server.start([[
+local demilune = require "demilune"
+local app = demilune.app { title = "Stored", version = "1", guard = demilune.guard.public, limit = "1000/hour" }
+app:get("/", function() return "root" end)
+return app
+]], { flags = { "--admin=0", "--redis=" .. store.url } })
+    local checks = "demilune_limit_store_checks_total"
+    ask(5)
+    metrics_when(function(page) return page:sum(checks, { result = "answered" }) == 5 end)
+    assert.are.equal(0, (server.run { "reload", running.app, "--pid=" .. running.pid }))
+    ask(7)
+    local page = metrics_when(function(page) return page:sum(checks, { result = "answered" }) == 12 end)
+    assert.are.equal(12, page:sum(checks, { result = "answered" }))
+    assert.are.equal(2, page:sum "demilune_limit_store_connections_total")
+    store:stop()
+    ask(3)
+    page = metrics_when(function(later) return later:sum(checks) == 15 end)
+    assert.are.equal(15, page:sum(checks))
+    assert.are.equal(12, page:sum(checks, { result = "answered" }))
   end)
 end)
 

@@ -2,7 +2,6 @@
 -- A reload: by signal, by command, by a saved file; all workers or none; what is in flight ends where it began.
 
 local server = require "spec.support.server"
-local socket = require "socket"
 
 local PATIENCE = 30 -- seconds
 
@@ -296,19 +295,14 @@ app:on_stop(function() demilune.sleep("10ms") demilune.log.info("on_stop of " ..
   end)
 
   it("is never lost: many clients and many reloads, good ones and bad", function()
-    local finish = running:besiege("--connections=64", "--seconds=5", "--path=/version", "--tally")
-    local last = 1
-    local until_time = socket.gettime() + 4
-    for n = 2, 1000 do
-      if socket.gettime() > until_time then break end
+    local finish = running:besiege("--connections=64", "--seconds=6", "--path=/version", "--tally")
+    for n = 2, 13 do
       write(folder .. "/app.lua", n % 3 == 0 and "broken" or app("v" .. n % 50, BODY))
       local status = server.run { "reload", folder }
       assert.equal(n % 3 == 0 and 1 or 0, status)
-      last = n
     end
     local counts = finish()
     assert.same({ 0, counts.answered }, { counts.failed, counts.status[200] })
-    assert.is_true(last > 5)
     assert.equal(2, #running:workers())
     assert.is_nil(running:log():find("is replaced", 1, true), running:log())
   end)

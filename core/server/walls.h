@@ -27,9 +27,6 @@ bool dl_walls_raise(const demilune_options *options, int tells, char error[512])
  * what /proc says of the workers. */
 bool dl_walls_raise_admin(const demilune_options *options, char error[512]);
 
-/* In the process of the admin listener, which has no app: the least of all. */
-bool dl_walls_raise_admin(const demilune_options *options, char error[512]);
-
 /* After the app is loaded, before it starts. May be left out: then the app may connect
  * to any port. */
 bool dl_walls_narrow(const demilune_options *options, const dl_outside *outside, dl_log *log, char error[512]);

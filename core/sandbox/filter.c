@@ -71,7 +71,7 @@ static bool allow_if(scmp_filter_ctx filter, const char *name, unsigned count, c
 }
 
 static bool allow_equal(scmp_filter_ctx filter, const char *name, unsigned argument, uint64_t value) {
-  struct scmp_arg_cmp same = SCMP_CMP(argument, SCMP_CMP_EQ, value);
+  struct scmp_arg_cmp same = SCMP_CMP(argument, SCMP_CMP_EQ, value, 0);
   return allow_if(filter, name, 1, &same);
 }
 
@@ -112,7 +112,7 @@ static bool allow_sockets(scmp_filter_ctx filter, unsigned rights) {
   };
   const uint64_t type_bits = ~(uint64_t)(SOCK_CLOEXEC | SOCK_NONBLOCK);
   for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
-    struct scmp_arg_cmp both[] = {SCMP_CMP(0, SCMP_CMP_EQ, (uint64_t)table[i].family), SCMP_CMP(1, SCMP_CMP_MASKED_EQ, type_bits, (uint64_t)table[i].type)};
+    struct scmp_arg_cmp both[] = {SCMP_CMP(0, SCMP_CMP_EQ, (uint64_t)table[i].family, 0), SCMP_CMP(1, SCMP_CMP_MASKED_EQ, type_bits, (uint64_t)table[i].type)};
     if ((rights & table[i].right) && !allow_if(filter, "socket", 2, both)) return false;
   }
   return true;
@@ -121,7 +121,7 @@ static bool allow_sockets(scmp_filter_ctx filter, unsigned rights) {
 /* What every process does, to itself and no other. */
 static bool allow_self(scmp_filter_ctx filter) {
   uint64_t self = (uint64_t)getpid();
-  struct scmp_arg_cmp reads_own_limit[] = {SCMP_CMP(0, SCMP_CMP_EQ, 0), SCMP_CMP(2, SCMP_CMP_EQ, 0)};
+  struct scmp_arg_cmp reads_own_limit[] = {SCMP_CMP(0, SCMP_CMP_EQ, 0, 0), SCMP_CMP(2, SCMP_CMP_EQ, 0, 0)};
   if (!allow_equal(filter, "kill", 0, self) || !allow_equal(filter, "tgkill", 0, self)) return false;
   if (!allow_if(filter, "prlimit64", 2, reads_own_limit) || !allow_equal(filter, "prctl", 0, PR_SET_NAME)) return false;
   static const uint64_t requests[] = {FIONBIO, FIONREAD, FIOCLEX, TCGETS};

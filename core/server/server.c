@@ -346,6 +346,7 @@ int demilune_server_run(demilune_server *server) {
 void demilune_server_free(demilune_server *server) {
   if (!server) return;
   server->worker.drained = NULL;
+  uv_timer_stop(&server->last_call); /* a stop that was hurried did not wait for it */
   if (server->worker.loop) dl_worker_abort_connections(&server->worker);
   close_listeners(server);
   dl_server_drop(server);

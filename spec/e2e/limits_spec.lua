@@ -318,6 +318,24 @@ describe("the flag --redis", function()
   end)
 end)
 
+describe("metrics", function()
+  it("tell of the store, also beyond a reload", function()
+    local store = redis.new()
+    local running = start(store.url, "closed", { flags = { "--admin=0" } })
+    local function answered()
+      return tonumber(running:admin("GET", "/metrics").body:match('demilune_limit_store_checks_total{result="answered"} (%d+)'))
+    end
+    for _ = 1, 20 do assert.equal(200, get(running, "/many").status) end
+    assert.truthy(server.wait_until(20, function() return answered() == 20 end))
+    running:signal("HUP")
+    assert.truthy(running:log_line("generation 2 serves"))
+    for _ = 1, 5 do assert.equal(200, get(running, "/many").status) end
+    assert.truthy(server.wait_until(20, function() return answered() == 25 end))
+    assert.equal(0, (running:stop()))
+    store:remove()
+  end)
+end)
+
 describe("a client that leaves while the store is asked", function()
   it("takes its question back, and the server goes on", function()
     local store = redis.new()

@@ -46,6 +46,7 @@ local function settle(control) assert.equal(404, control:request("GET", "/nothin
 
 local function hold(control, number)
   local connection = running:connect()
+  settle(control) -- it is accepted
   connection:send(("GET /hold/%d HTTP/1.1\r\nHost: a\r\n\r\n"):format(number))
   settle(control)
   return connection

@@ -18,6 +18,18 @@ local basic = guard.basic { users = { ada = settings.ADA_HASH }, roles = { "admi
 local function who(req) return { subject = req.principal.subject, name = req.principal.name, roles = demilune.array(req.principal.roles) } end
 app:get("/me", { guard = bearer }, who)
 app:get("/need", { guard = bearer, needs = { principal = bearer } }, function(_, need) return need.principal.subject end)
+local kept
+app:get("/claims", { guard = bearer }, function(req)
+  local principal = req.principal
+  local claims = principal.claims
+  return { sub = claims.sub, once = claims == principal.claims, other = principal.nothing == nil }
+end)
+app:get("/late", { guard = bearer }, function(req)
+  local before = kept
+  kept = req.principal
+  local ok, problem = pcall(function() return before.claims end)
+  return { subject = before and before.subject, ok = ok, problem = tostring(problem) }
+end)
 app:get("/admin", { guard = guard.role("admin", bearer) }, function() return "admin" end)
 app:get("/service", { guard = key }, who)
 app:get("/either", { guard = guard.any { bearer, key } }, function() return "either" end)
@@ -62,6 +74,18 @@ describe("a guarded app", function()
     assert.truthy(response.body:find('"roles":["admin","editor"]', 1, true))
     assert.equal("no-store", response.headers["cache-control"])
     assert.equal("7", get("/need", with(token "--subject=7")).body)
+  end)
+
+  it("makes claims when they are asked for, while the request lasts", function()
+    local mine, other = with(token "--subject=7"), with(token "--subject=8")
+    local connection = running:connect() -- one, and so one worker
+    connection:request("GET", "/late", { headers = mine }) -- keeps its principal, whose claims nobody asked for
+    local late = connection:request("GET", "/late", { headers = other }).body
+    connection:close()
+    assert.truthy(late:find('"subject":"7"', 1, true), late)
+    assert.truthy(late:find('"ok":false', 1, true) and late:find("this request is over", 1, true), late)
+    local claims = get("/claims", mine).body
+    assert.truthy(claims:find('"sub":"7"', 1, true) and claims:find('"once":true', 1, true) and claims:find('"other":true', 1, true), claims)
   end)
 
   it("takes the tokens that it issues", function()

@@ -39,6 +39,13 @@ void dl_master_close_in_child(dl_master *master, int keep) {
   dl_watch_close(&master->watch);
 }
 
+/* Whoever still loads when the master is killed hears of it in no other way, and an app
+ * that never comes to an end would load for ever. A worker that serves finishes. */
+static void end_with_master(pid_t master, bool serves) {
+  prctl(PR_SET_PDEATHSIG, serves ? SIGTERM : SIGKILL);
+  if (getppid() != master) _exit(1);
+}
+
 static _Noreturn void run_child(dl_master *master, size_t index, int channel, int (*run)(const dl_worker_start *)) {
   dl_worker_start start = {.options = master->options, .mode = master->mode, .channel = channel};
   start.world = (dl_server_world){.limits = master->limits,
@@ -63,8 +70,9 @@ static bool start_child(dl_master *master, dl_child *child, size_t index, int (*
   int ends[2];
   if (!dl_channel_open(ends)) return false;
   dl_log_flush(&master->log);
-  pid_t pid = fork();
+  pid_t own = getpid(), pid = fork();
   if (pid == 0) {
+    end_with_master(own, run == dl_worker_process);
     close(ends[0]);
     dl_master_close_in_child(master, ends[1]);
     dl_admin_socket_close(&master->admin_socket, true);

@@ -140,6 +140,17 @@ app:on_start(function() add:run() demilune.log.info "one of them got it" end)]])
     all_are "three"
   end)
 
+  it("whose master is killed meanwhile leaves no process behind", function()
+    start(app "one")
+    save(app("two", "while true do end"))
+    running:signal("HUP")
+    local probe = server.wait_until(PATIENCE, function() return running:children("demilune-probe")[1] end)
+    local pids = running:workers()
+    pids[#pids + 1] = probe
+    os.execute("kill -9 " .. running.pid)
+    for _, pid in ipairs(pids) do assert.truthy(server.wait_until(PATIENCE, function() return not server.runs(pid) end)) end
+  end)
+
   it("asked for several times at once answers each", function()
     start(app "one")
     save(app "two")

@@ -259,9 +259,7 @@ describe("ending a server of several workers", function()
     local workers = running:workers()
     os.execute("kill -9 " .. running.pid)
     assert.equal("waited", busy:receive().body)
-    for _, pid in ipairs(workers) do
-      assert.truthy(server.wait_until(PATIENCE, function() return os.execute("kill -0 " .. pid .. " 2>/dev/null") ~= 0 end))
-    end
+    for _, pid in ipairs(workers) do assert.truthy(server.wait_until(PATIENCE, function() return not server.runs(pid) end)) end
     assert.is_false((pcall(http.connect, running.port)))
   end)
 end)

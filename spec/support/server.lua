@@ -79,6 +79,12 @@ function server.wait_until(seconds, ready)
   return nil
 end
 
+--- Whether the process runs: one that ended and that nobody has buried yet does not.
+function server.runs(pid)
+  local state = (read("/proc/" .. pid .. "/stat") or ""):match("%) (%a)")
+  return state ~= nil and state ~= "Z"
+end
+
 ---@class server.Running
 ---@field port integer
 ---@field pid integer

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * core.key_set and core.sealer: keys as Lua holds them, for guards to take and for
- * issuing tokens and sealing cookies. Their bytes never come back out.
+ * issuing tokens and sealing cookies. Their bytes never come back out. And whom the
+ * guard found, for statements.
  */
 #include "bridge/bridge.h"
 #include "bridge/request.h"

@@ -70,8 +70,9 @@ static const char *list_of_options(dl_compilation *compilation, dl_kind kind, bo
   const char *list = "";
   for (size_t i = 0; i < COUNT(option_rows) && !reference; i++)
     if (option_rows[i].kinds & (1u << kind)) list = dl_arena_format(compilation->arena, "%s%s, ", list, option_rows[i].name);
-  return dl_arena_format(compilation->arena, "%sand of every field: default, optional, nullable, alias, read_only, write_only, visible_to, description%s", list,
-                         reference ? "" : ", check");
+  const char *check = reference ? "" : ", check";
+  return dl_arena_format(compilation->arena,
+                         "%sand of every field: default, optional, nullable, alias, read_only, write_only, visible_to, description%s", list, check);
 }
 
 bool dl_compile_check_options(dl_compilation *compilation, int index, dl_kind kind, bool reference) {

@@ -4,7 +4,9 @@
 local cjson = require "cjson"
 local owasp = require "tests.attack.support.owasp"
 
-owasp.wall("fields are each for somebody:", owasp.HEAD .. [[
+local HEAD = owasp.HEAD:gsub('"user", "admin"', '"user", "admin", "auditor"')
+
+owasp.wall("fields are each for somebody:", HEAD .. [[
 local app = demilune.app { title = "users", version = "1", guard = bearer }
 local Card = model "Card" { number = model.string(), limit = model.integer { visible_to = { "admin", "auditor" } } }
 local User = model "User" {
@@ -68,6 +70,15 @@ return app]], function(world)
 
   it("and to nobody where no guard looked, though a token is shown", function()
     assert.is_nil(world:ask("GET", "/public", ROOT).body:find("note", 1, true))
+  end)
+end)
+
+describe("visible_to a role that nobody can have", function()
+  it("does not load", function()
+    local app = owasp.HEAD .. 'local app = demilune.app { guard = bearer }\n'
+      .. 'app:get("/", { returns = model.array(model.object { a = model.string { visible_to = "amdin" } }) }, function() return {} end)\nreturn app'
+    local why = owasp.refusal(app)
+    assert.truthy(why and why:find("nobody can have the role amdin that the field a is visible to; did you mean admin?", 1, true), why)
   end)
 end)
 

@@ -116,7 +116,9 @@ static bool serialise(dl_exchange *exchange, lua_State *co, int index, const dl_
     fail(exchange, "the handler's value is not JSON: %s", problem);
     return false;
   }
-  dl_validation validation = {.arena = &exchange->arena, .L = co, .output = true, .source = "response"};
+  const dl_principal *principal = &exchange->view.principal;
+  dl_validation validation = {.arena = &exchange->arena, .L = co, .output = true, .source = "response",
+                              .roles = principal->roles, .role_count = principal->role_count};
   if (dl_schema_serialise(schema, co, index, scratch, &validation)) return true;
   dl_buffer summary = {0};
   dl_validation_summary(&validation, &summary);
@@ -156,6 +158,10 @@ static int field_status(lua_State *co, int table, int otherwise) {
   return status >= 200 && status <= 599 ? (int)status : -1;
 }
 
+/* A success is what the response model describes, by whatever number it goes out;
+ * what a failure says is the handler's own. */
+static const dl_schema *model_of(const dl_route *route, int status) { return status == route->status || status / 100 == 2 ? route->returns : NULL; }
+
 /* False when the response is a stream: its function is then on top. */
 static bool send_response(dl_exchange *exchange, lua_State *co) {
   dl_buffer fields = {0};
@@ -179,7 +185,7 @@ static bool send_response(dl_exchange *exchange, lua_State *co) {
     dl_respond(exchange, status, content_type, dl_buffer_str(&fields), (dl_str){0});
   } else if (lua_type(co, -1) == LUA_TSTRING) {
     dl_respond(exchange, status, content_type.len ? content_type : DL_STR("text/plain; charset=utf-8"), dl_buffer_str(&fields), text_at(co, -1));
-  } else if (serialise(exchange, co, lua_gettop(co), status == route->status ? route->returns : NULL)) {
+  } else if (serialise(exchange, co, lua_gettop(co), model_of(route, status))) {
     dl_respond(exchange, status, content_type.len ? content_type : DL_STR("application/json"), dl_buffer_str(&fields), dl_buffer_str(&exchange->worker->scratch));
   }
   dl_buffer_free(&fields);

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * core.key_set and core.sealer: keys as Lua holds them, for guards to take and for
- * issuing tokens and sealing cookies. Their bytes never come back out.
+ * issuing tokens and sealing cookies. Their bytes never come back out. And whom the
+ * guard found, for statements.
  */
 #include "bridge/bridge.h"
+#include "bridge/request.h"
+#include "bridge/task.h"
 
 #include "crypto/jwt.h"
 #include "guard/handles.h"
@@ -237,7 +240,16 @@ static int sealer_unseal(lua_State *L) { return run_sealer(L, true); }
 
 static const luaL_Reg sealer_methods[] = {{"seal", sealer_seal}, {"unseal", sealer_unseal}, {NULL, NULL}};
 
-static const luaL_Reg functions[] = {{"key_set", bridge_key_set}, {"sealer", bridge_sealer}, {NULL, NULL}};
+/* principal_subject() → text | false in a request whose principal has none | nil outside requests */
+static int principal_subject(lua_State *L) {
+  const dl_request_view *request = dl_task_request(L);
+  if (!request) lua_pushnil(L);
+  else if (!request->principal.subject.len) lua_pushboolean(L, false);
+  else lua_pushlstring(L, request->principal.subject.ptr, request->principal.subject.len);
+  return 1;
+}
+
+static const luaL_Reg functions[] = {{"key_set", bridge_key_set}, {"sealer", bridge_sealer}, {"principal_subject", principal_subject}, {NULL, NULL}};
 
 void dl_bridge_guard(lua_State *L) {
   make_metatable(L, DL_KEY_SET_METATABLE, key_set_methods, key_set_collect);

@@ -98,8 +98,17 @@ static void spin(lua_State *L, client *self, bool (*waiting)(const client *)) {
 static bool is_connecting(const client *self) { return !self->connected; }
 static bool is_silent(const client *self) { return self->received.len == 0 && self->error == 0; }
 
+/* A loopback address to come from: another client, to limits and to connection caps. */
+static int bind_to(client *self, const char *from) {
+  struct sockaddr_in address;
+  int error = uv_ip4_addr(from, 0, &address);
+  return error ? error : uv_tcp_bind(&self->tcp, (struct sockaddr *)&address, 0);
+}
+
+/* test_connect([from]) */
 static int test_connect(lua_State *L) {
   struct sockaddr_in address;
+  const char *from = luaL_optstring(L, 1, NULL);
   uv_loop_t *loop = dl_bridge_loop(L)->uv;
   client **box = lua_newuserdata(L, sizeof *box);
   *box = NULL;
@@ -112,7 +121,8 @@ static int test_connect(lua_State *L) {
   self->tcp.data = self->limit.data = self;
   *box = self;
   uv_ip4_addr("127.0.0.1", (int)lua_tointeger(L, lua_upvalueindex(1)), &address);
-  self->error = uv_tcp_connect(&self->connect, &self->tcp, (struct sockaddr *)&address, on_connected);
+  self->error = from ? bind_to(self, from) : 0;
+  if (self->error == 0) self->error = uv_tcp_connect(&self->connect, &self->tcp, (struct sockaddr *)&address, on_connected);
   if (self->error == 0) spin(L, self, is_connecting);
   if (self->error) return luaL_error(L, "cannot connect to the server under test: %s", uv_strerror(self->error));
   return 1;

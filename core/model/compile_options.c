@@ -55,7 +55,7 @@ static const option_row common_rows[] = {
     {"alias", EVERY, true},      {"strict", EVERY, true},          {"check", EVERY, false},   {"read_only", EVERY, true},
     {"write_only", EVERY, true}, {"description", EVERY, true},     {"example", EVERY, true},  {"examples", EVERY, true},
     {"title", EVERY, true},      {"deprecated", EVERY, true},      {"name", EVERY, true},     {"source", EVERY, true},
-    {"kind", EVERY, true},
+    {"kind", EVERY, true},       {"visible_to", EVERY, true},
 };
 
 #define COUNT(rows) (sizeof(rows) / sizeof((rows)[0]))
@@ -70,8 +70,9 @@ static const char *list_of_options(dl_compilation *compilation, dl_kind kind, bo
   const char *list = "";
   for (size_t i = 0; i < COUNT(option_rows) && !reference; i++)
     if (option_rows[i].kinds & (1u << kind)) list = dl_arena_format(compilation->arena, "%s%s, ", list, option_rows[i].name);
-  return dl_arena_format(compilation->arena, "%sand of every field: default, optional, nullable, alias, read_only, write_only, description%s", list,
-                         reference ? "" : ", check");
+  const char *check = reference ? "" : ", check";
+  return dl_arena_format(compilation->arena,
+                         "%sand of every field: default, optional, nullable, alias, read_only, write_only, visible_to, description%s", list, check);
 }
 
 bool dl_compile_check_options(dl_compilation *compilation, int index, dl_kind kind, bool reference) {
@@ -182,11 +183,36 @@ static const struct {
     {"write_only", offsetof(dl_schema, write_only)}, {"strip", offsetof(dl_schema, strip)},       {"lower", offsetof(dl_schema, lower)},
 };
 
+/* A list of role names, as lua/demilune/field.lua makes of whatever was written. */
+static bool compile_visible_to(dl_compilation *compilation, int index, dl_schema *schema) {
+  lua_State *L = compilation->L;
+  bool ok = true;
+  int type = dl_option_push(compilation, index, "visible_to");
+  size_t count = type == LUA_TTABLE ? lua_objlen(L, -1) : 0;
+  if (type != LUA_TNIL && !count) {
+    lua_pop(L, 1);
+    return dl_compile_fail(compilation, "visible_to should be a list of roles, such as { \"admin\" }");
+  }
+  if (count) schema->visible_to = dl_arena_zalloc(compilation->arena, count, sizeof(*schema->visible_to));
+  for (size_t i = 0; ok && i < count; i++) {
+    lua_rawgeti(L, -1, (int)i + 1);
+    ok = lua_type(L, -1) == LUA_TSTRING;
+    if (ok) {
+      dl_str name;
+      name.ptr = lua_tolstring(L, -1, &name.len);
+      schema->visible_to[schema->visible_to_count++] = dl_arena_copy(compilation->arena, name);
+    }
+    lua_pop(L, 1);
+  }
+  lua_pop(L, 1);
+  return ok || dl_compile_fail(compilation, "visible_to should hold the names of roles, such as \"admin\"");
+}
+
 bool dl_compile_common(dl_compilation *compilation, int index, dl_schema *schema) {
   for (size_t i = 0; i < COUNT(boolean_rows); i++)
     if (!dl_option_boolean(compilation, index, boolean_rows[i].name, (bool *)((char *)schema + boolean_rows[i].offset))) return false;
   if (!compile_strictness(compilation, index, schema) || !dl_option_function(compilation, index, "check", &schema->check) ||
-      !compile_default(compilation, index, schema))
+      !compile_default(compilation, index, schema) || !compile_visible_to(compilation, index, schema))
     return false;
   if (schema->read_only && schema->write_only)
     return dl_compile_fail(compilation, "is read_only and write_only at once, so nobody could ever see or send it; keep one of them");

@@ -38,6 +38,8 @@ typedef struct dl_validation {
                           schema with strict = false turns STRICT into LAX below it */
   bool echo_input;     /* dev: errors carry "input", never for secret fields */
   bool output;         /* a response: write_only fields are not named, read_only ones are */
+  const dl_str *roles; /* of who asked, for a response: what is visible to others is left out */
+  uint32_t role_count;
   const char *source;  /* first part of loc: "body", "query", "path", "header", "cookie" */
   dl_model_error *first_error, *last_error;
   uint32_t error_count; /* stops gathering at 100 */
@@ -76,7 +78,8 @@ void dl_validation_summary(const dl_validation *validation, dl_buffer *buffer);
 void dl_schema_push(struct lua_State *L, const dl_schema *schema, const dl_value *value);
 
 /* Appends the Lua value at index as JSON by the schema, checking it as it goes
- * (required fields, kinds, constraints); unknown fields are left out. False with
+ * (required fields, kinds, constraints); unknown fields, and
+ * those visible to other roles than validation's, are left out. False with
  * errors recorded in validation (loc begins with "response") and the buffer as it was. */
 bool dl_schema_serialise(const dl_schema *schema, struct lua_State *L, int index, dl_buffer *buffer, dl_validation *validation);
 

@@ -263,6 +263,10 @@ static bool resolve(dl_compilation *compilation, dl_schema *schema) {
   schema->nullable |= own.nullable;
   schema->read_only |= own.read_only;
   schema->write_only |= own.write_only;
+  if (own.visible_to) {
+    schema->visible_to = own.visible_to;
+    schema->visible_to_count = own.visible_to_count;
+  }
   if (own.strictness) schema->strictness = own.strictness;
   if (own.has_default || own.default_factory != LUA_NOREF) {
     schema->has_default = own.has_default;

@@ -104,6 +104,8 @@ struct dl_schema {
   bool resolving; /* guards references that lead back to themselves */
   bool numbering; /* the same for unions */
   bool is_reference;
+  dl_str *visible_to; /* roles that a response shows it to; NULL: all */
+  uint32_t visible_to_count;
   uint8_t bound_count;
   uint32_t min_length, max_length; /* characters, bytes or items; UINT32_MAX: no limit */
   dl_refusal too_short, too_long;  /* not for arrays and maps, which name what they have */

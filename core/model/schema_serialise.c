@@ -299,6 +299,15 @@ static bool write_absent_field(writer *w, const dl_field *field, bool nil) {
   return refuse(w, schema, "missing", "is required, and the handler gave none");
 }
 
+/* Nobody sees what is write_only, and each only what is visible to a role of theirs. */
+static bool is_shown(const dl_schema *schema, const dl_validation *validation) {
+  if (schema->write_only || !schema->visible_to) return !schema->write_only;
+  for (uint32_t i = 0; i < schema->visible_to_count; i++)
+    for (uint32_t role = 0; role < validation->role_count; role++)
+      if (dl_str_equal(schema->visible_to[i], validation->roles[role])) return true;
+  return false;
+}
+
 static bool write_model(writer *w, const dl_schema *schema, int table_type) {
   if (!take_table(w, schema, table_type, "model_attributes_type", "should be a table with the model's fields")) return false;
   const dl_model *model = &schema->model;
@@ -309,7 +318,7 @@ static bool write_model(writer *w, const dl_schema *schema, int table_type) {
   bool ok = true;
   for (uint32_t i = 0; i < model->field_count && (ok || !dl_validation_is_over(w->validation)); i++) {
     const dl_field *field = &model->fields[i];
-    if (field->schema->write_only) continue;
+    if (!is_shown(field->schema, w->validation)) continue;
     here.name = field->wire;
     lua_rawgeti(w->L, w->keys, field->key);
     lua_rawget(w->L, -2);

@@ -106,6 +106,7 @@ function boot.load(given)
   local ok, result = xpcall(load_app, explain, given.folder, loaded, world)
   if not ok then error(type(result) == "string" and with_excerpt(result) or result, 0) end
   result.loaded = loaded
+  context.plan = result
   return result
 end
 

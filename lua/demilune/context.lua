@@ -9,6 +9,7 @@
 ---@field seed? string what made-up secrets come from: the same after a reload
 ---@field workers integer how many processes will serve the app
 ---@field findings demilune.Finding[] what was noted while the app loads
+---@field plan? table the app's, once it is loaded
 local context = { folder = ".", mode = "dev", findings = {}, workers = 1 }
 
 ---What is unsafe about an app: in production it does not load, in dev it is warned about.

@@ -107,8 +107,23 @@ local function raise(problem, conflicts)
   error(setmetatable(problem, Problem), 0)
 end
 
+-- Whose rows a statement finds is for the guard to say, not for the handler, let alone for a request.
+local function with_subject(statement, params)
+  local subject = core.principal_subject()
+  if subject == nil then return params end -- outside requests: a job says for whom it works
+  if params and params.principal_subject ~= nil then
+    error(statement.source .. ": :principal_subject is filled in by the core, with the subject that the guard found; leave it out", 0)
+  elseif not subject then
+    error(statement.source .. ": the statement binds :principal_subject, and no guard of this route found anybody who has one", 0)
+  end
+  local bound = { principal_subject = subject }
+  for name, value in pairs(params or {}) do bound[name] = value end
+  return bound
+end
+
 local function execute(statement, shape, params, call)
   local database = statement.database
+  if statement.binds_subject then params = with_subject(statement, params) end
   local handle = database.handle
   local problem = handle:prepare(statement.number, shape, params, call and call.order, call and call.max, database.transactions[running()])
   if problem then raise(problem) end

@@ -24,6 +24,7 @@ local units = require "demilune.units"
 ---@field deprecated? boolean
 ---@field read_only? boolean shown, never accepted
 ---@field write_only? boolean accepted, never shown
+---@field visible_to? string|string[] roles that a response shows it to
 ---@field source string where it was declared
 ---@field _order integer in which it was made
 local Field = {}
@@ -35,7 +36,7 @@ local field = {}
 local COMMON = {
   default = "any", default_factory = "function", optional = "boolean", nullable = "boolean", alias = "string",
   strict = "boolean", check = "function", description = "string", example = "any", title = "string",
-  deprecated = "boolean", read_only = "boolean", write_only = "boolean",
+  deprecated = "boolean", read_only = "boolean", write_only = "boolean", visible_to = "names",
 }
 local TEXT = { min_length = "count", max_length = "count", pattern = "string", strip = "boolean", lower = "boolean" }
 local TRIM = { strip = "boolean", lower = "boolean" }
@@ -133,6 +134,20 @@ local function convert_spans(place, what, given)
   end
 end
 
+---One role becomes a list of one.
+---@param place string
+---@param what string
+---@param given table options of a field
+function field.check_visibility(place, what, given)
+  if given.visible_to == nil then return end
+  if type(given.visible_to) == "string" then given.visible_to = { given.visible_to } end
+  if #given.visible_to == 0 then
+    errors.raise(place, '%s: visible_to names no role, so that nobody would see it; write visible_to = "admin", or write_only = true', what)
+  elseif given.write_only then
+    errors.raise(place, "%s is write_only, so that no role sees it; take visible_to or write_only out", what)
+  end
+end
+
 ---Makes a field's description from a kind and checked options.
 ---@param kind string
 ---@param given table?
@@ -147,6 +162,7 @@ function field.new(kind, given, place, what)
   if description.read_only and description.write_only then
     errors.raise(place, "%s is both read_only and write_only, so nobody could use it; write one of them", what)
   end
+  field.check_visibility(place, what, description)
   if kind == "duration" then convert_spans(place, what, description) end
   check_default(place, what, kind, description)
   description.kind, description.source = kind, place

@@ -134,7 +134,7 @@ local function survey_model(self, desc, direction, parent, open)
   if entry[direction] then return end
   entry[direction], open[entry] = true, true
   for _, field in ipairs(desc.fields) do
-    if field.schema.read_only or field.schema.write_only then entry.differs = true end
+    if field.schema.read_only or field.schema.write_only or field.schema.visible_to then entry.differs = true end
     if is_shown(field.schema, direction) then self:survey(field.schema, direction, entry, open) end
   end
   open[entry] = nil
@@ -250,7 +250,8 @@ function BUILD.model(self, desc, direction, out)
     if is_shown(field.schema, direction) then
       local name = field.schema.alias or field.name
       properties:set(name, self:schema(field.schema, direction))
-      if json_schema.is_required(field.schema) then required:add(name) end
+      local hidden = direction == "output" and field.schema.visible_to -- from some
+      if json_schema.is_required(field.schema) and not hidden then required:add(name) end
     end
   end
   out:set("type", "object"):set("properties", properties):set("required", #required > 0 and required or nil)
@@ -296,6 +297,7 @@ local function annotate(desc, out)
   out:set("title", desc.title):set("description", desc.description)
   if desc.default ~= nil then out:set("default", wire.value(desc, desc.default)) end
   if desc.example ~= nil then out:set("examples", ordered.list { wire.value(desc, desc.example) }) end
+  if desc.visible_to then out:set("x-visible-to", ordered.list { unpack(desc.visible_to) }) end
   return out:set("deprecated", desc.deprecated or nil):set("readOnly", desc.read_only or nil):set("writeOnly", desc.write_only or nil)
 end
 

@@ -4,6 +4,7 @@
 
 local context = require "demilune.context"
 local core = require "demilune.core"
+local errors = require "demilune.errors"
 local field = require "demilune.field"
 local guard_type = require "demilune.guard_type"
 local reach = require "demilune.reach"
@@ -65,6 +66,53 @@ local function check_objects(route, what, reached)
     ("%s: everybody whom its guard lets pass can name any {%s}, and nothing says whose that is"):format(what, identifier),
     "write owner = function(req, need) return ... end, or a statement with :principal_subject, or guard.role(...) for who may see all, "
       .. "or shared = true")
+end
+
+-- --- whose field -------------------------------------------------------------------------
+
+-- All roles that a principal of the guard can have; nil where a part of it does not say.
+local function known_roles(guard)
+  local roles = {}
+  for _, leaf in ipairs(guard_type.leaves(guard)) do
+    if not leaf.known_roles then return nil end
+    for _, role in ipairs(leaf.known_roles) do roles[#roles + 1] = role end
+  end
+  return roles
+end
+
+local function each_field(desc, seen, visit)
+  desc = field.resolve(desc)
+  if seen[desc] then return end
+  seen[desc] = true
+  for _, entry in ipairs(desc.fields or {}) do
+    visit(entry)
+    each_field(entry.schema, seen, visit)
+  end
+  for _, below in ipairs(desc.members or {}) do each_field(below, seen, visit) end
+  if field.is(desc.items) then each_field(desc.items, seen, visit) end
+  if field.is(desc.values) then each_field(desc.values, seen, visit) end
+end
+
+local function has(list, wanted)
+  for _, item in ipairs(list) do
+    if item == wanted then return true end
+  end
+  return false
+end
+
+-- A role that nobody can have is mistyped: the field would be hidden from those whom it is for.
+local function check_visibility(route, what)
+  local roles = route.returns and known_roles(route.guard)
+  if not roles or guard_type.is_public(route.guard) then return end
+  each_field(route.returns, {}, function(entry)
+    for _, role in ipairs(entry.schema.visible_to or {}) do
+      if not has(roles, role) then
+        local nearest = errors.nearest(role, roles)
+        context.note("error", route.source, ("%s: nobody can have the role %s that the field %s is visible to"):format(what, role, entry.name),
+          nearest and ("did you mean %s?"):format(nearest) or "add it to the roles of the guard")
+      end
+    end
+  end)
 end
 
 -- --- logins ------------------------------------------------------------------------------
@@ -143,6 +191,7 @@ function lint.run(plan)
     local what, reached = route.method .. " " .. route.pattern, reach_of(route)
     check_objects(route, what, reached)
     check_login(route, what, reached)
+    check_visibility(route, what)
   end
   local findings = context.findings
   table.sort(findings, by_source)

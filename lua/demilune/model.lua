@@ -34,7 +34,7 @@ local OPTIONS = {
 }
 local EXTRA = { forbid = true, ignore = true, allow = true }
 local WRAP = { default = "any", description = "string", example = "any", title = "string", alias = "string", deprecated = "boolean",
-  read_only = "boolean", write_only = "boolean" }
+  read_only = "boolean", write_only = "boolean", visible_to = "names" }
 
 local function check_name(place, what, name)
   if type(name) ~= "string" or not name:match("^[%a_][%w_]*$") then
@@ -332,6 +332,7 @@ local function varied(what, value, given, changes)
   local place = errors.where()
   need_field(place, what, value)
   for name, option in pairs(options.check(place, what, given, WRAP)) do changes[name] = option end
+  field.check_visibility(place, what, changes)
   return field.vary(value, changes, place)
 end
 

@@ -140,7 +140,7 @@ local function operation(document, route, compiled, names, shown_as)
     :set("parameters", parameters(document, route, names, shown_as))
     :set("requestBody", request_body(document, route, compiled))
     :set("responses", openapi_responses.of(document.schemas, route, traits))
-    :set("deprecated", route.deprecated or nil)
+    :set("deprecated", route.deprecated or nil):set("x-sunset", route.sunset)
     :set("security", traits.guarded and document.security:requirements(route.guard) or nil)
 end
 

@@ -36,6 +36,11 @@ local sorts = {
   boolean = { is = is("boolean"), say = "true or false", example = "true" },
   string = { is = is_string, say = "a string", example = '"text"' },
   strings = { is = is_list_of(is_string), say = "a list of strings", example = '{ "one", "two" }' },
+  names = {
+    is = function(value) return is_string(value) or is_list_of(is_string)(value) end,
+    say = "a name or a list of names",
+    example = '"admin"',
+  },
   list = { is = is_list_of(function() return true end), say = "a list", example = "{ 1, 2 }" },
   count = { is = function(value) return is_whole(value) and value >= 0 end, say = "a whole number of 0 or more", example = "10" },
   number = {

@@ -92,6 +92,15 @@ end
 
 -- --- models ----------------------------------------------------------------------
 
+-- A model leaves a field out; an array that left items out would be another array.
+local function refuse_visibility(desc, where)
+  if desc and desc.visible_to then
+    errors.raise(desc.source, "visible_to is for fields of a model, and this is %s; put it into a model's field", where)
+  end
+end
+
+local WHOLE = { items = "an array's items", values = "a map's values", keys = "a map's keys" }
+
 -- Calls visit once for each description that desc leads to.
 local function each_description(desc, seen, visit)
   desc = field.resolve(desc)
@@ -99,7 +108,13 @@ local function each_description(desc, seen, visit)
   seen[desc] = true
   visit(desc)
   for _, entry in ipairs(desc.fields or {}) do each_description(entry.schema, seen, visit) end
-  for _, member in ipairs(desc.members or {}) do each_description(member, seen, visit) end
+  for name, where in pairs(WHOLE) do
+    if field.is(desc[name]) then refuse_visibility(desc[name], where) end
+  end
+  for _, member in ipairs(desc.members or {}) do
+    refuse_visibility(member, "a member of a union")
+    each_description(member, seen, visit)
+  end
   if desc.items then each_description(desc.items, seen, visit) end
   if desc.kind == "map" then each_description(desc.values, seen, visit) end
 end
@@ -125,6 +140,7 @@ local function survey(app, routes)
   end
   for _, joined in ipairs(routes) do
     for _, section in ipairs { "form", "body", "returns" } do
+      refuse_visibility(joined.declared[section], "the whole " .. section)
       if joined.declared[section] then each_description(joined.declared[section], seen, visit) end
     end
   end
@@ -151,7 +167,7 @@ end
 -- The route's own replace the app's, in whatever case they are written.
 local function join_headers(app, declared)
   local headers, spelled = nil, {}
-  for _, part in ipairs { app.given.headers or {}, declared.headers or {} } do
+  for _, part in ipairs { app.given.headers or {}, declared.lifecycle, declared.headers or {} } do
     for name, value in pairs(part) do
       local before = spelled[name:lower()]
       headers, spelled[name:lower()] = headers or {}, name
@@ -189,7 +205,8 @@ local function describe(joined)
   local description = {
     summary = declared.summary, description = declared.description, tags = joined.tags[1] and joined.tags or nil, guard = joined.guard,
     operation_id = declared.operation_id, responses = declared.responses, deprecated = declared.deprecated, status = declared.status or 200,
-    returns = declared.returns, source = declared.source, needs = declared.needs, owner = declared.owner, shared = declared.shared,
+    sunset = declared.sunset, returns = declared.returns, source = declared.source, needs = declared.needs, owner = declared.owner,
+      shared = declared.shared,
     handler = declared.handler, limits = joined.limits, method = declared.method, pattern = joined.pattern,
   }
   for _, section in ipairs(SECTIONS) do description[section] = declared[section] end

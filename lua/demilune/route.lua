@@ -6,6 +6,7 @@ local dependency = require "demilune.dependency"
 local errors = require "demilune.errors"
 local field = require "demilune.field"
 local guard = require "demilune.guard"
+local lifecycle = require "demilune.lifecycle"
 local limit = require "demilune.limit"
 local model = require "demilune.model"
 local options = require "demilune.options"
@@ -63,7 +64,8 @@ local units = require "demilune.units"
 ---@field tags? string[]
 ---@field name? string operation id in the documentation
 ---@field operation_id? string the same
----@field deprecated? boolean
+---@field deprecated? boolean|string true, or since when, which clients are told: "2030-01-31"
+---@field sunset? string when it goes away
 ---@field timeout? number|string deadline of the handler
 ---@field max_body? integer|string
 ---@field headers? table<string, string> of every response the route gives
@@ -84,7 +86,8 @@ for _, method in ipairs(route.methods) do METHODS[method] = true end
 local OPTIONS = {
   guard = "any", needs = "table", path = "table", query = "table", header = "table", cookie = "table", form = "table", body = "table",
   body_kind = "string", returns = "table", status = "status", responses = "table", summary = "string", description = "string",
-  tags = "strings", name = "string", operation_id = "string", deprecated = "boolean", timeout = "duration", max_body = "size", headers = "table",
+  tags = "strings", name = "string", operation_id = "string",
+  deprecated = "any", sunset = "string", timeout = "duration", max_body = "size", headers = "table",
   limit = "limit", owner = "function", shared = "boolean",
 }
 
@@ -291,7 +294,8 @@ function route.new(method, path, given, handler)
   local made = {
     method = method, pattern = path, handler = handler, source = place, guard = given.guard, needs = given.needs, status = given.status,
     summary = given.summary, description = given.description, tags = given.tags or {}, operation_id = given.operation_id or given.name,
-    deprecated = given.deprecated, body_kind = given.body_kind,
+    deprecated = given.deprecated and true or nil, sunset = given.sunset, lifecycle = lifecycle.headers(place, what, given),
+    body_kind = given.body_kind,
     timeout = measured(place, what, "timeout", given.timeout, units.seconds, '"30s"'),
     max_body = measured(place, what, "max_body", given.max_body, units.bytes, '"1MiB"'),
     limit = limit.read(place, what, given.limit), owner = given.owner, shared = given.shared,

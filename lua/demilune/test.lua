@@ -6,6 +6,7 @@
 local context = require "demilune.context"
 local cookies = require "demilune.test_cookies"
 local core = require "demilune.core"
+local test_matrix = require "demilune.test_matrix"
 local test_reply = require "demilune.test_reply"
 local units = require "demilune.units"
 
@@ -120,6 +121,14 @@ end
 -- client:get(path, options) and its siblings.
 for _, method in ipairs { "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS" } do
   Client[method:lower()] = function(self, path, given) return self:request(method, path, given) end
+end
+
+---Asks for every route of the app as every principal, and raises where somebody is let in, or kept out, against what the routes declare.
+---@param given { principals: table<string, demilune.TestPrincipal>, public?: string[] }
+---@return table<string, table<string, true|integer>> outcomes by route and principal: true, 401 or 403
+function Client:matrix(given)
+  local outcomes = test_matrix.run(self, given) -- no tail call: errors name the caller's line
+  return outcomes
 end
 
 ---Ends the connection; the next request opens another.

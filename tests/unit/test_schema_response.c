@@ -14,6 +14,8 @@ static void a_field_that_the_model_does_not_name_never_leaves(void **state) {
        "{\"id\":1}"},
       {MODEL(FIELD("id", "kind = 'integer'") FIELD("pin", "kind = 'string', write_only = true")), "{ id = 1, pin = '1234' }", "{\"id\":1}"},
       {MODEL(FIELD("id", "kind = 'integer', read_only = true")), "{ id = 1 }", "{\"id\":1}"},
+      {MODEL(FIELD("id", "kind = 'integer'") FIELD("note", "kind = 'string', visible_to = { 'admin' }")), "{ id = 1, note = 'x' }", "{\"id\":1}"},
+      {MODEL(FIELD("note", "kind = 'string', visible_to = { 'admin', 'auditor' }")), "{}", "{}"}, /* nor is it missed */
       {MODEL(FIELD("user", "kind = 'model', fields = { { name = 'id', schema = { kind = 'integer' } } }")), "{ user = { id = 1, token = 'x' } }",
        "{\"user\":{\"id\":1}}"},
       {MODEL(FIELD("id", "kind = 'integer'")), "setmetatable({}, { __index = function() return 1 end })", "!missing response.id"},

@@ -14,6 +14,13 @@ describe("APP_NAME", function()
     assert.same({ "body", "text" }, refused.json().detail[1].loc)
   end)
 
+  it("lets in whom it says, and nobody else", function()
+    client:matrix {
+      principals = { nobody = {} }, -- and, once there are guards: ada = { headers = { Authorization = "Bearer ..." }, roles = { "user" } }
+      public = { "GET /notes", "POST /notes", "GET /notes/{id}" },
+    }
+  end)
+
   it("answers 404 for a note that is not there", function()
     assert.equal(404, client:get("/notes/999999").status)
   end)

@@ -1,0 +1,74 @@
+-- SPDX-License-Identifier: MIT
+-- API1:2023 broken object level authorization.
+
+local owasp = require "tests.attack.support.owasp"
+
+local MIGRATIONS = { ["migrations/0001_notes.sql"] = [[
+CREATE TABLE notes (id INTEGER PRIMARY KEY, owner TEXT NOT NULL, text TEXT NOT NULL);
+INSERT INTO notes (owner, text) VALUES ('ada', 'hers'), ('bob', 'his');]] }
+
+local function app(route)
+  local files = { ["app.lua"] = owasp.HEAD .. [[
+local app = demilune.app { title = "notes", version = "1", guard = bearer }
+local db = app:database "sqlite:notes.db"
+local any_note = db:statement "SELECT id, owner, text FROM notes WHERE id = :id"
+local own_note = db:statement "SELECT id, owner, text FROM notes WHERE id = :id AND owner = :principal_subject"
+local note = app:dependency(function(req) return any_note:one { id = req.path.id } or demilune.abort(404) end)
+local id = { id = model.integer { ge = 1 } }
+]] .. route .. "\nreturn app" }
+  for name, text in pairs(MIGRATIONS) do files[name] = text end
+  return files
+end
+
+owasp.wall("somebody else's object is not there:", app [[
+app:get("/owned/{id}", { path = id, needs = { note = note }, owner = function(req, need) return need.note.owner == req.principal.subject end },
+  function(_, need) return need.note end)
+app:get("/bound/{id}", { path = id }, function(req) return own_note:one { id = req.path.id } or demilune.abort(404) end)
+app:get("/claimed/{id}", { path = id, query = { who = model.string() } }, function(req)
+  return own_note:one { id = req.path.id, principal_subject = req.query.who } or demilune.abort(404)
+end)
+app:get("/open/{id}", { path = id, guard = guard.public }, function(req) return own_note:one { id = req.path.id } or demilune.abort(404) end)
+app:on_start(function() assert(own_note:one { id = 1, principal_subject = "ada" }.text == "hers") end)
+app:get("/role/{id}", { path = id, guard = guard.role("admin", bearer) }, function(req) return any_note:one { id = req.path.id } end)
+]], function(world)
+  it("one's own is", function()
+    for _, path in ipairs { "/owned/1", "/bound/1" } do assert.equal("hers", world:ask("GET", path, owasp.as("ada")).json.text) end
+  end)
+
+  it("and a neighbour's answers as one that never was", function()
+    for _, path in ipairs { "/owned/", "/bound/" } do
+      local theirs, missing = world:ask("GET", path .. 2, owasp.as("ada")), world:ask("GET", path .. 999, owasp.as("ada"))
+      assert.equal(404, theirs.status)
+      assert.equal(missing.status, theirs.status)
+      assert.equal(missing.body, theirs.body)
+    end
+  end)
+
+  it("nor can a handler name another owner to a statement that binds the subject, or have none", function()
+    assert.equal(500, world:ask("GET", "/claimed/2?who=bob", owasp.as("ada")).status)
+    assert.equal(500, world:ask("GET", "/claimed/1?who=ada", owasp.as("ada")).status)
+    assert.truthy(world.running:log_line("is filled in by the core"))
+    assert.equal(500, world:ask("GET", "/open/1").status)
+    assert.equal(500, world:ask("GET", "/open/1", owasp.as("ada")).status)
+  end)
+
+  it("however the number is written", function()
+    for _, id in ipairs { "02", "+2", "2.0", "2e0", "0x2", "%32", "2;", "2%20", "1,2", "2%00", "-1", "9007199254740993", "2/", "2.json" } do
+      local response = world:ask("GET", "/owned/" .. id, owasp.as("ada"))
+      assert.is_true(response.status >= 400 and response.status < 500, id .. " " .. response.status)
+    end
+  end)
+
+  it("a role is asked before the object", function()
+    assert.equal(403, world:ask("GET", "/role/2", owasp.as("ada", "user")).status)
+    assert.equal(403, world:ask("GET", "/role/999", owasp.as("ada", "user")).status)
+    assert.equal(200, world:ask("GET", "/role/2", owasp.as("root", "admin")).status)
+  end)
+end)
+
+describe("a route that says nothing of whose object it is", function()
+  it("does not load", function()
+    local why = owasp.refusal(app [[app:get("/notes/{id}", { path = id }, function(req) return any_note:one { id = req.path.id } end)]])
+    assert.truthy(why and why:find("nothing says whose that is", 1, true), why)
+  end)
+end)

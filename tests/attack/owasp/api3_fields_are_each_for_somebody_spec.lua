@@ -1,0 +1,99 @@
+-- SPDX-License-Identifier: MIT
+-- API3:2023 broken object property level authorization: what may be sent, and who may see what.
+
+local cjson = require "cjson"
+local owasp = require "tests.attack.support.owasp"
+
+local HEAD = owasp.HEAD:gsub('"user", "admin"', '"user", "admin", "auditor"')
+
+owasp.wall("fields are each for somebody:", HEAD .. [[
+local app = demilune.app { title = "users", version = "1", guard = bearer }
+local Card = model "Card" { number = model.string(), limit = model.integer { visible_to = { "admin", "auditor" } } }
+local User = model "User" {
+  id = model.integer { read_only = true },
+  name = model.string(),
+  role = model.string { read_only = true, default = "user" },
+  note = model.optional(model.string(), { visible_to = "admin" }),
+  password = model.string { write_only = true },
+  cards = model.array(Card, { default = {} }),
+}
+local row = { id = 1, name = "ada", role = "user", note = "owes us", password = "hunter2", salary = 5, cards = { { number = "1", limit = 9 } } }
+app:post("/users", { limit = "100/minute", body = User, returns = User, status = 201 }, function(req)
+  req.body.id = 7
+  return req.body
+end)
+app:get("/me", { returns = User }, function() return row end)
+app:get("/all", { returns = model.array(User) }, function() return { row, row } end)
+app:get("/accepted", { returns = User }, function() return demilune.response { status = 202, body = row } end)
+app:get("/nested", { returns = model.object { user = User, by = model.map(Card) } }, function() return { user = row, by = { a = row.cards[1] } } end)
+app:get("/either", { returns = model.union { User, Card } }, function() return row end)
+app:get("/public", { guard = guard.public, returns = User }, function() return row end)
+return app]], function(world)
+  local ADA, ROOT = owasp.as("ada", "user"), owasp.as("root", "admin")
+
+  it("what is read_only or unknown cannot be assigned", function()
+    for _, more in ipairs { { role = "admin" }, { id = 1 }, { is_admin = true }, { salary = 1 }, { __proto__ = { role = "admin" } },
+      { Role = "admin" } } do
+      more.name, more.password = "ada", "hunter2"
+      local response = world:ask("POST", "/users", ADA, more)
+      assert.equal(422, response.status, cjson.encode(more))
+    end
+    assert.equal(201, world:ask("POST", "/users", ADA, { name = "ada", password = "hunter2" }).status)
+    assert.equal(422, world:ask("POST", "/users", ADA, '{"name":"ada","password":"x","password":"y"}').status)
+  end)
+
+  it("what no model names, and what is write_only, leaves by no way", function()
+    for _, path in ipairs { "/me", "/all", "/accepted", "/nested", "/either", "/public" } do
+      for _, who in ipairs { ADA, ROOT } do
+        local body = world:ask("GET", path, who).body
+        assert.is_nil(body:find("hunter2", 1, true), path .. body)
+        assert.is_nil(body:find("salary", 1, true), path .. body)
+        assert.truthy(body:find("ada", 1, true), path .. body)
+      end
+    end
+  end)
+
+  it("what is visible to a role is so to that role alone, at any depth", function()
+    for _, path in ipairs { "/me", "/all", "/accepted", "/nested", "/either" } do
+      local hers, roots = world:ask("GET", path, ADA).body, world:ask("GET", path, ROOT).body
+      for _, name in ipairs { '"note"', '"limit"' } do
+        assert.is_nil(hers:find(name, 1, true), path .. hers)
+        assert.truthy(roots:find(name, 1, true), path .. roots)
+      end
+    end
+    assert.is_nil(world:ask("GET", "/me", owasp.as("eve")).body:find("note", 1, true))
+    assert.is_nil(world:ask("GET", "/me", owasp.as("eve", "Admin", "admin ", "adm")).body:find("note", 1, true))
+    local auditor = world:ask("GET", "/me", owasp.as("eve", "user", "auditor")).body
+    assert.truthy(auditor:find('"limit"', 1, true))
+    assert.is_nil(auditor:find('"note"', 1, true))
+  end)
+
+  it("and to nobody where no guard looked, though a token is shown", function()
+    assert.is_nil(world:ask("GET", "/public", ROOT).body:find("note", 1, true))
+  end)
+end)
+
+describe("visible_to a role that nobody can have", function()
+  it("does not load", function()
+    local app = owasp.HEAD .. 'local app = demilune.app { guard = bearer }\n'
+      .. 'app:get("/", { returns = model.array(model.object { a = model.string { visible_to = "amdin" } }) }, function() return {} end)\nreturn app'
+    local why = owasp.refusal(app)
+    assert.truthy(why and why:find("nobody can have the role amdin that the field a is visible to; did you mean admin?", 1, true), why)
+  end)
+end)
+
+describe("visible_to where nothing could be left out", function()
+  for name, returns in pairs {
+    items = 'model.array(model.string { visible_to = "admin" })', values = 'model.map(model.string { visible_to = "admin" })',
+    member = 'model.union { model.string { visible_to = "admin" }, model.integer() }', whole = 'model.string { visible_to = "admin" }',
+    nobody = "model.object { a = model.string { visible_to = {} } }",
+    both = 'model.object { a = model.string { visible_to = "admin", write_only = true } }',
+  } do
+    it("does not load: " .. name, function()
+      local status, words = owasp.check(owasp.HEAD .. 'local app = demilune.app { guard = bearer }\napp:get("/", { returns = ' .. returns
+        .. " }, function() return 1 end)\nreturn app")
+      assert.are_not.equal(0, status)
+      assert.truthy(words:find("visible_to", 1, true), words)
+    end)
+  end
+end)

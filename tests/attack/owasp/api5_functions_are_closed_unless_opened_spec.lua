@@ -1,0 +1,102 @@
+-- SPDX-License-Identifier: MIT
+-- API5:2023 broken function level authorization.
+
+local owasp = require "tests.attack.support.owasp"
+local server = require "spec.support.server"
+
+local APP = owasp.HEAD .. [[
+local app = demilune.app { title = "admin", version = "1", guard = bearer }
+local admin = demilune.router { prefix = "/admin", guard = guard.role("admin", bearer) }
+admin:get("/users", function() return "all of them" end)
+admin:delete("/users", { status = 204 }, function() end)
+app:mount(admin)
+app:get("/me", function(req) return req.principal.subject end)
+app:get("/", { guard = guard.public }, function() return "hello" end)
+return app]]
+
+owasp.wall("functions are closed unless opened:", APP, function(world)
+  it("to who has no role, by every method and spelling", function()
+    local eve = owasp.as("eve", "user")
+    for _, method in ipairs { "GET", "HEAD", "DELETE" } do
+      assert.equal(403, world.running:request(method, "/admin/users", { headers = eve }).status, method)
+    end
+    for _, method in ipairs { "POST", "PUT", "PATCH" } do assert.equal(405, world:ask(method, "/admin/users", eve).status, method) end
+    for _, path in ipairs { "/Admin/users", "/admin//users", "/admin/./users", "/admin/users/", "/me/../admin/users", "/admin/%75sers/..",
+      "/admin/users;x",
+      "/admin/users%20", "/admin/users%00", "/admin/users%2f", "//admin/users", "/admin%2fusers", "/admin/users.json", "/admin\\users" } do
+      local status = world:ask("GET", path, eve).status
+      assert.is_true(status == 400 or status == 404 or status == 403, path .. " " .. status)
+    end
+    assert.equal(403, world:ask("GET", "/admin/%75sers", eve).status) -- the same path
+  end)
+
+  it("whatever a header says about the method or the path", function()
+    for name, value in pairs { ["X-HTTP-Method-Override"] = "DELETE", ["X-Original-URL"] = "/admin/users", ["X-Rewrite-URL"] = "/admin/users",
+      ["X-Forwarded-Prefix"] = "/admin", ["X-User"] = "root", ["X-Role"] = "admin", ["X-Forwarded-User"] = "root" } do
+      local headers = owasp.as("eve", "user")
+      headers[name] = value
+      assert.equal("eve", world:ask("GET", "/me", headers).body, name)
+      assert.equal(403, world:ask("GET", "/admin/users", headers).status, name)
+    end
+  end)
+
+  it("and open to who has it", function() assert.equal(200, world:ask("GET", "/admin/users", owasp.as("root", "admin")).status) end)
+end)
+
+describe("a route that names no guard", function()
+  it("does not load", function()
+    local why = owasp.refusal(owasp.HEAD
+      .. 'local app = demilune.app { title = "x", version = "1" }\napp:get("/", function() return 1 end)\nreturn app')
+    assert.truthy(why and why:find("has no guard", 1, true), why)
+  end)
+end)
+
+describe("client:matrix", function()
+  local function run(spec)
+    local folder = server.write_app { ["app.lua"] = APP, ["spec/matrix_spec.lua"] = [[
+      local client = require("demilune.test").client()
+      local tokens = require "tests.attack.support.tokens"
+      local function as(roles) return { Authorization = "Bearer " .. tokens.make('{"alg":"HS256"}', tokens.claims('"roles":' .. roles)) } end
+      it("matrix", function() ]] .. spec .. " end)" }
+    local status, out, err = server.run({ "test", folder }, { env = { JWT_SECRET = require("tests.attack.support.tokens").SECRET } })
+    server.remove_folder(folder)
+    return status, out .. err
+  end
+  local PRINCIPALS = [[ local principals = { nobody = {}, ada = { headers = as '["user"]', roles = { "user" } },
+    root = { headers = as '["admin"]', roles = { "admin" } }, key = { headers = { ["X-API-Key"] = "x" }, guard = "api_key" } } ]]
+
+  it("tells who may call what, and runs no handler", function()
+    local status, words = run(PRINCIPALS .. [[
+      local found = client:matrix { principals = principals, public = { "GET /" } }
+      assert.same({ nobody = 401, ada = 403, root = true, key = 401 }, found["DELETE /admin/users"])
+      assert.same({ nobody = 401, ada = true, root = true, key = 401 }, found["GET /me"])
+      assert.same({ nobody = true, ada = true, root = true, key = true }, found["GET /"]) ]])
+    assert.equal(0, status, words)
+  end)
+
+  it("finds somebody who is let in and should not be", function()
+    local status, words = run(PRINCIPALS .. [[ principals.root.roles = { "user" }
+      client:matrix { principals = principals } ]])
+    assert.are_not.equal(0, status)
+    assert.truthy(words:find("DELETE /admin/users (app.lua:8) lets in root, and as declared it answers 403", 1, true), words)
+  end)
+
+  it("finds somebody who is kept out, and a route that is open unsaid", function()
+    local status, words = run(PRINCIPALS .. [[ principals.nobody.guard = "bearer"
+      client:matrix { principals = principals, public = { "GET /gone" } } ]])
+    assert.are_not.equal(0, status)
+    assert.truthy(words:find("GET /me (app.lua:10) answers 401 to nobody", 1, true), words)
+    assert.truthy(words:find("GET / lets in everybody, and public does not name it", 1, true), words)
+    assert.truthy(words:find("GET /gone is named as public, and there is no such route", 1, true), words)
+  end)
+
+  it("says what it was not given", function()
+    for spec, said in pairs { ["client:matrix {}"] = "matrix takes principals",
+      ["client:matrix { principals = { a = { role = 1 } } }"] = "no option role",
+      ["client:matrix { principals = { a = { headers = { ['X-Key'] = '1' } } } }"] = "which guard knows the principal a" } do
+      local status, words = run(spec)
+      assert.are_not.equal(0, status)
+      assert.truthy(words:find(said, 1, true), words)
+    end
+  end)
+end)

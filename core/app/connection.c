@@ -407,6 +407,7 @@ static void on_closed(dl_stream *stream) {
   if (connection->exchange) dl_exchange_end(connection->exchange);
   dl_client_counts_remove(&worker->clients, connection->client_hash);
   worker->connection_count--;
+  dl_listener_resume(worker->loop);
   dl_http_parser_free(connection->parser);
   dl_free(connection);
   if (worker->draining && worker->connection_count == 0 && worker->drained) worker->drained(worker, worker->owner);
@@ -449,7 +450,7 @@ void dl_connection_send_expired(dl_deadline *deadline) {
 
 /* --- beginning ------------------------------------------------------------------ */
 
-void dl_connection_accept(dl_worker *worker, uv_stream_t *listener, dl_listener_kind kind) {
+void dl_connection_accept(dl_worker *worker, const dl_listener *listener, int fd) {
   const dl_plan_limits *limits = &worker->generation->plan->limits;
   dl_connection *connection = dl_calloc(1, sizeof *connection);
   connection->worker = worker;
@@ -457,10 +458,10 @@ void dl_connection_accept(dl_worker *worker, uv_stream_t *listener, dl_listener_
   if (connection->next) connection->next->previous = connection;
   worker->connections = connection;
   worker->connection_count++;
-  connection->redirects = kind == DL_LISTENER_REDIRECT;
+  connection->redirects = listener->kind == DL_LISTENER_REDIRECT;
   dl_clock_update(&worker->loop->clock);
-  connection->secure = kind == DL_LISTENER_TLS;
-  int error = dl_stream_accept(&connection->stream, listener, &worker->buffers, NULL, &stream_events);
+  connection->secure = listener->kind == DL_LISTENER_TLS;
+  int error = dl_stream_accept(&connection->stream, listener, fd, &worker->buffers, NULL, &stream_events);
   bool over_client = !dl_client_connected(connection);
   bool over_total = limits->max_connections && dl_client_counts_all(&worker->clients) > limits->max_connections;
   bool capped = over_total || over_client;

@@ -171,8 +171,8 @@ void dl_connection_decided(dl_connection *connection, dl_admission admission);
 dl_buffer *dl_connection_output(dl_connection *connection);
 void dl_connection_flush(dl_connection *connection, dl_str body);
 
-/* Starts a connection on the listener's next client. */
-void dl_connection_accept(dl_worker *worker, uv_stream_t *listener, dl_listener_kind kind);
+/* Begins with a connection that the listener took; fd is the connection's. */
+void dl_connection_accept(dl_worker *worker, const dl_listener *listener, int fd);
 void dl_connection_close(dl_connection *connection);
 
 /* Idle ones close now, busy ones after their response. */

@@ -67,6 +67,7 @@ typedef enum dl_counter {
   DL_COUNTER_CONNECTIONS_UNANNOUNCED, /* of a trusted proxy, without the PROXY header that was asked for */
   DL_COUNTER_CONNECTIONS_DRAINING,    /* since the server stops */
   DL_COUNTER_CONNECTIONS_FAILED,      /* by the system */
+  DL_COUNTER_ACCEPT_PAUSES,           /* no descriptor was left, so that clients waited */
   DL_COUNTER_BYTES_IN,
   DL_COUNTER_BYTES_OUT,
   DL_COUNTER_TLS_FULL,    /* handshakes */

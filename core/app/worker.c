@@ -112,7 +112,9 @@ void dl_worker_use_tls(dl_worker *worker, dl_tls_context *context) {
   worker->tls = context;
 }
 
-void dl_worker_accept(dl_listener *listener) { dl_connection_accept(listener->owner, &listener->uv.stream, listener->kind); }
+void dl_worker_accept(dl_listener *listener, int fd) { dl_connection_accept(listener->owner, listener, fd); }
+
+void dl_worker_count_pause(dl_listener *listener) { dl_metrics_count(&((dl_worker *)listener->owner)->metrics, DL_COUNTER_ACCEPT_PAUSES); }
 
 void dl_worker_drain(dl_worker *worker, void (*drained)(dl_worker *worker, void *owner), void *owner) {
   worker->draining = true;

@@ -73,8 +73,9 @@ const char *dl_worker_set_proxies(dl_worker *worker, const char *trusted, bool p
  * that are there keep theirs. Before a listener of kind TLS accepts. */
 void dl_worker_use_tls(dl_worker *worker, dl_tls_context *context);
 
-/* For dl_listener.incoming: takes the next connection; listener->owner is the worker. */
-void dl_worker_accept(dl_listener *listener);
+/* For dl_listener.incoming and dl_listener.paused; listener->owner is the worker. */
+void dl_worker_accept(dl_listener *listener, int fd);
+void dl_worker_count_pause(dl_listener *listener);
 
 /* New requests begin in this generation from now on. The one before is stopped, ended
  * and freed by the worker as soon as no request of it is left. */

@@ -13,11 +13,15 @@
 
 #include <uv.h>
 
+struct dl_listener;
+
 typedef struct dl_loop {
   uv_loop_t *uv; /* borrowed */
   dl_clock clock;
   dl_log log;
   dl_beat *beat; /* borrowed; NULL when nobody watches whether the loop turns */
+  struct dl_listener *paused; /* those that wait until there is a descriptor; net/listener.c */
+  uint64_t pause_told_us;     /* monotonic, when the log was last told that there is none; 0: never */
 } dl_loop;
 
 extern const dl_needs dl_net_needs;

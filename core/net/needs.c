@@ -10,7 +10,7 @@ static const char *const calls[] = {
     "eventfd2", "pipe2", "poll", "ppoll",                                                      /* what wakes it: other threads, signals */
     "accept", "accept4", "getpeername", "getsockname", "setsockopt", "getsockopt", "shutdown", /* connections */
     "recvfrom", "recvmsg", "sendto", "sendmsg",
-    "listen", /* once more, by libuv, on what was passed to it */
+    "listen", /* once more, on what was passed to it */
     NULL};
 
 const dl_needs dl_net_needs = {.folder = "net", .calls = calls};

@@ -2,6 +2,9 @@
 #include "net/stream_internal.h"
 
 #include "base/memory.h"
+#include "net/listener.h"
+
+#include <unistd.h>
 
 enum { POOLED_BUFFERS = 64 };
 
@@ -121,16 +124,19 @@ void dl_stream_read_stop(dl_stream *stream) {
   stream->reading = false;
 }
 
-int dl_stream_accept(dl_stream *stream, uv_stream_t *listener, dl_stream_pool *pool, struct dl_tls_context *tls, const dl_stream_events *events) {
+int dl_stream_accept(dl_stream *stream, const dl_listener *listener, int fd, dl_stream_pool *pool, struct dl_tls_context *tls, const dl_stream_events *events) {
   memset(stream, 0, sizeof *stream);
   stream->events = events;
   stream->pool = pool;
-  if (listener->type == UV_TCP) uv_tcp_init(listener->loop, &stream->uv.tcp);
-  else uv_pipe_init(listener->loop, &stream->uv.pipe, 0);
+  if (listener->unix_domain) uv_pipe_init(listener->loop->uv, &stream->uv.pipe, 0);
+  else uv_tcp_init(listener->loop->uv, &stream->uv.tcp);
   stream->uv.handle.data = stream;
-  int error = uv_accept(listener, &stream->uv.stream);
-  if (error) return error;
-  if (listener->type == UV_TCP) uv_tcp_nodelay(&stream->uv.tcp, 1);
+  int error = listener->unix_domain ? uv_pipe_open(&stream->uv.pipe, fd) : uv_tcp_open(&stream->uv.tcp, fd);
+  if (error) {
+    close(fd);
+    return error;
+  }
+  if (!listener->unix_domain) uv_tcp_nodelay(&stream->uv.tcp, 1);
   if (tls) stream->tls = dl_tls_new(pool->tls, tls, stream);
   dl_stream_read_start(stream);
   return 0;

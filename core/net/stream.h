@@ -54,9 +54,10 @@ struct dl_stream {
   bool reading, ended, closing, lingering, dead, corked;
 };
 
-/* Takes the next connection of a listening handle, under TLS when a context is given
- * (and held). 0 or a libuv error; the stream must then be closed all the same. */
-int dl_stream_accept(dl_stream *stream, uv_stream_t *listener, dl_stream_pool *pool, struct dl_tls_context *tls, const dl_stream_events *events);
+/* Begins with a connection that the listener took, under TLS when a context is given
+ * (and held). fd is the stream's from here on. 0 or a libuv error; the stream must then
+ * be closed all the same. */
+int dl_stream_accept(dl_stream *stream, const struct dl_listener *listener, int fd, dl_stream_pool *pool, struct dl_tls_context *tls, const dl_stream_events *events);
 
 /* From here on it is under TLS; unread bytes are the client's first under it. For a
  * stream whose first bytes are not, as behind a proxy that speaks PROXY. */

@@ -8,7 +8,7 @@
 #include "net/stream.h"
 #include "server/prometheus.h"
 
-enum { VISITORS_MAX = 64, VISIT_US = 10000000, SWEEP_MS = 1000, ARENA_BYTES = 2048 };
+enum { VISITORS_MAX = 64, VISIT_US = 10000000, PATIENCE_US = 1000000, SWEEP_MS = 1000, ARENA_BYTES = 2048 };
 
 static const dl_http_limits head_limits = {.max_head_bytes = 8192, .max_target_bytes = 1024, .max_headers = 64};
 
@@ -47,7 +47,7 @@ static void release_handle(dl_admin *admin) {
 }
 
 static void on_handle_closed(uv_handle_t *handle) { release_handle(handle->data); }
-static void on_listener_closed(uv_handle_t *handle) { release_handle(((dl_listener *)handle->data)->owner); }
+static void on_listener_closed(dl_listener *listener) { release_handle(listener->owner); }
 
 /* Its place is free at once, it is gone when its handle is. */
 static void leave(visitor *v) {
@@ -65,6 +65,7 @@ static void on_closed(dl_stream *stream) {
   if (v->older) v->older->newer = v->newer;
   else admin->oldest = v->newer;
   if (!admin->newest && !admin->stopping) uv_timer_stop(&admin->sweep);
+  dl_listener_resume(admin->loop);
   dl_http_parser_free(v->parser);
   dl_arena_free(&v->arena);
   dl_free(v);
@@ -204,7 +205,17 @@ static void make_room(dl_admin *admin) {
   for (visitor *v = admin->oldest; v && admin->visitor_count > VISITORS_MAX; v = v->newer) leave(v);
 }
 
-static void on_incoming(dl_listener *listener) {
+/* The same where descriptors run out first; who came just now has not had a chance yet. */
+static void on_paused(dl_listener *listener) {
+  dl_admin *admin = listener->owner;
+  for (visitor *v = admin->oldest; v; v = v->newer) {
+    if (!v->counted) continue;
+    if (v->until_us - VISIT_US + PATIENCE_US <= admin->loop->clock.monotonic_us) leave(v);
+    return;
+  }
+}
+
+static void on_incoming(dl_listener *listener, int fd) {
   dl_admin *admin = listener->owner;
   visitor *v = dl_calloc(1, sizeof *v);
   dl_clock_update(&admin->loop->clock);
@@ -220,7 +231,7 @@ static void on_incoming(dl_listener *listener) {
   v->counted = true;
   admin->handles++;
   if (!uv_is_active((uv_handle_t *)&admin->sweep)) uv_timer_start(&admin->sweep, on_sweep, SWEEP_MS, SWEEP_MS);
-  if (dl_stream_accept(&v->stream, &listener->uv.stream, &admin->buffers, NULL, &stream_events) != 0) leave(v);
+  if (dl_stream_accept(&v->stream, listener, fd, &admin->buffers, NULL, &stream_events) != 0) leave(v);
   make_room(admin);
 }
 
@@ -234,6 +245,7 @@ dl_admin *dl_admin_start(dl_loop *loop, dl_admin_socket *admin_socket, const dl_
   admin->named = !unix_domain;
   admin->listener.owner = admin;
   admin->listener.incoming = on_incoming;
+  admin->listener.paused = on_paused;
   admin->handles = 2;
   uv_timer_init(loop->uv, &admin->sweep);
   admin->sweep.data = admin;
@@ -241,10 +253,9 @@ dl_admin *dl_admin_start(dl_loop *loop, dl_admin_socket *admin_socket, const dl_
   const char *problem = dl_listener_adopt(&admin->listener, loop, admin_socket->fd, unix_domain, message);
   admin_socket->fd = -1;
   if (problem) {
-    admin->listener.uv.handle.data = &admin->listener;
     dl_admin_stop(admin);
     return NULL;
   }
-  if (source->background) uv_unref(&admin->listener.uv.handle);
+  if (source->background) dl_listener_background(&admin->listener);
   return admin;
 }

@@ -120,6 +120,7 @@ static const struct {
     {DL_COUNTER_CONNECTIONS_UNANNOUNCED, "demilune_connections_refused_total", "{reason=\"proxy_header\"}", NULL},
     {DL_COUNTER_CONNECTIONS_DRAINING, "demilune_connections_refused_total", "{reason=\"draining\"}", NULL},
     {DL_COUNTER_CONNECTIONS_FAILED, "demilune_connections_refused_total", "{reason=\"system\"}", NULL},
+    {DL_COUNTER_ACCEPT_PAUSES, "demilune_accept_pauses_total", "", "Times that no descriptor was left, so that clients waited."},
     {DL_COUNTER_BYTES_IN, "demilune_received_bytes_total", "", "Bytes that came from clients."},
     {DL_COUNTER_BYTES_OUT, "demilune_sent_bytes_total", "", "Bytes that the kernel took for clients."},
     {DL_COUNTER_TLS_FULL, "demilune_tls_handshakes_total", "{result=\"full\"}", "Handshakes that are over."},

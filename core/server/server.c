@@ -127,6 +127,7 @@ static dl_listener *next_listener(demilune_server *server, dl_listener_kind kind
   dl_listener *listener = &server->listeners[server->listener_count++];
   listener->owner = &server->worker;
   listener->incoming = dl_worker_accept;
+  listener->paused = dl_worker_count_pause;
   listener->kind = kind;
   return listener;
 }
@@ -287,6 +288,7 @@ static void on_stop_deadline(uv_timer_t *timer) { hurry_stop(timer->data); }
 /* What had been let in by the system is taken by now. */
 static void on_last_call(uv_timer_t *timer) {
   demilune_server *server = timer->data;
+  for (size_t i = 0; i < server->listener_count; i++) dl_listener_last_call(&server->listeners[i]);
   close_listeners(server);
   dl_worker_drain(&server->worker, on_drained, server);
 }

@@ -49,6 +49,32 @@ describe("a database", function()
     return running:stop(signal)
   end
 
+  -- Files of the worker may grow no further than to so many bytes: as on a full disk, a write gets an error and no more.
+  local function leave_room(running, bytes)
+    assert.equal(0, os.execute(("prlimit --pid=%d --fsize=%s:"):format(running:workers()[1], bytes)))
+  end
+
+  it("acknowledges no write that finds no room, serves what needs none, and writes again once there is some", function()
+    local running = start()
+    local acknowledged, refused = 0, 0
+    for round = 1, 6 do
+      leave_room(running, 4096 * round)
+      for n = 1, 10 do
+        local status = post(running, ("%d.%d@example.com"):format(round, n)).status
+        assert.is_true(status == 201 or status == 500, tostring(status))
+        if status == 201 then acknowledged = acknowledged + 1 else refused = refused + 1 end
+        assert.equal(acknowledged, count(running))
+      end
+      leave_room(running, "unlimited")
+      assert.equal(201, post(running, round .. "@example.com").status)
+      acknowledged = acknowledged + 1
+    end
+    assert.is_true(refused > 10, refused .. " refused")
+    assert.truthy(running:log_line("disk I/O error"), running:log())
+    stop(running, "KILL")
+    assert.equal(acknowledged, count(start()))
+  end)
+
   it("does what its specs say", function()
     local pipe = assert(io.popen(("%s test --output=TAP %s 2>&1; echo \"exit $?\""):format(server.program, FIXTURE)))
     local output = pipe:read("*a")

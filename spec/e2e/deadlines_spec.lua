@@ -355,25 +355,3 @@ describe("the cap on connections", function()
     end
   end)
 end)
-
-describe("a server without descriptors to spare", function()
-  local running
-  setup(function() running = server.start(app "idle_timeout = 60", { shell = "ulimit -n 60" }) end)
-  teardown(function()
-    local status, log = running:stop()
-    assert(status == 0, log)
-  end)
-
-  it("turns clients away, keeps those it has, and takes new ones once some have left", function()
-    local open, refused = {}, 0
-    for _ = 1, 100 do
-      local connection = running:connect(0.2)
-      local response = connection:request("GET", "/")
-      if response then open[#open + 1] = connection else refused = refused + 1 end
-    end
-    assert.is_true(#open > 10 and refused > 10, #open .. " taken, " .. refused .. " refused")
-    for _, connection in ipairs(open) do assert.equal("root", connection:request("GET", "/").body) end
-    for _, connection in ipairs(open) do connection:close() end
-    assert.equal("root", running:request("GET", "/").body)
-  end)
-end)

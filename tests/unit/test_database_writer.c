@@ -2,7 +2,9 @@
 /* The writer: shared commits, failures that stay one call's, transactions, locks and queues. */
 #include "database_world.h"
 
+#include <signal.h>
 #include <sqlite3.h>
+#include <sys/resource.h>
 #include <time.h>
 
 static int setup(void **state) {
@@ -267,6 +269,49 @@ static void a_lock_that_is_not_given_up_is_named(void **state) {
   assert_int_equal(world_call(w, s.add, DL_SHAPE_RUN, TEXT("a"), NOTHING).kind, DL_PROBLEM_NONE);
 }
 
+/* Files of this process may not grow past so many bytes: what a full disk says when it is written to. */
+static void leave_room(rlim_t bytes) {
+  struct rlimit limit;
+  assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+  limit.rlim_cur = bytes < limit.rlim_max ? bytes : limit.rlim_max;
+  assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+static size_t count_done(const answer *answers, size_t count) {
+  size_t done = 0;
+  for (size_t i = 0; i < count; i++) {
+    assert_true(answers[i].kind == DL_PROBLEM_NONE || answers[i].kind == DL_PROBLEM_FAILED);
+    done += answers[i].kind == DL_PROBLEM_NONE;
+  }
+  return done;
+}
+
+/* Wherever in what is added to the log the room ends: what was acknowledged is there, and nothing else is. */
+static void a_disk_without_room_acknowledges_nothing_that_it_lost_and_serves_again(void **state) {
+  world *w = *state;
+  statements s = start(w, (dl_database_options){0});
+  static answer answers[20];
+  size_t done = 0, failed = 0;
+  char expected[24];
+  signal(SIGXFSZ, SIG_IGN);
+  for (rlim_t room = 0; room < 30000; room += 1009) {
+    leave_room(32 + (rlim_t)log_frames(w) * (4096 + 24) + room);
+    for (size_t i = 0; i < 20; i++) world_send(w, &answers[i], NULL, s.add, DL_SHAPE_RUN, dl_value_null(), NOTHING);
+    turn_all(w, answers, 20);
+    size_t now = count_done(answers, 20);
+    done += now, failed += 20 - now;
+    snprintf(expected, sizeof(expected), "%zu", done);
+    assert_string_equal(world_call(w, s.count, DL_SHAPE_VALUE, NOTHING, NOTHING).rows, expected);
+    leave_room(RLIM_INFINITY);
+    assert_int_equal(world_call(w, s.add, DL_SHAPE_RUN, dl_value_null(), NOTHING).kind, DL_PROBLEM_NONE);
+    done++;
+  }
+  assert_true(done > 50 && failed > 50);
+  statements again = start(w, (dl_database_options){0});
+  snprintf(expected, sizeof(expected), "%zu", done);
+  assert_string_equal(world_call(w, again.count, DL_SHAPE_VALUE, NOTHING, NOTHING).rows, expected);
+}
+
 static void a_full_queue_refuses_and_a_long_wait_ends(void **state) {
   world *w = *state;
   statements s = start(w, (dl_database_options){.queue_max = 4, .queue_ms = 150, .transaction_ms = 400});
@@ -320,6 +365,7 @@ int main(void) {
       T(a_transaction_past_its_deadline_is_rolled_back_and_said_to_be),
       T(a_conflict_that_ends_the_transaction_is_told_to_later_calls),
       T(a_lock_that_is_not_given_up_is_named),
+      T(a_disk_without_room_acknowledges_nothing_that_it_lost_and_serves_again),
       T(a_full_queue_refuses_and_a_long_wait_ends),
       T(stopping_answers_what_waits_and_refuses_what_comes),
       T(freed_while_at_work_it_ends_by_itself_and_answers_nobody),

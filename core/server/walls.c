@@ -85,6 +85,7 @@ bool dl_walls_narrow(const demilune_options *options, const dl_outside *outside,
   sandbox.ports = outside->ports;
   sandbox.port_count = outside->port_count;
   bool fine = dl_sandbox_narrow(&sandbox, &report);
-  if (fine && !dl_sandbox_is_whole(&report)) dl_log_text(log, DL_LOG_WARNING, "sandbox: what the app does not use could not be taken away");
+  bool taken = report.walls[DL_WALL_FILES].state != DL_WALL_MISSING && report.walls[DL_WALL_CALLS].state != DL_WALL_MISSING;
+  if (fine && !taken) dl_log_text(log, DL_LOG_WARNING, "sandbox: what the app does not use could not be taken away");
   return finish(fine, &report, error);
 }

@@ -238,6 +238,22 @@ describe("a server behind its walls", function()
     assert.equal(0, status, log)
   end)
 
+  it("answers 500 to a handler that fills its memory, and serves on", function()
+    if is_sanitized then return pending("needs a memory limit") end
+    local hungry = server.start(SMALL_APP:gsub("return app", [[
+      app:get("/fill", function() local kept = {} for i = 1, 1e4 do kept[i] = ("x"):rep(1e6) .. i end return #kept end)
+      return app]]), { flags = { "--workers=1", "--max-memory=192M" } })
+    local pid = serving_pid(hungry)
+    for _ = 1, 3 do
+      assert.equal(500, hungry:request("GET", "/fill").status)
+      assert.equal("up", hungry:request("GET", "/").body)
+    end
+    assert.equal(pid, serving_pid(hungry))
+    local status, log = hungry:stop()
+    assert.equal(0, status, log)
+    assert.truthy(log:find("not enough memory", 1, true), log)
+  end)
+
   it("reports every wall at its start", function()
     local running = start(world)
     local line = assert(running:log_line("sandbox: rlimits"))

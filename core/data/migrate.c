@@ -161,7 +161,8 @@ static bool execute(migrator *m, const char *sql) {
 static bool remember(migrator *m, size_t number, const char *name, const char *digest) {
   char *sql =
       sqlite3_mprintf("INSERT INTO demilune_migrations VALUES (%d, %Q, %Q, strftime('%%Y-%%m-%%dT%%H:%%M:%%SZ', 'now'))", (int)number, name, digest);
-  bool good = sql && execute(m, sql);
+  if (!sql) return refuse(m, "%s/%s: SQLite has no memory", m->folder, name);
+  bool good = execute(m, sql);
   sqlite3_free(sql);
   return good;
 }

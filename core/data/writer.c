@@ -23,6 +23,8 @@ static void answer_all(dl_database *database, dl_queue *calls) {
 
 static bool begin(writer *w, dl_problem *problem, dl_arena *arena) {
   const dl_database_options *options = &w->database->options;
+  /* A rollback that failed (no memory) left its transaction open, and every later one would fail. */
+  if (!sqlite3_get_autocommit(w->connection->handle)) dl_sqlite_step(w->connection, DL_STEP_ROLLBACK);
   dl_sqlite_deadlines(w->connection, options->lock_ms, options->statement_ms);
   if (dl_sqlite_step(w->connection, DL_STEP_BEGIN) == SQLITE_OK) return true;
   dl_problem_read(problem, w->connection->handle, DL_STR("no transaction could begin"), arena);
@@ -38,8 +40,9 @@ static bool commit(writer *w, dl_problem *problem, dl_arena *arena) {
   return false;
 }
 
-/* Runs a call in a savepoint. False when SQLite rolled back the transaction it
- * stood in (ON CONFLICT ROLLBACK, an interrupted write, a full disk). */
+/* Runs a call in a savepoint. False when the transaction it stood in was rolled back:
+ * by SQLite (ON CONFLICT ROLLBACK, an interrupted write, a full disk), or here because
+ * what the call wrote could not be taken away alone. */
 static bool run_saved(writer *w, dl_call *call, unsigned statement_ms) {
   sqlite3 *handle = w->connection->handle;
   dl_sqlite_deadlines(w->connection, w->database->options.lock_ms, statement_ms);
@@ -54,10 +57,11 @@ static bool run_saved(writer *w, dl_call *call, unsigned statement_ms) {
   }
   /* The way back must not meet the deadline that the statement ran into. */
   dl_sqlite_deadlines(w->connection, w->database->options.lock_ms, w->database->options.statement_ms);
-  if (call->problem.kind != DL_PROBLEM_NONE) dl_sqlite_step(w->connection, DL_STEP_UNDO);
-  if (dl_sqlite_step(w->connection, DL_STEP_KEEP) != SQLITE_OK && call->problem.kind == DL_PROBLEM_NONE)
-    dl_problem_read(&call->problem, handle, call->statement->source, &call->arena);
-  return !sqlite3_get_autocommit(handle);
+  bool failed = call->problem.kind != DL_PROBLEM_NONE;
+  if ((!failed || dl_sqlite_step(w->connection, DL_STEP_UNDO) == SQLITE_OK) && dl_sqlite_step(w->connection, DL_STEP_KEEP) == SQLITE_OK) return true;
+  if (!failed) dl_problem_read(&call->problem, handle, call->statement->source, &call->arena);
+  dl_sqlite_step(w->connection, DL_STEP_ROLLBACK);
+  return false;
 }
 
 /* --- groups ----------------------------------------------------------------------- */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A disk that fails on command: SQLite's default VFS with the n-th operation of a
- * kind failing, once or from then on, or killing the process in its midst. Syncing
- * is left out, so that hundreds of runs take seconds: power is never cut here.
+ * kind failing, once or from then on, or killing the process in its midst; and its
+ * allocator, likewise. Syncing is left out, so that hundreds of runs take seconds: power is never cut here.
  * fault_install once, then fault_arm and fault_lift around what is to suffer.
  */
 #ifndef DL_TESTS_FAULT_VFS_H
@@ -24,6 +24,7 @@ enum {
   FAULT_LOCK = 64,
   FAULT_MAP = 128, /* of the log's index in shared memory */
   FAULT_SIZE = 256,
+  FAULT_MEMORY = 512, /* SQLite's; code says nothing here */
   FAULT_CHANGES = FAULT_WRITE | FAULT_SYNC | FAULT_TRUNCATE | FAULT_DELETE
 };
 
@@ -37,6 +38,7 @@ typedef struct fault_rule {
 /* Any thread: the writer and the readers are SQLite's callers. */
 static struct {
   sqlite3_vfs vfs, *real;
+  sqlite3_mem_methods memory;
   fault_rule rule;
   long at, count; /* the n-th fails; how many came */
   bool armed;
@@ -168,7 +170,17 @@ static int fault_delete(sqlite3_vfs *vfs, const char *name, int sync_folder) {
   return fault.real->xDelete(fault.real, name, 0);
 }
 
+static void *fault_malloc(int bytes) { return fault_strikes(FAULT_MEMORY) ? NULL : fault.memory.xMalloc(bytes); }
+
+static void *fault_realloc(void *old, int bytes) { return fault_strikes(FAULT_MEMORY) ? NULL : fault.memory.xRealloc(old, bytes); }
+
+/* Before anything else of SQLite is used. */
 static inline bool fault_install(void) {
+  if (sqlite3_config(SQLITE_CONFIG_GETMALLOC, &fault.memory) != SQLITE_OK) return false;
+  sqlite3_mem_methods memory = fault.memory;
+  memory.xMalloc = fault_malloc;
+  memory.xRealloc = fault_realloc;
+  if (sqlite3_config(SQLITE_CONFIG_MALLOC, &memory) != SQLITE_OK) return false;
   fault.real = sqlite3_vfs_find(NULL);
   fault.vfs = *fault.real;
   fault.vfs.zName = "faults";

@@ -16,7 +16,7 @@ enum { FIRST_GROUP = 0, FIRST_COUNT = 6, TRANSACTION = 6, SECOND_GROUP = 7, SECO
 typedef enum lift_when { LIFT_BEFORE_STOP, LIFT_BEHIND_STOP } lift_when;
 
 typedef struct statements {
-  const dl_statement *add, *half, *spoil, *whole, *broken, *has, *marked, *pages;
+  const dl_statement *add, *half, *spoil, *whole, *broken, *has, *marked, *pages, *texts, *part;
 } statements;
 
 typedef struct ledger_page {
@@ -62,6 +62,8 @@ static bool start(world *w, statements *s) {
       .has = world_seal(w, "SELECT count(*) FROM items WHERE key = :key"),
       .marked = world_seal(w, "SELECT count(*) FROM pages WHERE mark IS NOT NULL OR filler <> hex(zeroblob(1500))"),
       .pages = world_seal(w, "SELECT count(*) FROM pages"),
+      .part = world_seal(w, "SELECT count(*) FROM items WHERE key = 100 AND part = :part"),
+      .texts = world_seal(w, "SELECT filler AS text, substr(filler, 1, 3) AS part FROM pages"),
   };
   return world_start(w);
 }
@@ -104,9 +106,8 @@ static bool run_transaction(world *w, const statements *s, int64_t key, void (*h
     expect_fault(&a);
     good = good && a.kind == DL_PROBLEM_NONE;
   }
-  /* A half that failed is the app's to see: it does not commit then. */
-  how(new_end(w, &a), t);
-  if (!good) dl_transaction_abandon(t);
+  /* An app that sees one half fail does not commit the other. */
+  (good ? how : dl_transaction_rollback)(new_end(w, &a), t);
   turn_until(w, &a.came);
   expect_fault(&a);
   dl_transaction_release(t);
@@ -119,6 +120,12 @@ static void read_all(world *w, const statements *s) {
   expect_fault(&marked);
   if (pages.kind == DL_PROBLEM_NONE) assert_string_equal(pages.rows, "40");
   if (marked.kind == DL_PROBLEM_NONE) assert_string_equal(marked.rows, "0");
+  answer texts = world_call(w, s->texts, DL_SHAPE_MANY, NOTHING, NOTHING);
+  expect_fault(&texts);
+  if (texts.kind != DL_PROBLEM_NONE) return;
+  assert_int_equal(texts.row_count, PAGES);
+  assert_int_equal(strspn(texts.rows, "0"), 3000);
+  assert_int_equal(strncmp(texts.rows + 3000, "|000;", 5), 0);
 }
 
 static void work(world *w, const statements *s) {
@@ -225,6 +232,34 @@ static void a_disk_that_is_gone_until_the_end_loses_nothing_acknowledged(void **
   suffer_each(*state, "gone", (fault_rule){.operations = all, .code = SQLITE_IOERR, .torn = true, .lasting = true}, 3, LIFT_BEHIND_STOP);
 }
 
+static void sqlite_without_memory_fails_what_wanted_it_and_nothing_else(void **state) {
+  suffer_each(*state, "memory", (fault_rule){.operations = FAULT_MEMORY, .code = SQLITE_NOMEM}, 11, LIFT_BEFORE_STOP);
+  suffer_each(*state, "no memory from then on", (fault_rule){.operations = FAULT_MEMORY, .code = SQLITE_NOMEM, .lasting = true}, 29,
+              LIFT_BEFORE_STOP);
+}
+
+/* Without memory for the way back (its statements are prepared anew behind migrations)
+ * the failed write may not stay, nor be committed with others. */
+static void a_write_that_cannot_be_undone_takes_its_transaction_along(void **state) {
+  world *w = *state;
+  bool struck = true;
+  for (long at = 1; struck; at++) {
+    statements s;
+    answer spoilt, other;
+    if (!start(w, &s)) fail_msg("%s", w->error);
+    fault_arm((fault_rule){.operations = FAULT_MEMORY, .code = SQLITE_NOMEM}, at);
+    world_send(w, &spoilt, NULL, s.spoil, DL_SHAPE_RUN, NOTHING, NOTHING);
+    world_send(w, &other, NULL, s.half, DL_SHAPE_RUN, dl_value_integer(100), dl_value_integer(at));
+    turn_until(w, &spoilt.came);
+    turn_until(w, &other.came);
+    struck = fault_lift();
+    assert_int_not_equal(spoilt.kind, DL_PROBLEM_NONE);
+    assert_string_equal(ask(w, s.marked, NOTHING), "0");
+    assert_string_equal(ask(w, s.part, dl_value_integer(at)), other.kind == DL_PROBLEM_NONE ? "1" : "0");
+    world_stop(w);
+  }
+}
+
 /* --- killed --------------------------------------------------------------------------------- */
 
 /* Everything from the first open to the end, by a process of its own. */
@@ -261,6 +296,8 @@ int main(void) {
       T(a_single_fault_fails_what_met_it_and_nothing_else),
       T(a_disk_that_stays_full_is_served_from_once_it_has_room),
       T(a_disk_that_is_gone_until_the_end_loses_nothing_acknowledged),
+      T(sqlite_without_memory_fails_what_wanted_it_and_nothing_else),
+      T(a_write_that_cannot_be_undone_takes_its_transaction_along),
       T(killed_in_the_midst_of_any_change_nothing_acknowledged_is_lost),
   };
   if (!fault_install()) return 1;

@@ -124,6 +124,6 @@ void dl_value_write(dl_buffer *buffer, const dl_value *value) {
   case DL_VALUE_BYTES: write_text(buffer, value); return;
   case DL_VALUE_ARRAY: write_items(buffer, value); return;
   case DL_VALUE_OBJECT: write_members(buffer, value); return;
-  case DL_VALUE_RECORD: assert(!"a RECORD is written by its schema"); return;
+  case DL_VALUE_RECORD: assert(false && "a RECORD is written by its schema"); return;
   }
 }

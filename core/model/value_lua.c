@@ -172,7 +172,7 @@ void dl_value_push(lua_State *L, const dl_value *value) {
   case DL_VALUE_ARRAY: push_array(L, value); return;
   case DL_VALUE_OBJECT: push_object(L, value); return;
   case DL_VALUE_RECORD:
-    assert(!"a RECORD is pushed by its schema");
+    assert(false && "a RECORD is pushed by its schema");
     lua_pushnil(L);
     return;
   }

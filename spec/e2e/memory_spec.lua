@@ -134,9 +134,7 @@ end
 describe("a worker", function()
   local running
   setup(function()
-    -- A sanitizer holds freed memory back, by default more than we would ever grow.
-    local options = (os.getenv "ASAN_OPTIONS" or "") .. ":quarantine_size_mb=1:thread_local_quarantine_size_kb=16"
-    running = server.start(FILES, { env = { ASAN_OPTIONS = options } })
+    running = server.start(FILES, { env = server.frugal() })
   end)
   teardown(function()
     local status, log = running:stop()

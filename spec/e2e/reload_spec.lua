@@ -327,7 +327,7 @@ local one = db:statement "SELECT 1"
 app:get("/one", function() return one:value() end)
 app:on_start(function() one:value() end)]])
     local folder = server.write_app(text)
-    local running = server.start(folder, { workers = 2, flags = { "--access-log=off" } })
+    local running = server.start(folder, { workers = 2, flags = { "--access-log=off" }, env = server.frugal() })
     local function reload_often(times)
       for _ = 1, times do assert.equal(0, (server.run { "reload", folder })) end
       server.wait_until(1.5, function() end)

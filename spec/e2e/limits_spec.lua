@@ -8,10 +8,7 @@ local redis = require "spec.support.redis"
 local server = require "spec.support.server"
 local socket = require "socket"
 
-if not redis.is_installed() then
-  describe("limits in Redis", function() pending("redis-server is not installed (Debian: redis-server)") end)
-  return
-end
+assert(redis.is_installed(), "redis-server is not installed; `./demilune ensure test` brings it")
 
 local APP = [[
 local demilune = require "demilune"

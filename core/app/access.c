@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Steps 5, 8 and 10 of the pipeline: which page may read the answer, who asks, and
- * whether they may.
+ * Steps 5, 8 and 10 of the pipeline: which page may read the answer, who asks, from
+ * whose page, and whether they may.
  */
 #include "app/access.h"
+
+#include "http/cross_origin.h"
 
 /* --- step 5: origins ----------------------------------------------------------------- */
 
@@ -102,6 +104,25 @@ dl_admission dl_step_guard(dl_exchange *exchange) {
     case DL_GUARD_BAD_REQUEST: return refuse(exchange, 400, DL_STR("The credentials are malformed"));
     default: return refuse(exchange, 401, DL_STR("Not authenticated"));
   }
+}
+
+/* --- step 8, from whose page ---------------------------------------------------------------- */
+
+/* Those that RFC 9110 9.2.1 calls safe change nothing, and their answers are CORS' matter. */
+static bool is_safe(dl_method method) { return method == DL_METHOD_GET || method == DL_METHOD_HEAD || method == DL_METHOD_OPTIONS; }
+
+/* A browser adds cookies, passwords and certificates to what any page sends, and no
+ * preflight comes before a form. SameSite keeps cookies from other sites only: a page
+ * of another port or subdomain is of the same site. */
+dl_admission dl_step_origin(dl_exchange *exchange) {
+  const dl_http_request *request = &exchange->request;
+  if (is_safe(request->method) || !dl_http_cross_origin(request, exchange->view.host)) return DL_ADMITTED;
+  const dl_cors *cors = exchange->route->cors ? exchange->route->cors : exchange->plan->cors;
+  if (cors && dl_cors_allows_credentials(cors, dl_http_request_header(request, DL_HEADER_ORIGIN))) return DL_ADMITTED;
+  exchange->view.foreign = true;
+  if (!exchange->guard.ambient) return DL_ADMITTED;
+  exchange->guard.reason = "a page of another origin sent it with the user's cookie, password or certificate; where it may, name it in cors with credentials = true";
+  return refuse(exchange, 403, DL_STR("A page of another origin may not do this with the user's credentials"));
 }
 
 dl_admission dl_step_role(dl_exchange *exchange) {

@@ -8,6 +8,7 @@
 /* access.c */
 dl_admission dl_step_cors(dl_exchange *exchange);
 dl_admission dl_step_guard(dl_exchange *exchange);
+dl_admission dl_step_origin(dl_exchange *exchange);
 dl_admission dl_step_role(dl_exchange *exchange);
 
 /* limits.c */

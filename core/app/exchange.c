@@ -61,6 +61,7 @@ dl_exchange *dl_exchange_begin(dl_worker *worker, dl_connection *connection) {
   exchange->view.is_traced = false;
   exchange->view.route = (dl_str){0};
   exchange->view.raw_body = false;
+  exchange->view.foreign = false;
   exchange->view.access_fields = (dl_str){0};
   exchange->view.limit_table = worker->limits;
   exchange->view.handle = NULL;

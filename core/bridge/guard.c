@@ -249,7 +249,16 @@ static int principal_subject(lua_State *L) {
   return 1;
 }
 
-static const luaL_Reg functions[] = {{"key_set", bridge_key_set}, {"sealer", bridge_sealer}, {"principal_subject", principal_subject}, {NULL, NULL}};
+/* foreign_page() → whether the request comes from a page that may not act as the user; false outside requests */
+static int foreign_page(lua_State *L) {
+  const dl_request_view *request = dl_task_request(L);
+  lua_pushboolean(L, request && request->foreign);
+  return 1;
+}
+
+static const luaL_Reg functions[] = {
+    {"key_set", bridge_key_set}, {"sealer", bridge_sealer}, {"principal_subject", principal_subject}, {"foreign_page", foreign_page}, {NULL, NULL},
+};
 
 void dl_bridge_guard(lua_State *L) {
   make_metatable(L, DL_KEY_SET_METATABLE, key_set_methods, key_set_collect);

@@ -36,6 +36,7 @@ typedef struct dl_request_view {
   dl_str body;         /* raw bytes, when the route declares no body model */
   bool raw_body;       /* whether req.body is those bytes */
   uint32_t pushed;     /* which sources lie in the slots already */
+  bool foreign;        /* a page of another origin sent it, which cors does not let act as the user */
   bool has_fields;     /* the app set fields of its own */
   bool is_traced;      /* trace is filled: the first who asks does that */
   dl_trace trace;

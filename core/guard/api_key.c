@@ -128,7 +128,7 @@ static dl_guard_result check_api_key(const dl_guard_node *node, dl_guard_attempt
                         .role_count = key->role_count,
                         .scopes = key->scopes,
                         .scope_count = key->scope_count};
-  attempt->passed = node;
+  dl_guard_accept(attempt, node, node->cookie.len > 0);
   return DL_GUARD_PASS;
 }
 

@@ -97,7 +97,7 @@ static dl_str digest_of(const dl_guard_node *node, dl_str credentials, unsigned 
 static dl_guard_result pass(const dl_guard_node *node, dl_guard_attempt *attempt, dl_str digest, dl_str name, dl_principal *out) {
   dl_guard_context *context = attempt->context;
   *out = (dl_principal){.guard = node->kind->name, .subject = name, .roles = node->basic.roles, .role_count = node->basic.role_count};
-  attempt->passed = node;
+  dl_guard_accept(attempt, node, true);
   if (context->tokens)
     dl_token_cache_put(context->tokens, dl_token_cache_hash(node->tag, digest), node->tag, digest, context->now_s, context->now_s + DL_TOKEN_CACHE_S,
                        out);
@@ -133,7 +133,7 @@ static dl_guard_result check_basic(const dl_guard_node *node, dl_guard_attempt *
   dl_str digest = digest_of(node, credentials, digest_bytes);
   if (context->tokens &&
       dl_token_cache_get(context->tokens, dl_token_cache_hash(node->tag, digest), node->tag, digest, context->now_s, context->arena, out)) {
-    attempt->passed = node;
+    dl_guard_accept(attempt, node, true);
     return DL_GUARD_PASS;
   }
   return check_password(node, attempt, digest, name, password, out);

@@ -90,7 +90,7 @@ static bool make_principal(const dl_guard_node *node, const dl_jwt *jwt, dl_aren
   return true;
 }
 
-static dl_guard_result verify(const dl_guard_node *node, dl_guard_attempt *attempt, dl_str token, uint64_t hash, dl_principal *out) {
+static dl_guard_result verify(const dl_guard_node *node, dl_guard_attempt *attempt, dl_str token, uint64_t hash, bool in_field, dl_principal *out) {
   dl_guard_context *context = attempt->context;
   dl_jwt jwt;
   dl_jwt_result result = dl_jwt_verify(node->bearer.keys, &node->bearer.rules, context->now_s, token, &jwt);
@@ -100,7 +100,7 @@ static dl_guard_result verify(const dl_guard_node *node, dl_guard_attempt *attem
   dl_jwt_free(&jwt);
   if (!made) return dl_guard_refuse(attempt, node, DL_GUARD_ERROR_INVALID, "its claims are nested too deep");
   if (context->tokens) dl_token_cache_put(context->tokens, hash, node->tag, token, context->now_s, expires_s, out);
-  attempt->passed = node;
+  dl_guard_accept(attempt, node, !in_field);
   return DL_GUARD_PASS;
 }
 
@@ -112,13 +112,13 @@ static dl_guard_result admit(const dl_guard_node *node, dl_guard_attempt *attemp
   if (context->tokens) {
     hash = dl_token_cache_hash(node->tag, token);
     if (dl_token_cache_get(context->tokens, hash, node->tag, token, context->now_s, context->arena, out)) {
-      attempt->passed = node;
+      dl_guard_accept(attempt, node, !in_field);
       return DL_GUARD_PASS;
     }
   }
   if (in_field && !is_token68(token))
     return dl_guard_refuse(attempt, node, DL_GUARD_ERROR_MALFORMED, "Authorization holds more than one token, or a character that no token has");
-  return verify(node, attempt, token, hash, out);
+  return verify(node, attempt, token, hash, in_field, out);
 }
 
 static dl_guard_result check_bearer(const dl_guard_node *node, dl_guard_attempt *attempt, dl_principal *out) {

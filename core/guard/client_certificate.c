@@ -150,7 +150,7 @@ static dl_guard_result check_client_certificate(const dl_guard_node *node, dl_gu
                         .subject = dl_arena_copy(context->arena, subject),
                         .issuer = dl_arena_copy(context->arena, peer->issuer),
                         .claims = claims_of(peer, context->arena)};
-  attempt->passed = node;
+  dl_guard_accept(attempt, node, true);
   if (node->client.count && !client) return dl_guard_refuse(attempt, node, DL_GUARD_ERROR_INSUFFICIENT, "the client certificate is none of the clients'");
   out->roles = roles_of(node, client, context->arena, &out->role_count);
   return DL_GUARD_PASS;

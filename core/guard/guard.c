@@ -178,6 +178,11 @@ dl_guard_result dl_guard_refuse(dl_guard_attempt *attempt, const dl_guard_node *
   return results[error];
 }
 
+void dl_guard_accept(dl_guard_attempt *attempt, const dl_guard_node *leaf, bool ambient) {
+  attempt->passed = leaf;
+  attempt->context->ambient = ambient;
+}
+
 /* A missing scope names itself to those who came with a token; a missing role is
  * nothing that another token could bring (RFC 6750 3.1). */
 static dl_str challenge_of(const dl_guard *guard, const dl_guard_attempt *attempt) {

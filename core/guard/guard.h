@@ -48,6 +48,11 @@ typedef struct dl_guard_context {
    * the same context and guard. */
   dl_guard_password password;
 
+  /* Whether the credentials that were good are of a kind that a browser adds to every
+   * request for this server, whichever page made it: a cookie, a password of basic,
+   * a client certificate. */
+  bool ambient;
+
   /* After anything but PASS and WAIT. */
   dl_str challenge;   /* whole WWW-Authenticate lines, CRLF ended, maybe empty; lives with the guard */
   const char *reason; /* static, for the log only */

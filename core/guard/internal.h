@@ -37,7 +37,7 @@ typedef enum dl_guard_error {
 
 typedef struct dl_guard_attempt {
   dl_guard_context *context;
-  const dl_guard_node *passed;  /* the leaf that passed last */
+  const dl_guard_node *passed;  /* the leaf whose credentials were good, the last of several */
   const dl_guard_node *refuser; /* who refused most strongly so far, or NULL */
   dl_guard_error error;
   const char *reason;
@@ -46,6 +46,9 @@ typedef struct dl_guard_attempt {
 
 /* Notes a refusal; gives its result, to be returned. */
 dl_guard_result dl_guard_refuse(dl_guard_attempt *attempt, const dl_guard_node *node, dl_guard_error error, const char *reason);
+
+/* Notes the leaf whose credentials are good. ambient: a browser adds them by itself. */
+void dl_guard_accept(dl_guard_attempt *attempt, const dl_guard_node *leaf, bool ambient);
 
 /* What an error comes to. */
 dl_guard_result dl_guard_result_of(dl_guard_error error);

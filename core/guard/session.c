@@ -62,7 +62,7 @@ static dl_guard_result check_session(const dl_guard_node *node, dl_guard_attempt
   *out = (dl_principal){.guard = node->kind->name, .claims = claims, .subject = dl_value_str(dl_guard_claim(claims, DL_STR("sub")))};
   out->roles = dl_guard_claim_names(claims, DL_STR("roles"), false, context->arena, &out->role_count);
   out->scopes = dl_guard_claim_names(claims, DL_STR("scopes"), true, context->arena, &out->scope_count);
-  attempt->passed = node;
+  dl_guard_accept(attempt, node, true);
   return DL_GUARD_PASS;
 }
 

@@ -44,6 +44,8 @@ static const dl_cors_blocks *blocks_of(const dl_cors *cors, dl_str origin) {
 
 bool dl_cors_allows(const dl_cors *cors, dl_str origin) { return blocks_of(cors, origin) || any_pattern_matches(cors, origin); }
 
+bool dl_cors_allows_credentials(const dl_cors *cors, dl_str origin) { return cors->credentials && dl_cors_allows(cors, origin); }
+
 static dl_str with_origin(dl_str origin, dl_str tail, dl_arena *arena) {
   static const dl_str name = {DL_CORS_ALLOW_ORIGIN, sizeof(DL_CORS_ALLOW_ORIGIN) - 1};
   char *block = dl_arena_alloc(arena, name.len + origin.len + 2 + tail.len), *end = block;

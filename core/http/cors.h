@@ -39,6 +39,10 @@ dl_cors *dl_cors_compile(const dl_cors_options *options, dl_arena *arena, const 
 /* Whether a page of that origin may read. An empty origin may not. */
 bool dl_cors_allows(const dl_cors *cors, dl_str origin);
 
+/* Whether it may also do so as the user who sits before it: with their cookies,
+ * password or client certificate. */
+bool dl_cors_allows_credentials(const dl_cors *cors, dl_str origin);
+
 /* The block of fields for an ordinary response, each line with its CRLF. Always has
  * "Vary: Origin", and for an origin that may not read has nothing else. A copy in
  * the arena only where the list has a pattern ("*.") for the origin. */

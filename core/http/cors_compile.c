@@ -224,6 +224,7 @@ dl_cors *dl_cors_compile(const dl_cors_options *options, dl_arena *arena, const 
   if (*fault) return NULL;
   headers_take(cors, options, arena);
   write_tails(cors, options, arena);
+  cors->credentials = options->credentials;
   cors->any_origin = is_star(options->origins, options->origin_count);
   cors->any = (dl_cors_blocks){block(arena, DL_STR("*"), cors->tails.response), block(arena, DL_STR("*"), cors->tails.preflight)};
   if (!cors->any_origin) *fault = origins_take(cors, options, arena);

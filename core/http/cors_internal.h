@@ -17,7 +17,7 @@ typedef struct dl_cors_pattern {
 } dl_cors_pattern;
 
 struct dl_cors {
-  bool any_origin, any_header;
+  bool any_origin, any_header, credentials;
   dl_map exact; /* origin to dl_cors_blocks */
   dl_cors_blocks any;
   const dl_cors_pattern *patterns;

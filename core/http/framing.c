@@ -20,6 +20,7 @@ static const struct {
     {DL_HEADER_AUTHORIZATION, "the Authorization field is there twice"},
     {DL_HEADER_EXPECT, "the Expect field is there twice"},
     {DL_HEADER_ORIGIN, "the Origin field is there twice"},
+    {DL_HEADER_SEC_FETCH_SITE, "the Sec-Fetch-Site field is there twice"},
     {DL_HEADER_ACCESS_CONTROL_REQUEST_METHOD, "the Access-Control-Request-Method field is there twice"},
 };
 

@@ -23,6 +23,7 @@
   X(AUTHORIZATION, "authorization")               \
   X(COOKIE, "cookie")                             \
   X(ORIGIN, "origin")                             \
+  X(SEC_FETCH_SITE, "sec-fetch-site")             \
   X(ACCEPT, "accept")                             \
   X(ACCEPT_ENCODING, "accept-encoding")           \
   X(IF_NONE_MATCH, "if-none-match")               \

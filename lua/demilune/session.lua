@@ -8,6 +8,7 @@ local context = require "demilune.context"
 local errors = require "demilune.errors"
 local guard_type = require "demilune.guard_type"
 local options = require "demilune.options"
+local response = require "demilune.response"
 local secrets = require "demilune.secrets"
 local session_store = require "demilune.session_store"
 local units = require "demilune.units"
@@ -105,10 +106,17 @@ end
 
 local OURS = { sub = true, roles = true, scopes = true, exp = true, sid = true }
 
----The Set-Cookie field that begins a session. With a store it waits.
+-- Else a page could log its visitor in as somebody whom it knows, to read later what they did (login CSRF).
+local function refuse_foreign_page()
+  if core.foreign_page() then response.abort(403, "A page of another origin may not begin a session") end
+end
+
+---The Set-Cookie field that begins a session. With a store it waits. A request of a page of
+---another origin, which cors does not let act as the user, ends here with a 403.
 ---@param given { subject: string|integer, roles: string[]?, scopes: string[]?, claims: table<string, any>? }
 ---@return string
 function Session:issue(given)
+  refuse_foreign_page()
   local subject = type(given.subject) == "number" and ("%d"):format(given.subject) or given.subject
   if type(subject) ~= "string" or subject == "" then error("session:issue: subject says whose session it is; write subject = user.id", 2) end
   local sealed = {}

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // cors.mjs PROGRAM: serves the app in cors/, which lets pages of one origin read with
-// credentials, and asks it from a page of that origin and from one of another, in
-// Chromium. Prints TAP; exit status 0 when all passed.
+// credentials, and asks it from a page of that origin and from ones of others, by
+// scripts and by forms, in Chromium. Prints TAP; exit status 0 when all passed.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { createServer } from "node:http";
@@ -62,6 +62,48 @@ async function openPage(context, origin) {
   return { page, preflights };
 }
 
+// What a form that the page sends leads to, as its visitor reads it.
+async function sendForm(context, origin, action) {
+  const page = await context.newPage();
+  await page.goto(origin);
+  const [response] = await Promise.all([
+    page.waitForNavigation(),
+    page.evaluate((target) => {
+      const form = document.createElement("form");
+      Object.assign(form, { method: "post", action: target });
+      document.body.append(form);
+      form.submit();
+    }, action),
+  ]);
+  const answer = { status: response.status(), text: await response.text() };
+  await page.close();
+  return answer;
+}
+
+// The cookie has SameSite=Strict, and a neighbour on another port of the same host is of the same site.
+async function runForms(context, base, listed, neighbour, other) {
+  async function expectForm(origin, path, status, text) {
+    const answer = await sendForm(context, origin, base + path);
+    expect(answer.status === status && answer.text.includes(text), `the form led to ${JSON.stringify(answer)}`);
+  }
+  const refused = "another origin";
+
+  await test("no form of a page that is not listed begins a session", async () => {
+    await expectForm(neighbour, "/visit", 403, refused);
+    await expectForm(other, "/visit", 403, refused);
+  });
+  await test("a form of the listed page begins one, and acts with it", async () => {
+    await expectForm(listed, "/visit", 200, "begun");
+    await expectForm(listed, "/note", 200, "noted for ada");
+  });
+  await test("a form of a neighbour, with which the browser sends the cookie, does nothing", async () => {
+    await expectForm(neighbour, "/note", 403, refused);
+  });
+  await test("a form of another site, with which it does not, does nothing either", async () => {
+    await expectForm(other, "/note", 401, "Not authenticated");
+  });
+}
+
 async function run(context, base, listed, other) {
   const { access_token: token } = await (await fetch(`${base}/token`, { method: "POST" })).json();
   const Authorization = `Bearer ${token}`;
@@ -119,11 +161,15 @@ async function run(context, base, listed, other) {
   });
 }
 
-const pages = [await serve("127.0.0.1"), await serve("localhost")];
+const pages = [await serve("127.0.0.1"), await serve("localhost"), await serve("127.0.0.1")];
 try {
   const server = await start(process.argv[2], pages[0].origin);
   try {
-    await drive((page) => run(page.context(), server.base, pages[0].origin, pages[1].origin));
+    const [listed, other, neighbour] = pages.map((page) => page.origin);
+    await drive(async (page) => {
+      await run(page.context(), server.base, listed, other);
+      await runForms(page.context(), server.base, listed, neighbour, other);
+    });
   } finally {
     server.close();
   }

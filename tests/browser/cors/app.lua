@@ -1,10 +1,13 @@
 -- SPDX-License-Identifier: MIT
--- What cors.mjs asks from pages of two origins: ORIGIN may read, with credentials; no other may.
+-- What cors.mjs asks from pages of three origins: ORIGIN may read and act, with credentials; no other may.
 
 local demilune = require "demilune"
 local model, guard = demilune.model, demilune.guard
 
-local settings = demilune.settings { JWT_SECRET = model.secret { min_bytes = 32 }, ORIGIN = model.string() }
+local settings = demilune.settings {
+  JWT_SECRET = model.secret { min_bytes = 32 }, SESSION_SECRET = model.secret { min_bytes = 32 }, ORIGIN = model.string(),
+}
+local session = guard.session { secret = settings.SESSION_SECRET, lifetime = "1h" }
 local bearer = guard.bearer { secret = settings.JWT_SECRET, algorithms = { "HS256" }, lifetime = "15m" }
 local app = demilune.app {
   title = "Origins", version = "1.0.0", guard = bearer,
@@ -23,6 +26,16 @@ end)
 app:post("/notes", { body = model "Note" { text = model.string() }, status = 201 }, function(req)
   notes = notes + 1
   return { text = req.body.text }
+end)
+
+-- What a form of a page can send, with a session that the browser adds.
+app:post("/visit", { guard = guard.public, limit = "20/minute" }, function()
+  return demilune.response { body = "begun", headers = { ["Set-Cookie"] = session:issue { subject = "ada" } } }
+end)
+
+app:post("/note", { guard = session }, function(req)
+  notes = notes + 1
+  return "noted for " .. req.principal.subject
 end)
 
 return app

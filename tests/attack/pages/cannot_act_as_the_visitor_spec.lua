@@ -1,0 +1,131 @@
+-- SPDX-License-Identifier: MIT
+-- A page of another origin makes its visitor's browser send requests, to which the browser adds the visitor's cookies and passwords by itself
+-- (CSRF; OWASP ASVS 3.5.1). What a browser says of the page is in Sec-Fetch-Site and Origin.
+
+local mime = require "mime"
+local server = require "spec.support.server"
+
+local APP = [[
+local demilune = require "demilune"
+local model, guard = demilune.model, demilune.guard
+local settings = demilune.settings { SESSION_SECRET = model.secret { min_bytes = 32 }, PASSWORD = model.secret(), KEY = model.secret { min_bytes = 16 },
+  OTHER_KEY = model.secret { min_bytes = 16 } }
+local session = guard.session { secret = settings.SESSION_SECRET, lifetime = "1h" }
+local basic = guard.basic { users = { ann = settings.PASSWORD } }
+local header_key = guard.api_key { header = "X-Key", keys = { one = { secret = settings.KEY }, two = { secret = settings.OTHER_KEY, roles = { "admin" } } } }
+local cookie_key = guard.api_key { cookie = "__Host-key", keys = { one = { secret = settings.KEY } } }
+local app = demilune.app { title = "Pages", version = "1",
+  cors = { origins = { "https://front.example" }, credentials = true, methods = { "GET", "POST", "DELETE" } } }
+local done = 0
+local function act() done = done + 1 return { done = done } end
+local silent = demilune.router { cors = { origins = { "https://front.example" } } }
+app:post("/login", { guard = guard.public, limit = "100/minute", form = { name = model.string() } }, function(req)
+  return demilune.response { status = 204, headers = { ["Set-Cookie"] = session:issue { subject = req.form.name } } }
+end)
+app:post("/session", { guard = session }, act)
+app:delete("/session", { guard = session }, act)
+app:post("/session-form", { guard = session, form = { to = model.string() } }, act)
+silent:post("/without-credentials", { guard = session }, act)
+app:mount(silent)
+app:post("/basic", { guard = basic, limit = "100/minute" }, act)
+app:post("/cookie-key", { guard = cookie_key }, act)
+app:post("/header-key", { guard = header_key }, act)
+app:post("/any", { guard = guard.any { guard.role("admin", header_key), session } }, act)
+app:post("/public", { guard = guard.public }, act)
+app:get("/done", { guard = guard.public }, function() return { done = done } end)
+app:get("/read", { guard = session }, function() return { ok = true } end)
+return app]]
+
+local FOREIGN = {
+  { "another site's form", { ["Sec-Fetch-Site"] = "cross-site", Origin = "https://evil.example" } },
+  { "a page of another port or subdomain, whose cookies SameSite lets through", { ["Sec-Fetch-Site"] = "same-site", Origin = "https://a.shop.example" } },
+  { "a page that hides its origin", { ["Sec-Fetch-Site"] = "cross-site", Origin = "null" } },
+  { "a frame without an origin", { Origin = "null" } },
+  { "an older browser", { Origin = "https://evil.example" } },
+  { "an origin that only begins as ours", { Origin = "https://shop.example.evil.example" } },
+}
+
+describe("a page of another origin", function()
+  local running, visitor, password, key
+  local folder
+
+  local function ask(method, target, ...)
+    local headers = {}
+    for _, more in ipairs { ... } do
+      for name, value in pairs(more) do headers[name] = value end
+    end
+    local form = target == "/login" and "name=eve" or target == "/session-form" and "to=eve" or nil
+    if form then headers["Content-Type"] = "application/x-www-form-urlencoded" end
+    return running:request(method, target, { host = "shop.example", headers = headers, body = form })
+  end
+  local function done() return ask("GET", "/done").body end
+
+  setup(function()
+    local KEY = ("k3y-"):rep(8)
+    folder = server.write_app { ["app.lua"] = APP }
+    local hashing = assert(io.popen(("echo 'correct horse battery staple' | '%s' hash"):format(server.program)))
+    local hash = hashing:read("*a"):gsub("%s+$", "")
+    hashing:close()
+    running = server.start(folder, { env = { SESSION_SECRET = ("s3cr3t-"):rep(6), KEY = KEY, OTHER_KEY = KEY:upper(), PASSWORD = hash } })
+    visitor = { Cookie = ask("POST", "/login").headers["set-cookie"]:match("^[^;]+") }
+    password = { Authorization = "Basic " .. mime.b64("ann:correct horse battery staple") }
+    key = KEY
+  end)
+  teardown(function()
+    if running then assert.equal(0, (running:stop())) end
+    server.remove_folder(folder)
+  end)
+
+  for _, page in ipairs(FOREIGN) do
+    it("does nothing as its visitor: " .. page[1], function()
+      local before = done()
+      for _, request in ipairs {
+        { "POST", "/session", visitor }, { "DELETE", "/session", visitor }, { "POST", "/session-form", visitor }, { "POST", "/basic", password },
+        { "POST", "/cookie-key", { Cookie = "__Host-key=" .. key } }, { "POST", "/any", visitor }, { "POST", "/without-credentials", visitor },
+      } do
+        local response = ask(request[1], request[2], request[3], page[2])
+        assert.equal(403, response.status, request[2] .. ": " .. response.body)
+        assert.truthy(response.body:find("another origin", 1, true), response.body)
+      end
+      assert.equal(before, done())
+    end)
+
+    it("begins no session in its visitor's browser: " .. page[1], function()
+      local response = ask("POST", "/login", page[2])
+      assert.same({ 403, nil }, { response.status, response.headers["set-cookie"] })
+    end)
+  end
+
+  it("is refused by the cookie that passed, though a key that a form cannot send was good as well", function()
+    local both = { Cookie = visitor.Cookie, ["X-Key"] = key }
+    assert.equal(403, ask("POST", "/any", both, FOREIGN[1][2]).status)
+  end)
+
+  it("is told why in the log, and where to let it in", function()
+    ask("POST", "/session", visitor, FOREIGN[1][2])
+    assert.truthy(running:log_line("a guard refused"):find("name it in cors with credentials = true", 1, true))
+  end)
+
+  it("may act where cors names it with credentials, and only there", function()
+    local front = { ["Sec-Fetch-Site"] = "cross-site", Origin = "https://front.example" }
+    assert.equal(200, ask("POST", "/session", visitor, front).status)
+    assert.equal(200, ask("POST", "/basic", password, front).status)
+    assert.equal(403, ask("POST", "/without-credentials", visitor, front).status)
+    assert.equal(204, ask("POST", "/login", front).status)
+  end)
+
+  it("may do what needs nobody's credentials, or what a form cannot send", function()
+    assert.equal(200, ask("POST", "/public", FOREIGN[1][2]).status)
+    assert.equal(200, ask("POST", "/header-key", { ["X-Key"] = key }, FOREIGN[1][2]).status)
+    assert.equal(200, ask("GET", "/read", visitor, FOREIGN[1][2]).status)
+  end)
+
+  it("is not what asks when the page is our own, or no browser asks", function()
+    for _, fields in ipairs {
+      {}, { ["Sec-Fetch-Site"] = "same-origin", Origin = "http://shop.example" }, { ["Sec-Fetch-Site"] = "none" }, { Origin = "https://shop.example" },
+    } do
+      assert.equal(200, ask("POST", "/session", visitor, fields).status)
+      assert.equal(204, ask("POST", "/login", fields).status)
+    end
+  end)
+end)

@@ -126,6 +126,8 @@ local function loader(environment)
   return function(text, _, mode, given)
     if real.type(text) == "function" then text = read_pieces(text) end
     if real.type(text) ~= "string" then error("load takes Lua as text", 2) end
+    -- What is no table leaves the chunk the real globals.
+    if given ~= nil and real.type(given) ~= "table" then error("load takes a table for the chunk's globals, not a " .. real.type(given), 2) end
     if text:byte(1) == 27 or mode == "b" then return nil, "compiled Lua is not loaded here; give the source" end
     -- The name is ours: errors and logs would take another for the place of a mistake.
     return real.load(text, "=(load)", "t", given or environment)

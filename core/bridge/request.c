@@ -35,7 +35,17 @@ static dl_request_view *view_at(lua_State *L, int index) {
   return *handle;
 }
 
-dl_request_view *dl_request_view_of(lua_State *L) { return view_at(L, 1); }
+/* Whatever an app passes to a method of req's: only a request is read as one. */
+dl_request_view *dl_request_view_of(lua_State *L) {
+  bool is_request = lua_type(L, 1) == LUA_TUSERDATA && lua_getmetatable(L, 1);
+  if (is_request) {
+    push_registered(L, &metatable_key);
+    is_request = lua_rawequal(L, -1, -2);
+    lua_pop(L, 2);
+  }
+  if (!is_request) luaL_argerror(L, 1, "expected the request; call its functions with a colon: req:get_header(name)");
+  return view_at(L, 1);
+}
 
 void dl_request_add_access_fields(dl_request_view *view, dl_str fields) {
   dl_str before = view->access_fields;
@@ -233,7 +243,7 @@ static void push_trace(lua_State *L, dl_request_view *view) {
 /* --- looking up ------------------------------------------------------------------- */
 
 static int request_index(lua_State *L) {
-  dl_request_view *view = dl_request_view_of(L);
+  dl_request_view *view = view_at(L, 1);
   dl_str key = {0};
   if (lua_type(L, 2) == LUA_TSTRING) key.ptr = lua_tolstring(L, 2, &key.len);
   for (size_t i = 0; i < sizeof source_names / sizeof *source_names; i++)
@@ -277,7 +287,7 @@ static bool is_builtin(dl_str key) {
 
 /* Fields of the app's own travel with the request, e.g. from a dependency. */
 static int request_newindex(lua_State *L) {
-  dl_request_view *view = dl_request_view_of(L);
+  dl_request_view *view = view_at(L, 1);
   size_t len;
   const char *key = luaL_checklstring(L, 2, &len);
   if (is_builtin(dl_str_from(key, len))) return luaL_error(L, "req.%s cannot be replaced; keep your own value under another name", key);

@@ -158,10 +158,6 @@ static int field_status(lua_State *co, int table, int otherwise) {
   return status >= 200 && status <= 599 ? (int)status : -1;
 }
 
-/* A success is what the response model describes, by whatever number it goes out;
- * what a failure says is the handler's own. */
-static const dl_schema *model_of(const dl_route *route, int status) { return status == route->status || status / 100 == 2 ? route->returns : NULL; }
-
 /* False when the response is a stream: its function is then on top. */
 static bool send_response(dl_exchange *exchange, lua_State *co) {
   dl_buffer fields = {0};
@@ -185,7 +181,7 @@ static bool send_response(dl_exchange *exchange, lua_State *co) {
     dl_respond(exchange, status, content_type, dl_buffer_str(&fields), (dl_str){0});
   } else if (lua_type(co, -1) == LUA_TSTRING) {
     dl_respond(exchange, status, content_type.len ? content_type : DL_STR("text/plain; charset=utf-8"), dl_buffer_str(&fields), text_at(co, -1));
-  } else if (serialise(exchange, co, lua_gettop(co), model_of(route, status))) {
+  } else if (serialise(exchange, co, lua_gettop(co), dl_request_model_for(&exchange->view, status))) {
     dl_respond(exchange, status, content_type.len ? content_type : DL_STR("application/json"), dl_buffer_str(&fields), dl_buffer_str(&exchange->worker->scratch));
   }
   dl_buffer_free(&fields);

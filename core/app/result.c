@@ -65,10 +65,17 @@ static bool is_ours(dl_str name) {
   return false;
 }
 
+/* Which page may read an answer is said by cors, once, and not by a handler beside it. */
+static bool is_for_origins(dl_str name) {
+  static const dl_str prefix = {"access-control-", 15};
+  return name.len > prefix.len && dl_str_equal_nocase(dl_str_from(name.ptr, prefix.len), prefix);
+}
+
 static const char *add_field(dl_exchange *exchange, lua_State *co, dl_buffer *fields, dl_str *content_type, dl_str name) {
   if (lua_type(co, -1) != LUA_TSTRING && lua_type(co, -1) != LUA_TNUMBER) return "a header's value must be a string or a list of strings";
   dl_str value = text_at(co, -1);
   if (is_ours(name)) return "Content-Length, Transfer-Encoding, Connection, Date and Trailer are written by the server; leave them out";
+  if (is_for_origins(name)) return "Access-Control- fields are written by the server, for the origins that cors names; leave them out";
   if (dl_str_equal_nocase(name, DL_STR("content-type"))) {
     *content_type = dl_arena_copy(&exchange->arena, value);
     dl_buffer probe = {0};

@@ -65,10 +65,17 @@ static bool is_ours(dl_str name) {
   return false;
 }
 
+/* Which page may read an answer is said by cors, once, and not by a handler beside it. */
+static bool is_for_origins(dl_str name) {
+  static const dl_str prefix = {"access-control-", 15};
+  return name.len > prefix.len && dl_str_equal_nocase(dl_str_from(name.ptr, prefix.len), prefix);
+}
+
 static const char *add_field(dl_exchange *exchange, lua_State *co, dl_buffer *fields, dl_str *content_type, dl_str name) {
   if (lua_type(co, -1) != LUA_TSTRING && lua_type(co, -1) != LUA_TNUMBER) return "a header's value must be a string or a list of strings";
   dl_str value = text_at(co, -1);
   if (is_ours(name)) return "Content-Length, Transfer-Encoding, Connection, Date and Trailer are written by the server; leave them out";
+  if (is_for_origins(name)) return "Access-Control- fields are written by the server, for the origins that cors names; leave them out";
   if (dl_str_equal_nocase(name, DL_STR("content-type"))) {
     *content_type = dl_arena_copy(&exchange->arena, value);
     dl_buffer probe = {0};
@@ -158,10 +165,6 @@ static int field_status(lua_State *co, int table, int otherwise) {
   return status >= 200 && status <= 599 ? (int)status : -1;
 }
 
-/* A success is what the response model describes, by whatever number it goes out;
- * what a failure says is the handler's own. */
-static const dl_schema *model_of(const dl_route *route, int status) { return status == route->status || status / 100 == 2 ? route->returns : NULL; }
-
 /* False when the response is a stream: its function is then on top. */
 static bool send_response(dl_exchange *exchange, lua_State *co) {
   dl_buffer fields = {0};
@@ -185,7 +188,7 @@ static bool send_response(dl_exchange *exchange, lua_State *co) {
     dl_respond(exchange, status, content_type, dl_buffer_str(&fields), (dl_str){0});
   } else if (lua_type(co, -1) == LUA_TSTRING) {
     dl_respond(exchange, status, content_type.len ? content_type : DL_STR("text/plain; charset=utf-8"), dl_buffer_str(&fields), text_at(co, -1));
-  } else if (serialise(exchange, co, lua_gettop(co), model_of(route, status))) {
+  } else if (serialise(exchange, co, lua_gettop(co), dl_request_model_for(&exchange->view, status))) {
     dl_respond(exchange, status, content_type.len ? content_type : DL_STR("application/json"), dl_buffer_str(&fields), dl_buffer_str(&exchange->worker->scratch));
   }
   dl_buffer_free(&fields);

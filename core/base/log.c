@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/log.h"
 
+#include "base/utf8.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -31,13 +33,28 @@ void dl_log_init(dl_log *log, int fd, dl_log_format format, dl_log_level level, 
   use_fd(log, fd);
 }
 
+/* What a terminal obeys although it is no ASCII: C1 controls, one of which begins
+ * sequences as ESC [ does, and the marks that turn the direction of writing. */
+static bool is_obeyed(const char *p, size_t length) {
+  const unsigned char *s = (const unsigned char *)p;
+  if (length == 2) return s[0] == 0xc2 && s[1] < 0xa0;
+  if (length != 3 || s[0] != 0xe2) return false;
+  return (s[1] == 0x80 && (s[2] == 0x8e || s[2] == 0x8f || (s[2] >= 0xa8 && s[2] <= 0xae))) || (s[1] == 0x81 && s[2] >= 0xa6 && s[2] <= 0xa9);
+}
+
 /* Text for people: as it is, but nothing that moves the cursor or starts a line. */
 static void append_plain(dl_buffer *out, dl_str text, bool lines) {
   for (size_t i = 0; i < text.len; i++) {
     unsigned char c = (unsigned char)text.ptr[i];
+    size_t length = c < 0x80 ? 1 : dl_utf8_sequence(text.ptr + i, text.len - i);
+    if (length > 1 && !is_obeyed(text.ptr + i, length)) {
+      dl_buffer_append(out, text.ptr + i, length);
+      i += length - 1;
+      continue;
+    }
     if (c == '\n' && lines) DL_BUFFER_LITERAL(out, "\n    ");
     else if (c == '\t' && lines) DL_BUFFER_LITERAL(out, "  ");
-    else if (c < 0x20 || c == 0x7f) dl_buffer_printf(out, "\\x%02x", c);
+    else if (c < 0x20 || c >= 0x7f) dl_buffer_printf(out, "\\x%02x", c);
     else dl_buffer_append_char(out, (char)c);
   }
 }

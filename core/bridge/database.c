@@ -291,7 +291,7 @@ static int handle_rollback(lua_State *L) {
 }
 
 static int transaction_collect(lua_State *L) {
-  dl_transaction_release(((transaction_box *)lua_touserdata(L, 1))->transaction);
+  dl_transaction_release(((transaction_box *)luaL_checkudata(L, 1, TRANSACTION))->transaction);
   return 0;
 }
 
@@ -381,7 +381,7 @@ static int handle_is_open(lua_State *L) {
 }
 
 static int handle_collect(lua_State *L) {
-  handle *self = lua_touserdata(L, 1);
+  handle *self = check_handle(L);
   if (self->draft) dl_call_drop(self->draft);
   dl_database_free(self->database);
   return 0;
@@ -431,23 +431,30 @@ static int database_open(lua_State *L) {
 }
 
 static const luaL_Reg handle_methods[] = {
-    {"seal", handle_seal}, {"prepare", handle_prepare}, {"is_open", handle_is_open}, {"__gc", handle_collect}, {NULL, NULL}};
+    {"seal", handle_seal}, {"prepare", handle_prepare}, {"is_open", handle_is_open}, {NULL, NULL}};
 static const luaL_Reg waiting_methods[] = {
     {"start", handle_start},       {"stop", handle_stop}, {"execute", handle_execute}, {"begin", handle_begin}, {"commit", handle_commit},
     {"rollback", handle_rollback}, {NULL, NULL}};
 
-void dl_bridge_database(lua_State *L) {
-  luaL_newmetatable(L, TRANSACTION);
-  lua_pushcfunction(L, transaction_collect);
+/* A metatable whose functions no method leads to: __gc is for the collector alone. */
+static void new_metatable(lua_State *L, const char *name, lua_CFunction collect) {
+  luaL_newmetatable(L, name);
+  lua_pushcfunction(L, collect);
   lua_setfield(L, -2, "__gc");
+  lua_pushstring(L, name);
+  lua_setfield(L, -2, "__metatable");
+}
+
+void dl_bridge_database(lua_State *L) {
+  new_metatable(L, TRANSACTION, transaction_collect);
   lua_pop(L, 1);
-  luaL_newmetatable(L, HANDLE);
+  new_metatable(L, HANDLE, handle_collect);
+  lua_newtable(L);
   luaL_register(L, NULL, handle_methods);
   for (const luaL_Reg *method = waiting_methods; method->name; method++) {
     dl_task_push_waiting(L, method->func);
     lua_setfield(L, -2, method->name);
   }
-  lua_pushvalue(L, -1);
   lua_setfield(L, -2, "__index");
   lua_pop(L, 1);
   lua_pushcfunction(L, database_open);

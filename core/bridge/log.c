@@ -7,6 +7,30 @@
 
 #include <lauxlib.h>
 
+enum { NAME_BYTES_MAX = 64 };
+
+/* Names that a line has from us. */
+static bool is_ours(const char *name) {
+  static const char *const ours[] = {"time", "level", "message", "request_id", "trace_id", "span_id"};
+  for (size_t i = 0; i < sizeof ours / sizeof *ours; i++)
+    if (strcmp(name, ours[i]) == 0) return true;
+  return false;
+}
+
+/* What apps log may be a table that a client made, names and all: a name stays one
+ * word, and takes the place of none of ours. */
+static void safe_name(dl_str name, char out[NAME_BYTES_MAX + 8]) {
+  size_t length = name.len < NAME_BYTES_MAX ? name.len : NAME_BYTES_MAX;
+  for (size_t i = 0; i < length; i++) {
+    char c = name.ptr[i], lower = dl_ascii_lower(c);
+    out[i] = (lower >= 'a' && lower <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.' ? c : '_';
+  }
+  out[length] = 0;
+  if (!is_ours(out)) return;
+  memmove(out + strlen("app."), out, length + 1);
+  memcpy(out, "app.", strlen("app."));
+}
+
 /* One field. Tables as JSON; of userdata only ours have a __tostring, and those
  * keep what is secret redacted. */
 static void log_field(lua_State *L, dl_log *log, const char *key, int index) {
@@ -47,7 +71,13 @@ static int core_log(lua_State *L) {
   if (lua_istable(L, 3)) {
     lua_pushnil(L);
     while (lua_next(L, 3)) {
-      if (lua_type(L, 4) == LUA_TSTRING) log_field(L, log, lua_tostring(L, 4), 5);
+      if (lua_type(L, 4) == LUA_TSTRING) {
+        char name[NAME_BYTES_MAX + 8];
+        dl_str given;
+        given.ptr = lua_tolstring(L, 4, &given.len);
+        safe_name(given, name);
+        log_field(L, log, name, 5);
+      }
       lua_settop(L, 4);
     }
   }

@@ -35,7 +35,17 @@ static dl_request_view *view_at(lua_State *L, int index) {
   return *handle;
 }
 
-dl_request_view *dl_request_view_of(lua_State *L) { return view_at(L, 1); }
+/* Whatever an app passes to a method of req's: only a request is read as one. */
+dl_request_view *dl_request_view_of(lua_State *L) {
+  bool is_request = lua_type(L, 1) == LUA_TUSERDATA && lua_getmetatable(L, 1);
+  if (is_request) {
+    push_registered(L, &metatable_key);
+    is_request = lua_rawequal(L, -1, -2);
+    lua_pop(L, 2);
+  }
+  if (!is_request) luaL_argerror(L, 1, "expected the request; call its functions with a colon: req:get_header(name)");
+  return view_at(L, 1);
+}
 
 void dl_request_add_access_fields(dl_request_view *view, dl_str fields) {
   dl_str before = view->access_fields;
@@ -233,7 +243,7 @@ static void push_trace(lua_State *L, dl_request_view *view) {
 /* --- looking up ------------------------------------------------------------------- */
 
 static int request_index(lua_State *L) {
-  dl_request_view *view = dl_request_view_of(L);
+  dl_request_view *view = view_at(L, 1);
   dl_str key = {0};
   if (lua_type(L, 2) == LUA_TSTRING) key.ptr = lua_tolstring(L, 2, &key.len);
   for (size_t i = 0; i < sizeof source_names / sizeof *source_names; i++)
@@ -277,7 +287,7 @@ static bool is_builtin(dl_str key) {
 
 /* Fields of the app's own travel with the request, e.g. from a dependency. */
 static int request_newindex(lua_State *L) {
-  dl_request_view *view = dl_request_view_of(L);
+  dl_request_view *view = view_at(L, 1);
   size_t len;
   const char *key = luaL_checklstring(L, 2, &len);
   if (is_builtin(dl_str_from(key, len))) return luaL_error(L, "req.%s cannot be replaced; keep your own value under another name", key);
@@ -392,6 +402,8 @@ static bool has_metatable(lua_State *L, int index, const char *key) {
 bool dl_request_is_response(lua_State *L, int index) { return has_metatable(L, index, &response_key); }
 bool dl_request_is_abort(lua_State *L, int index) { return has_metatable(L, index, &abort_key); }
 
+const dl_schema *dl_request_model_for(const dl_request_view *view, int status) { return status == view->status || status / 100 == 2 ? view->returns : NULL; }
+
 static bool serialise(lua_State *L, dl_request_view *view, int index, const dl_schema *schema, dl_buffer *json) {
   const char *problem = NULL;
   if (!schema) {
@@ -399,7 +411,8 @@ static bool serialise(lua_State *L, dl_request_view *view, int index, const dl_s
     lua_pushfstring(L, "the handler's value is not JSON: %s", problem);
     return false;
   }
-  dl_validation validation = {.arena = view->arena, .L = L, .output = true, .source = "response"};
+  dl_validation validation = {.arena = view->arena, .L = L, .output = true, .source = "response",
+                              .roles = view->principal.roles, .role_count = view->principal.role_count};
   if (dl_schema_serialise(schema, L, index, json, &validation)) return true;
   dl_buffer_clear(json);
   dl_validation_summary(&validation, json);
@@ -430,20 +443,35 @@ static bool has_content_type(lua_State *L, int headers) {
 }
 
 /* The response at index gets its JSON, on top, as its body. */
-static void set_json_body(lua_State *L, int response) {
+/* A new table of the same fields, which an app's own are not changed through. */
+static void push_copy(lua_State *L, int table) {
+  lua_createtable(L, 0, 4);
+  for (lua_pushnil(L); lua_next(L, table); lua_pop(L, 1)) {
+    lua_pushvalue(L, -2);
+    lua_pushvalue(L, -2);
+    lua_rawset(L, -5);
+  }
+}
+
+/* The JSON on top of the stack becomes a response: as the one at index, or of its own at 0. */
+static void push_json_response(lua_State *L, int index) {
+  int json = lua_gettop(L);
+  if (index) push_copy(L, index);
+  else lua_createtable(L, 0, 2);
+  int response = lua_gettop(L);
+  lua_pushvalue(L, json);
   lua_setfield(L, response, "body");
   lua_getfield(L, response, "headers");
-  if (!lua_istable(L, -1)) {
-    lua_pop(L, 1);
-    lua_createtable(L, 0, 1);
-    lua_pushvalue(L, -1);
-    lua_setfield(L, response, "headers");
-  }
+  if (lua_istable(L, -1)) push_copy(L, lua_gettop(L));
+  else lua_createtable(L, 0, 1);
   if (!has_content_type(L, lua_gettop(L))) {
     lua_pushliteral(L, "application/json");
     lua_setfield(L, -2, "Content-Type");
   }
+  lua_setfield(L, response, "headers");
   lua_settop(L, response);
+  push_registered(L, &response_key);
+  lua_setmetatable(L, response);
 }
 
 /* prepare(req, result): the result with its JSON made and checked, so that what
@@ -454,20 +482,17 @@ static int core_prepare(lua_State *L) {
   lua_settop(L, 2);
   if (dl_request_is_response(L, 2)) {
     lua_getfield(L, 2, "status");
-    bool own_status = lua_isnil(L, -1) || lua_tointeger(L, -1) == view->status;
+    int status = lua_isnil(L, -1) ? view->status : (int)lua_tointeger(L, -1);
     lua_getfield(L, 2, "body");
-    if (!lua_istable(L, -1)) return lua_settop(L, 2), 1;
-    push_prepared(L, view, lua_gettop(L), own_status ? view->returns : NULL);
-    set_json_body(L, 2);
+    if (lua_isnil(L, -1) || lua_type(L, -1) == LUA_TSTRING) return lua_settop(L, 2), 1;
+    push_prepared(L, view, lua_gettop(L), dl_request_model_for(view, status));
+    push_json_response(L, 2);
     return 1;
   }
   bool is_text = lua_isnil(L, 2) || lua_type(L, 2) == LUA_TSTRING;
   if ((!view->returns && is_text) || !dl_http_status_has_body(view->status)) return 1;
-  lua_createtable(L, 0, 2);
   push_prepared(L, view, 2, view->returns);
-  set_json_body(L, 3);
-  push_registered(L, &response_key);
-  lua_setmetatable(L, 3);
+  push_json_response(L, 0);
   return 1;
 }
 

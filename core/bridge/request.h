@@ -70,6 +70,11 @@ void dl_request_log(dl_request_view *view, dl_log *log);
 void dl_request_push_release(lua_State *L, dl_request_view *view, uint32_t n);
 void dl_request_push_after(lua_State *L, dl_request_view *view, uint32_t n);
 
+/* The model of a response with that status, or NULL: a success is what the route's
+ * model describes, by whatever number it goes out; what a failure says is the
+ * handler's own. */
+const dl_schema *dl_request_model_for(const dl_request_view *view, int status);
+
 /* What kind of object a handler gave or raised. */
 bool dl_request_is_response(lua_State *L, int index);
 bool dl_request_is_abort(lua_State *L, int index);

@@ -8,6 +8,7 @@
 
 #include "base/embedded.h"
 #include "base/memory.h"
+#include "crypto/random.h"
 
 #include <lauxlib.h>
 #include <lualib.h>
@@ -58,8 +59,21 @@ static void count_traces(lua_State *L) {
   lua_pop(L, 1);
 }
 
+/* LuaJIT's math.random begins with the same numbers in every process. Some app will
+ * make something with it that nobody ought to foresee. */
+static void seed_math_random(lua_State *L) {
+  uint64_t seed;
+  dl_random_bytes(&seed, sizeof seed);
+  lua_getglobal(L, "math");
+  lua_getfield(L, -1, "randomseed");
+  lua_pushnumber(L, (double)(seed >> 11)); /* what a number holds exactly */
+  lua_call(L, 1, 0);
+  lua_pop(L, 1);
+}
+
 static int prepare(lua_State *L) {
   luaL_openlibs(L);
+  seed_math_random(L);
   count_traces(L);
   dl_task_prepare(L);
   lua_getglobal(L, "package");

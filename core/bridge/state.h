@@ -21,6 +21,7 @@ struct dl_lua {
   dl_limit_counter limits; /* its store is opened and closed by the generation */
   dl_task *idle_tasks;
   dl_task *all_tasks;
+  dl_task *running;    /* NULL between tasks */
   dl_spawned *spawned; /* what has not begun yet */
   uint32_t held;       /* things that still answer tasks of ours: databases */
   bool orphan;         /* freed by its owner: the last one to let go frees it */

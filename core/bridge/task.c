@@ -105,7 +105,7 @@ void dl_task_set_watch(dl_task *task, dl_str label, uint64_t limit_us) {
 }
 
 struct dl_request_view *dl_task_request(lua_State *L) {
-  const dl_task *task = lua_getexdata2(L);
+  const dl_task *task = dl_lua_of(L)->running; /* not who made the coroutine: that may have been another request's */
   return task ? task->request : NULL;
 }
 
@@ -131,9 +131,12 @@ void dl_task_free_all(dl_lua *lua) {
 /* --- running and waiting ----------------------------------------------------- */
 
 void dl_task_run(dl_task *task, int arguments) {
-  const dl_loop *loop = dl_lua_of(task->co)->loop;
-  dl_beat_enter(loop->beat, loop->clock.monotonic_us, task->label, task->limit_us);
+  dl_lua *lua = dl_lua_of(task->co);
+  dl_task *before = lua->running;
+  dl_beat_enter(lua->loop->beat, lua->loop->clock.monotonic_us, task->label, task->limit_us);
+  lua->running = task;
   int status = lua_resume(task->co, arguments);
+  lua->running = before;
   if (status == LUA_YIELD) {
     if (task->waiting) return;
     replace_coroutine(task);
@@ -222,7 +225,6 @@ void dl_task_cancel(dl_task *task, const char *message) {
 static int collect(lua_State *L) {
   dl_task *task = lua_getexdata2(L);
   if (!task || task->co != L) return 0; /* a function that waits had its result at once */
-  if (task->waiting) return luaL_error(L, "a coroutine that waits was resumed by the app; only what it waits for may do that");
   dl_task_push push = task->push;
   task->push = NULL;
   return push ? push(L, task->push_data) : 0;
@@ -343,10 +345,36 @@ static int guarded_yield(lua_State *L) {
   return lua_yield(L, lua_gettop(L));
 }
 
+static int is_task(lua_State *L) {
+  lua_State *co = lua_tothread(L, 1);
+  const dl_task *task = co ? lua_getexdata2(co) : NULL;
+  lua_pushboolean(L, task && task->co == co);
+  return 1;
+}
+
+/* A task is resumed by what it waits for. By the app it would go on while its timer
+ * or its statement is still under way, and be woken by that out of a later wait. */
+static const char resume_source[] =
+    "local is_task, resume = ...\n"
+    "return function(co, ...)\n"
+    "  if is_task(co) then return false, 'a handler\\'s own coroutine cannot be resumed; only what it waits for does that' end\n"
+    "  return resume(co, ...)\n"
+    "end\n";
+
+/* coroutine.resume() as apps have it, for the library table on top of the stack. */
+static void guard_resume(lua_State *L) {
+  if (luaL_loadbuffer(L, resume_source, sizeof resume_source - 1, "=[demilune]/resume") != 0) lua_error(L);
+  lua_pushcfunction(L, is_task);
+  lua_getfield(L, -3, "resume");
+  lua_call(L, 2, 1);
+  lua_setfield(L, -2, "resume");
+}
+
 void dl_bridge_task(lua_State *L) {
   lua_getglobal(L, "coroutine");
   lua_pushcfunction(L, guarded_yield);
   lua_setfield(L, -2, "yield");
+  guard_resume(L);
   lua_pop(L, 1);
   dl_task_push_waiting(L, core_sleep);
   lua_setfield(L, -2, "sleep");

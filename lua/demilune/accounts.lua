@@ -41,7 +41,7 @@ local units = require "demilune.units"
 ---@field token_url? string the bearer's own, or "/token"
 ---@field refresh_url? string "/refresh"
 ---@field logout_url? string "/logout"
----@field limit? demilune.Limit of logins: "10/minute"
+---@field limit? demilune.Limit of logins: "10/minute" of an address, 100 an hour of an account
 ---@field refresh_limit? demilune.Limit of refreshes and of logouts: "30/minute"
 
 local accounts = { migration = account_store.migration }
@@ -176,6 +176,10 @@ local function refresh(given, respond)
   end
 end
 
+-- From one address few passwords can be tried, from many no more than that many of
+-- one account: NIST SP 800-63B 5.2.2 lets a hundred fail.
+local LOGIN_LIMIT = { "10/minute", { rate = "100/hour", by = function(req) return req.form.username:lower() end } }
+
 local function logout(given)
   return function(req)
     local token = req.cookie[given.cookie]
@@ -200,7 +204,7 @@ function accounts.new(given)
   local token = { access_token = model.string(), token_type = model.string(), expires_in = model.integer() }
   local refresh_limit = given.refresh_limit or "30/minute"
   made:post(given.token_url or given.bearer.token_url or "/token", {
-    form = login_form, returns = token, limit = given.limit or "10/minute", headers = NO_STORE, summary = "Log in", responses = { [401] = WRONG },
+    form = login_form, returns = token, limit = given.limit or LOGIN_LIMIT, headers = NO_STORE, summary = "Log in", responses = { [401] = WRONG },
   }, login(given, respond))
   made:post(given.refresh_url or "/refresh", {
     returns = token, limit = refresh_limit, headers = NO_STORE, summary = "Get a new access token", responses = { [401] = ENDED },

@@ -11,6 +11,11 @@ local response = require "demilune.response"
 
 local running = coroutine.running
 
+-- The core's handle of each database and, by the coroutine that runs inside one, its
+-- transactions. Not in the database itself: an app would reach them there, and so
+-- end what others wait for.
+local handles, transactions = setmetatable({}, { __mode = "k" }), setmetatable({}, { __mode = "k" })
+
 ---@class demilune.DatabaseOptions
 ---@field migrations? string|false a folder of numbered .sql files, in the app's folder; "migrations" when there is one
 ---@field readers? integer connections that read at once: 3
@@ -67,8 +72,7 @@ Statement.__index = Statement
 Statement.__tostring = function(self) return "statement " .. self.source end
 
 ---@class demilune.Database
----@field private handle any
----@field private transactions table<thread, any> by the coroutine that runs inside one
+---@field source string where it was declared
 local Database = {}
 Database.__index = Database
 Database.__tostring = function(self) return "database " .. self.source end
@@ -124,8 +128,8 @@ end
 local function execute(statement, shape, params, call)
   local database = statement.database
   if statement.binds_subject then params = with_subject(statement, params) end
-  local handle = database.handle
-  local problem = handle:prepare(statement.number, shape, params, call and call.order, call and call.max, database.transactions[running()])
+  local handle = handles[database]
+  local problem = handle:prepare(statement.number, shape, params, call and call.order, call and call.max, transactions[database][running()])
   if problem then raise(problem) end
   local answer, second
   problem, answer, second = handle:execute()
@@ -182,7 +186,7 @@ function Database:statement(sql, given)
   if unique ~= nil and type(unique) ~= "string" and type(unique) ~= "table" then
     errors.raise(place, 'db:statement: unique is the text of the 409; write unique = "This e-mail address is taken"')
   end
-  local number, problem = self.handle:seal {
+  local number, problem = handles[self]:seal {
     sql = sql, source = place, filters = sorted_pairs(place, "filters", given.filters), orders = sorted_pairs(place, "orders", given.orders),
     default_order = given.default_order, bytes = given.bytes,
   }
@@ -194,8 +198,9 @@ function Database:statement(sql, given)
 end
 
 local function finish(self, transaction, ok, ...)
-  self.transactions[running()] = nil
-  local problem = self.handle[ok and "commit" or "rollback"](self.handle, transaction)
+  transactions[self][running()] = nil
+  local handle = handles[self]
+  local problem = handle[ok and "commit" or "rollback"](handle, transaction)
   if not ok then error((...), 0) end
   if problem then raise(problem) end
   return ...
@@ -209,24 +214,25 @@ end
 ---@return T
 function Database:transaction(fn)
   if type(fn) ~= "function" then error("db:transaction takes a function; write db:transaction(function() ... end)", 2) end
-  if self.transactions[running()] then
+  if transactions[self][running()] then
     error("db:transaction inside db:transaction: the outer one already holds all or nothing; call the function itself", 2)
   end
-  local problem, transaction = self.handle:begin()
+  local problem, transaction = handles[self]:begin()
   if problem then raise(problem) end
-  self.transactions[running()] = transaction
+  transactions[self][running()] = transaction
   return finish(self, transaction, pcall(fn))
 end
 
 ---Opens the file, applies new migrations and prepares every statement. Waits.
 function Database:start()
-  local problem = self.handle:start()
+  local problem = handles[self]:start()
   if problem then error(problem, 0) end
 end
 
 ---Answers what waits, empties the log and closes. Waits.
 function Database:stop()
-  if self.handle:is_open() then self.handle:stop() end
+  local handle = handles[self]
+  if handle:is_open() then handle:stop() end
 end
 
 local database = {}
@@ -257,7 +263,9 @@ function database.new(url, given)
   opening.migrations = migrations_folder(place, given.migrations)
   local handle, problem = core.database_open(url, opening)
   if not handle then errors.raise(place, "app:database: %s", problem) end
-  return setmetatable({ handle = handle, source = place, transactions = setmetatable({}, { __mode = "k" }) }, Database)
+  local made = setmetatable({ source = place }, Database)
+  handles[made], transactions[made] = handle, setmetatable({}, { __mode = "k" })
+  return made
 end
 
 return database

@@ -143,6 +143,21 @@ local function login_reason(route, reached)
   return nil
 end
 
+-- Basic credentials are a password in each request: any route behind them is a place to guess at.
+local function asks_for_password(guard)
+  for _, leaf in ipairs(guard_type.leaves(guard)) do
+    if leaf.kind == "basic" then return true end
+  end
+  return false
+end
+
+local function counts_clients(route)
+  for _, rule in ipairs(route.limits) do
+    if rule.by == "client" then return true end
+  end
+  return false
+end
+
 local function has_limit(route)
   for _, rule in ipairs(route.limits) do
     if rule.by ~= "principal" or not guard_type.is_public(route.guard) then return true end
@@ -155,6 +170,11 @@ local function check_login(route, what, reached)
   if reason then
     context.note("error", route.source, ("%s %s and has no limit, so that passwords can be tried without end"):format(what, reason),
       'write limit = "5/minute"')
+  end
+  -- Who guesses wrong is nobody: only what is counted before the guard slows them down.
+  if asks_for_password(route.guard) and not counts_clients(route) then
+    context.note("error", route.source, what .. ": its guard.basic takes a password in each request and no limit counts addresses, so that "
+      .. "passwords can be tried without end", 'write limit = "60/minute" here, on its router or on demilune.app')
   end
 end
 

@@ -241,7 +241,20 @@ local function measured(place, what, name, value, measure, example)
   return number
 end
 
----Checks fixed header fields: names are tokens, values cannot start another line.
+-- Whose these fields are: a second one would end the body elsewhere, or be another type, for some of those who read it.
+local WRITTEN = {
+  ["content-length"] = "the server writes it; leave it out", ["transfer-encoding"] = "the server writes it; leave it out",
+  connection = "the server writes it; leave it out", ["keep-alive"] = "the server writes it; leave it out", date = "the server writes it; leave it out",
+  trailer = "the server writes it; leave it out", upgrade = "the server writes it; leave it out",
+  ["content-type"] = 'what is answered decides it; write demilune.response { headers = { ["Content-Type"] = "text/csv" } } in the handler',
+}
+
+local function written_by(name)
+  if name:find("^access%-control%-") then return 'cors decides it, origin by origin; write cors = { origins = { "https://app.example.com" } }' end
+  return WRITTEN[name]
+end
+
+---Checks fixed header fields: names are tokens and nobody else's, values cannot start another line.
 ---@param place string
 ---@param what string
 ---@param headers? table<string, string>
@@ -252,6 +265,8 @@ function route.check_headers(place, what, headers)
     elseif type(value) ~= "string" or value:find("%c") then
       errors.raise(place, "%s: the header field %s must be a string without line breaks", what, name)
     end
+    local written = written_by(name:lower())
+    if written then errors.raise(place, "%s: the header field %s is not for headers: %s", what, name, written) end
   end
   return headers
 end

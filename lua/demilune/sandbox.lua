@@ -3,6 +3,7 @@
 -- processes, no C, no compiled chunks, no way into this layer or the core, and
 -- nothing global to change. boot.lua makes one for each load; specs run outside it.
 
+local context = require "demilune.context"
 local core = require "demilune.core"
 local errors = require "demilune.errors"
 
@@ -15,7 +16,7 @@ local real = {
 local sandbox = {}
 
 local PLAIN = {
-  "assert", "error", "ipairs", "next", "pairs", "pcall", "print", "rawequal", "rawget", "select", "tonumber", "tostring", "type", "unpack", "xpcall",
+  "assert", "error", "ipairs", "next", "pairs", "pcall", "rawequal", "rawget", "select", "tonumber", "tostring", "type", "unpack", "xpcall",
   "_VERSION",
 }
 
@@ -112,6 +113,14 @@ local function add_metatables(globals)
   end
 end
 
+-- A line of the log: bytes of a request's, written as they are, could pass for lines of their own.
+-- `check` and `test` write no such lines, and have nobody who sends.
+local function print_to_log(...)
+  local texts = {}
+  for index = 1, select("#", ...) do texts[index] = tostring((select(index, ...))) end
+  core.log("info", table.concat(texts, "\t"))
+end
+
 -- Text in place of a function that gives it piece by piece.
 local function read_pieces(produce)
   local pieces = {}
@@ -126,6 +135,8 @@ local function loader(environment)
   return function(text, _, mode, given)
     if real.type(text) == "function" then text = read_pieces(text) end
     if real.type(text) ~= "string" then error("load takes Lua as text", 2) end
+    -- What is no table leaves the chunk the real globals.
+    if given ~= nil and real.type(given) ~= "table" then error("load takes a table for the chunk's globals, not a " .. real.type(given), 2) end
     if text:byte(1) == 27 or mode == "b" then return nil, "compiled Lua is not loaded here; give the source" end
     -- The name is ours: errors and logs would take another for the place of a mistake.
     return real.load(text, "=(load)", "t", given or environment)
@@ -170,6 +181,7 @@ function sandbox.new(find)
   add_metatables(globals)
   local environment = frozen(globals, "", DENIED, unwritable)
   globals._G = environment
+  globals.print = (context.mode == "dev" or context.mode == "serve") and print_to_log or print
   globals.load = loader(environment)
   globals.loadstring = globals.load
   globals.require = requirer(function(name)

@@ -42,6 +42,37 @@ owasp.wall("nobody guesses their way in:", app 'limit = "5/minute",', function(w
   end)
 end)
 
+owasp.wall("nobody guesses one account's password from many addresses:", {
+  ["app.lua"] = owasp.HEAD .. [[
+local app = demilune.app { guard = bearer, trusted_proxies = { "127.0.0.1" } } -- which names the addresses
+local db = app:database "sqlite::memory:"
+app:mount(demilune.accounts {
+  database = db, bearer = bearer, find_by_id = function() return nil end,
+  find = function(username) return username:lower() == "ada" and { id = 1 } or nil end,
+  verify = function() return false end,
+})
+return app]],
+  ["migrations/0001_refresh_tokens.sql"] = [[
+CREATE TABLE refresh_tokens (digest TEXT PRIMARY KEY, family TEXT NOT NULL, subject TEXT NOT NULL, scope TEXT NOT NULL,
+  expires INTEGER NOT NULL, used INTEGER NOT NULL DEFAULT 0);]],
+}, function(world)
+  it("an hour has a hundred tries, however the name is written", function()
+    local connection, statuses = world.running:connect(), {}
+    local function try(username, address)
+      local body = ("username=%s&password=x"):format(username)
+      local headers = { ["Content-Type"] = "application/x-www-form-urlencoded", ["X-Forwarded-For"] = address }
+      return connection:request("POST", "/token", { body = body, headers = headers }).status
+    end
+    for index = 1, 102 do
+      local status = try(index % 2 == 0 and "ada" or "ADA", ("192.0.2.%d"):format(index))
+      statuses[status] = (statuses[status] or 0) + 1
+    end
+    assert.same({ [401] = 100, [429] = 2 }, statuses)
+    assert.equal(401, try("grace", "192.0.2.200"))
+    connection:close()
+  end)
+end)
+
 describe("what would let somebody guess", function()
   local function refused(text, words)
     local why = owasp.refusal(text)
@@ -50,6 +81,15 @@ describe("what would let somebody guess", function()
   local function guarded(options) return owasp.HEAD .. "local app = demilune.app { guard = guard.bearer {" .. options .. "} }\nreturn app" end
 
   it("does not load: a login without a limit", function() refused(app "", "has no limit") end)
+  it("does not load: basic credentials that nothing counts, or only after the guard", function()
+    local basic = owasp.HEAD .. 'local basic = guard.basic { users = { ada = "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHQ$aGFzaGhhc2hoYXNoaGFzaA" } }\n'
+      .. "local app = demilune.app { guard = %s }\napp:get('/', { %s }, function() return 1 end)\nreturn app"
+    local words = "takes a password in each request and no limit counts addresses"
+    refused(basic:format("basic", ""), words)
+    refused(basic:format("guard.any { bearer, basic }", ""), words)
+    refused(basic:format("basic", 'limit = { rate = "5/minute", by = "principal" }'), words)
+    assert.is_nil(owasp.refusal(basic:format("basic", 'limit = "60/minute"')))
+  end)
   it("does not load: tokens that live for ever", function() refused(guarded "secret = settings.JWT_SECRET", "no lifetime") end)
   it("does not load: tokens that live for days", function() refused(guarded 'secret = settings.JWT_SECRET, lifetime = "7d"', "30 minutes") end)
   it("does not load: tokens without a signature", function()

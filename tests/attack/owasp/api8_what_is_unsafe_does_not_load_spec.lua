@@ -43,7 +43,35 @@ return app]], function(world)
   end)
 end)
 
+owasp.wall("a handler cannot let a page of another origin read:", owasp.HEAD .. [[
+local app = demilune.app { guard = guard.public }
+app:get("/", function(req)
+  return demilune.response { body = "secret", headers = { ["access-Control-Allow-Origin"] = req:get_header("Origin") } }
+end)
+return app]], function(world)
+  it("whatever it writes: cors is where origins are named", function()
+    local response = world:ask("GET", "/", { Origin = "https://evil.example" })
+    assert.equal(500, response.status)
+    assert.is_nil(response.headers["access-control-allow-origin"])
+    assert.truthy(world.running:log_line("for the origins that cors names"))
+  end)
+end)
+
 describe("what would be unsafe", function()
+  -- A second Content-Length or a Transfer-Encoding makes two responses of one for whoever stands between.
+  for _, name in ipairs { "Content-Length", "Transfer-Encoding", "transfer-encoding", "Connection", "Keep-Alive", "Date", "Trailer", "Upgrade",
+    "Content-Type", "Access-Control-Allow-Origin", "access-control-allow-credentials" } do
+    it("does not load: declaring the field " .. name, function()
+      for _, text in ipairs {
+        'local app = demilune.app { guard = guard.public }\napp:get("/", { headers = { ["%s"] = "1" } }, function() return 1 end)\nreturn app',
+        'local app = demilune.app { guard = guard.public, headers = { ["%s"] = "1" } }\napp:get("/", function() return 1 end)\nreturn app',
+      } do
+        local why = owasp.refusal(owasp.HEAD .. text:format(name))
+        assert.truthy(why and why:find("the header field " .. name .. " is not for headers", 1, true), why)
+      end
+    end)
+  end
+
   for name, options in pairs {
     ["credentials for every origin"] = 'cors = { origins = { "*" }, credentials = true }',
     ["an origin that is none"] = 'cors = { origins = { "evil" } }',

@@ -1,0 +1,91 @@
+-- SPDX-License-Identifier: MIT
+-- What clients send ends in logs, which others read and machines act upon: CWE-117. Names of fields, print() and
+-- what a terminal obeys are ways in, beside the values.
+
+local cjson = require "cjson"
+local owasp = require "tests.attack.support.owasp"
+
+local APP = owasp.HEAD .. [[
+local app = demilune.app { guard = guard.public }
+app:get("/fields", function(req) demilune.log.info("asked", req.query) return 1 end)
+app:post("/nested", { body = model.map(model.any()) }, function(req) demilune.log.warning("posted", { body = req.body }) return 1 end)
+app:get("/print", function(req) print("printed", req.query.text, nil, 5) return 1 end)
+app:get("/text", function(req) demilune.log.warning("text " .. req.query.text, { text = req.query.text }) return 1 end)
+return app]]
+
+local FORGED = '{"level":"error","message":"forged"}'
+
+local function percent(text) return (text:gsub("[^%w]", function(byte) return ("%%%02x"):format(byte:byte()) end)) end
+
+-- Each line that the server wrote, as JSON; none may be anything else, or hold a name twice.
+local function lines(world)
+  local list = {}
+  for line in world.running:log():gmatch("[^\n]+") do
+    if line:sub(1, 1) == "{" then
+      local ok, value = pcall(cjson.decode, line)
+      assert.is_true(ok, line)
+      local seen = {}
+      for name in line:gsub('\\.', ""):gmatch('[{,]"([^"]*)":') do
+        assert.is_nil(seen[name], "twice " .. name .. ": " .. line)
+        seen[name] = not line:find('"message":"posted"', 1, true) or nil
+      end
+      assert.are_not.equal("forged", value.message, line)
+      list[#list + 1] = value
+    else
+      assert.truthy(line:find("^demilune: "), line)
+    end
+  end
+  return list
+end
+
+local function with_message(world, message)
+  for _, line in ipairs(lines(world)) do
+    if line.message == message then return line end
+  end
+end
+
+owasp.wall("a log tells only what happened:", APP, function(world)
+  it("whatever the names of the fields are", function()
+    local names = {
+      'a":1,"level":"error","message":"forged', "x\n" .. FORGED .. "\n", "level", "time", "message", "request_id", "trace_id", "span_id",
+      "a\\", "a\226\128\174b", "a\194\155b", ("long"):rep(1000), "k=v other", "",
+    }
+    local query = {}
+    for index, name in ipairs(names) do query[index] = percent(name) .. "=" .. index end
+    assert.equal(200, world:ask("GET", "/fields?" .. table.concat(query, "&")).status)
+    assert.truthy(world.running:log_line('"message":"asked"'))
+    local line = with_message(world, "asked")
+    assert.equal("info", line.level)
+    assert.equal("3", line["app.level"])
+    assert.equal("6", line["app.request_id"])
+  end)
+
+  it("whatever stands in a table", function()
+    assert.equal(200, world:ask("POST", "/nested", nil, { ['a":1,"message":"forged'] = "\n" .. FORGED, level = "error" }).status)
+    assert.truthy(world.running:log_line('"message":"posted"'))
+    assert.equal("warning", with_message(world, "posted").level)
+  end)
+
+  it("whatever is printed", function()
+    assert.equal(200, world:ask("GET", "/print?text=" .. percent("x\n" .. FORGED .. "\27[2J")).status)
+    assert.truthy(world.running:log_line("printed"))
+    local line = with_message(world, "printed\tx\n" .. FORGED .. "\27[2J\tnil\t5")
+    assert.equal("info", line.level)
+    assert.equal(16, #line.request_id)
+  end)
+end)
+
+describe("a log for people", function()
+  local server = require "spec.support.server"
+
+  it("has nothing that moves the cursor, begins a line or turns the direction of writing", function()
+    local running = server.start(APP, { command = "dev", env = { JWT_SECRET = ("k"):rep(8) .. "3b9a6e1c5d7f2a4088e1c5d7f2a40" } })
+    local text = "a\194\1552Jb\226\128\174c\226\129\166d\194\133e\127f\226\128\168g\27[31mh\r\ni \195\164\226\130\172\240\159\153\130"
+    assert.equal(200, running:request("GET", "/text?text=" .. percent(text)).status)
+    local written = running:log()
+    running:stop()
+    assert.truthy(written:find("text a\\xc2\\x9b2Jb\\xe2\\x80\\xaec\\xe2\\x81\\xa6d\\xc2\\x85e\\x7ff\\xe2\\x80\\xa8g\\x1b[31mh\\x0d", 1, true), written)
+    assert.truthy(written:find("\195\164\226\130\172\240\159\153\130", 1, true), written)
+    assert.is_nil(written:find("[\27\127\r]"), written)
+  end)
+end)

@@ -205,6 +205,30 @@ describe("The OpenAPI document", function()
       assert.is_nil(unchecked.paths["/{name}"].get.responses["422"])
       assert.is_nil(unchecked.components.schemas.ValidationError)
     end)
+
+    it("shows the key of an idempotent route, and what becomes of a bad one", function()
+      local bearer = guard.bearer { secret = core.secret(("s"):rep(32)), lifetime = "15m" }
+      local document = document_of(function(app)
+        app:idempotency { database = { statement = function() return {} end } }
+        app:post("/orders", { idempotent = true, header = { idempotency_key = model.string { max_length = 9 }, x_a = model.string() } }, handler)
+        app:post("/later", { idempotent = "optional", responses = { [409] = "Sold" } }, handler)
+        app:post("/plain", handler)
+      end, { guard = bearer })
+      local orders, later, plain_one = document.paths["/orders"].post, document.paths["/later"].post, document.paths["/plain"].post
+      assert.same({ "x-a", "Idempotency-Key" }, { orders.parameters[1].name, orders.parameters[2].name })
+      local key = orders.parameters[2]
+      assert.same({ "header", true, { type = "string", minLength = 1, maxLength = 255 } }, { key["in"], key.required, plain(key.schema) })
+      assert.is_nil(orders.parameters[3])
+      assert.is_nil(later.parameters[1].required)
+      assert.is_nil(plain_one.parameters)
+      for status, name in pairs { ["400"] = "IdempotencyKeyMissing", ["409"] = "IdempotencyKeyInUse", ["422"] = "ValidationError" } do
+        assert.equal("#/components/responses/" .. name, orders.responses[status]["$ref"])
+        assert.is_nil(plain_one.responses[status])
+        assert.truthy(document.components.responses[name])
+      end
+      assert.equal("Sold", later.responses["409"].description)
+      assert.is_nil(document_of(function(app) app:get("/", handler) end).components.responses.IdempotencyKeyInUse)
+    end)
   end)
 
   describe("models", function()

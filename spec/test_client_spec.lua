@@ -124,6 +124,12 @@ describe("a request", function()
     assert.matches("\r\n\r\nfalse$", sent[1])
   end)
 
+  it("may have an idempotency key, which is written as a string of RFC 9651", function()
+    answers = { OK }
+    client:post("/a", { idempotency_key = [[a "b" \]] })
+    assert.equal('POST /a HTTP/1.1\r\nhost: localhost\r\nidempotency-key: "a \\"b\\" \\\\"\r\n\r\n', sent[1])
+  end)
+
   it("has one body and known options", function()
     assert.has_error(function() client:post("/a", { json = {}, form = {} }) end, "a request has one body: give json, form or body, not two of them")
     assert.error_matches(function() client:get("/a", { params = {} }) end, "the test client has no option params; it takes json")

@@ -14,7 +14,17 @@ enum { DL_LIMIT_PLACES = 2 };
 
 typedef enum dl_counting { DL_COUNTING_NOT_ASKED, DL_COUNTING_ANSWERED, DL_COUNTING_FAILED } dl_counting;
 
-typedef enum dl_phase { DL_PHASE_HANDLER, DL_PHASE_STREAM, DL_PHASE_AFTER } dl_phase;
+typedef enum dl_phase { DL_PHASE_HANDLER, DL_PHASE_KEEP, DL_PHASE_STREAM, DL_PHASE_AFTER } dl_phase;
+
+/* A handler that is cancelled has so long to end; an answer so long to be kept. */
+enum { DL_HANDLER_GRACE_US = 5000000, DL_KEEP_US = 10000000 };
+
+/* An answer as it is kept: what every copy of it has in common. */
+typedef struct dl_answer {
+  int status;
+  dl_str fields; /* header lines, CRLF ended */
+  dl_str body;
+} dl_answer;
 
 struct dl_exchange {
   dl_request_view view;      /* what Lua sees; first, so that one is the other */
@@ -46,6 +56,7 @@ struct dl_exchange {
   uint64_t sent_bytes;       /* of the response's body */
   uint32_t after_done;       /* how many release and after_response functions have run */
   int status;                /* 0 until a response was begun */
+  dl_answer answer;          /* while view.keeps_answer: what is kept and then sent */
   uint8_t phase;             /* dl_phase: whose turn the task has */
   bool head_only;            /* HEAD: everything but the body */
   bool body_complete;        /* the request's body was read to its end */
@@ -96,7 +107,8 @@ void dl_pipeline_serve(dl_exchange *exchange);
 
 /* --- respond.c ------------------------------------------------------------------ */
 
-/* A whole response. fields: header lines, CRLF ended; content_type may be empty. */
+/* A whole response. fields: header lines, CRLF ended; content_type may be empty.
+ * While view.keeps_answer it is not sent but becomes the exchange's answer. */
 void dl_respond(dl_exchange *exchange, int status, dl_str content_type, dl_str fields, dl_str body);
 
 /* A page of our own. */
@@ -110,6 +122,9 @@ void dl_respond_file(dl_exchange *exchange, const dl_file *file);
 
 /* The JSON text in worker->scratch with the route's own status and fields. */
 void dl_respond_scratch_json(dl_exchange *exchange);
+
+/* The exchange's answer; replayed: another request's, which says so. */
+void dl_respond_answer(dl_exchange *exchange, bool replayed);
 
 /* A stream's head, its pieces, its end. */
 void dl_respond_stream_begin(dl_exchange *exchange, int status, dl_str fields);

@@ -7,7 +7,7 @@
 
 #include <lauxlib.h>
 
-enum { GRACE_US = 5000000, STUCK_GRACE_US = 1000000, STREAM_AHEAD_BYTES = 65536, STREAM_TURN_BYTES = 262144 };
+enum { STUCK_GRACE_US = 1000000, STREAM_AHEAD_BYTES = 65536, STREAM_TURN_BYTES = 262144 };
 
 static const char gone[] = "the client went away before the stream ended";
 
@@ -148,10 +148,45 @@ static void end_stream(dl_exchange *exchange, int status, lua_State *co) {
   exchange->connection->broken = true;
 }
 
-/* The handler, its stream or a function after the response is over. */
+/* --- answers that are kept -------------------------------------------------------------- */
+
+/* Nobody is told the answer before it is kept: who was told must be told the same again. */
+static void keep_answer(dl_exchange *exchange) {
+  const dl_answer *answer = &exchange->answer;
+  dl_worker *worker = exchange->worker;
+  lua_State *co = dl_task_state(exchange->task);
+  exchange->phase = DL_PHASE_KEEP;
+  exchange->timed_out = false;
+  dl_deadline_set(&worker->handler_deadlines, &exchange->deadline, worker->loop->clock.monotonic_us + DL_KEEP_US);
+  lua_settop(co, 0);
+  dl_request_push_keeper(co, &exchange->view);
+  lua_pushinteger(co, answer->status);
+  lua_pushlstring(co, answer->fields.ptr, answer->fields.len);
+  lua_pushlstring(co, answer->body.len ? answer->body.ptr : "", answer->body.len);
+  dl_task_run(exchange->task, 3);
+}
+
+/* It was carried out, or not: the next request with the key is told that nobody knows. */
+static void answer_unkept(dl_exchange *exchange) {
+  exchange->succeeded = false;
+  dl_respond_error(exchange, 500, DL_STR("The answer could not be kept, so it is not told; find out what was done before you send it again"),
+                   (dl_str){0});
+}
+
+/* The handler, its answer's keeping, its stream or a function after the response is over. */
 static void go_on(dl_exchange *exchange) {
-  if (exchange->phase == DL_PHASE_AFTER) run_next_after(exchange);
-  else respond_done(exchange);
+  if (exchange->phase == DL_PHASE_AFTER) {
+    run_next_after(exchange);
+    return;
+  }
+  if (exchange->view.keeps_answer) {
+    if (exchange->phase == DL_PHASE_HANDLER) {
+      keep_answer(exchange);
+      return;
+    }
+    dl_respond_answer(exchange, false);
+  }
+  respond_done(exchange);
 }
 
 static void on_done(dl_task *task, int status, void *owner) {
@@ -167,6 +202,11 @@ static void on_done(dl_task *task, int status, void *owner) {
         run_stream(exchange, co);
         return;
       }
+      break;
+    case DL_PHASE_KEEP:
+      if (status == 0) break;
+      log_failure(exchange, co, "the answer of an idempotent request could not be kept");
+      answer_unkept(exchange);
       break;
     case DL_PHASE_STREAM: end_stream(exchange, status, co); break;
     case DL_PHASE_AFTER:
@@ -214,11 +254,12 @@ void dl_handle_expired(dl_deadline *deadline) {
     dl_metrics_count(&worker->metrics, DL_COUNTER_HANDLER_TIMEOUTS);
     dl_log_text(&worker->loop->log, DL_LOG_WARNING, "%.*s took longer than its deadline; request %.*s was cancelled", DL_STR_ARGS(exchange->view.route),
                 DL_STR_ARGS(exchange->view.id));
-    dl_deadline_set(&worker->handler_deadlines, deadline, worker->loop->clock.monotonic_us + GRACE_US);
+    dl_deadline_set(&worker->handler_deadlines, deadline, worker->loop->clock.monotonic_us + DL_HANDLER_GRACE_US);
     dl_task_cancel(exchange->task, "the request's deadline passed");
     return;
   }
   if (exchange->phase == DL_PHASE_HANDLER) dl_respond_error(exchange, 504, DL_STR("The handler took too long"), (dl_str){0});
+  if (exchange->phase == DL_PHASE_KEEP) answer_unkept(exchange);
   if (exchange->phase == DL_PHASE_STREAM) exchange->connection->broken = true;
   replace_task(exchange);
   go_on(exchange);

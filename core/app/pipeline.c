@@ -6,6 +6,7 @@
  */
 #include "app/access.h"
 #include "app/client.h"
+#include "app/idempotency.h"
 #include "app/redirect.h"
 #include "http/text.h"
 
@@ -236,8 +237,10 @@ static bool step_validate(dl_exchange *exchange) {
   return false;
 }
 
-static bool step_file(dl_exchange *exchange) {
-  if (!exchange->route->file) return true;
+/* Of a file of ours nothing more is asked, of an idempotent route one thing more. */
+static bool step_special(dl_exchange *exchange) {
+  if (!exchange->route->special) return true;
+  if (!exchange->route->file) return dl_step_idempotency(exchange);
   dl_respond_file(exchange, exchange->route->file);
   return false;
 }
@@ -250,6 +253,6 @@ static void watch(dl_exchange *exchange) {
 
 void dl_pipeline_serve(dl_exchange *exchange) {
   watch(exchange);
-  if (step_file(exchange) && step_media_type(exchange) && step_validate(exchange)) dl_queue_enter(exchange); /* and then dl_handle */
+  if (step_special(exchange) && step_media_type(exchange) && step_validate(exchange)) dl_queue_enter(exchange); /* and then dl_handle */
   else dl_connection_finished(exchange->connection);
 }

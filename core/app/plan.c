@@ -225,6 +225,9 @@ static bool compile_route(compiler *c, int table) {
   route->status = (int)field_number(c, table, "status", 200);
   route->max_body_bytes = (uint64_t)field_number(c, table, "max_body", (double)limits->max_body_bytes);
   route->timeout_us = (uint64_t)(field_number(c, table, "timeout", (double)limits->handler_timeout_us / 1e6) * 1e6);
+  dl_str idempotent = field_str(c, table, "idempotent");
+  route->special = idempotent.len > 0;
+  route->key_optional = dl_str_equal(idempotent, DL_STR("optional"));
   compile_schemas(c, table, route);
   compile_parameters(route, c->arena);
   return compile_access(c, table, route) && compile_fields(c, table, route) && add_route(c, route);
@@ -239,6 +242,7 @@ static bool compile_file(compiler *c, int table) {
   file->live = field_bool(c, table, "live");
   file->etag = dl_str_of(dl_arena_format(c->arena, "\"%016llx\"", (unsigned long long)dl_hash(file->body)));
   route->file = file;
+  route->special = true;
   route->method = DL_METHOD_GET;
   route->path = field_str(c, table, "path");
   route->source = route->path;

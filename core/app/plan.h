@@ -40,6 +40,8 @@ typedef struct dl_route {
   bool body_optional;
   bool own_hsts;  /* its fields say Strict-Transport-Security themselves */
   bool validates; /* whether any schema is declared */
+  bool special;   /* a file, or idempotent */
+  bool key_optional; /* of an idempotent route: who sends no Idempotency-Key is answered as elsewhere */
   int status;     /* of a handler's plain return */
   uint64_t max_body_bytes;
   uint64_t timeout_us;

@@ -11,6 +11,8 @@
 /* Bodies over this go to the kernel from where they lie instead of being copied. */
 enum { COPY_MAX_BYTES = 16384 };
 
+enum { ANSWER_MAX_BYTES = 16 << 20 }; /* a kept one must be read back, whole */
+
 static bool closes(const dl_exchange *exchange) { return exchange->close || (exchange->refusal_closes && !exchange->body_complete); }
 
 static void append_length(dl_buffer *out, uint64_t length) {
@@ -51,15 +53,44 @@ static void finish_head(dl_exchange *exchange, dl_buffer *out, bool has_length, 
 
 static dl_str declared_fields(const dl_exchange *exchange) { return exchange->route ? exchange->route->fields : exchange->plan->error_fields; }
 
-static dl_buffer *begin_with(dl_exchange *exchange, int status, dl_str content_type, dl_str declared, dl_str fields) {
-  dl_buffer *out = dl_connection_output(exchange->connection);
-  exchange->status = status;
-  dl_http_status_line(out, status);
+static void append_fields(dl_buffer *out, dl_str content_type, dl_str declared, dl_str fields) {
   if (content_type.len) dl_http_header_line(out, DL_STR("Content-Type"), content_type);
   if (fields.len) dl_http_header_lines_except(out, declared, fields);
   else dl_buffer_append_str(out, declared);
   dl_buffer_append_str(out, fields);
+}
+
+static dl_buffer *begin_with(dl_exchange *exchange, int status, dl_str content_type, dl_str declared, dl_str fields) {
+  dl_buffer *out = dl_connection_output(exchange->connection);
+  exchange->status = status;
+  dl_http_status_line(out, status);
+  append_fields(out, content_type, declared, fields);
   return out;
+}
+
+/* What belongs to this one request and its connection is left out: Date, limits, origins. */
+static void keep(dl_exchange *exchange, int status, dl_str content_type, dl_str declared, dl_str fields, dl_str body) {
+  if (body.len > ANSWER_MAX_BYTES) {
+    dl_result_send_failure(exchange, DL_STR("an idempotent route's answer can have at most 16 MiB, for it is kept"), (dl_str){0});
+    return;
+  }
+  dl_buffer lines = {0};
+  bool has_body = dl_http_status_has_body(status);
+  append_fields(&lines, has_body ? content_type : (dl_str){0}, declared, fields);
+  exchange->status = status;
+  exchange->answer.status = status;
+  exchange->answer.fields = dl_arena_copy(&exchange->arena, dl_buffer_str(&lines));
+  exchange->answer.body = has_body ? dl_arena_copy(&exchange->arena, body) : (dl_str){0};
+  dl_buffer_free(&lines);
+}
+
+void dl_respond_answer(dl_exchange *exchange, bool replayed) {
+  const dl_answer *answer = &exchange->answer;
+  dl_buffer *out = begin_with(exchange, answer->status, (dl_str){0}, (dl_str){0}, answer->fields);
+  bool has_body = dl_http_status_has_body(answer->status);
+  if (replayed) DL_BUFFER_LITERAL(out, "Idempotent-Replayed: true\r\n");
+  finish_head(exchange, out, has_body, answer->body.len);
+  if (has_body) append_body(exchange, out, answer->body);
 }
 
 static dl_buffer *begin(dl_exchange *exchange, int status, dl_str content_type, dl_str fields) {
@@ -67,6 +98,10 @@ static dl_buffer *begin(dl_exchange *exchange, int status, dl_str content_type, 
 }
 
 void dl_respond(dl_exchange *exchange, int status, dl_str content_type, dl_str fields, dl_str body) {
+  if (exchange->view.keeps_answer) {
+    keep(exchange, status, content_type, declared_fields(exchange), fields, body);
+    return;
+  }
   bool has_body = dl_http_status_has_body(status);
   dl_buffer *out = begin(exchange, status, has_body ? content_type : (dl_str){0}, fields);
   finish_head(exchange, out, has_body, body.len);
@@ -74,7 +109,12 @@ void dl_respond(dl_exchange *exchange, int status, dl_str content_type, dl_str f
 }
 
 void dl_respond_page(dl_exchange *exchange, int status, dl_str html) {
-  dl_buffer *out = begin_with(exchange, status, DL_STR("text/html; charset=utf-8"), exchange->plan->page_fields, (dl_str){0});
+  static const dl_str type = DL_STR("text/html; charset=utf-8");
+  if (exchange->view.keeps_answer) {
+    keep(exchange, status, type, exchange->plan->page_fields, (dl_str){0}, html);
+    return;
+  }
+  dl_buffer *out = begin_with(exchange, status, type, exchange->plan->page_fields, (dl_str){0});
   finish_head(exchange, out, true, html.len);
   append_body(exchange, out, html);
 }
@@ -89,9 +129,13 @@ void dl_respond_error(dl_exchange *exchange, int status, dl_str detail, dl_str f
 }
 
 void dl_respond_scratch_json(dl_exchange *exchange) {
-  dl_buffer *out = dl_connection_output(exchange->connection);
   dl_str body = dl_buffer_str(&exchange->worker->scratch);
   const dl_route *route = exchange->route;
+  if (exchange->view.keeps_answer) {
+    keep(exchange, route->status, DL_STR("application/json"), route->fields, (dl_str){0}, body);
+    return;
+  }
+  dl_buffer *out = dl_connection_output(exchange->connection);
   bool has_body = dl_http_status_has_body(route->status);
   exchange->status = route->status;
   dl_buffer_append_str(out, route->json_head);

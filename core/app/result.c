@@ -176,6 +176,8 @@ static bool send_response(dl_exchange *exchange, lua_State *co) {
   const char *problem = status < 0 ? "the status of a response must be a number from 200 to 599" : add_fields(exchange, co, &fields, &content_type);
   push_field(co, 1, "stream");
   push_field(co, 1, "body");
+  if (!problem && lua_isfunction(co, -2) && exchange->view.keeps_answer)
+    problem = "an idempotent route cannot answer with a stream, for its answer is kept before it is sent; return the whole body";
   if (!problem && lua_isfunction(co, -2) && !dl_http_status_has_body(status)) problem = "a stream needs a status that has a body, unlike 204 and 304";
   if (problem) {
     fail(exchange, "%s", problem);
@@ -223,6 +225,17 @@ static void send_abort(dl_exchange *exchange, lua_State *co) {
   dl_buffer_free(&fields);
 }
 
+/* An answer that was kept, again. Its bytes lie in the error's table. */
+static void send_replay(dl_exchange *exchange, lua_State *co) {
+  int kept = lua_gettop(co);
+  exchange->answer.status = field_status(co, kept, 0);
+  push_field(co, kept, "fields");
+  push_field(co, kept, "body");
+  exchange->answer.fields = text_at(co, -2);
+  exchange->answer.body = text_at(co, -1);
+  dl_respond_answer(exchange, true);
+}
+
 /* The error on top of the coroutine as text, which lies on L's stack or the coroutine's.
  * __tostring is the app's code: it runs protected, in the main state. */
 static dl_str describe(lua_State *L, lua_State *co) {
@@ -239,6 +252,10 @@ void dl_result_send_error(dl_exchange *exchange, lua_State *co) {
   int top = lua_gettop(L);
   if (dl_request_is_abort(co, lua_gettop(co))) {
     send_abort(exchange, co);
+    return;
+  }
+  if (dl_request_is_replay(co, lua_gettop(co))) {
+    send_replay(exchange, co);
     return;
   }
   dl_str message = describe(L, co);

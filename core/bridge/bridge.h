@@ -58,12 +58,16 @@ void dl_bridge_secret(lua_State *L);   /* secret, secret_equal ... */
 void dl_bridge_database(lua_State *L); /* database_open ... */
 void dl_bridge_task(lua_State *L);     /* sleep, spawn */
 void dl_bridge_log(lua_State *L);      /* log, now */
-void dl_bridge_request(lua_State *L);  /* response_type, abort_type */
+void dl_bridge_request(lua_State *L);  /* response_type, abort_type, replay_type */
 void dl_bridge_embedded(lua_State *L); /* embedded_docs */
 void dl_bridge_files(lua_State *L);    /* app_file */
 void dl_bridge_guard(lua_State *L);    /* key_set, sealer */
 void dl_bridge_crypto(lua_State *L);   /* password_hash, password_verify, random, sha256_hex; after dl_bridge_request */
 void dl_bridge_limit(lua_State *L);    /* limit_count */
+void dl_bridge_idempotency(lua_State *L); /* idempotency_of, keep_answer */
+
+/* Pushes the SHA-256 of bytes as 64 hexadecimal digits. */
+void dl_bridge_push_sha256(lua_State *L, dl_str bytes);
 
 extern const dl_needs dl_bridge_needs;
 

@@ -99,17 +99,21 @@ static int bridge_random(lua_State *L) {
   return 1;
 }
 
-/* sha256_hex(text | secret) → 64 hexadecimal digits */
-static int bridge_sha256_hex(lua_State *L) {
+void dl_bridge_push_sha256(lua_State *L, dl_str bytes) {
   static const char digits[] = "0123456789abcdef";
   unsigned char digest[DL_DIGEST_MAX];
   char hex[64];
-  dl_digest(dl_bridge_crypto_of(L), DL_DIGEST_SHA256, check_text(L, 1), digest);
+  dl_digest(dl_bridge_crypto_of(L), DL_DIGEST_SHA256, bytes, digest);
   for (size_t i = 0; i < 32; i++) {
     hex[2 * i] = digits[digest[i] >> 4];
     hex[2 * i + 1] = digits[digest[i] & 15];
   }
   lua_pushlstring(L, hex, sizeof(hex));
+}
+
+/* sha256_hex(text | secret) → 64 hexadecimal digits */
+static int bridge_sha256_hex(lua_State *L) {
+  dl_bridge_push_sha256(L, check_text(L, 1));
   return 1;
 }
 

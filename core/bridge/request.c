@@ -9,10 +9,11 @@
 #include <lauxlib.h>
 
 /* Places in the slots table; the sources follow from SLOT_SOURCES on. */
-enum { SLOT_HANDLE = 1, SLOT_FIELDS, SLOT_AFTER, SLOT_RELEASE, SLOT_SOURCES, SLOT_PRINCIPAL = SLOT_SOURCES + DL_SOURCE_COUNT, SLOT_TRACE };
+enum { SLOT_HANDLE = 1, SLOT_FIELDS, SLOT_AFTER, SLOT_RELEASE, SLOT_SOURCES };
+enum { SLOT_PRINCIPAL = SLOT_SOURCES + DL_SOURCE_COUNT, SLOT_TRACE, SLOT_KEEPER };
 enum { RAW_PAIRS_MAX = 256 };
 
-static const char metatable_key = 'm', response_key = 'r', abort_key = 'a';
+static const char metatable_key = 'm', response_key = 'r', abort_key = 'a', replay_key = 'k';
 
 static void push_registered(lua_State *L, const char *key) {
   lua_pushlightuserdata(L, (void *)(uintptr_t)key);
@@ -69,11 +70,12 @@ static const struct {
     {DL_STR("cookie"), DL_SOURCE_COOKIE}, {DL_STR("form"), DL_SOURCE_FORM},   {DL_STR("body"), DL_SOURCE_BODY},
 };
 
+dl_str dl_request_host(const dl_request_view *view) { return view->host.len ? view->host : dl_http_request_header(view->http, DL_HEADER_HOST); }
+
 static dl_str field_method(const dl_request_view *view) { return view->http->method_text; }
 static dl_str field_target(const dl_request_view *view) { return view->http->target; }
 static dl_str field_client(const dl_request_view *view) { return view->client; }
 static dl_str field_scheme(const dl_request_view *view) { return view->scheme; }
-static dl_str field_host(const dl_request_view *view) { return view->host.len ? view->host : dl_http_request_header(view->http, DL_HEADER_HOST); }
 static dl_str field_id(const dl_request_view *view) { return view->id; }
 static dl_str field_route(const dl_request_view *view) { return view->route; }
 
@@ -83,7 +85,7 @@ static const struct {
 } text_fields[] = {
     {DL_STR("method"), field_method}, {DL_STR("target"), field_target}, {DL_STR("client"), field_client},
     {DL_STR("id"), field_id},         {DL_STR("route"), field_route},   {DL_STR("scheme"), field_scheme},
-    {DL_STR("host"), field_host},
+    {DL_STR("host"), dl_request_host},
 };
 
 /* A name that comes again makes a list of its values. */
@@ -355,6 +357,23 @@ static void push_function(lua_State *L, dl_request_view *view, int slot, uint32_
 void dl_request_push_after(lua_State *L, dl_request_view *view, uint32_t n) { push_function(L, view, SLOT_AFTER, n); }
 void dl_request_push_release(lua_State *L, dl_request_view *view, uint32_t n) { push_function(L, view, SLOT_RELEASE, n); }
 
+int dl_request_keep_answer(lua_State *L) {
+  dl_request_view *view = dl_request_view_of(L);
+  luaL_checktype(L, 2, LUA_TFUNCTION);
+  push_slots(L, view);
+  lua_pushvalue(L, 2);
+  lua_rawseti(L, -2, SLOT_KEEPER);
+  view->pushed |= 1u << (SLOT_KEEPER - SLOT_SOURCES);
+  view->keeps_answer = true;
+  return 0;
+}
+
+void dl_request_push_keeper(lua_State *L, dl_request_view *view) {
+  push_slots(L, view);
+  lua_rawgeti(L, -1, SLOT_KEEPER);
+  lua_remove(L, -2);
+}
+
 /* --- life ----------------------------------------------------------------------- */
 
 void dl_request_push(lua_State *L, dl_request_view *view) {
@@ -401,6 +420,7 @@ static bool has_metatable(lua_State *L, int index, const char *key) {
 
 bool dl_request_is_response(lua_State *L, int index) { return has_metatable(L, index, &response_key); }
 bool dl_request_is_abort(lua_State *L, int index) { return has_metatable(L, index, &abort_key); }
+bool dl_request_is_replay(lua_State *L, int index) { return has_metatable(L, index, &replay_key); }
 
 const dl_schema *dl_request_model_for(const dl_request_view *view, int status) { return status == view->status || status / 100 == 2 ? view->returns : NULL; }
 
@@ -514,6 +534,7 @@ void dl_bridge_request(lua_State *L) {
   };
   add_type(L, "response_type", &response_key);
   add_type(L, "abort_type", &abort_key);
+  add_type(L, "replay_type", &replay_key);
   lua_pushcfunction(L, core_prepare);
   lua_setfield(L, -2, "prepare");
   lua_pushlightuserdata(L, (void *)(uintptr_t)&metatable_key);

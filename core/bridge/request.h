@@ -39,6 +39,9 @@ typedef struct dl_request_view {
   bool foreign;        /* a page of another origin sent it, which cors does not let act as the user */
   bool has_fields;     /* the app set fields of its own */
   bool is_traced;      /* trace is filled: the first who asks does that */
+  bool keeps_answer;   /* the handler's answer is kept, and sent only then: an idempotent route's */
+  dl_str idempotency_key; /* of an idempotent route alone, as the next one; empty: none was sent */
+  uint64_t attempt_us;    /* after which its handler has surely ended and its answer is kept, or never will be */
   dl_trace trace;
   dl_random *random;   /* for the ids of a trace that begins here */
   int slots_reference; /* the Lua table that keeps what was pushed; LUA_NOREF at first */
@@ -48,6 +51,9 @@ typedef struct dl_request_view {
 
 /* The view of the request userdata at index 1; raises a Lua error when it is over. */
 dl_request_view *dl_request_view_of(lua_State *L);
+
+/* What the client asked for: as a trusted proxy says, else the Host field. */
+dl_str dl_request_host(const dl_request_view *view);
 
 /* Adds header lines to those of the response. They must live as long as the view's arena. */
 void dl_request_add_access_fields(dl_request_view *view, dl_str fields);
@@ -75,8 +81,14 @@ void dl_request_push_after(lua_State *L, dl_request_view *view, uint32_t n);
  * handler's own. */
 const dl_schema *dl_request_model_for(const dl_request_view *view, int status);
 
+/* keep_answer(request, fn), for Lua: the handler's answer, whatever it will be, is sent
+ * only when fn(status, fields, body) has returned: fields are header lines. */
+int dl_request_keep_answer(lua_State *L);
+void dl_request_push_keeper(lua_State *L, dl_request_view *view);
+
 /* What kind of object a handler gave or raised. */
 bool dl_request_is_response(lua_State *L, int index);
 bool dl_request_is_abort(lua_State *L, int index);
+bool dl_request_is_replay(lua_State *L, int index);
 
 #endif

@@ -91,6 +91,7 @@ static int prepare(lua_State *L) {
   dl_bridge_guard(L);
   dl_bridge_crypto(L);
   dl_bridge_limit(L);
+  dl_bridge_idempotency(L);
   lua_pushcclosure(L, core_table, 1);
   lua_setfield(L, -2, "demilune.core");
   for (const dl_embedded *file = dl_lua_modules; file->name; file++) {

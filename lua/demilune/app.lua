@@ -5,6 +5,7 @@
 local cors = require "demilune.cors"
 local errors = require "demilune.errors"
 local guard = require "demilune.guard"
+local idempotency = require "demilune.idempotency"
 local limit = require "demilune.limit"
 local limit_store = require "demilune.limit_store"
 local options = require "demilune.options"
@@ -54,6 +55,7 @@ local units = require "demilune.units"
 ---@field given demilune.AppOptions
 ---@field limits table<string, number> in bytes and seconds
 ---@field databases table[]
+---@field idempotent? demilune.Idempotency
 ---@field starts function[]
 ---@field stops function[]
 local App = setmetatable({ is_router = true }, { __index = Router })
@@ -161,6 +163,15 @@ function App:on_start(fn) self.starts[#self.starts + 1] = need_function("on_star
 ---Runs once the last request is answered, the newest first. May wait.
 ---@param fn fun()
 function App:on_stop(fn) self.stops[#self.stops + 1] = need_function("on_stop", fn) end
+
+---Where the answers of routes with idempotent = true are kept: app:idempotency { database = db }.
+---@param given demilune.IdempotencyOptions
+function App:idempotency(given)
+  if self.idempotent then
+    errors.raise(errors.where(), "the app has said at %s where answers are kept; take one of the two app:idempotency out", self.idempotent.source)
+  end
+  self.idempotent = idempotency.new(given)
+end
 
 ---A database, opened when the app starts: app:database("sqlite:users.db").
 ---@param url string

@@ -34,6 +34,7 @@ local function takes(description)
       parts[#parts + 1] = source .. " " .. table.concat(names, ", ")
     end
   end
+  if description.idempotent then parts[#parts + 1] = "idempotency key" .. (description.idempotent == "optional" and " (optional)" or "") end
   return table.concat(parts, "; ")
 end
 

@@ -7,6 +7,7 @@
 local core = require "demilune.core"
 local errors = require "demilune.errors"
 local guard_type = require "demilune.guard_type"
+local idempotency = require "demilune.idempotency"
 local limit = require "demilune.limit"
 local response = require "demilune.response"
 
@@ -243,6 +244,7 @@ end
 
 ---@class demilune.Asked what a route's guard asks for in Lua
 ---@field guard? demilune.Guard the route's, whole
+---@field idempotency? demilune.Idempotency of an idempotent route
 ---@field limits? demilune.LimitRule[] of the route; those by a function are counted here
 ---@field owners? function[] that say whose object it is
 ---@field roles? demilune.Guard[] that look at a dependency's user
@@ -260,7 +262,8 @@ function dependency.compile(handler, needs, place, what, asked)
   asked = asked or {}
   local early, late = split_owners(asked.owners)
   local roles, has_needs = asked.roles or {}, needs ~= nil and next(needs) ~= nil
-  local run = limit.counting(with_owners(handler, late), asked.limits) -- before owners: trying doors is counted too
+  local once = asked.idempotency and idempotency.once(asked.idempotency, handler) or handler -- behind all that may refuse
+  local run = limit.counting(with_owners(once, late), asked.limits) -- before owners: trying doors is counted too
   if #roles > 0 or has_needs then
     run = join(run, needs or {}, place, what, asked.guard or { kind = "public" }, roles)
   elseif #late > 0 then

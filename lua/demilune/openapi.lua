@@ -23,7 +23,7 @@ local MEDIA_TYPES = { json = "application/json", form = "application/x-www-form-
 
 ---@class demilune.openapi.document what is gathered while operations are written
 ---@field schemas demilune.json_schema.collection
----@field traits { validated: boolean, guarded: boolean, limited: boolean } of any of the operations
+---@field traits demilune.openapi.traits of any of the operations
 ---@field ids table<string, true>
 ---@field paths demilune.ordered.object
 ---@field shapes table<string, { item: demilune.ordered.object, names: string[] }>
@@ -78,6 +78,17 @@ local function parameter(document, source, field)
   return out
 end
 
+-- What an idempotent route asks for beside its own parameters.
+local function idempotency_key(route)
+  local schema = ordered.object():set("type", "string"):set("minLength", 1):set("maxLength", 255)
+  return ordered.object():set("name", "Idempotency-Key"):set("in", "header")
+    :set("description", "New for each thing to be done, and the same when it is sent again: it is done once, and answered alike")
+    :set("required", route.idempotent == "required" or nil):set("schema", schema):set("example", "8e03978e-40d5-43e8-bc93-6894a57f9324")
+end
+
+-- Header fields that are told by other means than the section that names them.
+local function is_said_elsewhere(route, name) return SAID_ELSEWHERE[name] or route.idempotent and name == "idempotency-key" end
+
 local function parameters(document, route, names, shown_as)
   local out, in_path = ordered.list(), {}
   for _, field in ipairs(fields_of(route.path)) do in_path[wire_name(field)] = field end
@@ -88,9 +99,10 @@ local function parameters(document, route, names, shown_as)
   for index = 2, #PARAMETER_SOURCES do
     local source = PARAMETER_SOURCES[index]
     for _, field in ipairs(fields_of(route[source])) do
-      if source ~= "header" or not SAID_ELSEWHERE[wire_name(field):lower()] then out:add(parameter(document, source, field)) end
+      if source ~= "header" or not is_said_elsewhere(route, wire_name(field):lower()) then out:add(parameter(document, source, field)) end
     end
   end
+  if route.idempotent then out:add(idempotency_key(route)) end
   return #out > 0 and out or nil
 end
 
@@ -114,7 +126,11 @@ local function takes_anything(route)
 end
 
 local function traits_of(route)
-  return { validated = not takes_anything(route), guarded = not guard_type.is_public(route.guard), limited = (route.limits or {})[1] ~= nil }
+  local idempotent = route.idempotent ~= nil
+  return {
+    validated = idempotent or not takes_anything(route), guarded = not guard_type.is_public(route.guard), limited = (route.limits or {})[1] ~= nil,
+    idempotent = idempotent,
+  }
 end
 
 -- The route's own, or the method and the path: "get_users_user_id".
@@ -167,6 +183,7 @@ local function survey(document, route)
   document.traits.validated = document.traits.validated or traits.validated
   document.traits.guarded = document.traits.guarded or traits.guarded
   document.traits.limited = document.traits.limited or traits.limited
+  document.traits.idempotent = document.traits.idempotent or traits.idempotent
 end
 
 local function components(document)
@@ -198,8 +215,8 @@ end
 
 local function new_document()
   local document = {
-    schemas = json_schema.collection(), traits = { validated = false, guarded = false, limited = false }, ids = {}, paths = ordered.object(),
-    shapes = {},
+    schemas = json_schema.collection(), traits = { validated = false, guarded = false, limited = false, idempotent = false }, ids = {},
+    paths = ordered.object(), shapes = {},
     security = openapi_security.collection(),
   }
   for _, name in ipairs(openapi_responses.reserved) do document.schemas:reserve(name) end

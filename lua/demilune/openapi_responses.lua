@@ -14,6 +14,12 @@ local REASONS = {
   [415] = "Unsupported media type", [422] = "Validation error", [429] = "Too many requests", [503] = "Not available",
 }
 
+---@class demilune.openapi.traits what the server may answer by itself
+---@field validated boolean
+---@field guarded boolean
+---@field limited boolean
+---@field idempotent boolean
+
 -- Component names that an app's models do not get.
 openapi_responses.reserved = { "HTTPValidationError", "ValidationError", "ClientError", "ServerError" }
 
@@ -49,7 +55,7 @@ end
 -- By status, then what stands for all other refusals and failures.
 ---@param schemas demilune.json_schema.collection
 ---@param route table a description of the plan
----@param traits { validated: boolean, guarded: boolean, limited: boolean }
+---@param traits demilune.openapi.traits
 ---@return demilune.ordered.object
 function openapi_responses.of(schemas, route, traits)
   local by_status, order, out = {}, {}, ordered.object()
@@ -60,6 +66,10 @@ function openapi_responses.of(schemas, route, traits)
     by_status[403] = component("responses", "NotAllowed")
   end
   if traits.limited then by_status[429] = component("responses", "TooManyRequests") end
+  if traits.idempotent then
+    by_status[400] = component("responses", "IdempotencyKeyMissing")
+    by_status[409] = component("responses", "IdempotencyKeyInUse")
+  end
   for status, said in pairs(route.responses or {}) do by_status[status] = other_response(schemas, status, said) end
   for status in pairs(by_status) do order[#order + 1] = status end
   table.sort(order)
@@ -94,7 +104,7 @@ function openapi_responses.add_schemas(out, traits)
 end
 
 -- The responses that operations share.
----@param traits { validated: boolean, guarded: boolean, limited: boolean }
+---@param traits demilune.openapi.traits
 ---@return demilune.ordered.object
 function openapi_responses.shared(traits)
   local out, client_error = ordered.object(), component("schemas", "ClientError")
@@ -105,6 +115,13 @@ function openapi_responses.shared(traits)
   if traits.limited then
     local seconds = ordered.object():set("description", "Seconds until the same request would pass"):set("schema", typed "integer")
     out:set("TooManyRequests", response(REASONS[429], client_error):set("headers", ordered.object():set("Retry-After", seconds)))
+  end
+  if traits.idempotent then
+    out:set("IdempotencyKeyMissing", response("The Idempotency-Key is missing or malformed", client_error))
+    local seconds = ordered.object():set("description", "Seconds until the answer may be there; absent when it will never be")
+      :set("schema", typed "integer")
+    out:set("IdempotencyKeyInUse", response("The first request with this Idempotency-Key has no answer", client_error)
+      :set("headers", ordered.object():set("Retry-After", seconds)))
   end
   return out:set("ClientError", response("The request was refused", client_error))
     :set("ServerError", response("The server failed", component("schemas", "ServerError")))

@@ -9,6 +9,7 @@ local dependency = require "demilune.dependency"
 local errors = require "demilune.errors"
 local field = require "demilune.field"
 local guard_type = require "demilune.guard_type"
+local idempotency = require "demilune.idempotency"
 local limit = require "demilune.limit"
 local lint = require "demilune.lint"
 local resource = require "demilune.resource"
@@ -183,12 +184,16 @@ local function compile_route(app, joined)
   local what = declared.method .. " " .. joined.pattern
   local guard, asked = split_guard(joined, what)
   asked.limits = joined.limits
+  if declared.idempotent then
+    idempotency.check(app, declared, what, guard)
+    asked.idempotency = app.idempotent
+  end
   local compiled = {
     method = declared.method, pattern = joined.pattern, name = declared.source, source = declared.source,
     guard = guard, run = dependency.compile(declared.handler, declared.needs, declared.source, what, asked),
     limits = joined.limits[1] and joined.limits or nil, cors = joined.cors or nil,
     status = declared.status or 200, timeout = declared.timeout, max_body = declared.max_body, headers = join_headers(app, declared),
-    deprecated = declared.deprecated, body_optional = declared.body and declared.body.optional or nil,
+    idempotent = declared.idempotent, deprecated = declared.deprecated, body_optional = declared.body and declared.body.optional or nil,
     body_kind = declared.form and "form" or declared.body_kind or declared.body and "json" or nil,
   }
   for _, section in ipairs(SECTIONS) do
@@ -206,7 +211,7 @@ local function describe(joined)
     summary = declared.summary, description = declared.description, tags = joined.tags[1] and joined.tags or nil, guard = joined.guard,
     operation_id = declared.operation_id, responses = declared.responses, deprecated = declared.deprecated, status = declared.status or 200,
     sunset = declared.sunset, returns = declared.returns, source = declared.source, needs = declared.needs, owner = declared.owner,
-      shared = declared.shared,
+    shared = declared.shared, idempotent = declared.idempotent,
     handler = declared.handler, limits = joined.limits, method = declared.method, pattern = joined.pattern,
   }
   for _, section in ipairs(SECTIONS) do description[section] = declared[section] end

@@ -6,6 +6,7 @@ local dependency = require "demilune.dependency"
 local errors = require "demilune.errors"
 local field = require "demilune.field"
 local guard = require "demilune.guard"
+local idempotency = require "demilune.idempotency"
 local lifecycle = require "demilune.lifecycle"
 local limit = require "demilune.limit"
 local model = require "demilune.model"
@@ -48,6 +49,7 @@ local units = require "demilune.units"
 ---@field limit? demilune.Limit how often, besides its router's and the app's
 ---@field owner? fun(req: demilune.Request, need: table<string, any>): boolean? whose object it is: false answers 404
 ---@field shared? boolean true: everybody whom the guard lets pass may see every such object
+---@field idempotent? boolean|"optional" true: an Idempotency-Key is answered once, and then with the same again
 ---@field needs? table<string, demilune.Dependency|demilune.Guard>
 ---@field path? table<string, demilune.Field>
 ---@field query? table<string, demilune.Field>|demilune.Model
@@ -88,7 +90,7 @@ local OPTIONS = {
   body_kind = "string", returns = "table", status = "status", responses = "table", summary = "string", description = "string",
   tags = "strings", name = "string", operation_id = "string",
   deprecated = "any", sunset = "string", timeout = "duration", max_body = "size", headers = "table",
-  limit = "limit", owner = "function", shared = "boolean",
+  limit = "limit", owner = "function", shared = "boolean", idempotent = "any",
 }
 
 -- Kinds that text cannot bring.
@@ -314,6 +316,7 @@ function route.new(method, path, given, handler)
     timeout = measured(place, what, "timeout", given.timeout, units.seconds, '"30s"'),
     max_body = measured(place, what, "max_body", given.max_body, units.bytes, '"1MiB"'),
     limit = limit.read(place, what, given.limit), owner = given.owner, shared = given.shared,
+    idempotent = idempotency.read(place, what, method, given.idempotent),
     headers = route.check_headers(place, what, given.headers), responses = check_responses(place, what, given.responses),
   }
   read_sections(place, what, made, given)

@@ -17,6 +17,7 @@ local test = {}
 ---@field form? table<string, any> the body, URL-encoded
 ---@field body? string the body, as it is
 ---@field headers? table<string, string>
+---@field idempotency_key? string sent as Idempotency-Key
 ---@field query? table<string, any> a list sends its name again
 ---@field cookies? table<string, string> beside those that the client keeps
 
@@ -27,7 +28,7 @@ local test = {}
 local Client = {}
 Client.__index = Client
 
-local OPTIONS = { json = true, form = true, body = true, headers = true, query = true, cookies = true }
+local OPTIONS = { json = true, form = true, body = true, headers = true, query = true, cookies = true, idempotency_key = true }
 
 local function percent(text)
   return (tostring(text):gsub("[^%w%-._~]", function(byte) return ("%%%02X"):format(byte:byte()) end))
@@ -53,7 +54,7 @@ local function check_options(given)
   local bodies = 0
   for name in pairs(given) do
     if not OPTIONS[name] then
-      error(("the test client has no option %s; it takes json, form, body, headers, query and cookies"):format(tostring(name)), 4)
+      error(("the test client has no option %s; it takes json, form, body, headers, query, cookies and idempotency_key"):format(tostring(name)), 4)
     end
     if name == "json" or name == "form" or name == "body" then bodies = bodies + 1 end
   end
@@ -67,6 +68,7 @@ local function write(self, method, path, given)
   local target = given.query and path .. (path:find("?", 1, true) and "&" or "?") .. url_encode(given.query) or path
   local fields = { host = self.host, ["content-type"] = content_type, cookie = self.cookies:field(target, given.cookies) }
   if body then fields["content-length"] = #body end
+  if given.idempotency_key then fields["idempotency-key"] = '"' .. given.idempotency_key:gsub('["\\]', "\\%0") .. '"' end
   for _, own in ipairs { self.headers, given.headers or {} } do
     for name, value in pairs(own) do fields[name:lower()] = value end
   end

@@ -8,6 +8,7 @@ local core = {
   array_type = {},
   response_type = {},
   abort_type = {},
+  replay_type = {},
   logged = {}, -- { level, text, fields } of each core.log
   seconds = 1893456000, -- 2030-01-01T00:00:00Z
 }
@@ -20,6 +21,7 @@ function core.clock_move(milliseconds) core.seconds = core.seconds + millisecond
 function core.sleep(seconds) core.slept = seconds end
 function core.prepare(_, result) return result end
 function core.spawn(fn) fn() end
+function core.random(bytes) return ("r"):rep(bytes) end
 function core.embedded_docs(name) return "(" .. name .. ")" end
 
 local Secret = { __tostring = function() return "secret(redacted)" end }

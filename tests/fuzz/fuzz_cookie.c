@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Cookie, Content-Type, Accept and If-None-Match fields: what is given lies in the
- * input, no more than was asked for, and cookies written out again read the same.
+ * Cookie, Content-Type, Accept, If-None-Match and Idempotency-Key fields: what is given
+ * lies in the input, no more than was asked for, and cookies and keys written out again
+ * read the same.
  */
 #include "base/buffer.h"
+#include "http/idempotency_key.h"
 #include "http/text.h"
 
 #include <stdlib.h>
@@ -43,12 +45,35 @@ static void check_media_type(dl_str text, dl_arena *arena) {
   for (size_t i = 0; i < type.len; i++) require(type.ptr[i] == dl_ascii_lower(type.ptr[i]));
 }
 
+static const char *read_key(dl_str field, dl_arena *arena, dl_str *key) {
+  dl_header header = {DL_STR("Idempotency-Key"), field, DL_HEADER_OTHER};
+  dl_http_request request = {.headers = &header, .header_count = 1};
+  return dl_http_idempotency_key(&request, arena, key);
+}
+
+static void check_key(dl_str text, dl_arena *arena) {
+  dl_str key, again;
+  dl_buffer quoted = {0};
+  if (read_key(text, arena, &key)) return;
+  require(key.len >= 1 && key.len <= DL_IDEMPOTENCY_KEY_MAX);
+  dl_buffer_append_char(&quoted, '"');
+  for (size_t i = 0; i < key.len; i++) {
+    require(key.ptr[i] >= ' ' && key.ptr[i] <= '~');
+    if (key.ptr[i] == '"' || key.ptr[i] == '\\') dl_buffer_append_char(&quoted, '\\');
+    dl_buffer_append_char(&quoted, key.ptr[i]);
+  }
+  dl_buffer_append_char(&quoted, '"');
+  require(!read_key(dl_buffer_str(&quoted), arena, &again) && dl_str_equal(key, again));
+  dl_buffer_free(&quoted);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   dl_arena arena;
   dl_arena_init(&arena, 0);
   dl_str text = dl_str_from((const char *)data, size);
   check_cookies(text, &arena);
   check_media_type(text, &arena);
+  check_key(text, &arena);
   dl_http_prefers_html(text);
   require(dl_http_etag_matches(text, DL_STR("\"a\"")) == dl_http_etag_matches(text, DL_STR("W/\"a\"")));
   dl_arena_free(&arena);

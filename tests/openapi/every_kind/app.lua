@@ -47,6 +47,11 @@ local Cat = model("Cat", { extra = "ignore" }) { type = model.literal { "cat" },
 local Dog = model("Dog", { extra = "allow" }) { type = model.literal { "dog", "wolf" }, name = model.string() }
 local Pet = model.tagged("type", { Cat, Dog })
 
+local keys = guard.api_key { keys = { robot = { secret = demilune.settings({ KEY = model.secret { min_bytes = 32 } }).KEY } } }
+app:idempotency { database = app:database("sqlite::memory:", { migrations = false }) }
+app:post("/payments", { guard = keys, idempotent = true, body = model.object { amount = model.integer() }, status = 201 },
+  function(req) return req.body end)
+
 app:put("/scalars", {
   body = Scalars, returns = Scalars, summary = "Back as it came", operation_id = "echo-scalars",
 }, function(req) return req.body end)

@@ -2,6 +2,7 @@
 #include "net/tls_peer.h"
 
 #include "base/memory.h"
+#include "base/utf8.h"
 
 #include <openssl/evp.h>
 #include <openssl/x509v3.h>
@@ -30,15 +31,22 @@ static dl_str common_name(const X509_NAME *name) {
   if (at < 0) return text;
   unsigned char *utf8 = NULL;
   int len = ASN1_STRING_to_UTF8(&utf8, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(name, at)));
-  if (len > 0 && !memchr(utf8, 0, (size_t)len)) text = keep((const char *)utf8, (size_t)len);
+  if (len > 0 && !memchr(utf8, 0, (size_t)len) && dl_utf8_valid(dl_str_from((const char *)utf8, (size_t)len))) text = keep((const char *)utf8, (size_t)len);
   OPENSSL_free(utf8);
   return text;
+}
+
+/* An IA5String holds ASCII (RFC 5280 4.2.1.6), but nobody before us has looked. */
+static bool is_printable(const char *bytes, size_t len) {
+  for (size_t i = 0; i < len; i++)
+    if (bytes[i] < ' ' || bytes[i] > '~') return false;
+  return true;
 }
 
 static void add_name(dl_tls_peer *peer, dl_tls_name_kind kind, const ASN1_STRING *value) {
   int len = ASN1_STRING_length(value);
   const char *bytes = (const char *)ASN1_STRING_get0_data(value);
-  if (len <= 0 || memchr(bytes, 0, (size_t)len) || peer->name_count == DL_TLS_PEER_NAMES_MAX) return;
+  if (len <= 0 || !is_printable(bytes, (size_t)len) || peer->name_count == DL_TLS_PEER_NAMES_MAX) return;
   peer->names[peer->name_count++] = (dl_tls_name){kind, keep(bytes, (size_t)len)};
 }
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Who is at the other end of a TLS connection, by a certificate that was verified
- * against the client CAs. Text is as in the certificate, and holds no NUL: a name
- * with one inside is left out, since readers could disagree on where it ends.
+ * against the client CAs. Text is as in the certificate, valid UTF-8, and holds no NUL:
+ * a name with one inside is left out, since readers could disagree on where it ends, and
+ * so is an alternative name that is not printable ASCII, as RFC 5280 4.2.1.6 wants it.
  */
 #ifndef DL_NET_TLS_PEER_H
 #define DL_NET_TLS_PEER_H

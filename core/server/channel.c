@@ -48,7 +48,8 @@ bool dl_channel_send(int channel, dl_message_kind kind, uint64_t number, const c
 int dl_channel_receive(int channel, dl_message *message, int *fd) {
   struct iovec part = {message, sizeof *message - 1};
   control_room room;
-  struct msghdr packet = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = room.bytes, .msg_controllen = sizeof room.bytes};
+  /* CMSG_SPACE has room for two: whoever sent two would leave one open here. */
+  struct msghdr packet = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = room.bytes, .msg_controllen = CMSG_LEN(sizeof(int))};
   ssize_t count;
   *fd = -1;
   do count = recvmsg(channel, &packet, MSG_CMSG_CLOEXEC);

@@ -42,7 +42,8 @@ bool dl_channel_open(int ends[2]);
 bool dl_channel_send(int channel, dl_message_kind kind, uint64_t number, const char *text, int fd);
 
 /* The next message. 1: there it is, with *fd (the caller's now) or -1; 0: none waits;
- * -1: the other side is gone. */
+ * -1: the other side is gone, or sent what is no message; *fd may have come with it.
+ * Of several descriptors in one packet the first is taken, and none of the others. */
 int dl_channel_receive(int channel, dl_message *message, int *fd);
 
 #endif

@@ -6,15 +6,16 @@
  *   siege_slow PORT [--clients=1000] [--seconds=10] [--kind=head] [--first=0]
  *
  * --kind: `head` sends a byte a second of a head that never ends, `body` the same of a
- * body, `read` asks for /big and takes 100 bytes of it a second. --first numbers the
- * first address. SIGTERM and SIGINT end it early; it prints "name value" lines.
+ * body, `read` asks for /big and takes 100 bytes of it a second, for 15 seconds: then it
+ * leaves, since what the kernel holds for it would outlive a killed worker. --first
+ * numbers the first address. SIGTERM and SIGINT end it early; it prints "name value" lines.
  */
 #include "siege.h"
 
 #include <errno.h>
 #include <unistd.h>
 
-enum { CLIENTS_MAX = 16384, ROUNDS = 100, ROUND_US = 1000000 / ROUNDS, WINDOW_BYTES = 4096, READ_BYTES = 100 };
+enum { CLIENTS_MAX = 16384, ROUNDS = 100, ROUND_US = 1000000 / ROUNDS, WINDOW_BYTES = 4096, READ_BYTES = 100, READS_MAX = 15 };
 
 static const char usage[] = "siege_slow PORT [--clients=1000] [--seconds=10] [--kind=head|body|read] [--first=0]";
 
@@ -35,7 +36,7 @@ typedef struct slow {
   uint32_t sent[CLIENTS_MAX], first;
   int port;
   uint64_t clients;
-  unsigned long connects, thrown_out, told_why, refused, bytes;
+  unsigned long connects, thrown_out, told_why, left, refused, bytes;
 } slow;
 
 static void open_client(slow *s, uint64_t i) {
@@ -58,8 +59,8 @@ static void open_client(slow *s, uint64_t i) {
   }
 }
 
-static void throw_out(slow *s, uint64_t i) {
-  s->thrown_out++;
+static void end_client(slow *s, uint64_t i, unsigned long *count) {
+  (*count)++;
   close(s->fds[i]);
   s->fds[i] = -1;
 }
@@ -72,15 +73,17 @@ static void push(slow *s, uint64_t i) {
   if (got > 0) s->told_why++;
   bool alive = got < 0 && errno == EAGAIN;
   if (alive && send(s->fds[i], s->kind->slowly + (at < last ? at : last), 1, MSG_NOSIGNAL | MSG_DONTWAIT) == 1) s->bytes++;
-  else throw_out(s, i);
+  else end_client(s, i, &s->thrown_out);
 }
 
-/* A little of the answer; who has all of it begins anew. */
+/* A little of the answer. */
 static void pull(slow *s, uint64_t i) {
   char answer[READ_BYTES];
   ssize_t got = recv(s->fds[i], answer, sizeof answer, MSG_DONTWAIT);
   if (got > 0) s->bytes += (unsigned long)got;
-  else if (got == 0 || errno != EAGAIN) throw_out(s, i);
+  bool ended = got == 0 || (got < 0 && errno != EAGAIN);
+  if (ended) end_client(s, i, &s->thrown_out);
+  else if (++s->sent[i] == READS_MAX) end_client(s, i, &s->left);
 }
 
 /* A hundredth of the clients at a time, so that their bytes come evenly. */
@@ -124,7 +127,7 @@ int main(int count, char **arguments) {
   }
   unsigned held = 0;
   for (uint64_t i = 0; i < s.clients; i++) held += s.fds[i] >= 0;
-  printf("held %u\nconnects %lu\nthrown_out %lu\ntold_why %lu\nrefused %lu\nbytes %lu\n", held, s.connects, s.thrown_out, s.told_why, s.refused,
-         s.bytes);
+  printf("held %u\nconnects %lu\nthrown_out %lu\ntold_why %lu\nleft %lu\nrefused %lu\nbytes %lu\n", held, s.connects, s.thrown_out, s.told_why,
+         s.left, s.refused, s.bytes);
   return 0;
 }

@@ -41,23 +41,28 @@ void dl_metrics_record(dl_exchange *exchange) {
 }
 
 /* Each generation has a store of its own, which counts from 0. */
-static void publish_store(dl_worker *worker) {
-  dl_metrics_writer *metrics = &worker->metrics;
-  const dl_limit_redis *redis = dl_lua_limits(worker->generation->lua)->redis;
+static void add_store(dl_limit_redis_stats *sum, const dl_generation *generation) {
+  const dl_limit_redis *redis = dl_lua_limits(generation->lua)->redis;
   if (!redis) return;
   dl_limit_redis_stats stats = dl_limit_redis_read_stats(redis);
-  const struct {
-    dl_counter counter;
-    uint64_t value;
-  } rows[] = {{DL_COUNTER_REDIS_ANSWERED, stats.answered},
-              {DL_COUNTER_REDIS_FAILED, stats.failed},
-              {DL_COUNTER_REDIS_UNAVAILABLE, stats.unavailable},
-              {DL_COUNTER_REDIS_CONNECTIONS, stats.connections}};
-  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-    if (metrics->store_generation != worker->generation->number) metrics->followed[rows[i].counter] = 0;
-    dl_metrics_follow(metrics, rows[i].counter, rows[i].value);
-  }
-  metrics->store_generation = worker->generation->number;
+  sum->answered += stats.answered;
+  sum->failed += stats.failed;
+  sum->unavailable += stats.unavailable;
+  sum->connections += stats.connections;
+}
+
+void dl_metrics_keep(dl_worker *worker, const dl_generation *generation) { add_store(&worker->ended_stores, generation); }
+
+/* One that was replaced goes on until its last request is over. */
+static void publish_stores(dl_worker *worker) {
+  dl_metrics_writer *metrics = &worker->metrics;
+  dl_limit_redis_stats sum = worker->ended_stores;
+  add_store(&sum, worker->generation);
+  for (const dl_generation *replaced = worker->replaced; replaced; replaced = replaced->next) add_store(&sum, replaced);
+  dl_metrics_follow(metrics, DL_COUNTER_REDIS_ANSWERED, sum.answered);
+  dl_metrics_follow(metrics, DL_COUNTER_REDIS_FAILED, sum.failed);
+  dl_metrics_follow(metrics, DL_COUNTER_REDIS_UNAVAILABLE, sum.unavailable);
+  dl_metrics_follow(metrics, DL_COUNTER_REDIS_CONNECTIONS, sum.connections);
 }
 
 static void publish_tls(dl_worker *worker) {
@@ -87,5 +92,5 @@ void dl_metrics_publish(dl_worker *worker) {
   dl_metrics_follow(metrics, DL_COUNTER_BYTES_OUT, worker->buffers.sent_bytes);
   dl_metrics_follow(metrics, DL_COUNTER_LOG_LINES_LOST, worker->loop->log.lost_ever);
   publish_tls(worker);
-  publish_store(worker);
+  publish_stores(worker);
 }

@@ -134,7 +134,6 @@ typedef struct dl_metrics_writer {
   struct dl_metrics_slot *slot;
   uint64_t followed[DL_COUNTER_COUNT];
   const char *reasons[DL_METRICS_REASONS_MAX]; /* met so far, by their places */
-  uint64_t store_generation;                   /* whose Redis store is followed */
 } dl_metrics_writer;
 
 /* Takes over a slot, after the fork; only one process may have it at a time. */

@@ -31,7 +31,8 @@ static bool is_over(dl_worker *worker, dl_generation *generation) {
   return true;
 }
 
-static void end_generation(dl_generation *generation) {
+static void end_generation(dl_worker *worker, dl_generation *generation) {
+  dl_metrics_keep(worker, generation);
   dl_generation_end(generation);
   dl_generation_free(generation);
 }
@@ -44,7 +45,7 @@ static void sweep_replaced(dl_worker *worker) {
       continue;
     }
     *place = generation->next;
-    end_generation(generation);
+    end_generation(worker, generation);
   }
 }
 
@@ -64,7 +65,7 @@ void dl_worker_end_replaced(dl_worker *worker) {
   while (worker->replaced) {
     dl_generation *generation = worker->replaced;
     worker->replaced = generation->next;
-    end_generation(generation);
+    end_generation(worker, generation);
   }
 }
 

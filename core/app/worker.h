@@ -12,6 +12,7 @@
 #include "app/queue.h"
 #include "base/random.h"
 #include "http/response.h"
+#include "limit/redis.h"
 #include "net/cidr.h"
 #include "net/client_counts.h"
 #include "net/deadline.h"
@@ -28,6 +29,7 @@ typedef struct dl_worker {
   dl_loop *loop;              /* borrowed */
   dl_generation *generation;  /* new requests begin in it */
   dl_generation *replaced;    /* older ones whose requests go on; each ends with its last request */
+  dl_limit_redis_stats ended_stores; /* what stores of generations that are over counted; for metrics */
   dl_token_cache *tokens;        /* verified lately */
   struct dl_limit_table *limits; /* borrowed: what all workers count in */
   dl_access_log access_log;

@@ -137,6 +137,36 @@ return app
     assert.are.equal(15, page:sum(checks))
     assert.are.equal(12, page:sum(checks, { result = "answered" }))
   end)
+
+  it("goes on counting what requests that a reload left behind ask of Redis", function()
+    if not redis.is_installed() then pending "redis-server is not installed" return end
+    local store = redis.new()
+    running = server.start({ ["app.lua"] = [[
+local demilune = require "demilune"
+local app = demilune.app { title = "Held", version = "1", guard = demilune.guard.public }
+local db = app:database "sqlite:held.db"
+local add, count = db:statement "INSERT INTO released DEFAULT VALUES", db:statement "SELECT count(*) FROM released"
+local held = app:dependency(function()
+  while count:value() == 0 do demilune.sleep "10ms" end
+  return "whoever"
+end)
+local limit = { rate = "1000/hour", by = function(_, need) return need.held end }
+app:get("/held", { needs = { held = held }, limit = limit }, function() return "held" end)
+app:post("/release", function() add:run {} return "released" end)
+return app
+]], ["migrations/0001_released.sql"] = "CREATE TABLE released (id INTEGER PRIMARY KEY);" }, { flags = { "--admin=0", "--redis=" .. store.url } })
+    local left_behind = running:connect()
+    left_behind:send("GET /held HTTP/1.1\r\nHost: a\r\n\r\n")
+    metrics_when(function(page) return page:sum "demilune_http_requests_in_flight" == 1 end)
+    assert.are.equal(0, (server.run { "reload", running.app, "--pid=" .. running.pid }))
+    assert.are.equal(200, running:request("POST", "/release").status)
+    assert.are.equal(200, left_behind:receive().status)
+    left_behind:close()
+    local page = metrics_when(function(page)
+      return page:sum "demilune_generations" == 1 and page:sum("demilune_limit_store_checks_total", { result = "answered" }) == 1
+    end)
+    assert.are.equal(1, page:sum("demilune_limit_store_checks_total", { result = "answered" }))
+  end)
 end)
 
 describe("the admin process", function()

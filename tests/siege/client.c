@@ -8,23 +8,19 @@
  *                [--path=/] [--source=127.0.0.1] [--patience=20] [--pause=0] [--tally]
  *
  * --requests ends after so many, --each reconnects after so many on one connection,
- * --pause waits milliseconds between an answer and the next request, --tally counts bodies. SIGTERM and SIGINT end it early; it prints "name value" lines.
+ * --pause waits milliseconds between an answer and the next request, --tally counts bodies.
+ * SIGTERM and SIGINT end it early; it prints "name value" lines.
  */
-#include <arpa/inet.h>
+#include "siege.h"
+
 #include <errno.h>
-#include <netinet/tcp.h>
-#include <signal.h>
-#include <stdbool.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/epoll.h>
-#include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { CONNECTIONS_MAX = 16384, BUFFER_BYTES = 8192, SAMPLES_MAX = 4000000, BODIES_MAX = 64, BODY_BYTES = 48, EVENTS = 256, RETRY_US = 2000 };
+
+static const char usage[] = "siege_client PORT [--connections=64] [--seconds=1] [--requests=0] [--each=0] [--path=/] [--source=127.0.0.1]\n"
+                            "  [--patience=20] [--pause=0] [--tally]";
 
 typedef struct connection {
   int fd; /* -1: none */
@@ -54,19 +50,6 @@ typedef struct siege {
   body_count bodies[BODIES_MAX];
 } siege;
 
-static volatile sig_atomic_t asked_to_end;
-
-static void on_signal(int number) {
-  (void)number;
-  asked_to_end = 1;
-}
-
-static uint64_t now_us(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
-}
-
 /* --- connections ------------------------------------------------------------------------ */
 
 static void drop(connection *c, uint64_t retry_us) {
@@ -90,7 +73,7 @@ static void lost(siege *s, connection *c, int error) {
   if (c->connecting && error == ECONNREFUSED) s->refused++;
   else if (counts && (error == ECONNRESET || error == EPIPE)) s->reset++;
   else if (counts) s->cut++;
-  drop(c, now_us() + (c->connecting ? RETRY_US : 0));
+  drop(c, siege_now_us() + (c->connecting ? RETRY_US : 0));
 }
 
 static void ask(siege *s, connection *c) {
@@ -102,13 +85,13 @@ static void ask(siege *s, connection *c) {
   s->asked++;
   c->asking = true;
   c->have = 0;
-  c->asked_us = now_us();
+  c->asked_us = siege_now_us();
   ssize_t sent = send(c->fd, s->request, length, MSG_NOSIGNAL);
   if (sent != (ssize_t)length) lost(s, c, sent < 0 ? errno : EPROTO);
 }
 
 static void open_connection(siege *s, connection *c) {
-  struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)s->port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+  struct sockaddr_in to = siege_loopback(INADDR_LOOPBACK, s->port);
   struct sockaddr_in from = {.sin_family = AF_INET, .sin_addr = s->source};
   int yes = 1;
   c->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -121,7 +104,7 @@ static void open_connection(siege *s, connection *c) {
   bind(c->fd, (struct sockaddr *)&from, sizeof from);
   s->reconnects++;
   c->connecting = true;
-  c->asked_us = now_us();
+  c->asked_us = siege_now_us();
   if (connect(c->fd, (struct sockaddr *)&to, sizeof to) != 0 && errno != EINPROGRESS) lost(s, c, errno);
   else watch(s, c, EPOLL_CTL_ADD, EPOLLOUT);
 }
@@ -153,7 +136,7 @@ static ssize_t measure(const connection *c, int *status, size_t *head_bytes) {
 }
 
 static void answer(siege *s, connection *c, int status, size_t head, size_t length) {
-  uint64_t took_us = now_us() - c->asked_us;
+  uint64_t took_us = siege_now_us() - c->asked_us;
   const char *field = strcasestr(c->buffer, "\r\nconnection: close");
   bool close_after = field && field < c->buffer + head;
   s->answered++;
@@ -163,7 +146,7 @@ static void answer(siege *s, connection *c, int status, size_t head, size_t leng
   c->asking = false;
   c->answered++;
   if (close_after || (s->each && c->answered >= s->each)) drop(c, 0);
-  else if (s->pause_us) c->next_us = now_us() + s->pause_us;
+  else if (s->pause_us) c->next_us = siege_now_us() + s->pause_us;
   else ask(s, c);
 }
 
@@ -209,7 +192,7 @@ static void on_event(siege *s, connection *c) {
 /* --- the siege ------------------------------------------------------------------------------ */
 
 static bool look_after(siege *s) {
-  uint64_t now = now_us();
+  uint64_t now = siege_now_us();
   bool busy = false;
   for (uint64_t i = 0; i < s->connections; i++) {
     connection *c = &s->all[i];
@@ -235,8 +218,8 @@ static void lay(siege *s) {
   while (busy) {
     int count = epoll_wait(s->epoll, events, EVENTS, 2);
     for (int i = 0; i < count; i++) on_event(s, events[i].data.ptr);
-    uint64_t now = now_us();
-    if (now >= s->end_us || asked_to_end) s->over = true;
+    uint64_t now = siege_now_us();
+    if (now >= s->end_us || siege_asked_to_end) s->over = true;
     if (now < looked_us + 1000) continue;
     looked_us = now;
     busy = look_after(s);
@@ -251,8 +234,8 @@ static int by_size(const void *a, const void *b) {
 static void print(siege *s) {
   static const double shares[] = {0.5, 0.99, 0.999, 1};
   static const char *const names[] = {"p50_us", "p99_us", "p999_us", "max_us"};
-  printf("requests %lu\nanswered %lu\ncut %lu\nreset %lu\nrefused %lu\nlate %lu\nodd %lu\nconnects %lu\n", s->asked, s->answered, s->cut, s->reset, s->refused,
-         s->late, s->odd, s->reconnects);
+  printf("requests %lu\nanswered %lu\ncut %lu\nreset %lu\nrefused %lu\nlate %lu\nodd %lu\nconnects %lu\n", s->asked, s->answered, s->cut, s->reset,
+         s->refused, s->late, s->odd, s->reconnects);
   printf("failed %lu\n", s->cut + s->reset + s->refused + s->late + s->odd);
   for (int status = 0; status < 600; status++)
     if (s->statuses[status]) printf("status_%d %lu\n", status, s->statuses[status]);
@@ -261,40 +244,33 @@ static void print(siege *s) {
   for (size_t i = 0; i < BODIES_MAX && s->bodies[i].count; i++) printf("body %s %lu\n", s->bodies[i].text, s->bodies[i].count);
 }
 
-static bool read_flag(siege *s, const char *flag, const char **path) {
-  const char *value = strchr(flag, '=');
-  size_t length = value ? (size_t)(value - flag) : strlen(flag);
-  if (strcmp(flag, "--tally") == 0) return s->tally = true;
-  if (!value++) return false;
-#define IS(name) (length == sizeof name - 1 && strncmp(flag, name, length) == 0)
-  if (IS("--connections")) s->connections = strtoul(value, NULL, 10);
-  else if (IS("--seconds")) s->end_us = now_us() + (uint64_t)(strtod(value, NULL) * 1e6);
-  else if (IS("--requests")) s->requests_max = strtoul(value, NULL, 10);
-  else if (IS("--each")) s->each = strtoul(value, NULL, 10);
-  else if (IS("--patience")) s->patience_us = strtoul(value, NULL, 10) * 1000000;
-  else if (IS("--pause")) s->pause_us = strtoul(value, NULL, 10) * 1000;
-  else if (IS("--source")) return inet_pton(AF_INET, value, &s->source) == 1;
-  else if (IS("--path")) *path = value;
-  else return false;
-#undef IS
-  return true;
-}
-
 int main(int count, char **arguments) {
-  static siege s = {.connections = 64, .patience_us = 20000000};
-  const char *path = "/";
-  s.end_us = now_us() + 1000000;
-  s.source.s_addr = htonl(INADDR_LOOPBACK);
-  s.port = count > 1 ? atoi(arguments[1]) : 0;
-  bool right = s.port > 0;
-  for (int i = 2; i < count; i++) right = right && read_flag(&s, arguments[i], &path);
-  if (!right || !s.connections || s.connections > CONNECTIONS_MAX) {
-    fprintf(stderr, "siege_client PORT [--connections=N] [--seconds=S] [--requests=N] [--each=N] [--path=/] [--source=127.0.0.1] [--patience=S] [--pause=MS] [--tally]\n");
+  static siege s = {.connections = 64};
+  const char *path = "/", *source = "127.0.0.1";
+  double seconds = 1;
+  uint64_t patience = 20, pause_ms = 0;
+  const siege_flag flags[] = {
+      {"--connections", SIEGE_COUNT, &s.connections},
+      {"--seconds", SIEGE_SECONDS, &seconds},
+      {"--requests", SIEGE_COUNT, &s.requests_max},
+      {"--each", SIEGE_COUNT, &s.each},
+      {"--patience", SIEGE_COUNT, &patience},
+      {"--pause", SIEGE_COUNT, &pause_ms},
+      {"--source", SIEGE_TEXT, &source},
+      {"--path", SIEGE_TEXT, &path},
+      {"--tally", SIEGE_SWITCH, &s.tally},
+      {NULL, SIEGE_SWITCH, NULL},
+  };
+  s.port = siege_read_arguments(count, arguments, flags, usage);
+  if (!s.connections || s.connections > CONNECTIONS_MAX || inet_pton(AF_INET, source, &s.source) != 1) {
+    fprintf(stderr, "siege_client: at most %d connections, from an IPv4 address\n%s\n", CONNECTIONS_MAX, usage);
     return 2;
   }
+  s.end_us = siege_now_us() + (uint64_t)(seconds * 1e6);
+  s.patience_us = patience * 1000000;
+  s.pause_us = pause_ms * 1000;
   snprintf(s.request, sizeof s.request, "GET %.400s HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", path);
-  signal(SIGTERM, on_signal);
-  signal(SIGINT, on_signal);
+  siege_heed_signals();
   s.epoll = epoll_create1(EPOLL_CLOEXEC);
   s.all = calloc(s.connections, sizeof *s.all);
   s.samples_us = calloc(SAMPLES_MAX, sizeof *s.samples_us);

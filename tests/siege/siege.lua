@@ -5,8 +5,9 @@ local prometheus = require "spec.support.prometheus"
 local server = require "spec.support.server"
 local http = require "spec.support.http"
 local socket = require "socket"
+local together = require "tests.siege.together.together"
 
-local options = { seconds = 60, reloads = 1000, slow = 10000, workers = 2, connections = 64, pause = 0 }
+local options = { minutes = 10, seconds = 60, reloads = 1000, slow = 10000, workers = 2, connections = 64, pause = 0 }
 local BUILD = server.program:gsub("[^/]*$", "")
 
 local function pause(seconds) socket.sleep(seconds) end
@@ -125,7 +126,7 @@ local function run_slow()
   local before = look(running)
   local alone = ask()
   print_counts("one client alone", alone, before, look(running), "")
-  local slow = assert(io.popen(("%stests/siege_slow %d %d %d"):format(BUILD, running.port, options.slow, seconds + 5)))
+  local slow = assert(io.popen(("%stests/siege_slow %d --clients=%d --seconds=%d"):format(BUILD, running.port, options.slow, seconds + 5)))
   assert(slow:read("*l"):find("^connected"))
   pause(2)
   local beside = ask()
@@ -144,25 +145,38 @@ local SCENARIOS = {
   { "slow", run_slow },
 }
 
-local known, wanted = {}, {}
+local USAGE = [[
+tests/siege/run [--minutes=10] [--seconds=N] [--workers=2] [--brief]
+  everything at once; --brief only tells of latency and memory, and judges the rest
+tests/siege/run [--seconds=60] [--reloads=1000] [--slow=10000] [--workers=2] [--connections=64] [--pause=0] SCENARIO ...
+  one thing after the other: calm reloads kills hostile slow
+]]
+
+local known, wanted, given = {}, {}, {}
 for _, scenario in ipairs(SCENARIOS) do known[scenario[1]] = true end
 for _, argument in ipairs(arg) do
   local name, value = argument:match("^%-%-(%a+)=(%d+)$")
   if name and options[name] then
-    options[name] = tonumber(value)
+    options[name], given[name] = tonumber(value), true
+  elseif argument == "--brief" then
+    options.brief = true
   elseif known[argument] then
     wanted[argument] = true
   else
-    io.stderr:write("tests/siege/run [--seconds=60] [--reloads=1000] [--slow=10000] [--workers=2] [--connections=64] [--pause=0]\n",
-      "  [calm] [reloads] [kills] [hostile] [slow]\n")
+    io.stderr:write(USAGE)
     os.exit(2)
   end
+end
+
+if not next(wanted) then
+  local seconds = given.seconds and options.seconds or options.minutes * 60
+  os.exit(together.run { seconds = seconds, workers = options.workers, brief = options.brief or false } and 0 or 1)
 end
 
 print_row(COLUMNS)
 print("|" .. (" --- |"):rep(#COLUMNS))
 local good = true
 for _, scenario in ipairs(SCENARIOS) do
-  if not next(wanted) or wanted[scenario[1]] then good = scenario[2]() and good end
+  if wanted[scenario[1]] then good = scenario[2]() and good end
 end
 os.exit(good and 0 or 1)

@@ -119,7 +119,7 @@ describe("the declaration of an idempotent route", function()
       assert.truthy(sealed.sql:find "%f[%w_]kept%f[^%w_]")
       bytes = bytes + (sealed.given and #sealed.given.bytes or 0)
     end
-    assert.equal(2, bytes)
+    assert.equal(5, bytes)
   end)
 end)
 

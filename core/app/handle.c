@@ -173,20 +173,21 @@ static void answer_unkept(dl_exchange *exchange) {
                    (dl_str){0});
 }
 
-/* The handler, its answer's keeping, its stream or a function after the response is over. */
-static void go_on(dl_exchange *exchange) {
-  if (exchange->phase == DL_PHASE_AFTER) {
-    run_next_after(exchange);
+/* The handler has given its answer, or the answer is kept. */
+static void go_on_keeping(dl_exchange *exchange) {
+  if (exchange->phase == DL_PHASE_HANDLER) {
+    keep_answer(exchange);
     return;
   }
-  if (exchange->view.keeps_answer) {
-    if (exchange->phase == DL_PHASE_HANDLER) {
-      keep_answer(exchange);
-      return;
-    }
-    dl_respond_answer(exchange, false);
-  }
+  dl_respond_answer(exchange, false);
   respond_done(exchange);
+}
+
+/* The handler, its answer's keeping, its stream or a function after the response is over. */
+static void go_on(dl_exchange *exchange) {
+  if (exchange->phase == DL_PHASE_AFTER) run_next_after(exchange);
+  else if (exchange->view.keeps_answer) go_on_keeping(exchange);
+  else respond_done(exchange);
 }
 
 static void on_done(dl_task *task, int status, void *owner) {

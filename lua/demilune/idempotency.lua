@@ -138,7 +138,7 @@ function idempotency.once(made, handler)
   return function(req, need)
     local digest, fingerprint, longest = core.idempotency_of(req)
     if not digest then return handler(req, need) end -- an optional one that was not sent
-    local attempt = random.hex(16)
+    local attempt = random.bytes(16)
     if not claim(store, digest, fingerprint, attempt, longest) then answer_again(find(store, digest), fingerprint) end
     core.keep_answer(req, function(status, fields, body) store.keep(digest, attempt, status, fields, body) end)
     if store.is_due() then later("answers that are too old could not be deleted", store.forget) end

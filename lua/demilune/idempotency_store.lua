@@ -13,7 +13,7 @@ idempotency_store.migration = [[
 CREATE TABLE idempotency_keys (
   digest TEXT PRIMARY KEY,   -- SHA-256 of who sent the key, to which route, and the key; the key itself is nowhere
   fingerprint TEXT NOT NULL, -- SHA-256 of the request: with another one the key is refused
-  attempt TEXT NOT NULL,     -- which run of the handler it was
+  attempt BLOB NOT NULL,     -- which run of the handler it was: random bytes
   ends INTEGER NOT NULL,     -- by when that run has surely ended
   expires INTEGER NOT NULL,
   status INTEGER,            -- of the answer; NULL until there is one
@@ -37,7 +37,9 @@ local SQL = {
 }
 local FORGETS_AT_ONCE = 500 -- so that other writes need not wait for many
 local FORGETS_EVERY = 60 -- seconds
-local BYTES = { keep = { bytes = { "fields", "body" } } }
+local BYTES = {
+  claim = { bytes = { "attempt" } }, keep = { bytes = { "attempt", "fields", "body" } }, forgo = { bytes = { "attempt" } },
+}
 
 ---@class demilune.IdempotencyStore
 ---@field claim fun(digest: string, fingerprint: string, attempt: string, longest: number): boolean whether the attempt is the key's first

@@ -52,7 +52,7 @@ app:post("/orders", {
 }, order)
 app:patch("/orders", { idempotent = true, body = Order }, order)
 app:post("/later", { idempotent = "optional", body = Order }, order)
-app:post("/short", { idempotent = true, timeout = "300ms", body = Order }, function(req)
+app:post("/short", { idempotent = true, timeout = "2s", body = Order }, function(req)
   begin:run { what = req.body.what }
   if req.body.how == "stubborn" then while true do pcall(demilune.sleep, 60) end end
   demilune.sleep(60)
@@ -145,6 +145,13 @@ describe("an idempotent route", function()
       body = given.body or cjson.encode { what = what, how = given.how } }
   end
   local function ask(key, what, given) return running:request(request(key, what, given)) end
+  -- The same as bytes, for a connection that is not waited for.
+  local function written(key, what, given)
+    local method, path, options = request(key, what, given)
+    local lines = { method .. " " .. path .. " HTTP/1.1", "Host: 127.0.0.1", "Content-Length: " .. #options.body }
+    for name, value in pairs(options.headers) do lines[#lines + 1] = name .. ": " .. value end
+    return table.concat(lines, "\r\n") .. "\r\n\r\n" .. options.body
+  end
   local function runs(what) return tonumber(running:request("GET", "/runs/" .. what).body) end
   local function detail(response) return cjson.decode(response.body).detail end
 
@@ -220,10 +227,7 @@ describe("an idempotent route", function()
   it("answers 409 while the first is worked on, and the answer once there is one", function()
     start()
     local first = running:connect()
-    local method, path, options = request('"slow"', "slow", { how = "wait" })
-    local body = options.body
-    first:send(("%s %s HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: %s\r\nContent-Type: application/json\r\nIdempotency-Key: \"slow\"\r\n"
-      .. "Content-Length: %d\r\n\r\n%s"):format(method, path, ADA, #body, body))
+    first:send(written('"slow"', "slow", { how = "wait" }))
     assert.truthy(server.wait_until(PATIENCE, function() return runs "slow" == 1 end))
     local busy = ask('"slow"', "slow", { how = "wait" })
     assert.same({ 409, "1" }, { busy.status, busy.headers["retry-after"] })
@@ -240,14 +244,12 @@ describe("an idempotent route", function()
   it("keeps the answer of a client that left", function()
     start()
     local first = running:connect()
-    local body = cjson.encode { what = "left", how = "wait" }
-    first:send(("POST /orders HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: %s\r\nContent-Type: application/json\r\nIdempotency-Key: left\r\n"
-      .. "Content-Length: %d\r\n\r\n%s"):format(ADA, #body, body))
+    first:send(written("left", "left", { how = "wait" }))
     assert.truthy(server.wait_until(PATIENCE, function() return runs "left" == 1 end))
     first:close(true)
     running:request("POST", "/release/left")
     local again = server.wait_until(PATIENCE, function()
-      local response = ask("left", nil, { body = body })
+      local response = ask("left", "left", { how = "wait" })
       return response.status ~= 409 and response
     end)
     assert.same({ 201, "true", 1 }, { again.status, again.headers["idempotent-replayed"], runs "left" })
@@ -255,12 +257,9 @@ describe("an idempotent route", function()
 
   it("runs its handler once for fifty at once in two workers", function()
     start { workers = 2 }
-    local method, path, options = request('"fifty"', "fifty")
-    local bytes = ("%s %s HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: %s\r\nContent-Type: application/json\r\nIdempotency-Key: \"fifty\"\r\n"
-      .. "Content-Length: %d\r\n\r\n%s"):format(method, path, ADA, #options.body, options.body)
     local connections, bodies, own, answered = {}, {}, 0, 0
     for n = 1, 50 do connections[n] = running:connect() end
-    for _, connection in ipairs(connections) do connection:send(bytes) end
+    for _, connection in ipairs(connections) do connection:send(written('"fifty"', "fifty")) end
     for _, connection in ipairs(connections) do
       local response = assert(connection:receive())
       connection:close()
@@ -306,8 +305,14 @@ describe("an idempotent route", function()
 
   it("keeps a 504, of a handler that ends and of one that does not", function()
     start()
-    for _, how in ipairs { "", "stubborn" } do
-      local first = ask("k" .. how, "w" .. how, { path = "/short", how = how })
+    local connections = {}
+    for n, how in ipairs { "", "stubborn" } do
+      connections[n] = running:connect()
+      connections[n]:send(written("k" .. how, "w" .. how, { path = "/short", how = how }))
+    end
+    for n, how in ipairs { "", "stubborn" } do
+      local first = assert(connections[n]:receive())
+      connections[n]:close()
       assert.equal(504, first.status)
       same_answer(first, ask("k" .. how, "w" .. how, { path = "/short", how = how }))
       assert.equal(1, runs("w" .. how))
@@ -348,17 +353,15 @@ describe("an idempotent route", function()
   it("never runs again what a killed worker left, and says so once that is sure", function()
     start_with_clock()
     local connection = running:connect()
-    local body = cjson.encode { what = "killed", how = "wait" }
-    connection:send(("POST /orders HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: %s\r\nContent-Type: application/json\r\nIdempotency-Key: killed\r\n"
-      .. "Content-Length: %d\r\n\r\n%s"):format(ADA, #body, body))
+    connection:send(written("killed", "killed", { how = "wait" }))
     assert.truthy(server.wait_until(PATIENCE, function() return runs "killed" == 1 end))
     os.execute("kill -KILL " .. running:workers()[1])
     assert.is_nil((connection:receive()))
     connection:close()
-    local busy = ask("killed", nil, { body = body })
+    local busy = ask("killed", "killed", { how = "wait" })
     assert.same({ 409, "1" }, { busy.status, busy.headers["retry-after"] })
     jump(120)
-    local unknown = ask("killed", nil, { body = body })
+    local unknown = ask("killed", "killed", { how = "wait" })
     assert.same({ 409, nil }, { unknown.status, unknown.headers["retry-after"] })
     assert.matches("did not finish, and what it did is unknown", detail(unknown))
     assert.equal(1, runs "killed")

@@ -54,7 +54,7 @@ end)
 app:get("/moved", {}, function() return moved:value() end)
 return app]], ["migrations/0001_bank.sql"] = [[
 CREATE TABLE transfers (subject TEXT NOT NULL, cents INTEGER NOT NULL);
-CREATE TABLE idempotency_keys (digest TEXT PRIMARY KEY, fingerprint TEXT NOT NULL, attempt TEXT NOT NULL, ends INTEGER NOT NULL,
+CREATE TABLE idempotency_keys (digest TEXT PRIMARY KEY, fingerprint TEXT NOT NULL, attempt BLOB NOT NULL, ends INTEGER NOT NULL,
   expires INTEGER NOT NULL, status INTEGER, fields BLOB, body BLOB);
 CREATE INDEX idempotency_keys_expires ON idempotency_keys (expires);
 ]] }, function(world)

@@ -4,45 +4,17 @@
  * locked instruction, since each number has one writer. Only what gets a place by its
  * name is under a lock, which is robust: its holder may die.
  */
-#include "app/metrics.h"
+#include "app/metrics_internal.h"
+
+#include "base/memory.h"
 
 #include <assert.h>
 #include <errno.h>
-#include <pthread.h>
 #include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
 
 enum { LOCK_WAIT_S = 2, REASON_OTHER = 0 };
-
-typedef struct name {
-  uint8_t len;
-  char bytes[DL_METRICS_NAME_BYTES];
-} name;
-
-/* The places in [0, count) are never changed again. */
-typedef struct name_list {
-  uint32_t count;
-  name *places;
-  uint32_t max;
-} name_list;
-
-typedef struct dl_metrics_slot {
-  pid_t pid;
-  uint32_t ready;
-  uint64_t counters[DL_COUNTER_COUNT], gauges[DL_GAUGE_COUNT], reasons[DL_METRICS_REASONS_MAX];
-  dl_metrics_series series[DL_SERIES_MAX];
-} __attribute__((aligned(4096))) dl_metrics_slot; /* no two workers write the same line or page */
-
-struct dl_metrics {
-  size_t bytes;
-  uint32_t slot_count, phase;
-  uint64_t events[DL_EVENT_COUNT];
-  pthread_mutex_t lock; /* of what follows, for adding */
-  name_list routes, reasons;
-  name route_places[DL_METRICS_ROUTES_MAX], reason_places[DL_METRICS_REASONS_MAX];
-  dl_metrics_slot slots[];
-};
 
 /* --- numbers ------------------------------------------------------------------------- */
 
@@ -52,43 +24,61 @@ static void add(uint64_t *number, uint64_t more) { store(number, load(number) + 
 
 /* --- names --------------------------------------------------------------------------- */
 
-static uint32_t find_name(const name_list *names, dl_str wanted) {
-  uint32_t count = __atomic_load_n(&names->count, __ATOMIC_ACQUIRE);
+/* One of the two lists. */
+typedef struct name_list {
+  uint32_t *count, max;
+  dl_metrics_name *places;
+} name_list;
+
+static name_list routes_of(const dl_metrics *metrics) { return (name_list){&metrics->block->route_count, DL_METRICS_ROUTES_MAX, metrics->block->routes}; }
+static name_list reasons_of(const dl_metrics *metrics) { return (name_list){&metrics->block->reason_count, DL_METRICS_REASONS_MAX, metrics->block->reasons}; }
+
+static uint32_t count_of(name_list names) {
+  uint32_t count = __atomic_load_n(names.count, __ATOMIC_ACQUIRE);
+  return count < names.max ? count : names.max;
+}
+
+static dl_str name_at(name_list names, uint32_t at) {
+  uint8_t len = __atomic_load_n(&names.places[at].len, __ATOMIC_RELAXED);
+  return dl_str_from(names.places[at].bytes, len < DL_METRICS_NAME_BYTES ? len : DL_METRICS_NAME_BYTES);
+}
+
+static uint32_t find_name(name_list names, dl_str wanted) {
+  uint32_t count = count_of(names);
   for (uint32_t i = 0; i < count; i++)
-    if (dl_str_equal(dl_str_from(names->places[i].bytes, names->places[i].len), wanted)) return i;
+    if (dl_str_equal(name_at(names, i), wanted)) return i;
   return UINT32_MAX;
 }
 
 /* Who died while adding had not raised the count: the place is written anew. */
-static bool take_lock(dl_metrics *metrics, bool patiently) {
+static bool take_lock(pthread_mutex_t *lock, bool patiently) {
   struct timespec until;
-  int error = pthread_mutex_trylock(&metrics->lock);
+  int error = pthread_mutex_trylock(lock);
   if (error == EBUSY && patiently) {
     clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_sec += LOCK_WAIT_S;
-    error = pthread_mutex_clocklock(&metrics->lock, CLOCK_MONOTONIC, &until);
+    error = pthread_mutex_clocklock(lock, CLOCK_MONOTONIC, &until);
   }
-  if (error == EOWNERDEAD) error = pthread_mutex_consistent(&metrics->lock);
+  if (error == EOWNERDEAD) error = pthread_mutex_consistent(lock);
   return error == 0;
 }
 
 /* UINT32_MAX when there is no place, or another process holds the lock too long. */
-static uint32_t place_name(dl_metrics *metrics, name_list *names, dl_str wanted, bool patiently) {
-  uint32_t found = find_name(names, wanted);
-  if (found != UINT32_MAX || wanted.len > DL_METRICS_NAME_BYTES || !take_lock(metrics, patiently)) return found;
+static uint32_t place_name(const dl_metrics *metrics, name_list names, dl_str wanted, bool patiently) {
+  pthread_mutex_t *lock = &metrics->block->lock;
+  uint32_t found = find_name(names, wanted), count;
+  if (found != UINT32_MAX || wanted.len > DL_METRICS_NAME_BYTES || !take_lock(lock, patiently)) return found;
   found = find_name(names, wanted);
-  if (found == UINT32_MAX && names->count < names->max) {
-    found = names->count;
-    name *place = &names->places[found];
+  if (found == UINT32_MAX && (count = count_of(names)) < names.max) {
+    dl_metrics_name *place = &names.places[count];
+    found = count;
     place->len = (uint8_t)wanted.len;
     memcpy(place->bytes, wanted.ptr, wanted.len);
-    __atomic_store_n(&names->count, found + 1, __ATOMIC_RELEASE);
+    __atomic_store_n(names.count, count + 1, __ATOMIC_RELEASE);
   }
-  pthread_mutex_unlock(&metrics->lock);
+  pthread_mutex_unlock(lock);
   return found;
 }
-
-static dl_str name_at(const name_list *names, uint32_t at) { return dl_str_from(names->places[at].bytes, names->places[at].len); }
 
 uint32_t dl_metrics_route(dl_metrics *metrics, dl_method method, dl_str path) {
   char text[DL_METRICS_NAME_BYTES];
@@ -97,7 +87,7 @@ uint32_t dl_metrics_route(dl_metrics *metrics, dl_method method, dl_str path) {
   memcpy(text, verb.ptr, verb.len);
   text[verb.len] = ' ';
   if (path.len) memcpy(text + verb.len + 1, path.ptr, path.len);
-  uint32_t place = place_name(metrics, &metrics->routes, dl_str_from(text, verb.len + 1 + path.len), true);
+  uint32_t place = place_name(metrics, routes_of(metrics), dl_str_from(text, verb.len + 1 + path.len), true);
   return place == UINT32_MAX ? DL_SERIES_OTHER : DL_SERIES_ROUTES + place;
 }
 
@@ -114,26 +104,25 @@ static bool init_lock(pthread_mutex_t *lock) {
 
 dl_metrics *dl_metrics_new(uint32_t workers) {
   assert(workers >= 1 && workers <= DL_METRICS_WORKERS_MAX);
-  size_t bytes = sizeof(dl_metrics) + workers * sizeof(dl_metrics_slot);
-  dl_metrics *metrics = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-  if (metrics == MAP_FAILED) return NULL;
-  metrics->bytes = bytes;
-  metrics->slot_count = workers;
-  metrics->routes = (name_list){.places = metrics->route_places, .max = DL_METRICS_ROUTES_MAX};
-  metrics->reasons = (name_list){.places = metrics->reason_places, .max = DL_METRICS_REASONS_MAX};
-  if (init_lock(&metrics->lock) && place_name(metrics, &metrics->reasons, DL_STR("other"), true) == REASON_OTHER) return metrics;
-  munmap(metrics, bytes);
+  size_t bytes = sizeof(dl_metrics_block) + workers * sizeof(dl_metrics_slot);
+  dl_metrics_block *block = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  if (block == MAP_FAILED) return NULL;
+  dl_metrics *metrics = dl_malloc(sizeof *metrics);
+  *metrics = (dl_metrics){bytes, workers, block};
+  if (init_lock(&block->lock) && place_name(metrics, reasons_of(metrics), DL_STR("other"), true) == REASON_OTHER) return metrics;
+  dl_metrics_free(metrics);
   return NULL;
 }
 
 void dl_metrics_free(dl_metrics *metrics) {
-  if (metrics) munmap(metrics, metrics->bytes);
+  if (metrics) munmap(metrics->block, metrics->bytes);
+  dl_free(metrics);
 }
 
 /* --- the master's part ----------------------------------------------------------------- */
 
-void dl_metrics_count_event(dl_metrics *metrics, dl_event event) { add(&metrics->events[event], 1); }
-void dl_metrics_set_phase(dl_metrics *metrics, dl_service_phase phase) { __atomic_store_n(&metrics->phase, (uint32_t)phase, __ATOMIC_RELAXED); }
+void dl_metrics_count_event(dl_metrics *metrics, dl_event event) { add(&metrics->block->events[event], 1); }
+void dl_metrics_set_phase(dl_metrics *metrics, dl_service_phase phase) { __atomic_store_n(&metrics->block->phase, (uint32_t)phase, __ATOMIC_RELAXED); }
 
 static void clear_gauges(dl_metrics_slot *slot) {
   __atomic_store_n(&slot->ready, 0, __ATOMIC_RELAXED);
@@ -142,15 +131,15 @@ static void clear_gauges(dl_metrics_slot *slot) {
 
 void dl_metrics_worker_gone(dl_metrics *metrics, uint32_t slot) {
   assert(slot < metrics->slot_count);
-  clear_gauges(&metrics->slots[slot]);
-  __atomic_store_n(&metrics->slots[slot].pid, 0, __ATOMIC_RELAXED);
+  clear_gauges(&metrics->block->slots[slot]);
+  __atomic_store_n(&metrics->block->slots[slot].pid, 0, __ATOMIC_RELAXED);
 }
 
 /* --- a worker's part --------------------------------------------------------------------- */
 
 void dl_metrics_open(dl_metrics_writer *writer, dl_metrics *metrics, uint32_t slot) {
   assert(slot < metrics->slot_count);
-  *writer = (dl_metrics_writer){.metrics = metrics, .slot = &metrics->slots[slot]};
+  *writer = (dl_metrics_writer){.metrics = metrics, .slot = &metrics->block->slots[slot]};
   clear_gauges(writer->slot);
   __atomic_store_n(&writer->slot->pid, getpid(), __ATOMIC_RELAXED);
 }
@@ -180,7 +169,7 @@ void dl_metrics_count_reason(dl_metrics_writer *writer, const char *reason) {
   if (!writer->slot) return;
   while (place < DL_METRICS_REASONS_MAX && writer->reasons[place] != reason) place++;
   if (place == DL_METRICS_REASONS_MAX) {
-    place = place_name(writer->metrics, &writer->metrics->reasons, dl_str_of(reason), false);
+    place = place_name(writer->metrics, reasons_of(writer->metrics), dl_str_of(reason), false);
     if (place == UINT32_MAX) place = REASON_OTHER;
     else writer->reasons[place] = reason;
   }
@@ -212,48 +201,48 @@ void dl_metrics_count_request(dl_metrics_writer *writer, uint32_t series, int st
 /* --- reading ----------------------------------------------------------------------------- */
 
 uint32_t dl_metrics_slot_count(const dl_metrics *metrics) { return metrics->slot_count; }
-uint64_t dl_metrics_read_event(const dl_metrics *metrics, dl_event event) { return load(&metrics->events[event]); }
-uint64_t dl_metrics_read_gauge(const dl_metrics *metrics, uint32_t slot, dl_gauge gauge) { return load(&metrics->slots[slot].gauges[gauge]); }
-pid_t dl_metrics_read_pid(const dl_metrics *metrics, uint32_t slot) { return __atomic_load_n(&metrics->slots[slot].pid, __ATOMIC_RELAXED); }
+uint64_t dl_metrics_read_event(const dl_metrics *metrics, dl_event event) { return load(&metrics->block->events[event]); }
+uint64_t dl_metrics_read_gauge(const dl_metrics *metrics, uint32_t slot, dl_gauge gauge) { return load(&metrics->block->slots[slot].gauges[gauge]); }
+pid_t dl_metrics_read_pid(const dl_metrics *metrics, uint32_t slot) { return __atomic_load_n(&metrics->block->slots[slot].pid, __ATOMIC_RELAXED); }
 
 uint64_t dl_metrics_read_counter(const dl_metrics *metrics, dl_counter counter) {
   uint64_t sum = 0;
-  for (uint32_t i = 0; i < metrics->slot_count; i++) sum += load(&metrics->slots[i].counters[counter]);
+  for (uint32_t i = 0; i < metrics->slot_count; i++) sum += load(&metrics->block->slots[i].counters[counter]);
   return sum;
 }
 
-uint32_t dl_metrics_series_count(const dl_metrics *metrics) { return DL_SERIES_ROUTES + __atomic_load_n(&metrics->routes.count, __ATOMIC_ACQUIRE); }
+uint32_t dl_metrics_series_count(const dl_metrics *metrics) { return DL_SERIES_ROUTES + count_of(routes_of(metrics)); }
 
 dl_str dl_metrics_series_name(const dl_metrics *metrics, uint32_t series) {
-  return series < DL_SERIES_ROUTES ? (dl_str){0} : name_at(&metrics->routes, series - DL_SERIES_ROUTES);
+  return series < DL_SERIES_ROUTES ? (dl_str){0} : name_at(routes_of(metrics), series - DL_SERIES_ROUTES);
 }
 
 void dl_metrics_read_series(const dl_metrics *metrics, uint32_t series, dl_metrics_series *out) {
   *out = (dl_metrics_series){0};
   for (uint32_t i = 0; i < metrics->slot_count; i++) {
-    const dl_metrics_series *counts = &metrics->slots[i].series[series];
+    const dl_metrics_series *counts = &metrics->block->slots[i].series[series];
     for (size_t k = 0; k < DL_METRICS_STATUS_COUNT; k++) out->statuses[k] += load(&counts->statuses[k]);
     for (size_t k = 0; k <= DL_METRICS_BUCKETS; k++) out->buckets[k] += load(&counts->buckets[k]);
     out->sum_us += load(&counts->sum_us);
   }
 }
 
-uint32_t dl_metrics_reason_count(const dl_metrics *metrics) { return __atomic_load_n(&metrics->reasons.count, __ATOMIC_ACQUIRE); }
-dl_str dl_metrics_reason_name(const dl_metrics *metrics, uint32_t reason) { return name_at(&metrics->reasons, reason); }
+uint32_t dl_metrics_reason_count(const dl_metrics *metrics) { return count_of(reasons_of(metrics)); }
+dl_str dl_metrics_reason_name(const dl_metrics *metrics, uint32_t reason) { return name_at(reasons_of(metrics), reason); }
 
 uint64_t dl_metrics_read_reason(const dl_metrics *metrics, uint32_t reason) {
   uint64_t sum = 0;
-  for (uint32_t i = 0; i < metrics->slot_count; i++) sum += load(&metrics->slots[i].reasons[reason]);
+  for (uint32_t i = 0; i < metrics->slot_count; i++) sum += load(&metrics->block->slots[i].reasons[reason]);
   return sum;
 }
 
 const char *dl_metrics_unready(const dl_metrics *metrics) {
-  switch ((dl_service_phase)__atomic_load_n(&metrics->phase, __ATOMIC_RELAXED)) {
+  switch ((dl_service_phase)__atomic_load_n(&metrics->block->phase, __ATOMIC_RELAXED)) {
     case DL_SERVICE_STARTING: return "starting";
     case DL_SERVICE_DRAINING: return "draining";
     default: break;
   }
   for (uint32_t i = 0; i < metrics->slot_count; i++)
-    if (__atomic_load_n(&metrics->slots[i].ready, __ATOMIC_RELAXED)) return NULL;
+    if (__atomic_load_n(&metrics->block->slots[i].ready, __ATOMIC_RELAXED)) return NULL;
   return "no worker is ready";
 }

@@ -52,7 +52,7 @@ static void append_series_labels(dl_buffer *out, const dl_metrics *metrics, uint
     route = DL_STR("unmatched");
   }
   DL_BUFFER_LITERAL(out, "method=\"");
-  dl_buffer_append_str(out, method);
+  dl_prometheus_label_value(out, method);
   DL_BUFFER_LITERAL(out, "\",route=\"");
   dl_prometheus_label_value(out, route);
   DL_BUFFER_LITERAL(out, "\"");
@@ -75,9 +75,12 @@ static void write_histogram(dl_buffer *out, const dl_metrics_series *counts, dl_
     dl_buffer_append_str(out, labels);
     dl_buffer_printf(out, ",le=\"%s\"} %llu\n", bucket_labels[i], below);
   }
-  dl_buffer_printf(out, "demilune_http_request_duration_seconds_sum{%.*s} %llu.%06llu\n", DL_STR_ARGS(labels),
-                   (unsigned long long)(counts->sum_us / 1000000), (unsigned long long)(counts->sum_us % 1000000));
-  dl_buffer_printf(out, "demilune_http_request_duration_seconds_count{%.*s} %llu\n", DL_STR_ARGS(labels), below);
+  DL_BUFFER_LITERAL(out, "demilune_http_request_duration_seconds_sum{");
+  dl_buffer_append_str(out, labels);
+  dl_buffer_printf(out, "} %llu.%06llu\n", (unsigned long long)(counts->sum_us / 1000000), (unsigned long long)(counts->sum_us % 1000000));
+  DL_BUFFER_LITERAL(out, "demilune_http_request_duration_seconds_count{");
+  dl_buffer_append_str(out, labels);
+  dl_buffer_printf(out, "} %llu\n", below);
 }
 
 /* All of one family stand together, so the series are walked twice. */

@@ -2,8 +2,9 @@
 /*
  * Tokens and keys from any bytes. The first byte chooses: "t" a token for a set of
  * known keys, "k" a JWK, "s" a JWKS, "p" a PEM, "a" text to seal's opener, "h" a
- * stored password. No token and no sealed text of the fuzzer's may be taken, but
- * those signed here at the start, which are its seeds.
+ * stored password, "x" a place, what is changed there, and a text that is sealed. No
+ * token and no sealed text of the fuzzer's may be taken, but those signed here at the
+ * start, which are its seeds, and those that are as they were sealed.
  */
 #include "crypto/jwt.h"
 #include "crypto/password.h"
@@ -93,6 +94,27 @@ static void try_password(dl_str text) {
   if (quick && dl_password_verify(text, DL_STR("no password")) == DL_PASSWORD_OK) broken("a password that nobody set matches");
 }
 
+/* Two bytes for the place, one for the change; then the text. What was sealed opens, to the
+ * same text and under its purpose only; with one character changed, or cut off, never. */
+static void try_sealed(const world *w, dl_str text) {
+  if (text.len < 3) return;
+  dl_str plain = dl_str_skip(text, 3), sealed;
+  dl_buffer made = {0}, opened = {0};
+  if (!dl_seal(w->sealer, DL_STR("session"), plain, &made)) broken("a short text cannot be sealed");
+  sealed = dl_buffer_str(&made);
+  if (!dl_unseal(w->sealer, DL_STR("session"), sealed, &opened, NULL)) broken("what was sealed does not open");
+  if (!dl_str_equal(dl_buffer_str(&opened), plain)) broken("what was sealed is another text");
+  if (dl_unseal(w->sealer, DL_STR("refresh"), sealed, &opened, NULL)) broken("a text opens for another purpose");
+  size_t place = ((size_t)(unsigned char)text.ptr[0] << 8 | (unsigned char)text.ptr[1]) % sealed.len;
+  made.data[place] = (char)(made.data[place] ^ text.ptr[2]);
+  if (text.ptr[2] && dl_unseal(w->sealer, DL_STR("session"), sealed, &opened, NULL)) broken("a text that was changed opens");
+  made.data[place] = (char)(made.data[place] ^ text.ptr[2]);
+  if (dl_unseal(w->sealer, DL_STR("session"), dl_str_from(sealed.ptr, place), &opened, NULL)) broken("a text that was cut opens");
+  if (!dl_str_equal(dl_buffer_str(&opened), plain)) broken("what does not open leaves something behind");
+  dl_buffer_free(&made);
+  dl_buffer_free(&opened);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   static world w;
@@ -120,6 +142,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (dl_unseal(w.sealer, DL_STR("session"), text, &plain, NULL)) broken("a forged text was unsealed");
     break;
   case 'h': try_password(text); break;
+  case 'x': try_sealed(&w, text); break;
   default: break;
   }
   dl_buffer_free(&plain);

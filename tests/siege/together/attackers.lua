@@ -162,7 +162,7 @@ end
 
 -- --- no HTTP at all -------------------------------------------------------------------------------
 
-local STARTS = { "", "\22\3\1\2", "PRI * HTTP/2.0\r\n", "GET / HTTP/1.1\r\nHost: a\r\n",
+local STARTS = { "", "\22\3\1\2", "PRI * HTTP/2.0\r\n", "GET / HTTP/1.1\r\nHost: a\r\nX", -- no end of the head by chance
   "POST /echo HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nffff\r\n" }
 
 -- Whatever comes back, it is no success.

@@ -63,7 +63,7 @@ function kills.ports_of(pid)
 end
 
 ---@class siege.Kill
----@field at number seconds since 1970
+---@field at number seconds since 1970, when the worker was stopped already and not yet killed
 ---@field server_port integer
 ---@field ports table<integer, boolean>
 ---@field held integer connections
@@ -78,10 +78,11 @@ function kills.one(running)
   if C.kill(pid, SIGSTOP) ~= 0 then return nil end
   local stopped = server.wait_until(STOP_PATIENCE, function() return is_stopped(pid) end)
   local ok, ports, held = pcall(kills.ports_of, pid)
+  local at = socket.gettime() -- before the kill: a client may hear of it before we go on
   C.kill(pid, SIGKILL)
   assert(stopped, "a worker did not stop, so nobody knows what it held when it was killed")
   if not ok then error(ports, 0) end
-  return { at = socket.gettime(), server_port = running.port, ports = ports, held = held }
+  return { at = at, server_port = running.port, ports = ports, held = held }
 end
 
 --- Whether a connection to `server_port` that was open from `opened` to `ended` was one that a killed worker held.
@@ -91,6 +92,16 @@ function kills.explain(list, server_port, client_port, opened, ended)
     if kill.server_port == server_port and kill.ports[client_port] and opened <= kill.at and kill.at <= ended then return true end
   end
   return false
+end
+
+--- For a failure that no kill explains: how it stands to the kill of that server that is nearest to it.
+function kills.nearest(list, server_port, client_port, ended)
+  local best
+  for _, kill in ipairs(list) do
+    if kill.server_port == server_port and (not best or math.abs(ended - kill.at) < math.abs(ended - best.at)) then best = kill end
+  end
+  if not best then return "no kill of that server" end
+  return ("%.1f ms from the nearest kill, whose worker %s it"):format((ended - best.at) * 1000, best.ports[client_port] and "held" or "did not hold")
 end
 
 return kills

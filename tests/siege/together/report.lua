@@ -57,17 +57,21 @@ local function add(to, counts)
   for name, number in pairs(counts) do to[name] = (to[name] or 0) + number end
 end
 
--- Failures of a normal client by kind: those in flight on a killed worker, and others.
+-- Failures of a normal client by kind: those in flight on a killed worker, and others, which are told one by one.
 local function read_failures(process, killed)
-  local in_flight, other = {}, {}
+  local in_flight, other, lines = {}, {}, {}
   for line in io.lines(process.records) do
     local opened, ended, port, kind = line:match "^fail (%S+) (%S+) (%d+) (%S+)$"
     if opened then
       local explained = kills.explain(killed, process.server_port, tonumber(port), tonumber(opened), tonumber(ended))
       add(explained and in_flight or other, { [kind] = 1 })
+      if not explained then
+        lines[#lines + 1] = ("%s, %s after %.1f ms, %s"):format(process.kind, kind, (ended - opened) * 1000,
+          kills.nearest(killed, process.server_port, tonumber(port), tonumber(ended)))
+      end
     end
   end
-  return in_flight, other
+  return in_flight, other, lines
 end
 
 local function told(counts)
@@ -98,9 +102,10 @@ end
 local function print_normal(result, promises)
   print_head("normal client", "requests", "failed, in flight on a killed worker", "failed otherwise", "reads p50 / p99 / p99.9 ms",
     "writes p50 / p99 / p99.9 ms", "closed while idle")
-  local all_in_flight, all_other, worst = {}, {}, 0
+  local all_in_flight, all_other, unexplained, worst = {}, {}, {}, 0
   local function row(when, process, counts)
-    local in_flight, other = read_failures(process, result.happened.kills)
+    local in_flight, other, lines = read_failures(process, result.happened.kills)
+    for _, line in ipairs(lines) do unexplained[#unexplained + 1] = line end
     print_row(process.kind .. ", " .. when, counts.requests, told(in_flight), told(other), quantiles(counts, "read_"), quantiles(counts, "write_"),
       counts.idle_closed)
     add(all_in_flight, in_flight)
@@ -115,7 +120,7 @@ local function print_normal(result, promises)
   end
   local rows_lost = all_other.row_lost or 0
   promises:add("no normal request failed but those in flight on a killed worker", not next(all_other),
-    ("in flight: %s; otherwise: %s"):format(told(all_in_flight), told(all_other)))
+    ("in flight: %s; otherwise: %s %s"):format(told(all_in_flight), told(all_other), table.concat(unexplained, "; ", 1, math.min(10, #unexplained))))
   promises:add("no acknowledged write is lost, in the file, through the app, or to a read meanwhile",
     result.acknowledged > 0 and #result.lost_in_file + #result.lost_by_api + rows_lost == 0,
     ("%d acknowledged; lost %d, %d and %d"):format(result.acknowledged, #result.lost_in_file, #result.lost_by_api, rows_lost))

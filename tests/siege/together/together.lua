@@ -69,7 +69,7 @@ end
 local function start_normal(world, name, seconds, progress)
   local function one(running, kind, flag)
     local records = ("%s/%s-%s.records"):format(world.folder, name, kind)
-    local command = ("%stests/siege_normal %d --seconds=%.3f --name=%s-%s --records=%s --progress=%.3f %s")
+    local command = ("%stests/siege_normal %d --pause=40 --seconds=%.3f --name=%s-%s --records=%s --progress=%.3f %s")
       :format(BUILD, running.port, seconds, name, kind, records, progress, flag)
     local process = processes.start(world.folder, name .. "-" .. kind, command, 0)
     process.records, process.server_port, process.kind = records, running.port, kind

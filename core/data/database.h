@@ -27,7 +27,7 @@ typedef struct dl_call dl_call;
   X(TYPE, "type_mismatch")      /* a value that its column does not take */                                                                          \
   X(PARAMETER, "bad_parameter") /* missing, unknown to SQL, or not valid UTF-8 */                                                                    \
   X(DATA, "bad_data")           /* a stored value that has no Lua form */                                                                            \
-  X(TOO_MUCH, "too_much")       /* more rows, columns or bytes than were asked for */                                                                \
+  X(TOO_MUCH, "too_much")       /* more rows, columns or bytes than were asked for, or than one may search by */                                     \
   X(BUSY, "busy")               /* too many calls wait, or it waited too long */                                                                     \
   X(LOCKED, "locked")           /* another process holds the lock */                                                                                 \
   X(TIMEOUT, "timeout")         /* the statement took too long */                                                                                    \

@@ -21,6 +21,8 @@ typedef struct dl_prepared {
 /* The statements that make and end transactions, prepared once. */
 typedef enum dl_step { DL_STEP_BEGIN, DL_STEP_COMMIT, DL_STEP_ROLLBACK, DL_STEP_SAVE, DL_STEP_KEEP, DL_STEP_UNDO, DL_STEP_COUNT } dl_step;
 
+enum { DL_LIKE_PATTERN_MAX = 256 }; /* bytes of a pattern of LIKE and GLOB */
+
 typedef struct dl_sqlite {
   sqlite3 *handle;
   const dl_database *database; /* options and statements: neither changes once started */

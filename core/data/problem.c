@@ -45,6 +45,9 @@ static const struct {
     {SQLITE_TOOBIG, DL_PROBLEM_TOO_MUCH},
 };
 
+/* SQLite has no code for it. */
+static bool is_long_pattern(const char *message) { return strcmp(message, "LIKE or GLOB pattern too complex") == 0; }
+
 static dl_problem_kind kind_of(int code) {
   for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++)
     if (kinds[i].code == code || kinds[i].code == (code & 0xff)) return kinds[i].kind;
@@ -72,6 +75,10 @@ void dl_problem_read(dl_problem *problem, sqlite3 *handle, dl_str place, dl_aren
   int code = sqlite3_extended_errcode(handle);
   dl_problem_kind kind = kind_of(code);
   dl_str message = dl_arena_copy(arena, dl_str_of(sqlite3_errmsg(handle)));
-  dl_problem_set(problem, kind, arena, "%.*s: %.*s%s", DL_STR_ARGS(place), DL_STR_ARGS(message), advice(kind));
+  if (is_long_pattern(sqlite3_errmsg(handle)))
+    dl_problem_set(problem, DL_PROBLEM_TOO_MUCH, arena,
+                   "%.*s: a pattern of LIKE or GLOB has over %d bytes: give what a client may search for a max_length", DL_STR_ARGS(place),
+                   DL_LIKE_PATTERN_MAX);
+  else dl_problem_set(problem, kind, arena, "%.*s: %.*s%s", DL_STR_ARGS(place), DL_STR_ARGS(message), advice(kind));
   problem->constraint = constraint_in(message);
 }

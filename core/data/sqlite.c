@@ -110,6 +110,8 @@ static int harden(dl_sqlite *connection) {
   }
   sqlite3_limit(handle, SQLITE_LIMIT_ATTACHED, 0);
   sqlite3_limit(handle, SQLITE_LIMIT_LENGTH, LENGTH_MAX);
+  /* A match takes pattern times text, and no deadline interrupts it: 20 KB against 1 MB took minutes. */
+  sqlite3_limit(handle, SQLITE_LIMIT_LIKE_PATTERN_LENGTH, DL_LIKE_PATTERN_MAX);
   sqlite3_busy_handler(handle, on_locked, connection);
   sqlite3_progress_handler(handle, PROGRESS_OPCODES, on_progress, connection);
   return SQLITE_OK;

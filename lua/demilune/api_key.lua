@@ -3,6 +3,7 @@
 -- keeps their digests only; in a query string they would end in logs, so that there
 -- is no such option.
 
+local cookie = require "demilune.cookie"
 local core = require "demilune.core"
 local errors = require "demilune.errors"
 local guard_type = require "demilune.guard_type"
@@ -100,14 +101,13 @@ function api_key.new(given)
   elseif given.header and given.cookie then
     errors.raise(place, "guard.api_key takes a header field or a cookie; make two guards and write guard.any { one, other }")
   end
-  for _, name in ipairs { "header", "cookie" } do
-    if given[name] and not given[name]:match("^[%w!#$%%&'*+%-.^_`|~]+$") then
-      errors.raise(place, 'guard.api_key: %s is no name of a %s; write %s = "X-API-Key"', errors.show(given[name]), name, name)
-    end
+  if given.header and not given.header:match("^[%w!#$%%&'*+%-.^_`|~]+$") then
+    errors.raise(place, 'guard.api_key: %s is no name of a header; write header = "X-API-Key"', errors.show(given.header))
   end
   local keys = read_keys(place, given.keys)
   return setmetatable({
-    kind = "api_key", source = place, header = not given.cookie and (given.header or "X-API-Key") or nil, cookie = given.cookie, keys = keys,
+    kind = "api_key", source = place, header = not given.cookie and (given.header or "X-API-Key") or nil,
+    cookie = cookie.read(place, "guard.api_key", given.cookie), keys = keys,
     known_roles = all_of(keys, "roles"), known_scopes = all_of(keys, "scopes"),
   }, metatable)
 end

@@ -3,6 +3,7 @@
 -- the declaration is checked, and bearer:issue signs tokens that it will accept.
 
 local context = require "demilune.context"
+local cookie = require "demilune.cookie"
 local core = require "demilune.core"
 local errors = require "demilune.errors"
 local files = require "demilune.files"
@@ -21,7 +22,7 @@ local units = require "demilune.units"
 ---@field lifetime string|number how long a token may live at most: "15m"
 ---@field allow_long_lived? boolean for a lifetime of more than 30 minutes
 ---@field issuer? string
----@field audience? string|string[]
+---@field audience? string|string[]|false false: tokens of somebody else's that name none are taken
 ---@field leeway? string|number for clocks that differ; 10 s, at most 30
 ---@field realm? string
 ---@field roles? string[] all that tokens may name, so that a mistyped one is noticed
@@ -169,8 +170,7 @@ local function read_keys(place, given)
   return { pem_key(place, "key", given.key, names and names[1]) }
 end
 
-local function key_set(place, given)
-  local list = read_keys(place, given)
+local function key_set(place, given, list)
   local ok, made = pcall(core.key_set, list)
   if not ok then errors.raise(place, "guard.bearer: %s", (tostring(made):gsub("^[%w_./-]+:%d+: ", ""))) end
   if not given.algorithms then return made end
@@ -208,8 +208,21 @@ local function read_leeway(place, given)
   return math.floor(seconds)
 end
 
-local function read_audience(place, audience)
-  if audience == nil then return nil end
+-- Who only verifies has tokens of somebody who may give them out for others as well: RFC 8725 3.9.
+local function are_of_others(list)
+  for _, key in ipairs(list) do
+    if key.pem and not key.pem:find("PRIVATE KEY", 1, true) or key.jwks and not key.jwks:find('"d"%s*:') then return true end
+  end
+  return false
+end
+
+local function read_audience(place, audience, keys)
+  if audience == nil and are_of_others(keys) then
+    context.note("error", place, "guard.bearer: its keys only verify, so that somebody else gives the tokens out, "
+      .. "and those for any other service pass here too",
+      'write audience = "https://api.example", which tokens for this service name, or audience = false where they name none')
+  end
+  if not audience then return nil end
   local list = type(audience) == "table" and audience or { audience }
   if #list == 0 or #list > 8 then
     errors.raise(place, 'guard.bearer: audience is a name or up to 8 of them; write audience = "https://api.example"')
@@ -249,12 +262,13 @@ function bearer.new(given)
   local place = errors.where()
   given = options.check(place, "guard.bearer", given, OPTIONS)
   local scopes, descriptions = read_scopes(place, given.scopes)
-  local lifetime, keys, described = read_lifetime(place, given), key_set(place, given), resource.read(place, given)
+  local lifetime, list = read_lifetime(place, given), read_keys(place, given)
+  local keys, described = key_set(place, given, list), resource.read(place, given)
   return setmetatable({
     kind = "bearer", source = place, keys = keys, lifetime = lifetime, leeway = read_leeway(place, given), issuer = given.issuer,
-    audience = read_audience(place, given.audience), realm = check_text(place, "realm", given.realm), known_roles = given.roles,
+    audience = read_audience(place, given.audience, list), realm = check_text(place, "realm", given.realm), known_roles = given.roles,
     known_scopes = scopes, scope_descriptions = descriptions, roles_claim = given.roles_claim or "roles",
-    scope_claim = given.scope_claim or "scope", cookie = given.cookie, token_url = given.token_url,
+    scope_claim = given.scope_claim or "scope", cookie = cookie.read(place, "guard.bearer", given.cookie), token_url = given.token_url,
     resource = described, resource_metadata = described and described.metadata,
   }, metatable)
 end

@@ -45,7 +45,7 @@ local handles, transactions = setmetatable({}, { __mode = "k" }), setmetatable({
 ---| "type_mismatch" a value that its column does not take
 ---| "bad_parameter" missing, unknown, or not text
 ---| "bad_data" a stored value that Lua has no form for
----| "too_much" more rows, columns or bytes than asked for
+---| "too_much" more rows, columns or bytes than asked for, or a pattern of LIKE or GLOB over 256 bytes
 ---| "busy" too many calls wait (uncaught: 503, as the next one and "stopped")
 ---| "locked" another process holds the lock
 ---| "timeout" the statement took too long

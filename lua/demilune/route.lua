@@ -246,8 +246,8 @@ end
 -- Whose these fields are: a second one would end the body elsewhere, or be another type, for some of those who read it.
 local WRITTEN = {
   ["content-length"] = "the server writes it; leave it out", ["transfer-encoding"] = "the server writes it; leave it out",
-  connection = "the server writes it; leave it out", ["keep-alive"] = "the server writes it; leave it out", date = "the server writes it; leave it out",
-  trailer = "the server writes it; leave it out", upgrade = "the server writes it; leave it out",
+  connection = "the server writes it; leave it out", ["keep-alive"] = "the server writes it; leave it out",
+  date = "the server writes it; leave it out", trailer = "the server writes it; leave it out", upgrade = "the server writes it; leave it out",
   ["content-type"] = 'what is answered decides it; write demilune.response { headers = { ["Content-Type"] = "text/csv" } } in the handler',
 }
 

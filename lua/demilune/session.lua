@@ -4,7 +4,7 @@
 -- With a store the server also knows which sessions live, and can end them.
 
 local core = require "demilune.core"
-local context = require "demilune.context"
+local cookie = require "demilune.cookie"
 local errors = require "demilune.errors"
 local guard_type = require "demilune.guard_type"
 local options = require "demilune.options"
@@ -55,18 +55,12 @@ local function read_secrets(place, given)
 end
 
 local function read_cookie(place, given)
-  local cookie, same_site = given.cookie or "__Host-session", given.same_site or "Strict"
-  if not cookie:match("^[%w_.-]+$") then
-    errors.raise(place, 'guard.session: %s is no name of a cookie; write cookie = "__Host-session"', errors.show(cookie))
-  elseif not SAME_SITE[same_site] then
+  local same_site = given.same_site or "Strict"
+  if not SAME_SITE[same_site] then
     errors.raise(place, 'guard.session: same_site is %s; write "Strict", or "Lax" when links from other sites must find the session; '
       .. "with None every page of the web could act in a visitor's name", errors.show(same_site))
   end
-  if cookie:sub(1, 7) ~= "__Host-" then
-    context.note("error", place, "guard.session: a browser lets other hosts of the domain set the cookie " .. cookie,
-      'write cookie = "__Host-' .. cookie .. '"')
-  end
-  return cookie, same_site
+  return cookie.read(place, "guard.session", given.cookie or "__Host-session"), same_site
 end
 
 local function read_store(place, given)
@@ -93,9 +87,9 @@ function session.new(given)
   if not lifetime or lifetime < 1 then
     errors.raise(place, 'guard.session: a session that never ends can be stolen for ever; write lifetime = "8h"')
   end
-  local cookie, same_site = read_cookie(place, given)
+  local name, same_site = read_cookie(place, given)
   return setmetatable({
-    kind = "session", source = place, cookie = cookie, same_site = same_site, sealer = core.sealer(list), lifetime = math.floor(lifetime),
+    kind = "session", source = place, cookie = name, same_site = same_site, sealer = core.sealer(list), lifetime = math.floor(lifetime),
     known_roles = given.roles, known_scopes = given.scopes, store = read_store(place, given),
   }, metatable)
 end

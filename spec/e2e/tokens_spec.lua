@@ -20,8 +20,8 @@ local bearer = guard.bearer { secret = settings.JWT_SECRET, lifetime = "15m", is
   resource = "https://api.example/v1", authorization_servers = { "https://id.example" } }
 app:get("/me", { guard = bearer }, who)
 app:get("/read", { guard = guard.scope("read", bearer) }, who)
-app:get("/curve", { guard = guard.bearer { key = PUBLIC, algorithms = { "ES256" }, lifetime = "15m" } }, who)
-app:get("/rotated", { guard = guard.bearer { jwks_file = "keys.json", lifetime = "15m" } }, who)
+app:get("/curve", { guard = guard.bearer { key = PUBLIC, algorithms = { "ES256" }, lifetime = "15m", audience = false } }, who)
+app:get("/rotated", { guard = guard.bearer { jwks_file = "keys.json", lifetime = "15m", audience = false } }, who)
 return app
 ]]
 

@@ -78,17 +78,34 @@ describe("what would let somebody guess", function()
     local why = owasp.refusal(text)
     assert.truthy(why and why:find(words, 1, true), why)
   end
-  local function guarded(options) return owasp.HEAD .. "local app = demilune.app { guard = guard.bearer {" .. options .. "} }\nreturn app" end
+  local function guarded(options)
+    return owasp.HEAD .. "local app = demilune.app { guard = guard.bearer {" .. options .. "} }\napp:get('/', function() return 1 end)\nreturn app"
+  end
 
   it("does not load: a login without a limit", function() refused(app "", "has no limit") end)
   it("does not load: basic credentials that nothing counts, or only after the guard", function()
-    local basic = owasp.HEAD .. 'local basic = guard.basic { users = { ada = "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHQ$aGFzaGhhc2hoYXNoaGFzaA" } }\n'
+    local stored = "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHQ$aGFzaGhhc2hoYXNoaGFzaA"
+    local basic = owasp.HEAD .. ('local basic = guard.basic { users = { ada = %q } }\n'):format(stored)
       .. "local app = demilune.app { guard = %s }\napp:get('/', { %s }, function() return 1 end)\nreturn app"
     local words = "takes a password in each request and no limit counts addresses"
     refused(basic:format("basic", ""), words)
     refused(basic:format("guard.any { bearer, basic }", ""), words)
     refused(basic:format("basic", 'limit = { rate = "5/minute", by = "principal" }'), words)
     assert.is_nil(owasp.refusal(basic:format("basic", 'limit = "60/minute"')))
+  end)
+  it("does not load: tokens of somebody else's for any service", function()
+    local key = "[[-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEA11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=\n-----END PUBLIC KEY-----\n]]"
+    local options = "key = " .. key .. ', lifetime = "15m"'
+    refused(guarded(options), "those for any other service pass here too")
+    for _, audience in ipairs { '"https://api.example"', "false" } do
+      assert.is_nil(owasp.refusal(guarded(options .. ", audience = " .. audience)))
+    end
+  end)
+  it("does not load: credentials in a cookie that other hosts of the domain can set", function()
+    local words = 'a browser lets other hosts of the domain set the cookie token; write cookie = "__Host-token"'
+    refused(owasp.HEAD .. 'local app = demilune.app { guard = guard.api_key { cookie = "token", keys = { a = settings.JWT_SECRET } } }\n'
+      .. 'app:get("/", function() return 1 end)\nreturn app', words)
+    refused(guarded 'secret = settings.JWT_SECRET, lifetime = "15m", cookie = "token"', words)
   end)
   it("does not load: tokens that live for ever", function() refused(guarded "secret = settings.JWT_SECRET", "no lifetime") end)
   it("does not load: tokens that live for days", function() refused(guarded 'secret = settings.JWT_SECRET, lifetime = "7d"', "30 minutes") end)

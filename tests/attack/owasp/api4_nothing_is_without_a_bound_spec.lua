@@ -9,6 +9,11 @@ local db = app:database "sqlite:list.db"
 local all = db:statement "SELECT id FROM things"
 local forever = db:statement "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
 local Filter = model "Filter" { tags = model.array(model.string { max_length = 20 }, { max_items = 10 }), more = model.any() }
+local like, glob = db:statement "SELECT :text LIKE :pattern", db:statement "SELECT :text GLOB :pattern"
+app:post("/like", { body = { pattern = model.string() } }, function(req)
+  local text = ("a"):rep(1000)
+  return { like:value { text = text, pattern = req.body.pattern }, (glob:value { text = text, pattern = req.body.pattern }) }
+end)
 app:get("/all", function() return all:many {} end)
 app:get("/few", function() return all:many({}, { max = 5000 }) end)
 app:get("/page", { query = { limit = model.integer { ge = 1, le = 100, default = 20 } } }, function(req) return req.query.limit end)
@@ -39,6 +44,13 @@ WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000) I
     local gzip = world.running:request("POST", "/search", { body = "\31\139\8\0", headers = { ["Content-Encoding"] = "gzip",
       ["Content-Type"] = "application/json" } })
     assert.equal(415, gzip.status)
+  end)
+
+  -- No deadline ends a match: 20 KB against 1 MB of a row held a reader for minutes.
+  it("what is searched for by LIKE or GLOB is short", function()
+    assert.equal(200, world:ask("POST", "/like", nil, { pattern = ("%a"):rep(128) }).status)
+    assert.equal(500, world:ask("POST", "/like", nil, { pattern = ("%a"):rep(128) .. "b" }).status)
+    assert.truthy(world.running:log_line("a pattern of LIKE or GLOB has over 256 bytes: give what a client may search for a max_length"))
   end)
 
   it("a pattern gives up, and so do a statement and a client that asks too often", function()

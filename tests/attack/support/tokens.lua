@@ -37,9 +37,9 @@ local settings = demilune.settings { HS256 = secret, SECOND = secret, RS256 = se
 local app = demilune.app { title = "tokens", version = "1" }
 local guards = {
   HS256 = guard.bearer { secret = settings.HS256, lifetime = "15m" },
-  RS256 = guard.bearer { key = settings.RS256, algorithms = { "RS256" }, lifetime = "15m" },
-  ES256 = guard.bearer { key = settings.ES256, algorithms = { "ES256" }, lifetime = "15m" },
-  EdDSA = guard.bearer { key = settings.EdDSA, algorithms = { "EdDSA" }, lifetime = "15m" },
+  RS256 = guard.bearer { key = settings.RS256, algorithms = { "RS256" }, lifetime = "15m", audience = false },
+  ES256 = guard.bearer { key = settings.ES256, algorithms = { "ES256" }, lifetime = "15m", audience = false },
+  EdDSA = guard.bearer { key = settings.EdDSA, algorithms = { "EdDSA" }, lifetime = "15m", audience = false },
   kid = guard.bearer { keys = { { secret = settings.HS256, kid = "one" }, { secret = settings.SECOND, kid = "two" } }, lifetime = "15m" },
 }
 guards.any = guard.any { guards.HS256, guards.RS256, guards.ES256, guards.EdDSA }

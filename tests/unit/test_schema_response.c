@@ -148,6 +148,8 @@ static void tables_are_arrays_maps_or_models_by_the_schema(void **state) {
       {"{ kind = 'array', items = { kind = 'integer' } }", "{}", "[]"},
       {"{ kind = 'array', items = { kind = 'integer' } }", "{ a = 1 }", "!list_type response"},
       {"{ kind = 'array', items = { kind = 'integer' } }", "{ 1, a = 1 }", "!list_type response"},
+      {"{ kind = 'array', items = { kind = 'integer' } }", "{ 1, 2, [0] = 0 }", "!list_type response"},
+      {"{ kind = 'array', items = { kind = 'integer' } }", "(function() local t = { k211 = 1 } t[1] = 1 return t end)()", "!list_type response"},
       {"{ kind = 'array', items = { kind = 'integer' } }", "'x'", "!list_type response"},
       {"{ kind = 'map', values = { kind = 'integer' } }", "{}", "{}"},
       {"{ kind = 'map', values = { kind = 'integer' } }", "{ a = 1 }", "{\"a\":1}"},

@@ -79,16 +79,25 @@ static void without_credentials_the_challenge_names_no_error(void **state) {
   assert_true(w->principal.guard.len == 0);
 }
 
+static void another_scheme_is_no_credential_of_ours(void **state) {
+  guard_world *w = *state;
+  const dl_guard *bearer = world_guard(w, "bearer");
+  static const char *const others[] = {"Authorization: Digest2 abc\r\n", "Authorization: ~!x abc\r\n", "Authorization: Bearer1 abc\r\n",
+                                       "Authorization: Beare abc\r\n"};
+  for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+    expect(w, ask(w, bearer, others[i]), DL_GUARD_UNAUTHENTICATED, PLAIN, "another scheme");
+}
+
 static void a_field_broken_in_its_form_is_a_bad_request(void **state) {
   guard_world *w = *state;
   const dl_guard *bearer = world_guard(w, "bearer");
   const char *token = world_text(w, "token { sub = '7' }");
   char lines[2000];
   static const char *const bad[] = {
-      "Authorization: Bearer\r\n",          "Authorization: Bearer   \r\n", "Authorization: Bearer a b\r\n", "Authorization: Bearer a,b\r\n",
-      "Authorization: Bearer \"abc\"\r\n",  "Authorization: Bearer =\r\n",  "Authorization: Bearer a=b\r\n", "Authorization: Bearer\tabc\r\n",
-      "Authorization: Bearer a\tb\r\n",     "Authorization: @ abc\r\n",     "Authorization: \r\n",           "Authorization: Bearer \xc3\xa9\r\n",
-      "Authorization: Bearer token=abc\r\n"};
+      "Authorization: Bearer\r\n",          "Authorization: Bearer   \r\n",       "Authorization: Bearer a b\r\n", "Authorization: Bearer a,b\r\n",
+      "Authorization: Bearer \"abc\"\r\n",  "Authorization: Bearer =\r\n",        "Authorization: Bearer a=b\r\n", "Authorization: Bearer\tabc\r\n",
+      "Authorization: Bearer a\tb\r\n",     "Authorization: {Bearer} abc\r\n",    "Authorization: \r\n",           "Authorization: @ abc\r\n",
+      "Authorization: Bearer \xc3\xa9\r\n", "Authorization: Bearer token=abc\r\n"};
   for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) expect(w, ask(w, bearer, bad[i]), DL_GUARD_BAD_REQUEST, MALFORMED, "Authorization");
   snprintf(lines, sizeof(lines), "Authorization: Bearer %s,Bearer %s\r\n", token, token);
   expect(w, ask(w, bearer, lines), DL_GUARD_BAD_REQUEST, MALFORMED, "more than one token");
@@ -232,12 +241,13 @@ static void ten_thousand_mutated_tokens_are_refused(void **state) {
 static void a_principal_is_a_table_in_lua(void **state) {
   guard_world *w = *state;
   lua_State *L = dl_lua_state(w->lua);
-  const char *token = world_text(w, "token { sub = '7', roles = { 'admin' }, big = 5e17, nested = { a = { 1, 2 } } }");
+  const char *token = world_text(w, "token { sub = '7', roles = { 'admin' }, big = 5e17, staff = false, nested = { a = { 1, 2 } } }");
   assert_int_equal(ask_bearer(w, world_guard(w, "bearer"), token), DL_GUARD_PASS);
   dl_principal_push(L, &w->principal, true);
   lua_setglobal(L, "p");
   world_run(w, "assert(p.guard == 'bearer' and p.subject == '7' and p.name == nil and p.issuer == nil and p.roles[1] == 'admin' and #p.roles == 1)"
-               " assert(#p.scopes == 0 and getmetatable(p.scopes) == core.array_type and p.claims.sub == '7' and p.claims.nested.a[2] == 2)"
+               " assert(#p.scopes == 0 and getmetatable(p.scopes) == core.array_type and p.claims.sub == '7' and p.claims.nested.a[2] == 2 and "
+               "p.claims.staff == false)"
                " assert(p.claims.exp == 1800000600)");
   static const char *const names[] = {"guard", "subject", "issuer", "name", "roles", "scopes", "claims"};
   for (size_t i = 0; i < 7; i++) {
@@ -249,6 +259,12 @@ static void a_principal_is_a_table_in_lua(void **state) {
   }
   assert_false(dl_principal_push_field(L, &w->principal, DL_STR("token")));
   lua_settop(L, 0);
+  dl_principal_push(L, &w->principal, false);
+  lua_setglobal(L, "p");
+  world_run(w, "assert(p.subject == '7' and p.claims == nil)");
+  assert_true(dl_principal_push_field(L, &(dl_principal){.guard = DL_STR("api_key")}, DL_STR("claims")));
+  assert_true(lua_isnil(L, -1));
+  lua_settop(L, 0);
   dl_principal_push(L, &(dl_principal){0}, true);
   assert_true(lua_isnil(L, -1));
   lua_settop(L, 0);
@@ -259,6 +275,7 @@ int main(void) {
       cmocka_unit_test_setup_teardown(a_good_token_says_who_it_is, open_world, close_world),
       cmocka_unit_test_setup_teardown(the_scheme_is_case_insensitive_and_any_number_of_spaces_may_follow, open_world, close_world),
       cmocka_unit_test_setup_teardown(without_credentials_the_challenge_names_no_error, open_world, close_world),
+      cmocka_unit_test_setup_teardown(another_scheme_is_no_credential_of_ours, open_world, close_world),
       cmocka_unit_test_setup_teardown(a_field_broken_in_its_form_is_a_bad_request, open_world, close_world),
       cmocka_unit_test_setup_teardown(two_credentials_are_none_even_when_they_are_the_same, open_world, close_world),
       cmocka_unit_test_setup_teardown(a_token_that_is_not_good_is_refused_with_the_same_words, open_world, close_world),

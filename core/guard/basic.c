@@ -71,7 +71,7 @@ static bool read_credentials(dl_str text, dl_arena *arena, dl_str *name, dl_str 
   size_t length, padding = 0;
   while (padding < 2 && text.len && text.ptr[text.len - 1] == '=') text.len--, padding++;
   if ((text.len + padding) % 4 || dl_base64_decode(DL_BASE64, text, bytes, &length) != DL_BASE64_OK) return false;
-  const char *colon = length ? memchr(bytes, ':', length) : NULL;
+  const char *colon = memchr(bytes, ':', length);
   if (!colon) return false;
   *name = dl_str_from((char *)bytes, (size_t)(colon - (char *)bytes));
   *password = dl_str_from(colon + 1, length - name->len - 1);

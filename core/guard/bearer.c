@@ -15,6 +15,9 @@ static bool compile_audience(dl_guard_compiler *compiler, int table, dl_jwt_rule
   const dl_str *names;
   uint32_t count;
   if (!dl_guard_texts(compiler, table, "audience", &names, &count)) return false;
+  /* A list of nobody would be no rule at all: every token of the issuer, for whomever it was made. */
+  if (names && !count)
+    return dl_guard_fail(compiler, "audience should name one at least, such as \"https://api.example\"; leave it out to ask for none");
   if (count > DL_JWT_AUDIENCES_MAX) return dl_guard_fail(compiler, "audience should name at most %d", DL_JWT_AUDIENCES_MAX);
   for (uint32_t i = 0; i < count; i++) rules->audiences[i] = names[i];
   rules->audience_count = count;

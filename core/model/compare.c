@@ -2,7 +2,7 @@
 /*
  * Order among values that are kept as text: decimals exactly, whatever their
  * length, and dates and times by the moment they mean. All texts are canonical
- * (dl_convert made them).
+ * (dl_convert made them), so that zero has no sign.
  */
 #include "model/schema_internal.h"
 
@@ -31,9 +31,6 @@ static int compare_bytes(dl_str a, dl_str b) {
 
 static int compare_decimals(dl_str a, dl_str b) {
   decimal x = decimal_parts(a), y = decimal_parts(b);
-  bool x_zero = !x.whole.len && !x.fraction.len, y_zero = !y.whole.len && !y.fraction.len;
-  if (x_zero) x.negative = false;
-  if (y_zero) y.negative = false;
   if (x.negative != y.negative) return x.negative ? -1 : 1;
   int order = (x.whole.len > y.whole.len) - (x.whole.len < y.whole.len);
   if (!order) order = compare_bytes(x.whole, y.whole);

@@ -93,17 +93,20 @@ static bool compile_tags(dl_compilation *compilation, dl_alternatives *alternati
   return true;
 }
 
-/* How many members a schema counts for in its union; 0 when the unions run in a circle. */
+enum { RUNS_IN_A_CIRCLE = 0, TOO_MANY = UINT16_MAX + 1 };
+
+/* How many members a schema counts for in its union, or one of the above. */
 static uint32_t leaves_of(dl_schema *schema) {
   if (schema->kind != DL_KIND_UNION) return 1;
   dl_alternatives *alternatives = &schema->alternatives;
   if (alternatives->bases[alternatives->count]) return alternatives->bases[alternatives->count];
-  if (schema->numbering) return 0;
+  if (schema->numbering) return RUNS_IN_A_CIRCLE;
   schema->numbering = true;
   uint32_t total = 0;
   for (uint32_t i = 0; i < alternatives->count; i++) {
     uint32_t leaves = leaves_of(alternatives->members[i]);
-    if (!leaves || total + leaves > UINT16_MAX) return 0;
+    if (leaves == RUNS_IN_A_CIRCLE) return RUNS_IN_A_CIRCLE;
+    if (total + leaves >= TOO_MANY) return TOO_MANY;
     alternatives->bases[i] = (uint16_t)total;
     total += leaves;
   }
@@ -116,7 +119,10 @@ bool dl_compile_union_finish(dl_compilation *compilation, dl_schema *schema) {
   dl_step step = {NULL, schema->path};
   compilation->step = &step;
   compilation->source = schema->source;
-  bool ok = leaves_of(schema) != 0 || dl_compile_fail(compilation, "the union is a member of itself; put a model or an array between");
+  uint32_t leaves = leaves_of(schema);
+  bool ok = leaves != RUNS_IN_A_CIRCLE || dl_compile_fail(compilation, "the union is a member of itself; put a model or an array between");
+  if (leaves == TOO_MANY)
+    ok = dl_compile_fail(compilation, "the union has over %d members, counting those of the unions in it; put models or arrays between", UINT16_MAX);
   if (ok && schema->alternatives.discriminator.ptr) ok = compile_tags(compilation, &schema->alternatives);
   compilation->step = NULL;
   return ok;

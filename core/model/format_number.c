@@ -32,9 +32,9 @@ static bool accept_whole(const whole_kind *kind, dl_value *value, bool negative,
   return true;
 }
 
-/* Whether s is ".000": Pydantic's lax mode takes "1.0" for 1, and "1." not. */
+/* Whether s, which begins with a point, is ".000": Pydantic's lax mode takes "1.0" for 1, and "1." not. */
 static bool zero_fraction(dl_str s) {
-  if (s.len < 2 || s.ptr[0] != '.') return false;
+  if (s.len < 2) return false;
   for (size_t i = 1; i < s.len; i++)
     if (s.ptr[i] != '0') return false;
   return true;

@@ -51,7 +51,6 @@ static bool write_array(walk *w, const dl_lua_place *place, uint32_t length) {
     if (i > 1) dl_buffer_append_char(w->buffer, ',');
     inner.index = i;
     lua_rawgeti(w->L, -1, (int)i);
-    if (lua_isnil(w->L, -1)) return walk_fails(w, dl_lua_shape_error(w->arena, place, DL_LUA_HOLES));
     if (!write_top(w, &inner)) return false;
     lua_pop(w->L, 1);
   }

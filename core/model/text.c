@@ -10,10 +10,10 @@
 #include <locale.h>
 #include <wctype.h>
 
+/* A sequence of two to four bytes. */
 static uint32_t decode(const char *p, size_t length) {
   const unsigned char *s = (const unsigned char *)p;
   switch (length) {
-  case 1: return s[0];
   case 2: return ((s[0] & 0x1fu) << 6) | (s[1] & 0x3fu);
   case 3: return ((s[0] & 0x0fu) << 12) | ((s[1] & 0x3fu) << 6) | (s[2] & 0x3fu);
   default: return ((s[0] & 0x07u) << 18) | ((s[1] & 0x3fu) << 12) | ((s[2] & 0x3fu) << 6) | (s[3] & 0x3fu);

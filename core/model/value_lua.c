@@ -104,8 +104,9 @@ static bool marked_as_array(lua_State *L, int index) {
   return same;
 }
 
-/* For a table that has keys 1..length and, in the order of lua_next, some key
- * behind length: counts them all, since a hash part keeps no order. */
+/* Of a table that has the key length. Looks at every key: where one stands in the
+ * order of lua_next says nothing, as some or all may lie in the hash part, and 0
+ * comes before 1. */
 static dl_lua_shape count_shape(lua_State *L, int index, size_t length) {
   size_t count = 0;
   bool holes = false;
@@ -115,7 +116,7 @@ static dl_lua_shape count_shape(lua_State *L, int index, size_t length) {
       return DL_LUA_MIXED;
     }
     double number = lua_tonumber(L, -2);
-    if (!(number >= 1 && number <= (double)length)) holes = true;
+    if (!(number >= 1 && number <= (double)length && (double)(size_t)number == number)) holes = true;
   }
   return holes || count != length ? DL_LUA_HOLES : DL_LUA_ARRAY;
 }
@@ -125,12 +126,11 @@ dl_lua_shape dl_lua_table_shape(lua_State *L, int index, uint32_t *length) {
   luaL_checkstack(L, 4, "a table");
   size_t count = lua_objlen(L, index);
   *length = (uint32_t)count;
-  if (count == 0) lua_pushnil(L);
-  else lua_pushnumber(L, (double)count);
-  bool more = lua_next(L, index);
-  if (more) lua_pop(L, 2);
-  if (count == 0) return !more && marked_as_array(L, index) ? DL_LUA_ARRAY : DL_LUA_OBJECT;
-  return more ? count_shape(L, index, count) : DL_LUA_ARRAY;
+  if (count) return count_shape(L, index, count);
+  lua_pushnil(L);
+  if (!lua_next(L, index)) return marked_as_array(L, index) ? DL_LUA_ARRAY : DL_LUA_OBJECT;
+  lua_pop(L, 2);
+  return DL_LUA_OBJECT;
 }
 
 /* --- values to Lua --- */
@@ -213,7 +213,6 @@ static bool take_array(taking *t, const dl_lua_place *place, uint32_t length, dl
   for (uint32_t i = 0; i < length; i++) {
     inner.index = i + 1;
     lua_rawgeti(t->L, -1, (int)i + 1);
-    if (lua_isnil(t->L, -1)) return take_fails(t, dl_lua_shape_error(t->arena, place, DL_LUA_HOLES));
     if (!take_top(t, &inner, &out->items[i])) return false;
     lua_pop(t->L, 1);
   }

@@ -167,6 +167,7 @@ static void many_wait_their_turn_and_more_are_answered_503(void **state) {
   snprintf(chunk, sizeof(chunk), "assert(core.password_verify('%s', 'x'))", stored);
   for (int i = 0; i < ALLOWED; i++) run_in_task(w, chunk, &out[i]);
   assert_true(dl_password_pool_is_full(dl_bridge_passwords(dl_lua_state(w->lua))));
+  assert_false(dl_password_pool_verify(dl_bridge_passwords(dl_lua_state(w->lua)), DL_STR(""), DL_STR("x"), NULL, NULL, 0));
   run_to_its_end(w, "local ok, refusal = pcall(core.password_verify, nil, 'x') assert(not ok and getmetatable(refusal) == core.abort_type)"
                     " assert(refusal.status == 503 and refusal.headers['Retry-After'] == '1')"
                     " ok, refusal = pcall(core.password_hash, 'x') assert(not ok and refusal.status == 503)");

@@ -71,6 +71,9 @@ static void gives_roles_to_everybody_and_to_clients_by_name(void **state) {
                    DL_GUARD_PASS);
   assert_int_equal(w->principal.role_count, 2);
   assert_true(dl_principal_has_role(&w->principal, DL_STR("service")) && dl_principal_has_role(&w->principal, DL_STR("admin")));
+  assert_int_equal(ask(w, "{ kind = 'client_certificate', roles = { 'service' }, clients = { { name = 'worker-7' } } }", &worker_7, NOW),
+                   DL_GUARD_PASS);
+  assert_int_equal(w->principal.role_count, 1);
   assert_int_equal(ask(w, "{ kind = 'client_certificate', subject = 'uri', clients = { { name = 'spiffe://example/admin', roles = { 'root' } } } }", &worker_7, NOW),
                    DL_GUARD_PASS);
   assert_str(w->principal.subject, "spiffe://example/admin");
@@ -101,7 +104,15 @@ static void says_what_is_wrong_with_a_description(void **state) {
   } rows[] = {{"{ kind = 'client_certificate', subject = 'serial' }", "subject should be common_name"},
               {"{ kind = 'client_certificate', clients = {} }", "clients should be a list of 1 to 4096"},
               {"{ kind = 'client_certificate', clients = { 'a' } }", "each of clients should be a table"},
-              {"{ kind = 'client_certificate', clients = { { roles = {} } } }", "should have a name"}};
+              {"{ kind = 'client_certificate', clients = { { roles = {} } } }", "should have a name"},
+              {"{ kind = 'client_certificate', clients = { { name = 5 } } }", "name should be text, not a number"},
+              {"{ kind = 'client_certificate', clients = { { name = 'a', roles = 5 } } }", "roles should be a list of texts, not a number"},
+              {"(function() local list = {} for i = 1, 4097 do list[i] = { name = 'w' .. i } end"
+               " return { kind = 'client_certificate', clients = list } end)()",
+               "clients should be a list of 1 to 4096"},
+              {"{ kind = 'client_certificate', subject = 5 }", "subject should be text, not a number"},
+              {"{ kind = 'client_certificate', issuer = true }", "issuer should be text, not a boolean"},
+              {"{ kind = 'client_certificate', roles = 5 }", "roles should be a list of texts, not a number"}};
   for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
     assert_null(world_guard(w, rows[i].expression));
     if (!strstr(w->error, rows[i].says)) fail_msg("%s", w->error);

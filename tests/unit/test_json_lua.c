@@ -72,6 +72,7 @@ static void tables_become_arrays_and_objects(void **state) {
       {"{['a b'] = 1}", "{\"a b\":1}"},
       {"(function() local t = {} for i = 9, 1, -1 do t[i] = i end return t end)()", "[1,2,3,4,5,6,7,8,9]"},
       {"setmetatable({1}, {__index = function() return 7 end})", "[1]"},
+      {"{[3] = 3, [1] = 1, [2] = 2, [4] = 4, [5] = 5}", "[1,2,3,4,5]"},
       {"secret", "\"secret(redacted)\""},
       {"{{secret}}", "[[\"secret(redacted)\"]]"},
   };
@@ -113,6 +114,13 @@ static void what_json_lacks_is_refused_by_its_place(void **state) {
       {"{[5] = 1}", "a number as a key at the top"},
       {"{a = {[true] = 1}}", "a boolean as a key at .a"},
       {"{a = io.stdout}", "a userdata at .a"},
+      {"{a_1 = {B9 = {[''] = {['\\195\\169'] = {['a-b'] = {['a{'] = {['a:'] = print}}}}}}}",
+       "a function at .a_1.B9[\"\"][\"\xc3\xa9\"][\"a-b\"][\"a{\"][\"a:\"]"},
+      {"{1, 2, [0] = 0}", "an array with holes at the top"},
+      {"{1, 2, [2.5] = 3}", "an array with holes at the top"},
+      {"{[1] = 1, [2.5] = 2, [3] = 3}", "an array with holes at the top"},
+      {"{1, 2, [-1] = 3}", "an array with holes at the top"},
+      {"{a = io.stdout}", "a userdata at .a"},
       {"{a = require('ffi').new('int[2]')}", "a cdata at .a"},
       {"(function() local t = {} t.me = t return t end)()", "tables nested over 64 deep at .me.me"},
   };
@@ -131,6 +139,29 @@ static void what_json_lacks_is_refused_by_its_place(void **state) {
     lua_pop(w->L, 1);
     assert_int_equal(lua_gettop(w->L), 0);
   }
+}
+
+/* Where a key stands in the order of a table is chance; none may be lost by it. */
+static void no_key_of_a_table_is_lost_wherever_lua_keeps_it(void **state) {
+  world *w = *state;
+  evaluate(w, "(function() local list = {}"
+              " for _, order in ipairs { { 1 }, { 2, 1 }, { 2, 1, 4, 5, 3 }, { 4, 1, 2, 3, 5 }, { 2, 3, 1 } } do"
+              " for place = 1, #order do for i = 1, 100 do local t = {}"
+              " for at, key in ipairs(order) do if at == place then t['k' .. i] = i end t[key] = key end"
+              " list[#list + 1] = t end end end return list end)()");
+  int list = lua_gettop(w->L), count = (int)lua_objlen(w->L, -1);
+  assert_int_equal(count, 1600);
+  for (int i = 1; i <= count; i++) {
+    const char *error = NULL;
+    dl_value value;
+    lua_rawgeti(w->L, list, i);
+    dl_buffer_clear(&w->buffer);
+    if (dl_json_from_lua(w->L, -1, &w->arena, &w->buffer, &error)) fail_msg("table %d: %.*s", i, (int)w->buffer.len, w->buffer.data);
+    assert_str(dl_str_of(error), "a table with both numbers and names as keys at the top; make it an array or an object");
+    assert_false(dl_value_from_lua(w->L, -1, &w->arena, &value, &error));
+    lua_pop(w->L, 1);
+  }
+  lua_pop(w->L, 1);
 }
 
 /* Nested to the limit exactly: 64 tables are written, 65 are not. */
@@ -222,6 +253,20 @@ static void strings_that_are_not_text_are_taken_as_bytes(void **state) {
   evaluate(w, "{18446744073709551615ULL}");
   assert_false(dl_value_from_lua(w->L, -1, &w->arena, &value, &error));
   lua_pop(w->L, 1);
+  evaluate(w, "{['\\255'] = 1}");
+  assert_false(dl_value_from_lua(w->L, -1, &w->arena, &value, &error));
+  assert_str(dl_str_of(error), "a string that is not UTF-8 as a key at the top; names in JSON are strings: use tostring(key)");
+  lua_pop(w->L, 1);
+  evaluate(w, "5ULL");
+  assert_true(dl_value_from_lua(w->L, -1, &w->arena, &value, &error));
+  assert_int_equal(value.integer, 5);
+  lua_pop(w->L, 1);
+  lua_pushnil(w->L);
+  assert_true(dl_value_from_lua(w->L, -1, &w->arena, &value, &error));
+  assert_int_equal(value.kind, DL_VALUE_ABSENT);
+  dl_value_push(w->L, &value);
+  assert_true(lua_isnil(w->L, -1));
+  lua_pop(w->L, 2);
 }
 
 static void decoding_gives_tables(void **state) {
@@ -292,6 +337,17 @@ static void sixty_four_bits_work_after_ffi_is_gone(void **state) {
   lua_pop(w->L, 1);
 }
 
+static void sixty_four_bits_work_in_a_state_that_nobody_prepared(void **state) {
+  (void)state;
+  lua_State *L = luaL_newstate();
+  luaL_openlibs(L);
+  dl_lua_push_int64(L, INT64_MAX);
+  uint64_t bits = 0;
+  assert_int_equal(dl_lua_get_wide(L, -1, &bits), DL_LUA_INT64);
+  assert_true((int64_t)bits == INT64_MAX);
+  lua_close(L);
+}
+
 #define WORLD_TEST(name) cmocka_unit_test_setup_teardown(name, make_world, end_world)
 
 int main(void) {
@@ -299,6 +355,7 @@ int main(void) {
       WORLD_TEST(tables_become_arrays_and_objects),
       WORLD_TEST(numbers_keep_every_digit_that_counts),
       WORLD_TEST(what_json_lacks_is_refused_by_its_place),
+      WORLD_TEST(no_key_of_a_table_is_lost_wherever_lua_keeps_it),
       WORLD_TEST(depth_has_its_limit),
       WORLD_TEST(values_pass_through_lua_unchanged),
       WORLD_TEST(wide_integers_and_secrets_have_their_own_types),
@@ -307,6 +364,7 @@ int main(void) {
       WORLD_TEST(decoding_refuses_with_a_message),
       WORLD_TEST(encoding_raises_with_the_callers_line),
       WORLD_TEST(sixty_four_bits_work_after_ffi_is_gone),
+      cmocka_unit_test(sixty_four_bits_work_in_a_state_that_nobody_prepared),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

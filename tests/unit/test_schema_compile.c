@@ -52,7 +52,24 @@ static void finds_constraints_that_nothing_can_pass(void **state) {
       {"{ kind = 'date', ge = 5 }", "ge of a date should be a string such as \"2026-11-24\"", ""},
       {"{ kind = 'date', ge = '2026-02-30' }", "ge should", ""},
       {"{ kind = 'datetime', gt = '2026-01-02T00:00:00Z', lt = '2026-01-01T00:00:00Z' }", "gt is above lt", ""},
+      {"{ kind = 'time', le = 5 }", "le of a time should be a string such as \"10:00:00\"", ""},
+      {"{ kind = 'datetime', le = 5 }", "le of a datetime should be a string such as \"2026-11-24T10:00:00Z\"", ""},
+      {"{ kind = 'decimal', ge = '-1', le = '-1.5' }", "ge is above le", ""},
+      {"{ kind = 'decimal', gt = '-0.0', lt = '0' }", "gt equals lt", ""},
+      {"{ kind = 'int64', gt = 9007199254740993LL, le = 9007199254740992LL }", "gt is above le", ""},
+      {"{ kind = 'duration', ge = 'PT2M', le = 'PT1M' }", "ge is above le", ""},
+      {"{ kind = 'duration', ge = 'soon' }", "ge should be a duration", ""},
+      {"{ kind = 'integer', ge = print }", "ge should be a number or a string: a function", ""},
+      {"{ kind = 'string', max_length = 1.5 }", "max_length should be a whole number from 0 on, not 1.5", ""},
+      {"{ kind = 'string', max_length = 2^32 }", "max_length should be a whole number from 0 on", ""},
+      {"{ kind = 'secret', min_bytes = -1 }", "min_bytes should be a whole number", ""},
+      {"{ kind = 'array', items = { kind = 'any' }, max_items = 'x' }", "max_items should be a whole number, not a string", ""},
+      {"{ kind = 'array', items = { kind = 'any' }, unique_items = 1 }", "unique_items should be true or false, not a number", ""},
       {"{ kind = 'literal', values = {} }", "a literal needs its values", ""},
+      {"{ kind = 'literal' }", "a literal needs its values", ""},
+      {"{ kind = 'literal', values = { print } }", "values: a function", ""},
+      {"(function() local l = { kind = 'literal', values = {} } for i = 1, 1001 do l.values[i] = i end return l end)()",
+       "a literal may have at most 1000 values", ""},
       {"{ kind = 'literal', values = { 'a', 'a' } }", "values has a twice", ""},
       {"{ kind = 'literal', values = { null } }", "values of a literal are strings, numbers and booleans", "nullable"},
   };
@@ -65,6 +82,8 @@ static void shows_where_a_pattern_does_not_compile(void **state) {
       {"{ kind = 'string', pattern = '[z-a]' }", "pattern \"[z-a]\" does not compile", "at offset 3"},
       {"{ kind = 'string', pattern = '\\\\C' }", "pattern \"\\C\" does not compile", ""},
       {"{ kind = 'string', pattern = 7 }", "pattern should be a string", ""},
+      {"{ kind = 'string', pattern = '\\255' }", "pattern should be UTF-8 text without NUL", ""},
+      {"{ kind = 'string', pattern = 'a\\0' }", "pattern should be UTF-8 text without NUL", ""},
   };
   expect_mistakes(*state, mistakes, sizeof(mistakes) / sizeof(mistakes[0]));
 }
@@ -81,6 +100,11 @@ static void defaults_must_pass_their_own_checks(void **state) {
       {"{ kind = 'integer', read_only = true, write_only = true }", "is read_only and write_only at once", ""},
       {"{ kind = 'integer', check = 5 }", "check should be a function, not a number", ""},
       {"{ kind = 'integer', optional = 'yes' }", "optional should be true or false, not a string", ""},
+      {"{ kind = 'integer', strict = 'yes' }", "strict should be true or false, not a string", ""},
+      {"{ kind = 'integer', default_factory = 5 }", "default_factory should be a function, not a number", ""},
+      {"{ kind = 'integer', visible_to = 'admin' }", "visible_to should be a list of roles, such as { \"admin\" }", ""},
+      {"{ kind = 'integer', visible_to = {} }", "visible_to should be a list of roles", ""},
+      {"{ kind = 'integer', visible_to = { 'admin', 5 } }", "visible_to should hold the names of roles", ""},
   };
   expect_mistakes(*state, mistakes, sizeof(mistakes) / sizeof(mistakes[0]));
 }
@@ -98,6 +122,18 @@ static void models_are_whole(void **state) {
        "}",
        "M: two fields are called \"a\" by clients", ""},
       {"{ kind = 'model', name = 'M', extra = 'keep', fields = {} }", "M: extra is \"keep\"; write \"forbid\", \"ignore\" or \"allow\"", ""},
+      {"{ kind = 'model', name = 'M', extra = true, fields = {} }", "M: extra should be a string, not a boolean", ""},
+      {"{ kind = 'model', name = 5, fields = {} }", "name should be a string, not a number", ""},
+      {"{ kind = 'model', name = 'M', fields = { { name = 5, schema = { kind = 'any' } } } }", "M: name should be a string, not a number", ""},
+      {"{ kind = 'model', name = 'M', fields = { { name = '', schema = { kind = 'any' } } } }", "M: field 1 has no name", ""},
+      {"{ kind = 'model', name = 'M', fields = { { name = 'a', schema = { kind = 'any', alias = 5 } } } }", "M.a: alias should be a string", ""},
+      {"{ kind = 'model', name = 'M', fields = { { name = 'a', schema = { kind = 'any', alias = '\\255' } } } }", "M.a: alias should be UTF-8", ""},
+      {"(function() local m = { kind = 'model', name = 'M', fields = {} } for i = 1, 4001 do m.fields[i] = { name = 'f' .. i } end return m end)()",
+       "M: has 4001 fields; a model may have at most 4000", ""},
+      {"{ kind = 'map', values = { kind = 'any' }, keys = 5 }", "needs keys, the description of what it holds", ""},
+      {"{ kind = 'map', values = { kind = 'any' }, keys = { kind = 'strin' } }", "{keys}: \"strin\" is not a kind", ""},
+      {"(function() local inner = { kind = 'any' } for i = 1, 300 do inner = { kind = 'array', items = inner } end return inner end)()", "[][][]",
+       "descriptions deep; name the inner ones as models and refer to them"},
       {"{ kind = 'map', values = { kind = 'any' }, keys = { kind = 'integer' } }", "keys of a map are text in JSON", ""},
       {"{ kind = 'array' }", "needs items", ""},
       {"{ kind = 'string', 5 }", "a description has options by name only", ""},
@@ -119,6 +155,13 @@ static void discriminators_tell_every_member_apart(void **state) {
        "members call the discriminator \"type\" and \"kind\"", ""},
       {"{ kind = 'union', discriminator = 'type', members = { { kind = 'string' } } }", "member 1 (string) has no literal field", ""},
       {"{ kind = 'union', members = {} }", "a union needs its members", ""},
+      {"{ kind = 'union' }", "a union needs its members", ""},
+      {"{ kind = 'union', members = { { kind = 'any' } }, discriminator = 5 }", "discriminator should be a string, not a number", ""},
+      {"{ kind = 'union', discriminator = 'type', members = { { kind = 'model', name = 'A', fields = { { name = 'tag', schema = { kind = 'any' } } } "
+       "} } }",
+       "member 1 (A) has no literal field called \"type\"", ""},
+      {"(function() local u = { kind = 'any' } for i = 1, 16 do u = { kind = 'union', members = { u, u } } end return u end)()",
+       "the union has over 65535 members, counting those of the unions in it", ""},
       {"(function() local u = { kind = 'union', members = {} } u.members[1] = u return u end)()", "the union is a member of itself", ""},
   };
   expect_mistakes(*state, mistakes, sizeof(mistakes) / sizeof(mistakes[0]));
@@ -130,10 +173,28 @@ static void references_lead_to_models(void **state) {
       {"{ kind = 'ref', get = function() error('deep', 0) end }", "the reference's function failed: deep", ""},
       {"(function() local r = { kind = 'ref' } r.get = function() return r end return r end)()", "the reference leads back to itself", ""},
       {"{ kind = 'ref' }", "a reference needs get", ""},
+      {"{ kind = 'ref', get = 5 }", "get should be a function, not a number", ""},
+      {"{ kind = 'ref', 5, get = function() end }", "a description has options by name only", "{ kind = \"ref\", name = value }"},
       {"{ kind = 'ref', min_length = 1, get = function() end }", "a reference has no option \"min_length\"", ""},
       {IN_MODEL("{ kind = 'ref', get = function() return { kind = 'strin' } end }"), "User.age: \"strin\" is not a kind", ""},
   };
   expect_mistakes(*state, mistakes, sizeof(mistakes) / sizeof(mistakes[0]));
+}
+
+static void a_reference_has_options_of_its_own(void **state) {
+  schema_world *world = *state;
+  world_run(world, "age = { kind = 'integer', default_factory = function() return 7 end } get = function() return age end");
+  static const schema_row rows[] = {
+      {IN_MODEL("{ kind = 'ref', get = get }"), "{}", "{\"age\":7}"},
+      {IN_MODEL("{ kind = 'ref', get = get, default = 5 }"), "{}", "{\"age\":5}"},
+      {IN_MODEL("{ kind = 'ref', get = get, default_factory = function() return 6 end }"), "{}", "{\"age\":6}"},
+      {IN_MODEL("{ kind = 'ref', get = get, strict = false }"), "{\"age\":\"8\"}", "{\"age\":8}"},
+      {IN_MODEL("{ kind = 'ref', get = get, read_only = true }"), "{\"age\":8}", "!extra_forbidden body.age"},
+      {IN_MODEL("{ kind = 'ref', get = get, _note = 'the Lua layer keeps its own' }"), "{\"age\":\"8\"}", "!int_type body.age"},
+  };
+  world_check_rows(world, DL_MODE_STRICT, ROWS(rows));
+  const dl_schema *schema = world_compile(world, IN_MODEL("{ kind = 'ref', get = get, visible_to = { 'admin' } }"));
+  assert_str(world_respond(world, schema, "{ age = 3 }"), "{}");
 }
 
 static void what_failed_once_may_be_mended_and_compiled(void **state) {
@@ -174,6 +235,7 @@ int main(void) {
       SCHEMA_TEST(models_are_whole),
       SCHEMA_TEST(discriminators_tell_every_member_apart),
       SCHEMA_TEST(references_lead_to_models),
+      SCHEMA_TEST(a_reference_has_options_of_its_own),
       SCHEMA_TEST(what_failed_once_may_be_mended_and_compiled),
       SCHEMA_TEST(many_fields_are_all_found),
   };

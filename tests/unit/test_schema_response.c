@@ -24,6 +24,29 @@ static void a_field_that_the_model_does_not_name_never_leaves(void **state) {
   world_respond_rows(*state, ROWS(rows));
 }
 
+/* What world_respond gives to somebody with those roles. */
+static dl_str respond_to(schema_world *world, const dl_schema *schema, const dl_str *roles, uint32_t count) {
+  world_begin(world, DL_MODE_STRICT);
+  world->validation.output = true;
+  world->validation.roles = roles;
+  world->validation.role_count = count;
+  world_run(world, "return { id = 1, note = 'x' }");
+  assert_true(dl_schema_serialise(schema, world->L, -1, &world->text, &world->validation));
+  lua_pop(world->L, 1);
+  return dl_buffer_str(&world->text);
+}
+
+static void a_field_is_shown_to_the_roles_it_is_visible_to(void **state) {
+  schema_world *world = *state;
+  const dl_schema *schema =
+      world_compile(world, MODEL(FIELD("id", "kind = 'integer'") FIELD("note", "kind = 'string', visible_to = { 'admin', 'auditor' }")));
+  static const dl_str auditor[] = {DL_STR("user"), DL_STR("auditor")}, near[] = {DL_STR("Admin"), DL_STR("adm"), DL_STR("admins")};
+  assert_str(respond_to(world, schema, auditor, 2), "{\"id\":1,\"note\":\"x\"}");
+  assert_str(respond_to(world, schema, auditor, 1), "{\"id\":1}");
+  assert_str(respond_to(world, schema, near, 3), "{\"id\":1}");
+  assert_str(respond_to(world, schema, NULL, 0), "{\"id\":1}");
+}
+
 static void nil_and_null_by_what_the_field_says(void **state) {
   static const schema_row rows[] = {
       {MODEL(FIELD("a", "kind = 'integer', nullable = true") FIELD("b", "kind = 'integer', optional = true")), "{}", "{\"a\":null}"},
@@ -35,6 +58,7 @@ static void nil_and_null_by_what_the_field_says(void **state) {
       {MODEL(FIELD("a", "kind = 'integer', default = 7")), "{ a = null }", "!missing response.a"},
       {MODEL(FIELD("a", "kind = 'integer'")), "{ a = null }", "!missing response.a"},
       {MODEL(FIELD("a", "kind = 'any'") FIELD("b", "kind = 'any', optional = true")), "{}", "{\"a\":null}"},
+      {MODEL(FIELD("a", "kind = 'any', optional = true")), "{ a = null }", "{\"a\":null}"},
       {"{ kind = 'array', items = { kind = 'integer', nullable = true } }", "{ 1, null, 3 }", "[1,null,3]"},
       {"{ kind = 'array', items = { kind = 'integer' } }", "{ 1, null, 3 }", "!int_type response.1"},
       {"{ kind = 'integer', nullable = true }", "nil", "null"},
@@ -58,6 +82,10 @@ static void each_kind_has_its_form_in_json(void **state) {
       {"{ kind = 'integer' }", "2^53", "!int_type response"},
       {"{ kind = 'integer' }", "1.5", "!int_type response"},
       {"{ kind = 'integer' }", "5LL", "5"},
+      {"{ kind = 'integer' }", "-2^60", "!int_type response"},
+      {"{ kind = 'integer' }", "5ULL", "!int_type response"},
+      {"{ kind = 'integer' }", "print", "!int_type response"},
+      {"{ kind = 'number' }", "-2^60", "-1.152921504606847e+18"},
       {"{ kind = 'integer' }", "'5'", "!int_type response"},
       {"{ kind = 'int64' }", "9223372036854775807LL", "9223372036854775807"},
       {"{ kind = 'int64' }", "5", "5"},
@@ -76,6 +104,12 @@ static void each_kind_has_its_form_in_json(void **state) {
       {"{ kind = 'email' }", "'ann'", "!value_error response{\"reason\":\"it has no @\"}"},
       {"{ kind = 'uuid' }", "'6BA7B810-9DAD-11D1-80B4-00C04FD430C8'", "\"6ba7b810-9dad-11d1-80b4-00c04fd430c8\""},
       {"{ kind = 'date' }", "'2026-11-24'", "\"2026-11-24\""},
+      {"{ kind = 'date' }", "'\\255'", "!string_unicode response"},
+      {"{ kind = 'date' }", "20261124", "!date_type response"},
+      {"{ kind = 'boolean' }", "2", "!bool_type response"},
+      {"{ kind = 'boolean' }", "'true'", "!bool_type response"},
+      {"{ kind = 'bytes' }", "5", "!bytes_type response"},
+      {"{ kind = 'duration' }", "'soon'", "!time_delta_parsing response{\"error\":\"expected a number or P\"}"},
       {"{ kind = 'duration' }", "90", "\"PT1M30S\""},
       {"{ kind = 'duration', le = 60 }", "90", "!less_than_equal response{\"le\":60}"},
       {"{ kind = 'bytes' }", "'a\\0\xff'", "\"YQD/\""},
@@ -100,6 +134,9 @@ static void constraints_hold_on_the_way_out_too(void **state) {
        "!too_long response{\"field_type\":\"List\",\"max_length\":1,\"actual_length\":2}"},
       {"{ kind = 'array', items = { kind = 'integer' }, unique_items = true }", "{ 4, 4 }",
        "!value_error response{\"error\":\"should have no item twice; item 1 repeats item 0\"}"},
+      {"{ kind = 'array', items = { kind = 'any' }, unique_items = true }", "{}", "[]"},
+      {"{ kind = 'array', items = { kind = 'any' }, unique_items = true }", "{ 18446744073709551615ULL, 1 }",
+       "!value_error response{\"error\":\"an integer over 2^63 - 1 at [1]; give it as a string\"}"},
       {MODEL(FIELD("a", "kind = 'string', alias = 'the-a'")), "{ a = 1 }", "!string_type response.the-a"},
       {MODEL(FIELD("a", "kind = 'string', alias = 'the-a'")), "{ a = 'x' }", "{\"the-a\":\"x\"}"},
   };
@@ -111,11 +148,18 @@ static void tables_are_arrays_maps_or_models_by_the_schema(void **state) {
       {"{ kind = 'array', items = { kind = 'integer' } }", "{}", "[]"},
       {"{ kind = 'array', items = { kind = 'integer' } }", "{ a = 1 }", "!list_type response"},
       {"{ kind = 'array', items = { kind = 'integer' } }", "{ 1, a = 1 }", "!list_type response"},
+      {"{ kind = 'array', items = { kind = 'integer' } }", "{ 1, 2, [0] = 0 }", "!list_type response"},
+      {"{ kind = 'array', items = { kind = 'integer' } }", "(function() local t = { k211 = 1 } t[1] = 1 return t end)()", "!list_type response"},
       {"{ kind = 'array', items = { kind = 'integer' } }", "'x'", "!list_type response"},
       {"{ kind = 'map', values = { kind = 'integer' } }", "{}", "{}"},
       {"{ kind = 'map', values = { kind = 'integer' } }", "{ a = 1 }", "{\"a\":1}"},
       {"{ kind = 'map', values = { kind = 'integer' } }", "{ 1 }", "!invalid_key response"},
       {"{ kind = 'map', values = { kind = 'integer' } }", "{ a = 'x' }", "!int_type response.a"},
+      {"{ kind = 'map', values = { kind = 'integer' } }", "{ ['\\255'] = 1 }", "!string_unicode response.\xff"},
+      {"{ kind = 'map', values = { kind = 'integer' } }", "5", "!dict_type response"},
+      {"{ kind = 'map', values = { kind = 'integer' }, min_items = 2 }", "{ a = 1 }",
+       "!too_short response{\"field_type\":\"Dictionary\",\"min_length\":2,\"actual_length\":1}"},
+      {"{ kind = 'map', keys = { kind = 'literal', values = { 'a', 3 } }, values = { kind = 'any' } }", "{ ['3'] = 1 }", "{\"3\":1}"},
       {"{ kind = 'map', keys = { kind = 'string', max_length = 1 }, values = { kind = 'integer' } }", "{ ab = 1 }",
        "!string_too_long response.ab{\"max_length\":1}"},
       {"{ kind = 'map', keys = { kind = 'literal', values = { 'a' } }, values = { kind = 'any' } }", "{ b = 1 }",
@@ -123,9 +167,25 @@ static void tables_are_arrays_maps_or_models_by_the_schema(void **state) {
       {MODEL(""), "7", "!model_attributes_type response"},
       {MODEL(FIELD("a", "kind = 'any'")), "{ a = print }", "!value_error response.a{\"error\":\"a function at the top\"}"},
   };
-  world_respond_rows(*state, rows, sizeof(rows) / sizeof(rows[0]) - 1);
+  enum { LAST = sizeof(rows) / sizeof(rows[0]) - 1 };
+  world_respond_rows(*state, rows, LAST);
   schema_world *world = *state;
-  assert_true(dl_str_starts(world_respond(world, world_compile(world, rows[11].description), rows[11].input), DL_STR("!value_error response.a")));
+  assert_true(dl_str_starts(world_respond(world, world_compile(world, rows[LAST].description), rows[LAST].input), DL_STR("!value_error response.a")));
+}
+
+static void members_of_a_map_are_written_one_behind_the_other(void **state) {
+  schema_world *world = *state;
+  const dl_schema *schema = world_compile(world, "{ kind = 'map', values = { kind = 'integer' } }");
+  dl_str found = world_respond(world, schema, "{ a = 1, b = 2, c = 3 }");
+  assert_true(world_same_value(world, "{\"a\":1,\"b\":2,\"c\":3}", found));
+}
+
+static void a_model_says_at_most_a_hundred_things_that_are_wrong(void **state) {
+  schema_world *world = *state;
+  world_run(world, "wide = { kind = 'model', name = 'Wide', fields = {} }"
+                   "for i = 1, 150 do wide.fields[i] = { name = 'f' .. i, schema = { kind = 'integer' } } end");
+  assert_true(dl_str_starts(world_respond(world, world_compile(world, "wide"), "{}"), DL_STR("!missing response.f1; missing response.f2; ")));
+  assert_int_equal(world->validation.error_count, 100);
 }
 
 static void a_secret_never_leaves(void **state) {
@@ -157,10 +217,13 @@ static void a_table_inside_itself_is_refused(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       SCHEMA_TEST(a_field_that_the_model_does_not_name_never_leaves),
+      SCHEMA_TEST(a_field_is_shown_to_the_roles_it_is_visible_to),
       SCHEMA_TEST(nil_and_null_by_what_the_field_says),
       SCHEMA_TEST(each_kind_has_its_form_in_json),
       SCHEMA_TEST(constraints_hold_on_the_way_out_too),
       SCHEMA_TEST(tables_are_arrays_maps_or_models_by_the_schema),
+      SCHEMA_TEST(members_of_a_map_are_written_one_behind_the_other),
+      SCHEMA_TEST(a_model_says_at_most_a_hundred_things_that_are_wrong),
       SCHEMA_TEST(a_secret_never_leaves),
       SCHEMA_TEST(a_table_inside_itself_is_refused),
   };

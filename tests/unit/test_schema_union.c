@@ -32,6 +32,34 @@ static void a_tag_chooses_the_member(void **state) {
   world_check_rows(*state, DL_MODE_STRICT, ROWS(rows));
 }
 
+#define SWITCH                                                                                                                                       \
+  "{ kind = 'union', discriminator = 'on', members = {"                                                                                              \
+  " { kind = 'model', name = 'On', fields = { { name = 'on', schema = { kind = 'literal', values = { true, 1 } } }, { name = 'level', schema = { "   \
+  "kind = 'integer' } } } },"                                                                                                                        \
+  " { kind = 'model', name = 'Off', fields = { { name = 'on', schema = { kind = 'literal', values = { 0 } } } } } } }"
+#define NO_TAG(tag) "{\"discriminator\":\"'on'\",\"tag\":\"" tag "\",\"expected_tags\":\"'true', '1', '0'\"}"
+
+static void a_tag_may_be_a_number_or_a_boolean(void **state) {
+  static const schema_row rows[] = {
+      {SWITCH, "{\"on\":true,\"level\":3}", "{\"on\":true,\"level\":3}"},
+      {SWITCH, "{\"on\":0}", "{\"on\":0}"},
+      {SWITCH, "{\"on\":1}", "!missing body.On.level"},
+      {SWITCH, "{\"on\":false}", "!union_tag_invalid body" NO_TAG("false")},
+      {SWITCH, "{\"on\":7}", "!union_tag_invalid body" NO_TAG("7")},
+      {SWITCH, "{\"on\":null}", "!union_tag_invalid body" NO_TAG("another kind of value")},
+      {SWITCH, "[0]", "!model_attributes_type body"},
+  };
+  static const schema_row responses[] = {
+      {SWITCH, "{ on = true, level = 3 }", "{\"on\":true,\"level\":3}"},
+      {SWITCH, "{ on = 1 }", "!missing response.On.level"},
+      {SWITCH, "{ on = false }", "!union_tag_invalid response" NO_TAG("false")},
+      {SWITCH, "{ on = {} }", "!union_tag_invalid response" NO_TAG("another kind of value")},
+      {SWITCH, "5", "!model_attributes_type response"},
+  };
+  world_check_rows(*state, DL_MODE_STRICT, ROWS(rows));
+  world_respond_rows(*state, ROWS(responses));
+}
+
 static void the_best_member_wins_when_nothing_tells_them_apart(void **state) {
   static const schema_row strict[] = {
       {UNION("{ kind = 'integer' }, { kind = 'string' }"), "\"5\"", "\"5\""},
@@ -131,6 +159,7 @@ static void responses_choose_by_tag_or_by_the_most_fields(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       SCHEMA_TEST(a_tag_chooses_the_member),
+      SCHEMA_TEST(a_tag_may_be_a_number_or_a_boolean),
       SCHEMA_TEST(the_best_member_wins_when_nothing_tells_them_apart),
       SCHEMA_TEST(an_exact_member_wins_over_an_earlier_conversion),
       SCHEMA_TEST(a_refused_member_leaves_the_value_as_it_came),

@@ -80,7 +80,9 @@ static const text_case urls[] = {
     {"http://example.1", "!url_parsing", SAME},
     {"http://%65xample.com", "!url_parsing", SAME},
     {"http://m\xc3\xbcller.de", "!url_parsing", SAME},
-    {"http://\xef\xbc\x91" "27.0.0.1", "!url_parsing", SAME},
+    {"http://\xef\xbc\x91"
+     "27.0.0.1",
+     "!url_parsing", SAME},
     /* What is no URL. */
     {"", "!url_parsing", SAME},
     {"x", "!url_parsing", SAME},
@@ -104,6 +106,12 @@ static const text_case urls[] = {
     {"http://example.com:80a", "!url_parsing", SAME},
     {"http://example.com:+80", "!url_parsing", SAME},
     {"http://example.com:80:80", "!url_parsing", SAME},
+    {"http://example.com:80:80", "!url_parsing", SAME},
+    {"http://example.com/%4g", "!url_syntax_violation", "http://example.com/%4g"},
+    {"http://example.com/%g4", "!url_syntax_violation", "http://example.com/%g4"},
+    {"http://example.0x", "!url_parsing", SAME},
+    {"http://example.0xfg", "http://example.0xfg/", SAME},
+    {"http://example.0a", "http://example.0a/", SAME},
     {"http://[::1", "!url_parsing", SAME},
     {"http://[::1]a", "!url_parsing", SAME},
     {"http://a[::1]", "!url_parsing", SAME},
@@ -122,12 +130,24 @@ static const text_case emails[] = {
     {"a@b.co", "a@b.co", SAME},
     {"!#$%&'*+-/=?^_`{|}~@example.com", "!#$%&'*+-/=?^_`{|}~@example.com", SAME},
     {"a@xn--mller-kva.de", "a@xn--mller-kva.de", SAME},
+    {"a@AB-cd.com", "a@ab-cd.com", SAME},
+    {"a@abc-d.com", "a@abc-d.com", SAME},
+    {"A1@example.com", "A1@example.com", SAME},
+    {"j\xc3\xbc"
+     "1!{@example.com",
+     "j\xc3\xbc"
+     "1!{@example.com",
+     SAME},
+    {"a@example.c{", "!value_error", SAME},
+    {"a@example.COm1", "!value_error", SAME},
+    {"a@b.a" LABEL_63, "!value_error", SAME},
     {"j\xc3\xbcrgen@m\xc3\xbcller.DE", "j\xc3\xbcrgen@m\xc3\xbcller.de", SAME},
     {"a@1.example", "a@1.example", SAME},
     {"a@example.c1x", "a@example.c1x", SAME},
     {"a@example.c1", "!value_error", SAME},
     {"a@xn--m\xc3\xbcller.de", "!value_error", SAME},
-    {"\xe7\x94\xa8\xe6\x88\xb7@\xe4\xbe\x8b\xe5\xad\x90.\xe5\xb9\xbf\xe5\x91\x8a", "\xe7\x94\xa8\xe6\x88\xb7@\xe4\xbe\x8b\xe5\xad\x90.\xe5\xb9\xbf\xe5\x91\x8a", SAME},
+    {"\xe7\x94\xa8\xe6\x88\xb7@\xe4\xbe\x8b\xe5\xad\x90.\xe5\xb9\xbf\xe5\x91\x8a",
+     "\xe7\x94\xa8\xe6\x88\xb7@\xe4\xbe\x8b\xe5\xad\x90.\xe5\xb9\xbf\xe5\x91\x8a", SAME},
     {"a" LABEL_63 "@example.com", "a" LABEL_63 "@example.com", SAME},
     {"aa" LABEL_63 "@example.com", "!value_error", SAME},
     {"a@" LABEL_63 ".com", "a@" LABEL_63 ".com", SAME},
@@ -166,10 +186,14 @@ static const text_case emails[] = {
     {"a@exa_mple.com", "!value_error", SAME},
     {"a@exa mple.com", "!value_error", SAME},
     {"a@example.com/x", "!value_error", SAME},
-    {"a\xe2\x80\x8b@example.com", "!value_error", SAME},            /* zero width space */
-    {"a@example\xe3\x80\x82" "com", "!value_error", SAME},          /* an ideographic full stop, a dot to IDNA */
-    {"a@\xef\xbc\x85" "example.com", "!value_error", SAME},         /* a wide form */
-    {"a\xe2\x80\xae@example.com", "!value_error", SAME},            /* right-to-left override */
+    {"a\xe2\x80\x8b@example.com", "!value_error", SAME}, /* zero width space */
+    {"a@example\xe3\x80\x82"
+     "com",
+     "!value_error", SAME}, /* an ideographic full stop, a dot to IDNA */
+    {"a@\xef\xbc\x85"
+     "example.com",
+     "!value_error", SAME},                              /* a wide form */
+    {"a\xe2\x80\xae@example.com", "!value_error", SAME}, /* right-to-left override */
     {"a@example.com\xc2\xa0", "!value_error", SAME},
 };
 

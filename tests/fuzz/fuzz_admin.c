@@ -33,7 +33,7 @@ static void start(const char *where, dl_admin_socket *admin_socket) {
 }
 
 int LLVMFuzzerInitialize(int *count, char ***arguments) {
-  char folder[] = "/tmp/demilune-fuzz-XXXXXX", where[96];
+  char folder[] = "/tmp/demilune-fuzz-XXXXXX", where[128];
   dl_admin_socket over_tcp, over_unix;
   (void)count;
   (void)arguments;

@@ -79,6 +79,12 @@ static void malformed_strings_are_told_from_wrong_passwords(void **state) {
       "$argon2id$v=19$m=64,t=1,p=1$c29tZXNhbHQ$AAAAAAAAAAAAAAAAAAAAAA$",
       "$argon2id$v=19$m=64,t=1,p=1$c29tZXNhbHQ$AAAAAAAAAAAAAAAAAAAAAA ",
       "$argon2id$v=19$m=64,t=1,p=1,data=x$c29tZXNhbHQ$AAAAAAAAAAAAAAAAAAAAAA",
+      "$argon2id$v=19$m=,t=1,p=1$c29tZXNhbHQ$AAAAAAAAAAAAAAAAAAAAAA",
+      "$argon2id$v=19$m=x,t=1,p=1$c29tZXNhbHQ$AAAAAAAAAAAAAAAAAAAAAA",
+      "$argon2id$v=19$m=64,t=,p=1$c29tZXNhbHQ$AAAAAAAAAAAAAAAAAAAAAA",
+      "$argon2id$v=19$m=64,t=1,p=$c29tZXNhbHQ$AAAAAAAAAAAAAAAAAAAAAA",
+      "$argon2id$v=19$m=64",
+      "$argon2id$v=19$m=64,t=1,p=1$c29tZXNhbHQ$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
       "$2b$12$abcdefghijklmnopqrstuuABCDEFGHIJKLMNOPQRSTUVWXYZ01234",
   };
   for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
@@ -116,6 +122,7 @@ static void costs_and_lengths_are_bounded(void **state) {
   assert_int_equal(dl_password_verify(dl_str_of(text), dl_str_from(long_password, DL_PASSWORD_LENGTH_MAX + 1)), DL_PASSWORD_WRONG);
   assert_int_equal(dl_password_hash(dl_str_from(long_password, DL_PASSWORD_LENGTH_MAX + 1), &quick, text), DL_PASSWORD_WRONG);
   assert_int_equal(dl_password_verify_nobody(DL_STR("x"), &quick), DL_PASSWORD_WRONG);
+  assert_int_equal(dl_password_verify_nobody(dl_str_from(long_password, DL_PASSWORD_LENGTH_MAX + 1), &quick), DL_PASSWORD_WRONG);
   assert_int_equal(dl_password_hash(DL_STR(""), &(dl_password_cost){4096, 1, 16}, text), DL_PASSWORD_OK);
   assert_true(strlen(text) < DL_PASSWORD_TEXT);
   free(long_password);

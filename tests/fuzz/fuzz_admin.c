@@ -98,8 +98,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   close(fd);
   dl_str text = input;
   while (text.len && (text.ptr[0] == '\r' || text.ptr[0] == '\n')) text = dl_str_skip(text, 1);
-  bool head_only = dl_str_starts(text, DL_STR("HEAD ")) && dl_str_starts(dl_buffer_str(&received), DL_STR("HTTP/1.1 "));
-  dl_str answer = dl_buffer_str(&received);
+  bool head_only = dl_str_starts(text, DL_STR("HEAD ")) && received.len;
+  dl_buffer_append_char(&received, 0); /* strtoul stops there */
+  dl_str answer = dl_str_from(received.data, received.len - 1);
   if (head_only && memmem(answer.ptr, answer.len, "\r\n\r\n{", 5)) head_only = false; /* a head that could not be read asks for nothing */
   check_answer(answer, head_only);
   dl_buffer_free(&received);

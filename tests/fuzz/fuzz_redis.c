@@ -24,7 +24,7 @@ static dl_loop loop = {.uv = &uv};
 static dl_crypto *crypto;
 static dl_limit limits[DL_LIMIT_WINDOWS_MAX];
 static size_t limit_count;
-static char url[96];
+static char url[128];
 static int listener;
 
 typedef struct check {

@@ -25,7 +25,7 @@ void dl_control_open(dl_control *control, const char *folder) {
   struct sockaddr_un address;
   char real[PATH_MAX];
   socklen_t length = write_name(&address, (unsigned)geteuid(), (long)getpid());
-  for (size_t i = 0; i < DL_CONTROL_CLIENTS_MAX; i++) control->clients[i].fd = -1;
+  for (size_t i = 0; i < DL_CONTROL_CLIENTS_MAX; i++) control->clients[i] = (dl_control_client){.fd = -1};
   snprintf(control->folder, sizeof control->folder, "%s", realpath(folder, real) ? real : folder);
   control->fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   if (control->fd < 0) return;

@@ -93,7 +93,7 @@ static const char *read_iso(const char *at, const char *end, duration *out) {
 /* ":mm[:ss[.ffffff]]" to the end, after the hours. */
 static const char *read_clock(const char *at, const char *end, int64_t hours, duration *out) {
   int minute, second, micros;
-  if (hours < 0 || at == end || *at++ != ':') return "expected hours and minutes with : between them";
+  if (at == end || *at++ != ':') return "expected hours and minutes with : between them";
   const char *wrong = dl_format_minutes(&at, end, &minute, &second, &micros);
   if (wrong) return wrong;
   if (at != end) return "something stands behind its end";

@@ -67,6 +67,7 @@ static void a_bearer_has_keys_a_lifetime_and_names_that_can_be_sent(void **state
       {BEARER("lifetime = 900, realm = 5"), "realm should be text, not a number"},
       {BEARER("lifetime = 900, realm = 'a\\\\b'"), "realm is sent between quotes"},
       {BEARER("lifetime = 900, realm = 'caf\\195\\169'"), "realm is sent between quotes"},
+      {BEARER("lifetime = 900, realm = 'a\\127'"), "realm is sent between quotes"},
       {BEARER("lifetime = 900, resource_metadata = 'https://a/\"'"), "resource_metadata is sent between quotes"},
       {BEARER("lifetime = 900, cookie = {}"), "cookie should be text, not a table"},
       {BEARER("lifetime = 900, cookie = 'a\\0b'"), "cookie should not be empty or hold NUL"},
@@ -166,6 +167,7 @@ static void guards_made_of_guards_have_members_that_find_somebody(void **state) 
       {"{ kind = 'scope', names = { 'a', 'b\"' }, member = bearer }", "the scope \"b\"\" should be ASCII without spaces"},
       {"{ kind = 'scope', names = { 'a\\\\b' }, member = bearer }", "should be ASCII without spaces"},
       {"{ kind = 'scope', names = { 'caf\\195\\169' }, member = bearer }", "should be ASCII without spaces"},
+      {"{ kind = 'scope', names = { 'a\\127' }, member = bearer }", "should be ASCII without spaces"},
   };
   REFUSED(*state, rows);
 }

@@ -150,6 +150,7 @@ static void errors_say_where_they_are(void **state) {
       {"\"\\ud800\\", 1},
       {"\"a\nb\"", 2},
       {"\"a\xc3\"", 2},
+      {"\"a\xc3\xa9", 4},
       {"\"\xed\xa0\x80\"", 1},
       {"\"\xc0\x80\"", 1},
       {"\"\xf4\x90\x80\x80\"", 1},

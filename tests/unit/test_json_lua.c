@@ -120,6 +120,8 @@ static void what_json_lacks_is_refused_by_its_place(void **state) {
       {"{1, 2, [2.5] = 3}", "an array with holes at the top"},
       {"{[1] = 1, [2.5] = 2, [3] = 3}", "an array with holes at the top"},
       {"{1, 2, [-1] = 3}", "an array with holes at the top"},
+      {"(function() local t = {1, 2, 3, 4} t[2] = nil return t end)()", "an array with holes at the top"},
+      {"(function() local t = {1, 2, 3, 4} t[2] = nil t[2.5] = 1 return t end)()", "an array with holes at the top"},
       {"{a = io.stdout}", "a userdata at .a"},
       {"{a = require('ffi').new('int[2]')}", "a cdata at .a"},
       {"(function() local t = {} t.me = t return t end)()", "tables nested over 64 deep at .me.me"},

@@ -269,6 +269,9 @@ static void a_field_may_name_its_schemes(void **state) {
   assert_string_equal(url_of(&arena, NULL, 0, "foo://bar"), "foo://bar");
   assert_string_equal(url_of(&arena, NULL, 0, "foo:"), "foo:");
   assert_string_equal(url_of(&arena, NULL, 0, "foo://user@/"), "!url_parsing");
+  assert_string_equal(url_of(&arena, NULL, 0, "foo://:80/"), "!url_parsing");
+  assert_string_equal(url_of(&arena, NULL, 0, "Git+SSH-2.0://bar"), "git+ssh-2.0://bar");
+  assert_string_equal(url_of(&arena, NULL, 0, "+git://bar"), "!url_parsing");
   assert_string_equal(url_of(&arena, NULL, 0, "foo:a b"), "!url_syntax_violation");
   dl_conversion conversion = {.arena = &arena};
   dl_value value = dl_value_string(DL_STR("x:y"));

@@ -29,9 +29,20 @@ if(DEMILUNE_FUZZ)
   target_compile_options(demilune_flags INTERFACE -fsanitize=fuzzer-no-link)
 endif()
 
+# Counters of every line and branch, for tests/coverage/run. They live in a file that is mapped as the program starts, shared: a worker that is forked,
+# confined or killed leaves its counts there. Programs of one build share one file each; additions are atomic, as branches are counted by differences.
+if(DEMILUNE_COVERAGE)
+  if(NOT CMAKE_C_COMPILER_ID STREQUAL "Clang")
+    message(FATAL_ERROR "DEMILUNE_COVERAGE needs clang, this is ${CMAKE_C_COMPILER_ID}: configure a new build folder with CC=clang")
+  endif()
+  target_compile_options(demilune_flags INTERFACE -fprofile-instr-generate=${PROJECT_BINARY_DIR}/counts/%m%c.profraw -fcoverage-mapping
+                         -fprofile-update=atomic "SHELL:-mllvm -runtime-counter-relocation")
+  target_link_options(demilune_flags INTERFACE -fprofile-instr-generate)
+endif()
+
 # Across files the compiler sees that most of the pipeline's calls can be one
 # function: a tenth of the instructions of a request.
-if(CMAKE_BUILD_TYPE STREQUAL "Release" AND NOT DEMILUNE_SANITIZERS AND NOT DEMILUNE_FUZZ)
+if(CMAKE_BUILD_TYPE STREQUAL "Release" AND NOT DEMILUNE_SANITIZERS AND NOT DEMILUNE_FUZZ AND NOT DEMILUNE_COVERAGE)
   check_ipo_supported(RESULT have_ipo OUTPUT ipo_problem LANGUAGES C)
   set(CMAKE_INTERPROCEDURAL_OPTIMIZATION ${have_ipo})
   if(have_ipo AND DEMILUNE_TESTS)

@@ -99,7 +99,7 @@ dl_key *dl_key_from_secret(const dl_crypto *crypto, dl_key_algorithm algorithm, 
   if (secret.len < dl_digest_length(algorithms[algorithm].digest))
     return refuse(error, "the secret is too short: HS256 needs at least 32 bytes, HS384 48 and HS512 64");
   if (dl_str_starts(secret, DL_STR("-----BEGIN"))) return refuse(error, "the secret is a PEM text; give a key pair with RS, PS, ES or EdDSA");
-  if (!kid_allowed(kid)) return refuse(error, "the key's kid is longer than 256 bytes");
+  if (!kid_allowed(kid)) return refuse(error, "the key's kid should have at most 256 bytes and no NUL");
   dl_key *key = new_key(crypto, algorithm, kid);
   key->hmac = dl_hmac_new(crypto, key->traits->digest, secret);
   return key;
@@ -127,7 +127,7 @@ static const char *decide_algorithm(EVP_PKEY *pkey, dl_key_algorithm stated, dl_
 
 dl_key *dl_key_from_pkey(const dl_crypto *crypto, dl_key_algorithm algorithm, EVP_PKEY *pkey, bool private, dl_str kid, const char **error) {
   dl_key_algorithm decided;
-  const char *wrong = kid_allowed(kid) ? decide_algorithm(pkey, algorithm, &decided) : "the key's kid is longer than 256 bytes";
+  const char *wrong = kid_allowed(kid) ? decide_algorithm(pkey, algorithm, &decided) : "the key's kid should have at most 256 bytes and no NUL";
   if (wrong) {
     EVP_PKEY_free(pkey);
     return refuse(error, wrong);

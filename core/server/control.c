@@ -8,10 +8,16 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 static const char name_prefix[] = "demilune.";
+
+enum {
+  PATIENCE_S = 5,      /* with another process that may be a master */
+  LISTENS = 0x00010000 /* of the flags in /proc/net/unix: not a connection to such a socket, which has its name too */
+};
 
 static socklen_t write_name(struct sockaddr_un *address, unsigned user, long pid) {
   *address = (struct sockaddr_un){.sun_family = AF_UNIX};
@@ -107,11 +113,15 @@ static bool is_genuine(int fd, unsigned user, long pid) {
   return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) == 0 && peer.uid == user && peer.pid == pid;
 }
 
+/* Anybody may take a name and then let everybody wait, and so does a server that is stopped: connecting, or the answer, fails after that time. */
+static void bound(int fd, int option) { setsockopt(fd, SOL_SOCKET, option, &(struct timeval){.tv_sec = PATIENCE_S}, sizeof(struct timeval)); }
+
 static int connect_to(unsigned user, long pid) {
   struct sockaddr_un address;
   socklen_t length = write_name(&address, user, pid);
   int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
   if (fd < 0) return -1;
+  bound(fd, SO_SNDTIMEO);
   if (connect(fd, (struct sockaddr *)&address, length) == 0 && is_genuine(fd, user, pid)) return fd;
   close(fd);
   return -1;
@@ -134,6 +144,7 @@ static bool serves(unsigned user, long pid, const char *folder) {
   char answer[PATH_MAX];
   int fd = connect_to(user, pid);
   if (fd < 0) return false;
+  bound(fd, SO_RCVTIMEO);
   bool same = ask(fd, "folder", answer, sizeof answer) > 0 && strcmp(answer, folder) == 0;
   close(fd);
   return same;
@@ -144,11 +155,12 @@ static void find(found *out, const char *folder, long pid, unsigned *user) {
   char line[512];
   FILE *list = fopen("/proc/net/unix", "re");
   while (list && fgets(line, sizeof line, list)) {
-    unsigned owner;
+    unsigned owner, flags;
     long master;
     const char *name = strchr(line, '@');
     if (!name || strncmp(name + 1, name_prefix, sizeof name_prefix - 1) != 0) continue;
     if (sscanf(name + 1 + sizeof name_prefix - 1, "%u.%ld", &owner, &master) != 2) continue;
+    if (sscanf(line, "%*s %*s %*s %x", &flags) != 1 || !(flags & LISTENS)) continue;
     if (pid ? master != pid || !is_there(owner, master) : !serves(owner, master, folder)) continue;
     bool known = false;
     for (int i = 0; i < out->count; i++) known = known || out->pids[i] == master;

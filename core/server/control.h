@@ -44,7 +44,8 @@ void dl_control_close(dl_control *control);
 
 /* Asks the master that serves folder to reload, or the one whose process is pid
  * (0: whichever serves the folder), and waits. The exit status, after a line on
- * standard output or standard error. */
+ * standard output or standard error. Waits for the reload as long as it takes, but not
+ * for a process that only has a master's name, or is stopped. */
 int dl_control_ask_reload(const char *folder, long pid);
 
 #endif

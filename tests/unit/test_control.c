@@ -3,6 +3,7 @@
 
 #include "server/control.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
@@ -35,6 +36,18 @@ static _Noreturn void pretend(int ready) {
   int fd = socket(AF_UNIX, SOCK_SEQPACKET, 0);
   if (bind(fd, (struct sockaddr *)&address, (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)length)) != 0 || listen(fd, 8) != 0) _exit(1);
   if (write(ready, "r", 1) != 1) _exit(1);
+  while (true) pause();
+}
+
+/* Takes its own name, and has so many callers waiting that the next one would wait too. */
+static _Noreturn void keep_waiting(int ready) {
+  struct sockaddr_un address = {.sun_family = AF_UNIX};
+  int length = snprintf(address.sun_path + 1, sizeof address.sun_path - 1, "demilune.%u.%ld", (unsigned)geteuid(), (long)getpid());
+  socklen_t size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)length);
+  int fd = socket(AF_UNIX, SOCK_SEQPACKET, 0);
+  if (bind(fd, (struct sockaddr *)&address, size) != 0 || listen(fd, 0) != 0) _exit(1);
+  while (connect(socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0), (struct sockaddr *)&address, size) == 0) {}
+  if (errno != EAGAIN || write(ready, "r", 1) != 1) _exit(1);
   while (true) pause();
 }
 
@@ -88,6 +101,16 @@ static void who_is_not_what_its_name_says_is_passed_over(void **state) {
   end(impostor);
 }
 
+static void who_lets_everybody_wait_is_passed_over(void **state) {
+  (void)state;
+  pid_t full = start(keep_waiting), stopped = start(serve), server = start(serve);
+  kill(stopped, SIGSTOP);
+  assert_int_equal(dl_control_ask_reload(folder, 0), 0);
+  end(server);
+  end(stopped);
+  end(full);
+}
+
 static void who_says_nothing_or_nonsense_is_let_go(void **state) {
   (void)state;
   dl_control control;
@@ -109,6 +132,7 @@ int main(void) {
       cmocka_unit_test(the_server_of_a_folder_is_found_and_asked),
       cmocka_unit_test(two_of_one_folder_are_asked_by_process),
       cmocka_unit_test(who_is_not_what_its_name_says_is_passed_over),
+      cmocka_unit_test(who_lets_everybody_wait_is_passed_over),
       cmocka_unit_test(who_says_nothing_or_nonsense_is_let_go),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -239,6 +239,12 @@ static void seals_differ_and_are_bounded(void **state) {
   dl_buffer_clear(&b);
   assert_false(dl_seal(sealer, DL_STR("session"), dl_str_from(large, DL_SEAL_PLAIN_MAX + 1), &b));
   assert_int_equal(b.len, 0);
+  /* A text longer than any seal of ours is refused before it is decoded. */
+  char *endless = malloc(2 * DL_SEAL_PLAIN_MAX + 1000);
+  memset(endless, 'A', 2 * DL_SEAL_PLAIN_MAX + 1000);
+  assert_false(dl_unseal(sealer, DL_STR("session"), dl_str_from(endless, 2 * DL_SEAL_PLAIN_MAX + 1000), &b, NULL));
+  assert_int_equal(b.len, 0);
+  free(endless);
   free(large);
   dl_buffer_free(&a);
   dl_buffer_free(&b);

@@ -70,6 +70,12 @@ static void malformed_strings_are_told_from_wrong_passwords(void **state) {
       "$argon2id$v=19$m=64,t=65,p=1$c29tZXNhbHQ$AAAAAAAAAAAAAAAAAAAAAA",
       "$argon2id$v=19$m=64,t=1,p=0$c29tZXNhbHQ$AAAAAAAAAAAAAAAAAAAAAA",
       "$argon2id$v=19$m=64,t=1,p=17$c29tZXNhbHQ$AAAAAAAAAAAAAAAAAAAAAA",
+      "$argon2id$v=19$m=,t=1,p=1$c29tZXNhbHQ$AAAAAAAAAAAAAAAAAAAAAA",
+      "$argon2id$v=19$m=64x,t=1,p=1$c29tZXNhbHQ$AAAAAAAAAAAAAAAAAAAAAA",
+      "$argon2id$v=19$m=64",
+      "$argon2id$v=19$m=64,t=1",
+      "$argon2id$v=19$m=64,t=1,p=1$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAA",
+      "$argon2id$v=19$m=64,t=1,p=1$c29tZXNhbHQ$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
       "$argon2id$v=19$m=64,t=1,p=1$c2FsdA$AAAAAAAAAAAAAAAAAAAAAA",
       "$argon2id$v=19$m=64,t=1,p=1$c29tZXNhbHQ=$AAAAAAAAAAAAAAAAAAAAAA",
       "$argon2id$v=19$m=64,t=1,p=1$c29tZXNhbHQ$AAAA",
@@ -105,7 +111,10 @@ static void another_cost_asks_for_a_rehash(void **state) {
   assert_false(dl_password_outdated(dl_str_of(text), &quick));
   assert_true(dl_password_outdated(dl_str_of(text), &DL_PASSWORD_COST));
   assert_true(dl_password_outdated(dl_str_of(text), &(dl_password_cost){64, 2, 1}));
+  /* A salt or a digest of fewer bytes than ours, at the same cost. */
   assert_true(dl_password_outdated(DL_STR("$argon2id$v=19$m=64,t=1,p=1$c29tZXNhbHQ$AAAAAAAAAAAAAAAAAAAAAA"), &quick));
+  assert_true(dl_password_outdated(DL_STR("$argon2id$v=19$m=64,t=1,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAA"), &quick));
+  assert_true(dl_password_outdated(dl_str_of(text), &(dl_password_cost){64, 1, 2}));
 }
 
 static void costs_and_lengths_are_bounded(void **state) {

@@ -71,6 +71,18 @@ static void secrets_go_on_when_their_pages_are_full(void **state) {
   dl_secret_free(again, sizeof(filler));
 }
 
+static void a_secret_larger_than_its_pages_is_kept_all_the_same(void **state) {
+  (void)state;
+  size_t size = 300000;
+  char *filler = malloc(size);
+  memset(filler, 'x', size);
+  char *secret = dl_secret_new(dl_str_from(filler, size));
+  assert_false(CRYPTO_secure_allocated(secret));
+  assert_memory_equal(secret, filler, size);
+  dl_secret_free(secret, size);
+  free(filler);
+}
+
 static lua_State *new_lua(void) {
   lua_State *L = luaL_newstate();
   luaL_openlibs(L);
@@ -158,6 +170,7 @@ int main(void) {
       cmocka_unit_test(equality_sees_every_bit),
       cmocka_unit_test(secrets_lie_in_their_own_pages),
       cmocka_unit_test(secrets_go_on_when_their_pages_are_full),
+      cmocka_unit_test(a_secret_larger_than_its_pages_is_kept_all_the_same),
       cmocka_unit_test(lua_sees_no_bytes),
       cmocka_unit_test(lua_compares_secrets),
       cmocka_unit_test(c_takes_a_secret_from_lua),

@@ -299,9 +299,26 @@ static dl_http_result take_body(dl_connection *connection, dl_buffer *body, uint
     stream->start += (uint32_t)consumed;
     connection->body_taken += data.len;
     if (result == DL_HTTP_ERROR || connection->body_taken > max_bytes) return DL_HTTP_ERROR;
+    if (body && !dl_buffer_try_reserve(body, data.len)) {
+      connection->exchange->starved = true;
+      return DL_HTTP_ERROR;
+    }
     if (body) dl_buffer_append_str(body, data);
     if (result == DL_HTTP_DONE || consumed == 0 || stream->start == stream->filled) return result;
   }
+}
+
+/* The one that asks for much is refused, and gives back what it has: the others go on. */
+static void refuse_starved(dl_connection *connection) {
+  dl_exchange *exchange = connection->exchange;
+  dl_log *log = &connection->worker->loop->log;
+  if (dl_log_begin(log, DL_LOG_WARNING, DL_STR("there was no memory for a request's body; it was answered 503"))) {
+    dl_request_log(&exchange->view, log);
+    dl_log_field_int(log, "body_bytes", (int64_t)connection->body_taken);
+    dl_log_end(log);
+  }
+  dl_buffer_free(&exchange->body);
+  refuse(connection, 503, "The server has no memory for this body at the moment");
 }
 
 static bool step_body(dl_connection *connection) {
@@ -323,7 +340,8 @@ static bool step_body(dl_connection *connection) {
       serve(connection);
       return true;
     default:
-      if (connection->body_taken > max_bytes) refuse(connection, 413, "The body is too large");
+      if (exchange->starved) refuse_starved(connection);
+      else if (connection->body_taken > max_bytes) refuse(connection, 413, "The body is too large");
       else refuse(connection, dl_http_parser_status(connection->parser), dl_http_parser_reason(connection->parser));
       return true;
   }

@@ -48,7 +48,7 @@ dl_exchange *dl_exchange_begin(dl_worker *worker, dl_connection *connection) {
   exchange->status = 0;
   exchange->write_ticket = (dl_ticket){0};
   exchange->head_only = exchange->close = exchange->refusal_closes = exchange->body_complete = false;
-  exchange->queued = exchange->in_handler = false;
+  exchange->queued = exchange->in_handler = exchange->starved = false;
   exchange->forbidden = exchange->succeeded = exchange->streaming = exchange->chunked = exchange->timed_out = exchange->waits_for_drain = false;
   exchange->phase = DL_PHASE_HANDLER;
   exchange->started_us = worker->loop->clock.monotonic_us;

@@ -59,6 +59,7 @@ struct dl_exchange {
   dl_answer answer;          /* while view.keeps_answer: what is kept and then sent */
   uint8_t phase;             /* dl_phase: whose turn the task has */
   bool head_only;            /* HEAD: everything but the body */
+  bool starved;              /* there was no memory for its body */
   bool body_complete;        /* the request's body was read to its end */
   bool refusal_closes;       /* an answer before that must close: the rest is too long to drop */
   bool queued;               /* it waits for its turn */

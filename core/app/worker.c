@@ -86,6 +86,7 @@ static void on_sweep(uv_timer_t *timer) {
   sweep_replaced(worker);
   dl_metrics_publish(worker);
   dl_stream_pool_sweep(&worker->buffers, now_us);
+  dl_memory_keep_reserve();
 }
 
 void dl_worker_init(dl_worker *worker, dl_loop *loop, dl_generation *generation) {
@@ -105,6 +106,7 @@ void dl_worker_init(dl_worker *worker, dl_loop *loop, dl_generation *generation)
   worker->sweep_timer.data = worker;
   uv_timer_start(&worker->sweep_timer, on_sweep, SWEEP_MS, SWEEP_MS);
   uv_unref((uv_handle_t *)&worker->sweep_timer);
+  dl_memory_keep_reserve();
 }
 
 void dl_worker_use_tls(dl_worker *worker, dl_tls_context *context) {

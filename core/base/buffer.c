@@ -10,12 +10,27 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-void dl_buffer_grow(dl_buffer *buffer, size_t more) {
-  if (more > SIZE_MAX / 2 - buffer->len) dl_memory_exhausted(more);
+static size_t grown_cap(const dl_buffer *buffer, size_t more) {
   size_t wanted = buffer->len + more, cap = buffer->cap ? buffer->cap : 256;
   while (cap < wanted) cap *= 2;
+  return cap;
+}
+
+void dl_buffer_grow(dl_buffer *buffer, size_t more) {
+  if (more > SIZE_MAX / 2 - buffer->len) dl_memory_exhausted(more);
+  size_t cap = grown_cap(buffer, more);
   buffer->data = dl_realloc(buffer->data, cap);
   buffer->cap = cap;
+}
+
+bool dl_buffer_try_grow(dl_buffer *buffer, size_t more) {
+  if (more > SIZE_MAX / 2 - buffer->len) return false;
+  size_t cap = grown_cap(buffer, more);
+  char *data = dl_try_realloc(buffer->data, cap);
+  if (!data) return false;
+  buffer->data = data;
+  buffer->cap = cap;
+  return true;
 }
 
 void dl_buffer_append_uint(dl_buffer *buffer, uint64_t number) {

@@ -24,6 +24,13 @@ static inline void dl_buffer_reserve(dl_buffer *buffer, size_t more) {
   if (buffer->cap - buffer->len < more) dl_buffer_grow(buffer, more);
 }
 
+/* As dl_buffer_grow, for what is as large as a client likes: false when there is no such memory, and the buffer is as it was. */
+bool dl_buffer_try_grow(dl_buffer *buffer, size_t more);
+
+static inline bool dl_buffer_try_reserve(dl_buffer *buffer, size_t more) {
+  return buffer->cap - buffer->len >= more || dl_buffer_try_grow(buffer, more);
+}
+
 static inline void dl_buffer_append(dl_buffer *buffer, const void *bytes, size_t len) {
   dl_buffer_reserve(buffer, len);
   if (len) memcpy(buffer->data + buffer->len, bytes, len);

@@ -150,6 +150,14 @@ static void lose_lines(dl_log *log, size_t from, int error) {
   log->lost_error = error;
 }
 
+/* Whole lines as long as they fit: workers share the pipe, and what is written at once
+ * stays together only up to PIPE_BUF bytes. */
+static size_t piece_for_pipe(const char *bytes, size_t len) {
+  if (len <= PIPE_BUF) return len;
+  const char *last = memrchr(bytes, '\n', PIPE_BUF);
+  return last ? (size_t)(last + 1 - bytes) : PIPE_BUF;
+}
+
 /* What the kernel takes now: of a pipe that says it has room at most so much that it
  * takes it at once (pipe(7)), since the descriptor may be one that blocks. A reader is
  * given a moment, but not again and again while it does not read. */
@@ -160,7 +168,7 @@ static ssize_t write_some(const dl_log *log, const char *bytes, size_t len) {
   if (polled == 0) errno = EAGAIN;
   if (polled <= 0) return -1;
   if (log->sink == DL_LOG_SINK_SOCKET) return send(log->fd, bytes, len, MSG_DONTWAIT | MSG_NOSIGNAL);
-  return write(log->fd, bytes, len < PIPE_BUF ? len : PIPE_BUF);
+  return write(log->fd, bytes, piece_for_pipe(bytes, len));
 }
 
 /* How much of it went out; less than all leaves errno. */

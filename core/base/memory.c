@@ -1,32 +1,69 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/memory.h"
 
+#include <stdatomic.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+
+enum {
+  RESERVE_BYTES = 1024 * 1024,
+  WAIT_FOR_BYTES = 256 * 1024 * 1024, /* more than a master ever needs: a mistake of ours, and no lack */
+  WAIT_NS = 50 * 1000 * 1000
+};
 
 _Noreturn void dl_memory_exhausted(size_t wanted_bytes) {
   fprintf(stderr, "demilune: out of memory: %zu bytes were not to be had; give the process more, or lower max_body and max_connections\n", wanted_bytes);
   abort();
 }
 
+/* The process' own, as its heap is. */
+static _Atomic(void *) reserve;
+static _Atomic(dl_memory_policy) policy;
+
+void dl_memory_set_policy(dl_memory_policy wanted) { policy = wanted; }
+
+void dl_memory_keep_reserve(void) {
+  if (reserve) return;
+  void *laid_by = malloc(RESERVE_BYTES), *none = NULL;
+  if (!atomic_compare_exchange_strong(&reserve, &none, laid_by)) free(laid_by);
+}
+
+/* Comes back when it may be tried again. */
+static void find_memory(size_t wanted_bytes, unsigned *tries) {
+  void *laid_by = atomic_exchange(&reserve, NULL);
+  free(laid_by);
+  if (laid_by) return;
+  if (policy == DL_MEMORY_END || wanted_bytes > WAIT_FOR_BYTES) dl_memory_exhausted(wanted_bytes);
+  if ((*tries)++ == 0) fprintf(stderr, "demilune: out of memory: the master waits for %zu bytes\n", wanted_bytes);
+  nanosleep(&(struct timespec){.tv_nsec = WAIT_NS}, NULL);
+}
+
 void *dl_malloc(size_t bytes) {
-  void *piece = malloc(bytes ? bytes : 1);
-  if (!piece) dl_memory_exhausted(bytes);
+  void *piece;
+  unsigned tries = 0;
+  while (!(piece = malloc(bytes ? bytes : 1))) find_memory(bytes, &tries);
   return piece;
 }
 
 void *dl_calloc(size_t count, size_t bytes) {
-  void *piece = calloc(count ? count : 1, bytes ? bytes : 1);
-  if (!piece) dl_memory_exhausted(bytes);
+  void *piece;
+  unsigned tries = 0;
+  while (!(piece = calloc(count ? count : 1, bytes ? bytes : 1)))
+    find_memory(count > SIZE_MAX / (bytes ? bytes : 1) ? SIZE_MAX : count * bytes, &tries);
   return piece;
 }
 
 void *dl_realloc(void *old, size_t bytes) {
-  void *piece = realloc(old, bytes ? bytes : 1);
-  if (!piece) dl_memory_exhausted(bytes);
+  void *piece;
+  unsigned tries = 0;
+  while (!(piece = realloc(old, bytes ? bytes : 1))) find_memory(bytes, &tries);
   return piece;
 }
+
+void *dl_try_realloc(void *old, size_t bytes) { return realloc(old, bytes ? bytes : 1); }
 
 char *dl_strndup(const char *text, size_t length) {
   char *copy = dl_malloc(length + 1);

@@ -2,7 +2,10 @@
 /*
  * The heap, with one rule: an allocation that fails ends the process with a
  * message. A server that is out of memory cannot keep a promise to anyone, and
- * its master replaces it; half-handled failures would be worse.
+ * its master replaces it; half-handled failures would be worse. Two things come
+ * before that: a reserve, so that what is small goes on where what is large has
+ * failed; and the master, which nobody replaces, waits. What is as large as a client
+ * likes is asked for by dl_try_realloc, and refused to that client alone.
  */
 #ifndef DL_BASE_MEMORY_H
 #define DL_BASE_MEMORY_H
@@ -16,6 +19,19 @@ void *dl_realloc(void *old, size_t bytes) __attribute__((returns_nonnull));
 char *dl_strdup(const char *text) __attribute__((malloc, returns_nonnull));
 char *dl_strndup(const char *text, size_t length) __attribute__((malloc, returns_nonnull));
 void dl_free(void *piece);
+
+/* As realloc: NULL when there is no such memory, and old is as it was. Never takes the reserve. */
+void *dl_try_realloc(void *old, size_t bytes) __attribute__((warn_unused_result));
+
+/* Lays by 1 MiB that no one touches, if none is laid by: it is given back to the system when
+ * an allocation fails, which is then tried again. For the beginning of a process, and for now
+ * and then after it. Any thread. */
+void dl_memory_keep_reserve(void);
+
+/* What an allocation does that fails with the reserve gone: end the process, or wait until
+ * others have given some back. Only the master waits; its children are told to end. */
+typedef enum dl_memory_policy { DL_MEMORY_END, DL_MEMORY_WAIT } dl_memory_policy;
+void dl_memory_set_policy(dl_memory_policy policy);
 
 _Noreturn void dl_memory_exhausted(size_t wanted_bytes);
 

@@ -12,6 +12,7 @@
 
 #include <lauxlib.h>
 #include <lualib.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 extern const dl_embedded dl_lua_modules[];
@@ -71,11 +72,18 @@ static void seed_math_random(lua_State *L) {
   lua_pop(L, 1);
 }
 
+static int collect(lua_State *L) {
+  lua_gc(L, LUA_GCCOLLECT, 0);
+  return 0;
+}
+
 static int prepare(lua_State *L) {
   luaL_openlibs(L);
   seed_math_random(L);
   count_traces(L);
   dl_task_prepare(L);
+  lua_pushcfunction(L, collect);
+  dl_lua_of(L)->collect_reference = luaL_ref(L, LUA_REGISTRYINDEX);
   lua_getglobal(L, "package");
   lua_getfield(L, -1, "preload");
   lua_createtable(L, 0, 32);
@@ -103,6 +111,21 @@ static int prepare(lua_State *L) {
   return 0;
 }
 
+/* An error outside of every protected call: memory for a few words that we put on a stack.
+ * Whatever handlers held was collected, so the app keeps too much, and only a new process helps. */
+static int on_panic(lua_State *L) {
+  const char *message = lua_tostring(L, -1);
+  fprintf(stderr, "demilune: out of memory: Lua cannot go on (%s); give the process more, or let the app keep less\n",
+          message ? message : "no message");
+  abort();
+}
+
+/* Made beforehand: where it is wanted nothing can be made. Finalizers of the app's may raise. */
+void dl_lua_collect(dl_lua *lua) {
+  lua_rawgeti(lua->L, LUA_REGISTRYINDEX, lua->collect_reference);
+  if (lua_pcall(lua->L, 0, 0, 0) != 0) lua_pop(lua->L, 1);
+}
+
 dl_lua *dl_lua_new(dl_loop *loop) {
   dl_lua *lua = dl_calloc(1, sizeof *lua);
   lua->loop = loop;
@@ -112,6 +135,7 @@ dl_lua *dl_lua_new(dl_loop *loop) {
   lua->L = luaL_newstate();
   if (!lua->L) dl_memory_exhausted(0);
   lua_setexdata(lua->L, lua);
+  lua_atpanic(lua->L, on_panic);
   lua_pushcfunction(lua->L, prepare);
   if (lua_pcall(lua->L, 0, 0, 0) != 0) {
     dl_log_text(&loop->log, DL_LOG_ERROR, "the Lua layer in this binary does not load: %s", lua_tostring(lua->L, -1));

@@ -23,6 +23,7 @@ struct dl_lua {
   dl_task *all_tasks;
   dl_task *running;    /* NULL between tasks */
   dl_spawned *spawned; /* what has not begun yet */
+  int collect_reference; /* of a function that collects all garbage */
   uint32_t held;       /* things that still answer tasks of ours: databases */
   bool orphan;         /* freed by its owner: the last one to let go frees it */
   uint32_t task_count, idle_task_count, trace_count;
@@ -36,6 +37,9 @@ extern const char dl_lua_waiting_key;
 /* What answers from the loop keeps the tasks' memory until it is gone. */
 void dl_lua_hold(dl_lua *lua);
 void dl_lua_let_go(void *lua);
+
+/* Frees what nothing reaches any more, where Lua has run out of memory. */
+void dl_lua_collect(dl_lua *lua);
 
 void dl_task_prepare(lua_State *L);
 void dl_task_end_all(dl_lua *lua);

@@ -4,8 +4,11 @@
 #include "base/memory.h"
 
 #include <lauxlib.h>
+#include <stdio.h>
 
-enum { LIMIT_US = 30000000 }; /* of what belongs to no request */
+enum { LIMIT_US = 30000000 /* of what belongs to no request */, DESCRIPTION_BYTES = 512 };
+
+static const char OUT_OF_MEMORY[] = "not enough memory"; /* LuaJIT's words */
 
 struct dl_task {
   lua_State *co;
@@ -67,10 +70,14 @@ static void give_coroutine(dl_task *task, lua_State *L) {
 /* A coroutine that failed or was abandoned is left to the collector and not reset:
  * what it made may live on and shares variables with its stack, which would then
  * be another request's. */
+static void let_go_of_coroutine(dl_task *task) {
+  lua_setexdata2(task->co, NULL);
+  luaL_unref(dl_lua_of(task->co)->L, LUA_REGISTRYINDEX, task->co_reference);
+}
+
 static void replace_coroutine(dl_task *task) {
   lua_State *L = dl_lua_of(task->co)->L;
-  lua_setexdata2(task->co, NULL);
-  luaL_unref(L, LUA_REGISTRYINDEX, task->co_reference);
+  let_go_of_coroutine(task);
   give_coroutine(task, L);
 }
 
@@ -130,6 +137,37 @@ void dl_task_free_all(dl_lua *lua) {
 
 /* --- running and waiting ----------------------------------------------------- */
 
+/* The error on top, after the place in the app where it was if it names none. Takes no memory of Lua's. */
+static void describe(lua_State *co, int status, char out[DESCRIPTION_BYTES]) {
+  lua_Debug place;
+  const char *message = lua_tostring(co, -1);
+  int length = 0;
+  for (int level = 0; status == LUA_ERRMEM && lua_getstack(co, level, &place); level++) {
+    lua_getinfo(co, "Sl", &place);
+    if (place.linedefined <= 0) continue; /* not the app's */
+    length = snprintf(out, DESCRIPTION_BYTES, "%s:%d: ", place.short_src, place.currentline > 0 ? place.currentline : place.linedefined);
+    break;
+  }
+  snprintf(out + length, DESCRIPTION_BYTES - (size_t)length, "%s", message ? message : OUT_OF_MEMORY);
+}
+
+/* Also where a coroutine of the app's passes it on, or a function that adds a traceback. */
+static bool is_out_of_memory(lua_State *co, int status) {
+  return status == LUA_ERRMEM || (status == LUA_ERRRUN && lua_type(co, -1) == LUA_TSTRING && strstr(lua_tostring(co, -1), OUT_OF_MEMORY));
+}
+
+/* LuaJIT collects nothing when it runs out of memory, and telling of it takes some: what
+ * the coroutine alone held goes at once, and a fresh one says what happened. */
+static void start_anew(dl_task *task, int status) {
+  char description[DESCRIPTION_BYTES];
+  dl_lua *lua = dl_lua_of(task->co);
+  describe(task->co, status, description);
+  let_go_of_coroutine(task);
+  dl_lua_collect(lua);
+  give_coroutine(task, lua->L);
+  lua_pushstring(task->co, description);
+}
+
 void dl_task_run(dl_task *task, int arguments) {
   dl_lua *lua = dl_lua_of(task->co);
   dl_task *before = lua->running;
@@ -137,6 +175,7 @@ void dl_task_run(dl_task *task, int arguments) {
   lua->running = task;
   int status = lua_resume(task->co, arguments);
   lua->running = before;
+  if (is_out_of_memory(task->co, status)) start_anew(task, status);
   if (status == LUA_YIELD) {
     if (task->waiting) return;
     replace_coroutine(task);

@@ -10,12 +10,16 @@
 void dl_crypto_broken(const char *what) {
   char reason[256];
   ERR_error_string_n(ERR_peek_last_error(), reason, sizeof(reason));
-  fprintf(stderr, "demilune: OpenSSL cannot do %s (%s); install an OpenSSL 3 with its default provider\n", what, reason);
+  fprintf(stderr,
+          "demilune: OpenSSL cannot do %s (%s); give the process more memory if there was none, or install an OpenSSL 3 with its default provider\n",
+          what, reason);
   abort();
 }
 
 dl_crypto *dl_crypto_new(void) {
   dl_crypto *crypto = dl_calloc(1, sizeof(*crypto));
+  /* OpenSSL 3.0 takes a lock that it could not make, where memory fails in its first call; this one says so instead. */
+  if (!OSSL_LIB_CTX_get0_global_default()) dl_crypto_broken("anything");
   for (int kind = 0; kind < DL_DIGEST_COUNT; kind++) {
     crypto->digests[kind] = EVP_MD_fetch(NULL, dl_digest_name((dl_digest_kind)kind), NULL);
     if (!crypto->digests[kind]) dl_crypto_broken(dl_digest_name((dl_digest_kind)kind));

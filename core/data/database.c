@@ -283,7 +283,7 @@ void dl_database_start(dl_database *database, dl_database_event done, void *owne
   database->state = DL_DATABASE_STARTING;
   database->started = done;
   database->started_owner = owner;
-  uv_async_init(database->loop->uv, &database->answer, on_answer);
+  dl_loop_expect(uv_async_init(database->loop->uv, &database->answer, on_answer), "a way to be woken");
   uv_prepare_init(database->loop->uv, &database->before_sleep);
   uv_unref((uv_handle_t *)&database->before_sleep);
   database->answer.data = database->before_sleep.data = database;

@@ -24,6 +24,10 @@ typedef struct dl_loop {
   uint64_t pause_told_us;     /* monotonic, when the log was last told that there is none; 0: never */
 } dl_loop;
 
+/* Ends the process with a message when error, of a function of libuv that begins something, is one: without the
+ * loop, its signals or its channel a process serves nobody, and its master tries again. what: "an event loop". */
+void dl_loop_expect(int error, const char *what);
+
 extern const dl_needs dl_net_needs;
 
 #endif

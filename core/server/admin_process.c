@@ -4,6 +4,7 @@
  * handler can keep a health check waiting, and from the master, which parses nothing
  * that comes from outside. It reads shared memory, and is started anew when it ends.
  */
+#include "base/memory.h"
 #include "server/master.h"
 #include "server/walls.h"
 
@@ -32,13 +33,13 @@ static int serve_admin(dl_master *master, int channel) {
   dl_loop loop = {.uv = &uv};
   char message[512];
   dl_admin_source source = {.metrics = master->metrics, .limits = master->limits};
-  uv_loop_init(&uv);
+  dl_loop_expect(uv_loop_init(&uv), "an event loop");
   dl_clock_update(&loop.clock);
   dl_log_init(&loop.log, STDERR_FILENO, master->log.format, DL_LOG_INFO, &loop.clock);
   uv_prepare_init(&uv, &flush);
   flush.data = &loop;
   uv_prepare_start(&flush, on_prepare);
-  uv_poll_init(&uv, &poll, channel);
+  dl_loop_expect(uv_poll_init(&uv, &poll, channel), "the master's channel");
   uv_poll_start(&poll, UV_READABLE | UV_DISCONNECT, on_master_gone);
   if (dl_walls_raise_admin(master->options, message) && dl_admin_start(&loop, &master->admin_socket, &source, message)) return uv_run(&uv, UV_RUN_DEFAULT) != 0;
   dl_log_text(&loop.log, DL_LOG_ERROR, "the admin listener cannot answer: %s", message);
@@ -50,6 +51,7 @@ static _Noreturn void run_admin(dl_master *master, int channel) {
   static const int ignored[] = {SIGINT, SIGHUP, SIGUSR1, SIGUSR2, SIGPIPE, SIGXFSZ};
   sigset_t none;
   prctl(PR_SET_NAME, "demilune-admin");
+  dl_memory_set_policy(DL_MEMORY_END);
   for (size_t i = 0; i < sizeof ignored / sizeof *ignored; i++) signal(ignored[i], SIG_IGN);
   signal(SIGTERM, SIG_DFL);
   sigemptyset(&none);

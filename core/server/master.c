@@ -180,6 +180,7 @@ static const char *prepare(dl_master *master, char message[DL_TLS_MESSAGE_BYTES]
   if (options->mode == DEMILUNE_DEV && !dl_watch_open(&master->watch, options->folder))
     dl_log_text(&master->log, DL_LOG_WARNING, "the system does not let us watch the app's files: send SIGHUP to load what you saved");
   dl_notify_init(&master->notify);
+  dl_memory_set_policy(DL_MEMORY_WAIT);
   dl_admin_socket_announce(&master->admin_socket, &master->log);
   return NULL;
 }
@@ -218,6 +219,7 @@ static void tick(dl_master *master) {
   dl_master_tend(master);
   dl_master_tls_tick(master);
   dl_notify_alive(&master->notify, now_us);
+  dl_memory_keep_reserve();
   if (!master->stopping) return;
   master->over = true;
   for (size_t i = 0; i < master->worker_count; i++) {

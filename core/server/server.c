@@ -66,7 +66,7 @@ static const char *open_log_file(demilune_server *server, const char *path, char
 static void open_loop(demilune_server *server, const demilune_options *options, const char *mode) {
   bool terminal = isatty(server->world ? server->world->log_fd : STDERR_FILENO) == 1;
   bool text = strcmp(mode, "serve") != 0;
-  uv_loop_init(&server->uv);
+  dl_loop_expect(uv_loop_init(&server->uv), "an event loop");
   server->loop.uv = &server->uv;
   server->loop.beat = server->world ? server->world->beat : NULL;
   dl_clock_update(&server->loop.clock);
@@ -75,13 +75,13 @@ static void open_loop(demilune_server *server, const demilune_options *options, 
   uv_prepare_init(&server->uv, &server->flush);
   hold((uv_handle_t *)&server->flush, server);
   uv_prepare_start(&server->flush, on_prepare);
-  uv_signal_init(&server->uv, &server->on_terminate);
+  dl_loop_expect(uv_signal_init(&server->uv, &server->on_terminate), "signals");
   hold((uv_handle_t *)&server->on_terminate, server);
-  uv_signal_init(&server->uv, &server->on_interrupt);
+  dl_loop_expect(uv_signal_init(&server->uv, &server->on_interrupt), "signals");
   hold((uv_handle_t *)&server->on_interrupt, server);
-  uv_signal_init(&server->uv, &server->on_reopen);
+  dl_loop_expect(uv_signal_init(&server->uv, &server->on_reopen), "signals");
   hold((uv_handle_t *)&server->on_reopen, server);
-  uv_async_init(&server->uv, &server->on_stop, on_stop_asked);
+  dl_loop_expect(uv_async_init(&server->uv, &server->on_stop, on_stop_asked), "a way to be woken");
   hold((uv_handle_t *)&server->on_stop, server);
   uv_timer_init(&server->uv, &server->stop_deadline);
   hold((uv_handle_t *)&server->stop_deadline, server);

@@ -93,7 +93,7 @@ static void on_message(uv_poll_t *poll, int status, int events) {
 /* --- life ------------------------------------------------------------------------------------ */
 
 static void listen_to_master(worker_process *self) {
-  uv_poll_init(&self->server->uv, &self->poll, self->channel);
+  dl_loop_expect(uv_poll_init(&self->server->uv, &self->poll, self->channel), "the master's channel");
   self->poll.data = self;
   uv_poll_start(&self->poll, UV_READABLE, on_message);
   uv_unref((uv_handle_t *)&self->poll);
@@ -141,7 +141,7 @@ int dl_probe_process(const dl_worker_start *start) {
   prepare_signals();
   if (!raise_walls(start, -1)) return 1;
   dl_hash_seed();
-  uv_loop_init(&uv);
+  dl_loop_expect(uv_loop_init(&uv), "an event loop");
   dl_clock_update(&loop.clock);
   /* The workers will say what there is to warn of. */
   dl_log_init(&loop.log, start->world.log_fd, DL_LOG_JSON, DL_LOG_ERROR, &loop.clock);

@@ -7,6 +7,9 @@ local http = require "spec.support.http"
 
 local server = { program = os.getenv("DEMILUNE_PROGRAM") or "build/release/demilune" }
 
+-- Environment of every server that a spec starts and does not preload itself: tests/faults/run puts a library under them so.
+local BENEATH = os.getenv("DEMILUNE_BENEATH") or ""
+
 local START_TIMEOUT, STOP_TIMEOUT, RUN_TIMEOUT = 20, 20, 60 -- seconds; a sanitized program on a busy machine is slow
 
 local function quote(text) return "'" .. tostring(text):gsub("'", "'\\''") .. "'" end
@@ -251,7 +254,7 @@ function server.start(app, options)
     self.app, self.own_app = server.write_app(app), true
   end
   os.execute("mkdir -p " .. quote(self.data))
-  local words = { "env", "DEMILUNE_DATA=" .. quote(self.data) }
+  local words = { "env", "DEMILUNE_DATA=" .. quote(self.data), (options.env or {}).LD_PRELOAD and "" or BENEATH }
   for name, value in pairs(options.env or {}) do words[#words + 1] = name .. "=" .. quote(value) end
   local command = { server.program, options.command or "serve", self.app, "--host=127.0.0.1", "--port=0", "--workers=" .. (options.workers or 1),
     unpack(options.flags or {}) }

@@ -39,6 +39,24 @@ static void json_strings_are_escaped(void **state) {
   dl_buffer_free(&out);
 }
 
+/* The sizes are over what an address space has, so that they fail on every machine. */
+static void memory_that_is_not_there_leaves_a_buffer_as_it_was(void **state) {
+  (void)state;
+  dl_buffer buffer = {0};
+  dl_buffer_append_str(&buffer, DL_STR("kept"));
+  const char *data = buffer.data;
+  size_t cap = buffer.cap;
+  assert_true(dl_buffer_try_reserve(&buffer, cap - buffer.len));
+  assert_false(dl_buffer_try_reserve(&buffer, SIZE_MAX / 4));
+  assert_false(dl_buffer_try_reserve(&buffer, SIZE_MAX));
+  assert_ptr_equal(buffer.data, data);
+  assert_int_equal(buffer.cap, cap);
+  assert_str(dl_buffer_str(&buffer), "kept");
+  assert_true(dl_buffer_try_reserve(&buffer, 100000));
+  assert_str(dl_buffer_str(&buffer), "kept");
+  dl_buffer_free(&buffer);
+}
+
 static void doubles_read_back(void **state) {
   (void)state;
   static const struct {
@@ -124,10 +142,15 @@ static void a_value_cannot_forge_a_log_line(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(arena_pieces_are_aligned_and_apart), cmocka_unit_test(json_strings_are_escaped),
-      cmocka_unit_test(doubles_read_back),                  cmocka_unit_test(integers_are_written_whole),
-      cmocka_unit_test(utf8_refuses_what_is_not_utf8),      cmocka_unit_test(map_finds_what_was_put),
-      cmocka_unit_test(dates_have_their_standard_forms),    cmocka_unit_test(a_value_cannot_forge_a_log_line),
+      cmocka_unit_test(arena_pieces_are_aligned_and_apart),
+      cmocka_unit_test(json_strings_are_escaped),
+      cmocka_unit_test(doubles_read_back),
+      cmocka_unit_test(integers_are_written_whole),
+      cmocka_unit_test(utf8_refuses_what_is_not_utf8),
+      cmocka_unit_test(map_finds_what_was_put),
+      cmocka_unit_test(dates_have_their_standard_forms),
+      cmocka_unit_test(a_value_cannot_forge_a_log_line),
+      cmocka_unit_test(memory_that_is_not_there_leaves_a_buffer_as_it_was),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -8,6 +8,7 @@
 #include "base/log.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -97,6 +98,23 @@ static void a_file_that_may_not_grow_ends_nobody(void **state) {
   close(fd);
 }
 
+/* In packets a read gives what one write gave: workers that share a pipe never cut each other's lines. */
+static void a_pipe_gets_whole_lines(void **state) {
+  (void)state;
+  int ends[2];
+  char packet[PIPE_BUF];
+  size_t total = 0;
+  assert_int_equal(pipe2(ends, O_DIRECT | O_NONBLOCK), 0);
+  dl_log log = begin(ends[1]);
+  say(&log, 150);
+  for (ssize_t got; (got = read(ends[0], packet, sizeof packet)) > 0; total += (size_t)got) assert_int_equal(packet[got - 1], '\n');
+  assert_true(total > 2 * PIPE_BUF);
+  assert_int_equal(log.lost_ever, 0);
+  close(ends[0]);
+  close(ends[1]);
+  dl_log_free(&log);
+}
+
 /* The pipe blocks, and is full: only the alarm would end a write that waits. */
 static void a_pipe_that_nobody_reads_holds_nothing_up(void **state) {
   (void)state;
@@ -181,6 +199,7 @@ static void a_log_file_is_added_to_and_kept_from_others(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_full_disk_loses_lines_and_counts_each_once), cmocka_unit_test(a_file_that_may_not_grow_ends_nobody),
+      cmocka_unit_test(a_pipe_gets_whole_lines),
       cmocka_unit_test(a_pipe_that_nobody_reads_holds_nothing_up),    cmocka_unit_test(a_socket_that_nobody_reads_holds_nothing_up),
       cmocka_unit_test(a_reader_that_left_is_no_end),                 cmocka_unit_test(a_log_file_is_added_to_and_kept_from_others),
   };

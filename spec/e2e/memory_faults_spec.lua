@@ -1,0 +1,339 @@
+-- SPDX-License-Identifier: MIT
+-- Memory, threads and processes that are not to be had, call by call: tests/faults/failing_calls.c preloaded into the real program. A request
+-- gets a whole answer or none, a reload leaves the old generation or brings the new one, what was acknowledged is there, and the service
+-- answers again. DEMILUNE_FAULTS=all tries every call; otherwise some of them, always the same.
+
+local certificates = require "spec.support.certificates"
+local faults = require "spec.support.faults"
+local http = require "spec.support.http"
+local jwt = require "spec.support.jwt"
+local server = require "spec.support.server"
+
+local PATIENCE = 30 -- seconds
+local EVERY, SAMPLES = os.getenv "DEMILUNE_FAULTS" == "all", 4
+local FOR_EVER = 2 ^ 52
+local SECRET = "7f2c9b61e0d4835aa1c6f09e42b87d53"
+local MIGRATION = "CREATE TABLE notes (id INTEGER PRIMARY KEY, text TEXT NOT NULL) STRICT;"
+local APP = [[
+local demilune = require "demilune"
+local model, guard = demilune.model, demilune.guard
+local settings = demilune.settings { SECRET = model.secret() }
+local bearer = guard.bearer { secret = settings.SECRET, lifetime = "30m" }
+local session = guard.session { secret = settings.SECRET, lifetime = "1h" }
+local app = demilune.app { title = "Faults", version = "1", guard = guard.public }
+local Note = model "Note" { text = model.string { max_length = 100000 }, tags = model.array(model.string(), { max_items = 3 }),
+  at = model.datetime() }
+local Made = model "Made" { id = model.integer(), text = model.string() }
+local db = app:database("sqlite:notes.db")
+local add = db:statement "INSERT INTO notes (text) VALUES (:text) RETURNING id, text"
+local find = db:statement "SELECT id, text FROM notes WHERE id = :id"
+app:get("/version", function() return "VERSION" end)
+app:post("/notes", { body = Note, status = 201, returns = Made }, function(req) return add:one { text = req.body.text } end)
+app:get("/notes/{id}", { path = { id = model.integer() } }, function(req) return find:one { id = req.path.id } end)
+app:get("/me", { guard = bearer }, function(req) return req.principal.subject end)
+app:post("/login", { limit = "1000000/minute" }, function()
+  return demilune.response { status = 200, body = "in", headers = { ["Set-Cookie"] = session:issue { subject = "7" } } }
+end)
+app:get("/home", { guard = session }, function(req) return req.principal.subject end)
+app:get("/hash", { limit = "1000000/minute" }, function() return demilune.password.hash("correct horse battery staple"):sub(1, 9) end)
+app:get("/large", function() return ("x"):rep(300000) end)
+app:get("/fail", function() error("on purpose") end)
+app:get("/wait", function() demilune.sleep("1ms") return "waited" end)
+app:get("/search", { query = { name = model.string { pattern = "^[a-z]+$" } } }, function(req) return req.query.name end)
+app:get("/stream", function() return demilune.stream(function(write) for _ = 1, 5 do write(("y"):rep(20000)) end end) end)
+return app
+]]
+
+local function app_of(version) return { ["app.lua"] = (APP:gsub("VERSION", version)), ["migrations/0001_notes.sql"] = MIGRATION } end
+
+local function request_text(method, target, headers, body)
+  return ("%s %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n%s%s\r\n%s"):format(method, target, headers or "",
+    body and ("Content-Length: %d\r\n"):format(#body) or "", body or "")
+end
+
+local function note(text, at)
+  local body = ('{"text":"%s","tags":["a","b"],"at":"%s"}'):format(text, at or "2024-01-01T00:00:00Z")
+  return request_text("POST", "/notes", "Content-Type: application/json\r\n", body)
+end
+
+--- Which calls of `total` to let fail.
+local function numbers(total)
+  local chosen, state = {}, 12345
+  if EVERY or total <= SAMPLES then
+    for n = 1, total do chosen[n] = n end
+    return chosen
+  end
+  for n = 1, SAMPLES do
+    state = (state * 1103515245 + 12345) % 2 ^ 31
+    chosen[n] = 1 + math.floor(state / 2 ^ 31 * total)
+  end
+  return chosen
+end
+
+--- What came back: its status and body; "none" when nothing came. Half an answer is an error, but for a stream without its last chunk.
+local function understand(bytes, why, told)
+  told = told or function() return "" end
+  assert(why == "closed", "no end within the time; " .. told())
+  if bytes == "" then return "none" end
+  local head, body = bytes:match("^(.-\r\n\r\n)(.*)$")
+  assert(head, "half a head: " .. bytes .. told())
+  local length = tonumber(head:lower():match("content%-length: (%d+)"))
+  assert(not length or length == #body, ("half an answer: %d of %s bytes; "):format(#body, tostring(length)) .. told())
+  return tonumber(head:match("^HTTP/1%.1 (%d+)")), body, head
+end
+
+-- A process may end itself, where it has no memory to go on, and never by accident.
+local function check_ends(log)
+  for _, words in ipairs { "ended by signal 11", "ended by signal 7", "ended by signal 4", "ended by signal 8", "AddressSanitizer" } do
+    assert.is_nil(log:find(words, 1, true), log)
+  end
+end
+
+describe("without memory", function()
+  local folder, control, running
+  before_each(function()
+    folder = server.make_folder()
+    control = faults.control(folder)
+  end)
+  after_each(function()
+    if control then control:disarm() end
+    if running then
+      local status, log = running:stop()
+      server.remove_folder(running.app)
+      running = nil
+      check_ends(log)
+      assert(status == 0, log)
+    end
+    control:close()
+    server.remove_folder(folder)
+  end)
+
+  local function start(options)
+    options = options or {}
+    local env = { SECRET = SECRET }
+    for name, value in pairs(control.env) do env[name] = value end
+    local app = server.write_app(app_of "one")
+    running = server.start(app, { env = env, workers = options.workers, flags = { "--access-log=off", unpack(options.flags or {}) } })
+    running.secure = options.secure
+  end
+
+  local function ask(bytes)
+    local connection = running.secure and http.connect_tls(running.port) or not running.secure and http.connect(running.port, PATIENCE)
+    if not connection then return "", "closed" end -- no handshake, no answer
+    connection:send(bytes)
+    local all, why = connection:read_rest()
+    connection:close()
+    return all, why
+  end
+
+  local function answers(version)
+    local version_request = request_text("GET", "/version")
+    local bytes = server.wait_until(PATIENCE, function()
+      local all = ask(version_request)
+      return all:find("200 OK", 1, true) and all
+    end)
+    assert(bytes and bytes:find("\r\n\r\n" .. version, 1, true), ("%s is not served:\n%s"):format(version, tostring(bytes)) .. running:log())
+  end
+
+  --- Lets each of these calls of a worker fail while it answers `bytes`, once and from then on.
+  local function sweep(bytes, kinds, check)
+    ask(bytes)
+    control:count("demilune-worker", kinds)
+    ask(bytes)
+    local total = control:disarm()
+    for _, n in ipairs(numbers(total + 2)) do
+      for _, last in ipairs { n, FOR_EVER } do
+        control:arm("demilune-worker", kinds, n, last)
+        local all, why = ask(bytes)
+        control:disarm()
+        local status, body, head = understand(all, why, function() return ("call %d of %d:\n"):format(n, total) .. running:log() end)
+        if check then check(status, body, head) end
+        answers "one"
+      end
+    end
+    return total
+  end
+
+  local function token()
+    local now = os.time()
+    return jwt.sign('{"alg":"HS256","typ":"JWT"}', ('{"sub":"7","iat":%d,"nbf":%d,"exp":%d}'):format(now, now, now + 3000), SECRET)
+  end
+
+  it("a request is answered whole or not at all, nothing passes a guard, and what was acknowledged is there", function()
+    start { workers = 3 }
+    local _, _, head = understand(ask(request_text("POST", "/login")))
+    local cookie = head:match("[Ss]et%-[Cc]ookie: ([^;]+)")
+    local acknowledged = {}
+    local function remember(status, body)
+      if status == 201 then acknowledged[#acknowledged + 1] = body:match('"id":(%d+)') end
+    end
+    local function is_guarded(status) assert(status == "none" or status == 401 or status >= 500, tostring(status)) end
+    local requests = {
+      { request_text("GET", "/version") }, { note("short"), remember }, { note(("x"):rep(90000)), remember }, { note("x", "not a date") },
+      { request_text("GET", "/me", "Authorization: Bearer " .. token() .. "\r\n") },
+      { request_text("GET", "/me", "Authorization: Bearer " .. token() .. "x\r\n"), is_guarded },
+      { request_text("POST", "/login") }, { request_text("GET", "/home", "Cookie: " .. cookie .. "\r\n") },
+      { request_text("GET", "/home", "Cookie: " .. cookie:sub(1, -3) .. "\r\n"), is_guarded },
+      { request_text("GET", "/large") }, { request_text("GET", "/fail") }, { request_text("GET", "/wait") },
+      { request_text("GET", "/search?name=abc") }, { request_text("GET", "/search?name=ABC") }, { request_text("GET", "/stream") },
+    }
+    for _, case in ipairs(requests) do
+      for _, kinds in ipairs { faults.HEAP, faults.LUA, faults.HEAP + faults.LUA + faults.MAPPING } do sweep(case[1], kinds, case[2]) end
+    end
+    for _, id in ipairs(acknowledged) do
+      local status, body = understand(ask(request_text("GET", "/notes/" .. id)))
+      assert(status == 200, ("note %s: %s %s"):format(id, tostring(status), tostring(body)))
+    end
+    assert.is_true(#acknowledged > 0)
+  end)
+
+  it("a handshake ends in a connection or in none", function()
+    local files = certificates.new()
+    start { flags = files:make("faults", { names = "DNS:localhost" }), secure = true, workers = 3 }
+    local total = sweep(request_text("GET", "/version"), faults.HEAP)
+    files:remove()
+    assert.is_true(total > 100, total)
+  end)
+
+  -- One reload while a process's calls fail; true when the new generation serves.
+  local function reload(version, name, kinds, first, last)
+    local file = assert(io.open(running.app .. "/app.lua", "w"))
+    file:write((APP:gsub("VERSION", version)))
+    file:close()
+    local before = #running:log()
+    local function outcome() return running:log():match("reload failed", before) or running:log():match("reloaded: ", before) end
+    control:arm(name, kinds, first, last, name == "demilune-probe")
+    running:signal "HUP"
+    assert(server.wait_until(PATIENCE, outcome), ("reload %s, %s, call %d: no outcome\n"):format(version, name, first) .. running:log())
+    local calls, failed = control:disarm()
+    return outcome() == "reloaded: ", calls, failed
+  end
+
+  for _, case in ipairs {
+    { "demilune-probe", faults.HEAP }, { "demilune-probe", faults.LUA }, { "demilune-worker", faults.HEAP }, { "demilune-worker", faults.LUA },
+    { "demilune", faults.HEAP + faults.MAPPING },
+  } do
+    local name, kinds = case[1], case[2]
+    local title = ("a reload leaves the old generation serving or brings the new one: %s, %s"):format(
+      name, kinds == faults.LUA and "Lua" or "the heap")
+    it(title, function()
+      start { workers = 2 }
+      local serves, master = "one", running.pid
+      for _ = 1, 10 do answers(serves) end
+      local _, total = reload("counted", name, kinds, FOR_EVER)
+      serves = "counted"
+      answers(serves)
+      for round, n in ipairs(numbers(total)) do
+        for _, last in ipairs { n, name ~= "demilune" and FOR_EVER or n + 3 } do
+          local version = ("v%d-%d"):format(round, last == n and 1 or 2)
+          if reload(version, name, kinds, n, last) then serves = version end
+          answers(serves)
+        end
+      end
+      assert(server.runs(master))
+      assert.is_true(total > 0)
+    end)
+  end
+
+  it("and without processes a worker that ended is replaced once there are some again, and a reload says that it cannot", function()
+    start { workers = 2 }
+    control:arm("demilune", faults.PROCESS, 1, FOR_EVER)
+    local first = running:workers()[1]
+    os.execute("kill -KILL " .. first)
+    assert(running:log_line("no process could be made for worker"))
+    answers "one"
+    running:signal "HUP"
+    assert(running:log_line("reload failed"))
+    control:disarm()
+    assert(server.wait_until(PATIENCE, function() return #running:workers() == 2 end), running:log())
+    answers "one"
+  end)
+
+  it("and without threads a worker is replaced, and serves once there are some", function()
+    start()
+    control:arm("demilune-worker", faults.PROCESS, 1, 4)
+    understand(ask(request_text("GET", "/hash")), "closed")
+    control:disarm()
+    assert(server.wait_until(PATIENCE, function() return understand(ask(request_text("GET", "/hash"))) == 200 end), running:log())
+  end)
+
+  it("the admin listener answers again", function()
+    start { flags = { "--admin=0" } }
+    local function visit()
+      local ok, response = pcall(running.admin, running, "GET", "/metrics")
+      return ok and response.status == 200
+    end
+    assert(running:log_line "/metrics on")
+    control:count("demilune-admin", faults.HEAP)
+    assert(visit())
+    local total = control:disarm()
+    for _, n in ipairs(numbers(total)) do
+      control:arm("demilune-admin", faults.HEAP, n, FOR_EVER)
+      visit()
+      control:disarm()
+      assert(server.wait_until(PATIENCE, visit), running:log())
+    end
+    answers "one"
+  end)
+end)
+
+-- A sanitizer's build has no memory limit.
+local is_sanitized = os.execute("grep -q __asan_init " .. server.program .. " 2>/dev/null") == 0
+
+describe("a worker with --max-memory", function()
+  local running
+  local function start(body)
+    running = server.start(([[
+local demilune = require "demilune"
+local model, guard = demilune.model, demilune.guard
+local app = demilune.app { title = "Hungry", version = "1", guard = guard.public, limits = { max_body = "8MiB", max_connections_per_client = 200 } }
+app:get("/", function() return "up" end)
+%s
+return app]]):format(body), { flags = { "--max-memory=192M", "--access-log=off" } })
+  end
+  after_each(function()
+    local status, log = running:stop()
+    assert(status == 0, log)
+  end)
+
+  for what, body in pairs {
+    ["many small tables"] = "local kept = {} for i = 1, 1e9 do kept[i] = { i } end",
+    ["closures"] = "local kept for _ = 1, 1e9 do local last = kept kept = function() return last end end",
+    ["a coroutine's tables"] = "coroutine.wrap(function() local kept = {} for i = 1, 1e9 do kept[i] = { i } end end)()",
+    ["one string"] = "local text = 'x' for _ = 1, 40 do text = text .. text end return text",
+  } do
+    it("answers 500 to a handler that fills it with " .. what .. ", says where, and serves on", function()
+      if is_sanitized then return pending("needs a memory limit") end
+      start(('app:get("/fill", function() %s end)'):format(body))
+      local worker = running:workers()[1]
+      for _ = 1, 2 do
+        assert.equal(500, running:request("GET", "/fill").status)
+        assert.equal("up", running:request("GET", "/").body)
+      end
+      assert.same({ worker }, running:workers())
+      assert.truthy(running:log_line("a handler failed", "not enough memory"))
+    end)
+  end
+
+  it("answers 503 to bodies that it has no room for, and serves the others", function()
+    if is_sanitized then return pending("needs a memory limit") end
+    start 'app:post("/take", { body_kind = "bytes" }, function(req) return #req.body end)'
+    local worker, size, senders = running:workers()[1], 8 * 1024 * 1024, {}
+    for n = 1, 60 do
+      senders[n] = running:connect(PATIENCE)
+      senders[n]:send(("POST /take HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n%s"):format(size, ("x"):rep(size - 1)))
+      assert.equal("up", running:request("GET", "/").body)
+    end
+    local refused = 0
+    for _, sender in ipairs(senders) do
+      sender:send "x"
+      local response = sender:receive()
+      if response and response.status == 503 then refused = refused + 1 end
+      sender:close()
+    end
+    assert.is_true(refused > 0)
+    assert.equal("up", running:request("GET", "/").body)
+    assert.same({ worker }, running:workers())
+    assert.truthy(running:log_line("there was no memory for a request's body"))
+  end)
+end)

@@ -8,11 +8,13 @@ local server = require "spec.support.server"
 local APP = [[
 local demilune = require "demilune"
 local model, guard = demilune.model, demilune.guard
-local settings = demilune.settings { SESSION_SECRET = model.secret { min_bytes = 32 }, PASSWORD = model.secret(), KEY = model.secret { min_bytes = 16 },
+local settings = demilune.settings {
+  SESSION_SECRET = model.secret { min_bytes = 32 }, PASSWORD = model.secret(), KEY = model.secret { min_bytes = 16 },
   OTHER_KEY = model.secret { min_bytes = 16 } }
 local session = guard.session { secret = settings.SESSION_SECRET, lifetime = "1h" }
 local basic = guard.basic { users = { ann = settings.PASSWORD } }
-local header_key = guard.api_key { header = "X-Key", keys = { one = { secret = settings.KEY }, two = { secret = settings.OTHER_KEY, roles = { "admin" } } } }
+local header_key = guard.api_key { header = "X-Key",
+  keys = { one = { secret = settings.KEY }, two = { secret = settings.OTHER_KEY, roles = { "admin" } } } }
 local cookie_key = guard.api_key { cookie = "__Host-key", keys = { one = { secret = settings.KEY } } }
 local app = demilune.app { title = "Pages", version = "1",
   cors = { origins = { "https://front.example" }, credentials = true, methods = { "GET", "POST", "DELETE" } } }
@@ -38,7 +40,8 @@ return app]]
 
 local FOREIGN = {
   { "another site's form", { ["Sec-Fetch-Site"] = "cross-site", Origin = "https://evil.example" } },
-  { "a page of another port or subdomain, whose cookies SameSite lets through", { ["Sec-Fetch-Site"] = "same-site", Origin = "https://a.shop.example" } },
+  { "a page of another port or subdomain, whose cookies SameSite lets through",
+    { ["Sec-Fetch-Site"] = "same-site", Origin = "https://a.shop.example" } },
   { "a page that hides its origin", { ["Sec-Fetch-Site"] = "cross-site", Origin = "null" } },
   { "a frame without an origin", { Origin = "null" } },
   { "an older browser", { Origin = "https://evil.example" } },
@@ -122,7 +125,8 @@ describe("a page of another origin", function()
 
   it("is not what asks when the page is our own, or no browser asks", function()
     for _, fields in ipairs {
-      {}, { ["Sec-Fetch-Site"] = "same-origin", Origin = "http://shop.example" }, { ["Sec-Fetch-Site"] = "none" }, { Origin = "https://shop.example" },
+      {}, { ["Sec-Fetch-Site"] = "same-origin", Origin = "http://shop.example" }, { ["Sec-Fetch-Site"] = "none" },
+      { Origin = "https://shop.example" },
     } do
       assert.equal(200, ask("POST", "/session", visitor, fields).status)
       assert.equal(204, ask("POST", "/login", fields).status)

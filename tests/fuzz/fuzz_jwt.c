@@ -2,14 +2,16 @@
 /*
  * Tokens and keys from any bytes. The first byte chooses: "t" a token for a set of
  * known keys, "k" a JWK, "s" a JWKS, "p" a PEM, "a" text to seal's opener, "h" a
- * stored password, "x" a place, what is changed there, and a text that is sealed. No
+ * stored password, "c" claims that are signed, "x" a place, what is changed there, and a text that is sealed. No
  * token and no sealed text of the fuzzer's may be taken, but those signed here at the
  * start, which are its seeds, and those that are as they were sealed.
  */
 #include "crypto/jwt.h"
 #include "crypto/password.h"
 #include "crypto/seal.h"
+#include "model/json.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -94,6 +96,60 @@ static void try_password(dl_str text) {
   if (quick && dl_password_verify(text, DL_STR("no password")) == DL_PASSWORD_OK) broken("a password that nobody set matches");
 }
 
+/* --- claims ------------------------------------------------------------------------- */
+
+static const dl_value *member(const dl_value *object, dl_str name) {
+  for (uint32_t i = 0; i < object->len; i++)
+    if (dl_str_equal(dl_value_str(&object->members[i].key), name)) return &object->members[i].value;
+  return NULL;
+}
+
+static bool is_text(const dl_value *value, dl_str text) { return value && value->kind == DL_VALUE_STRING && dl_str_equal(dl_value_str(value), text); }
+
+/* Whether a time lies between two moments; the claim may be missing when optional. */
+static bool lies_in(const dl_value *value, double from, double to, bool optional) {
+  if (!value) return optional;
+  double seconds = value->kind == DL_VALUE_INTEGER ? (double)value->integer : value->number;
+  return (value->kind == DL_VALUE_INTEGER || value->kind == DL_VALUE_NUMBER) && seconds >= from && seconds <= to;
+}
+
+static bool names_us(const dl_value *audience) {
+  if (!audience || audience->kind != DL_VALUE_ARRAY) return is_text(audience, DL_STR("api"));
+  bool ours = false;
+  for (uint32_t i = 0; i < audience->len; i++) {
+    if (audience->items[i].kind != DL_VALUE_STRING) return false;
+    ours = ours || is_text(&audience->items[i], DL_STR("api"));
+  }
+  return ours;
+}
+
+static bool allowed(const dl_value *claims) {
+  const dl_value *subject = member(claims, DL_STR("sub"));
+  return is_text(member(claims, DL_STR("iss")), DL_STR("us")) && names_us(member(claims, DL_STR("aud"))) && (!subject || subject->kind == DL_VALUE_STRING) &&
+         lies_in(member(claims, DL_STR("exp")), nextafter(NOW - 30, INFINITY), NOW + 3600 + 30, false) && lies_in(member(claims, DL_STR("nbf")), -1e15, NOW + 30, true) &&
+         lies_in(member(claims, DL_STR("iat")), -1e15, NOW + 30, true);
+}
+
+/* Under our own signature, which no fuzzer could make: the claims alone decide, as the
+ * reader of bodies finds them. It reads fewer levels than jansson. */
+static void try_claims(const world *w, dl_str claims) {
+  static const dl_jwt_rules rules = {.issuer = DL_STR("us"), .audiences = {DL_STR("api")}, .audience_count = 1, .leeway_s = 30, .lifetime_s = 3600};
+  dl_buffer token = {0};
+  dl_jwt jwt = {0};
+  dl_arena arena;
+  dl_value value;
+  dl_json_error error;
+  dl_arena_init(&arena, 0);
+  if (!dl_jwt_sign(w->secrets.keys[0], claims, &token)) broken("our own key does not sign");
+  dl_jwt_result result = dl_jwt_verify(&w->secrets, &rules, NOW, dl_buffer_str(&token), &jwt);
+  if (result == DL_JWT_SIGNATURE || result == DL_JWT_UNKNOWN_KEY || result == DL_JWT_CRITICAL) broken("a genuine token is not of our keys");
+  bool read = dl_json_read(&arena, claims, NULL, &value, &error) && value.kind == DL_VALUE_OBJECT;
+  if (read && token.len <= DL_JWT_MAX && (result == DL_JWT_OK) != allowed(&value)) broken("claims are not what they say");
+  if (result == DL_JWT_OK) dl_jwt_free(&jwt);
+  dl_buffer_free(&token);
+  dl_arena_free(&arena);
+}
+
 /* Two bytes for the place, one for the change; then the text. What was sealed opens, to the
  * same text and under its purpose only; with one character changed, or cut off, never. */
 static void try_sealed(const world *w, dl_str text) {
@@ -142,6 +198,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (dl_unseal(w.sealer, DL_STR("session"), text, &plain, NULL)) broken("a forged text was unsealed");
     break;
   case 'h': try_password(text); break;
+  case 'c': try_claims(&w, text); break;
   case 'x': try_sealed(&w, text); break;
   default: break;
   }

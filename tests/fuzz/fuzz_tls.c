@@ -50,6 +50,9 @@ static void make_context(void) {
   X509_NAME_add_entry_by_txt(X509_get_subject_name(certificate), "CN", MBSTRING_ASC, (const unsigned char *)"fuzz", -1, -1, 0);
   X509_set_issuer_name(certificate, X509_get_subject_name(certificate));
   X509_set_pubkey(certificate, key);
+  X509_EXTENSION *names = X509V3_EXT_conf_nid(NULL, NULL, NID_subject_alt_name, "DNS:fuzz.example,DNS:*.wild.example,DNS:a.wild.example");
+  X509_add_ext(certificate, names, -1);
+  X509_EXTENSION_free(names);
   X509_sign(certificate, key, EVP_sha256());
   PEM_write_bio_X509(certificate_bio, certificate);
   PEM_write_bio_X509(authority_bio, certificate);
@@ -100,13 +103,25 @@ static void deliver(dl_tls *tls, BIO *to_server, BIO *to_client) {
   dl_buffer_clear(&hub->output);
 }
 
-/* A real client up to the end of its handshake, then the input: as plaintext under its
- * keys, and then as it is. */
+/* The name that the client asks for: the input up to its first line feed. */
+static void ask_for_name(SSL *client, const uint8_t *data, size_t size) {
+  char name[256];
+  const uint8_t *end = memchr(data, '\n', size);
+  size_t length = end ? (size_t)(end - data) : size;
+  if (length >= sizeof name) return;
+  memcpy(name, data, length);
+  name[length] = 0;
+  SSL_set_tlsext_host_name(client, name);
+}
+
+/* A real client up to the end of its handshake, to which it comes whatever name it asks
+ * for; then the input: as plaintext under its keys, and then as it is. */
 static void play_after_handshake(dl_tls *tls, const uint8_t *data, size_t size, size_t piece) {
   SSL *client = SSL_new(client_context);
   BIO *to_client = BIO_new(BIO_s_mem()), *to_server = BIO_new(BIO_s_mem());
   SSL_set_bio(client, to_client, to_server);
   SSL_set_connect_state(client);
+  ask_for_name(client, data, size);
   for (int turn = 0; turn < 6 && !dl_tls_is_established(tls); turn++) {
     SSL_do_handshake(client);
     deliver(tls, to_server, to_client);

@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- Says what tests/coverage/run counted: a row for each folder of the core, then each line and branch of the judging folders that never ran.
 --   luajit tests/coverage/report.lua BUILD-FOLDER [FOLDER...]   lists what is left in these folders only
--- Exits with 1 if a judging folder has less than the README of this folder promises, or if `unreachable` names what is reached or gone.
+-- Exits with 1 if a judging folder has less than the README of this folder promises.
 local cjson = require "cjson"
 
 local line_goal, branch_goal = 95, 85
@@ -56,43 +56,19 @@ local function read_counts()
   return files
 end
 
--- Rows "FILE | TEXT OF THE LINE | REASON" of the file `unreachable`: excused[path][text] = { used = boolean }
-local function read_excuses()
-  local excused = {}
-  for row in read("tests/coverage/unreachable"):gmatch "[^\n]+" do
-    local path, text, reason = row:match "^(%S+) | (.+) | (.+)$"
-    if row:sub(1, 1) ~= "#" then
-      assert(reason, "tests/coverage/unreachable: write FILE | TEXT OF THE LINE | REASON instead of: " .. row)
-      excused[path] = excused[path] or {}
-      excused[path][text] = { used = false }
-    end
-  end
-  return excused
-end
-
 -- What of one file counts, and what of it is left: { lines, lines_run, branches, branches_run, left = { [number] = what } }
-local function judge(path, counts, excuses)
+local function judge(counts)
   local sum = { lines = 0, lines_run = 0, branches = 0, branches_run = 0, left = {} }
-  local text = source_lines(path)
-  local function excused(number)
-    local excuse = excuses and excuses[trimmed(text[number] or "")]
-    if excuse then excuse.used = true end
-    return excuse
-  end
   local function leave(number, what) sum.left[number] = (sum.left[number] and sum.left[number] .. ", " or "") .. what end
   for number, count in pairs(counts.lines) do
-    if count > 0 or not excused(number) then
-      sum.lines = sum.lines + 1
-      if count > 0 then sum.lines_run = sum.lines_run + 1 else leave(number, "never runs") end
-    end
+    sum.lines = sum.lines + 1
+    if count > 0 then sum.lines_run = sum.lines_run + 1 else leave(number, "never runs") end
   end
   for _, branch in pairs(counts.branches) do
     for _, way in ipairs { { branch.yes, "true" }, { branch.no, "false" } } do
-      if way[1] > 0 or not excused(branch.line) then
-        sum.branches = sum.branches + 1
-        if way[1] > 0 then sum.branches_run = sum.branches_run + 1
-        elseif counts.lines[branch.line] ~= 0 then leave(branch.line, ("column %d is never %s"):format(branch.column, way[2])) end
-      end
+      sum.branches = sum.branches + 1
+      if way[1] > 0 then sum.branches_run = sum.branches_run + 1
+      elseif counts.lines[branch.line] ~= 0 then leave(branch.line, ("column %d is never %s"):format(branch.column, way[2])) end
     end
   end
   return sum
@@ -100,13 +76,12 @@ end
 
 local function percent(part, whole) return whole == 0 and 100 or 100 * part / whole end
 
-local files, excuses = read_counts(), read_excuses()
 local folders = {}
-for path, counts in pairs(files) do
+for path, counts in pairs(read_counts()) do
   local name = path:match "^core/(%w+)/"
   local sum = folders[name] or { lines = 0, lines_run = 0, branches = 0, branches_run = 0, files = {} }
   folders[name] = sum
-  local one = judge(path, counts, excuses[path])
+  local one = judge(counts)
   for _, key in ipairs { "lines", "lines_run", "branches", "branches_run" } do sum[key] = sum[key] + one[key] end
   sum.files[#sum.files + 1] = { path = path, left = one.left }
 end
@@ -148,12 +123,4 @@ for _, name in ipairs(wanted) do
   for _, file in ipairs(folders[name].files) do list_left(file.path, file.left) end
 end
 
-for path, texts in pairs(excuses) do
-  for text, excuse in pairs(texts) do
-    if not excuse.used then
-      good = false
-      print(("tests/coverage/unreachable: %s has no such line that is left, take the row away: %s"):format(path, text))
-    end
-  end
-end
 os.exit(good and 0 or 1)

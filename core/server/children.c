@@ -4,6 +4,7 @@
  */
 #include "base/memory.h"
 #include "server/master.h"
+#include "server/orphan.h"
 #include "server/worker_process.h"
 
 #include <errno.h>
@@ -40,9 +41,10 @@ void dl_master_close_in_child(dl_master *master, int keep) {
 }
 
 /* Whoever still loads when the master is killed hears of it in no other way, and an app
- * that never comes to an end would load for ever. A worker that serves finishes. */
+ * that never comes to an end would load for ever. A worker that serves finishes; one
+ * that is stuck is ended (orphan.h). */
 static void end_with_master(pid_t master, bool serves) {
-  prctl(PR_SET_PDEATHSIG, serves ? SIGTERM : SIGKILL);
+  prctl(PR_SET_PDEATHSIG, serves ? DL_ORPHAN_SIGNAL : SIGKILL);
   if (getppid() != master) _exit(1);
 }
 

@@ -3,6 +3,7 @@
 
 #include "base/file_set.h"
 #include "base/memory.h"
+#include "server/worker_process.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -15,9 +16,6 @@
 #include <sys/random.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
-
-/* Longer than workers take for requests in flight and then for their stop functions. */
-static const uint64_t STOP_PATIENCE_US = 40000000;
 
 /* --- signals ------------------------------------------------------------------------------- */
 
@@ -52,7 +50,7 @@ void dl_master_stop(dl_master *master) {
   if (master->metrics) dl_metrics_set_phase(master->metrics, DL_SERVICE_DRAINING);
   if (master->handed_on) dl_master_end_admin(master);
   if (master->announced) dl_log_text(&master->log, DL_LOG_INFO, "stopping: no new connections, requests in flight are finished");
-  master->stop_at_us = master->clock.monotonic_us + STOP_PATIENCE_US;
+  master->stop_at_us = master->clock.monotonic_us + DL_STOP_PATIENCE_US;
   if (master->announced && !master->handed_on) dl_notify_send(&master->notify, "STOPPING=1");
   if (master->reload.probe.pid) kill(master->reload.probe.pid, SIGKILL);
   bool nobody_after_us = master->announced && !master->handed_on;

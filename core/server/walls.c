@@ -6,6 +6,7 @@
 #include "guard/guard.h"
 #include "limit/redis.h"
 #include "model/schema.h"
+#include "server/orphan.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -48,7 +49,7 @@ static bool finish(bool fine, const dl_sandbox_report *report, char error[512]) 
 
 bool dl_walls_raise(const demilune_options *options, int tells, char error[512]) {
   static const dl_needs *const all[] = {&dl_base_needs,  &dl_crypto_needs, &dl_net_needs,    &dl_limit_redis_needs, &dl_data_needs,
-                                        &dl_model_needs, &dl_guard_needs,  &dl_bridge_needs, NULL};
+                                        &dl_model_needs, &dl_guard_needs,  &dl_bridge_needs, &dl_orphan_needs, NULL};
   if (options->sandbox == DEMILUNE_SANDBOX_OFF && !options->user) return true;
   dl_sandbox_options sandbox = describe(options, all);
   dl_sandbox_report report;
@@ -79,7 +80,7 @@ bool dl_walls_narrow(const demilune_options *options, const dl_outside *outside,
   bool connects = outside->port_count || outside->unix_sockets;
   if (options->sandbox == DEMILUNE_SANDBOX_OFF) return true;
   const dl_needs *const needs[] = {&dl_base_needs,  &dl_crypto_needs, &dl_net_needs, &dl_data_needs, &dl_model_needs,
-                                   &dl_guard_needs, &dl_bridge_needs, connects ? &redis : NULL, NULL};
+                                   &dl_guard_needs, &dl_bridge_needs, &dl_orphan_needs, connects ? &redis : NULL, NULL};
   dl_sandbox_options sandbox = describe(options, needs);
   dl_sandbox_report report;
   sandbox.ports = outside->ports;

@@ -4,6 +4,7 @@
 #include "base/hash.h"
 #include "base/memory.h"
 #include "server/channel.h"
+#include "server/orphan.h"
 #include "server/walls.h"
 
 #include <errno.h>
@@ -25,6 +26,7 @@ static void prepare_signals(void) {
   static const int ignored[] = {SIGINT, SIGHUP, SIGUSR1, SIGUSR2, SIGPIPE, SIGXFSZ};
   for (size_t i = 0; i < sizeof ignored / sizeof *ignored; i++) signal(ignored[i], SIG_IGN);
   signal(SIGTERM, SIG_DFL);
+  signal(DL_ORPHAN_SIGNAL, SIG_DFL);
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, NULL);
 }
@@ -121,6 +123,7 @@ int dl_worker_process(const dl_worker_start *start) {
   }
   listen_to_master(&self);
   dl_server_catch_terminate(self.server);
+  dl_orphan_watch(start->world.beat, DL_STOP_PATIENCE_US);
   dl_channel_send(start->channel, DL_MESSAGE_READY, start->world.generation, NULL, -1);
   int status = dl_server_run_loop(self.server);
   demilune_server_free(self.server);

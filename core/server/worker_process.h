@@ -5,6 +5,9 @@
 
 #include "server/server.h"
 
+/* Longer than a worker takes for requests in flight and then for its stop functions. */
+enum { DL_STOP_PATIENCE_US = 40000000 };
+
 typedef struct dl_worker_start {
   const demilune_options *options;
   const char *mode;

@@ -262,4 +262,24 @@ describe("ending a server of several workers", function()
     for _, pid in ipairs(workers) do assert.truthy(server.wait_until(PATIENCE, function() return not server.runs(pid) end)) end
     assert.is_false((pcall(http.connect, running.port)))
   end)
+
+  it("by killing its master ends a worker that is stuck in Lua, too", function()
+    running:stop("KILL")
+    running = server.start(APP:gsub('handler_timeout = "1s"', 'handler_timeout = "4s"'), { workers = 2, flags = { "--access-log=off" } })
+    local workers = running:workers()
+    local function ticks(pid) -- of the processor, that it has had
+      local file = io.open("/proc/" .. pid .. "/stat")
+      if not file then return 0 end
+      local user = file:read("*a"):match("%) %a" .. (" %S+"):rep(10) .. " (%d+)")
+      file:close()
+      return tonumber(user)
+    end
+    local before = { ticks(workers[1]), ticks(workers[2]) }
+    running:connect(PATIENCE):send("GET /stuck/handler HTTP/1.1\r\nHost: a\r\n\r\n")
+    assert.truthy(server.wait_until(PATIENCE, function() return ticks(workers[1]) > before[1] + 10 or ticks(workers[2]) > before[2] + 10 end))
+    os.execute("kill -9 " .. running.pid)
+    assert.is_nil(running:log():find("was stuck", 1, true))
+    for _, pid in ipairs(workers) do assert.truthy(server.wait_until(PATIENCE, function() return not server.runs(pid) end)) end
+    assert.is_false((pcall(http.connect, running.port)))
+  end)
 end)

@@ -29,8 +29,9 @@ if(DEMILUNE_FUZZ)
   target_compile_options(demilune_flags INTERFACE -fsanitize=fuzzer-no-link)
 endif()
 
-# Counters of every line and branch, for tests/coverage/run. They live in a file that is mapped as the program starts, shared: a worker that is forked,
-# confined or killed leaves its counts there. Programs of one build share one file each; additions are atomic, as branches are counted by differences.
+# Counters of every line and branch, for tests/coverage/run. They live in a file that is mapped as the program starts, shared: a worker that is
+# forked, confined or killed leaves its counts there. Programs of one build share one file each; additions are atomic, as branches are counted
+# by differences.
 if(DEMILUNE_COVERAGE)
   if(NOT CMAKE_C_COMPILER_ID STREQUAL "Clang")
     message(FATAL_ERROR "DEMILUNE_COVERAGE needs clang, this is ${CMAKE_C_COMPILER_ID}: configure a new build folder with CC=clang")

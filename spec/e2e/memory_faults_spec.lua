@@ -224,7 +224,8 @@ describe("without memory", function()
       serves = "counted"
       answers(serves)
       for round, n in ipairs(numbers(total)) do
-        for _, last in ipairs { n, name ~= "demilune" and FOR_EVER or n + 3 } do
+        -- In a worker one call at a time: OpenSSL 3.0 does not outlive more while a generation fetches its algorithms.
+        for _, last in ipairs { n, name == "demilune" and n + 3 or name == "demilune-worker" and kinds == faults.HEAP and n or FOR_EVER } do
           local version = ("v%d-%d"):format(round, last == n and 1 or 2)
           if reload(version, name, kinds, n, last) then serves = version end
           answers(serves)

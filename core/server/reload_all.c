@@ -35,6 +35,10 @@ static bool any_serves(const dl_master *master) {
   return false;
 }
 
+static bool workers_are_told(const dl_master *master) {
+  return master->reload.state == DL_RELOAD_LOADING || master->reload.state == DL_RELOAD_SWAPPING;
+}
+
 /* --- the end ------------------------------------------------------------------------------- */
 
 /* problem NULL: all went well. */
@@ -50,8 +54,9 @@ static void finish(dl_master *master, const char *problem) {
   if (reload->files >= 0) close(reload->files);
   reload->files = -1;
   dl_metrics_count_event(master->metrics, problem ? DL_EVENT_RELOAD_FAILED : DL_EVENT_RELOAD_OK);
+  bool told = workers_are_told(master);
   if (problem) {
-    tell_all(master, DL_MESSAGE_DROP, DL_STEP_LOADING, DL_STEP_NONE);
+    if (told) tell_all(master, DL_MESSAGE_DROP, DL_STEP_LOADING, DL_STEP_NONE);
     dl_log_text(&master->log, DL_LOG_ERROR, "the reload failed and generation %llu goes on: %s", (unsigned long long)master->generation, problem);
     snprintf(outcome, sizeof outcome, "-%s", problem);
   } else {
@@ -60,7 +65,7 @@ static void finish(dl_master *master, const char *problem) {
     snprintf(outcome, sizeof outcome, "+generation %llu serves, after %.0f ms", (unsigned long long)master->generation, milliseconds);
   }
   for (size_t i = 0; i < master->worker_count; i++) {
-    master->workers[i].step = DL_STEP_NONE;
+    if (told) master->workers[i].step = DL_STEP_NONE;
     if (master->workers[i].channel >= 0) dl_channel_send(master->workers[i].channel, DL_MESSAGE_NOTE, 0, problem, -1);
   }
   reload->state = DL_RELOAD_NONE;
@@ -108,15 +113,20 @@ static void go_on(dl_master *master) {
   if (reload->state == DL_RELOAD_SWAPPING && all_are(master, DL_STEP_NONE)) finish(master, NULL);
 }
 
-/* A worker that comes to serve while the others load, or swap, does the same. */
-static void join(dl_master *master, dl_child *child) {
-  if (master->reload.state != DL_RELOAD_LOADING && master->reload.state != DL_RELOAD_SWAPPING) return;
-  dl_channel_send(child->channel, DL_MESSAGE_LOAD, master->reload.number, NULL, master->reload.files);
+/* A worker that comes to serve while the others load, or swap, does the same. So does one
+ * that began to start before a reload that is over by now. */
+static void join(dl_master *master, dl_child *child, const dl_message *message) {
+  const dl_reload *reload = &master->reload;
+  bool told = workers_are_told(master);
+  if (!told && message->number >= master->generation) return;
+  dl_channel_send(child->channel, DL_MESSAGE_LOAD, told ? reload->number : master->generation, NULL, told ? reload->files : master->files);
   child->step = DL_STEP_LOADING;
 }
 
-/* The others swap already: this one follows, or is replaced. */
+/* The others swap already, or have: this one follows, or is replaced. */
 static void join_swap(dl_master *master, dl_child *child, const dl_message *message) {
+  uint64_t wanted = workers_are_told(master) ? master->reload.number : master->generation;
+  if (message->kind == DL_MESSAGE_LOADED && message->number != wanted) return; /* of a load that another has followed */
   if (message->kind == DL_MESSAGE_LOADED && dl_channel_send(child->channel, DL_MESSAGE_SWAP, master->reload.number, NULL, -1)) child->step = DL_STEP_SWAPPING;
   else kill(child->pid, SIGKILL);
 }
@@ -125,11 +135,11 @@ void dl_master_reload_heard(dl_master *master, dl_child *child, const dl_message
   dl_reload *reload = &master->reload;
   bool of_probe = child == &reload->probe;
   if (message->kind == DL_MESSAGE_READY) {
-    join(master, child);
+    join(master, child, message);
   } else if (reload->state == DL_RELOAD_PROBING && of_probe) {
     if (message->kind == DL_MESSAGE_LOADED) load_all(master);
     else finish(master, message->text);
-  } else if (reload->state == DL_RELOAD_SWAPPING && child->step == DL_STEP_LOADING) {
+  } else if (reload->state != DL_RELOAD_LOADING && child->step == DL_STEP_LOADING) {
     join_swap(master, child, message);
   } else if (reload->state == DL_RELOAD_LOADING && child->step == DL_STEP_LOADING) {
     if (message->kind == DL_MESSAGE_FAILED) {
@@ -138,7 +148,7 @@ void dl_master_reload_heard(dl_master *master, dl_child *child, const dl_message
     }
     if (message->kind == DL_MESSAGE_LOADED && message->number == reload->number) child->step = DL_STEP_LOADED;
     go_on(master);
-  } else if (reload->state == DL_RELOAD_SWAPPING && message->kind == DL_MESSAGE_SWAPPED) {
+  } else if (reload->state != DL_RELOAD_LOADING && message->kind == DL_MESSAGE_SWAPPED) {
     child->step = DL_STEP_NONE;
     go_on(master);
   }

@@ -47,6 +47,29 @@ describe("a reload", function()
     for _ = 1, 30 do assert.equal(text, version()) end
   end
 
+  it("reaches a worker that began to start before it and serves only after it", function()
+    local slow = app("slow", 'app:on_start(function() demilune.sleep("4s") end)')
+    start(slow)
+    local before = running:workers()
+    os.execute("kill -9 " .. before[1])
+    assert.truthy(server.wait_until(PATIENCE, function()
+      local now = running:workers()
+      return #now == 2 and now[1] ~= before[1] and now[2] ~= before[1]
+    end))
+    save(app "two")
+    running:signal("HUP")
+    assert.truthy(running:log_line("reloaded: generation 2 serves"))
+    local seen, count = {}, 0
+    assert.truthy(server.wait_until(PATIENCE, function()
+      local connection = running:connect(PATIENCE)
+      local id, word = connection:request("GET", "/who").body:match("(%S+) (%S+)")
+      connection:close()
+      if word == "two" and not seen[id] then seen[id], count = true, count + 1 end
+      return count == 2
+    end), running:log())
+    all_are "two"
+  end)
+
   it("by SIGHUP serves the new files in every worker, on connections that were open before", function()
     start(app "one")
     local kept = running:connect(PATIENCE)

@@ -89,7 +89,11 @@ local function check_ends(log)
   end
 end
 
+-- A sanitizer's build has an allocator of its own, and no memory limit.
+local is_sanitized = os.execute("grep -q __asan_init " .. server.program .. " 2>/dev/null") == 0
+
 describe("without memory", function()
+  if is_sanitized then return pending("needs the system's allocator") end
   local folder, control, running
   before_each(function()
     folder = server.make_folder()
@@ -117,9 +121,23 @@ describe("without memory", function()
     running.secure = options.secure
   end
 
+  -- By a client that ends when the server does: LuaSec spins for ever on a connection that broke in certain moments.
+  local function ask_by_tls(bytes)
+    local request, answer = folder .. "/request", folder .. "/answer"
+    local file = assert(io.open(request, "w"))
+    file:write(bytes)
+    file:close()
+    local client = "timeout %d openssl s_client -quiet -connect 127.0.0.1:%d <%s >%s 2>/dev/null"
+    local status = os.execute(client:format(PATIENCE, running.port, request, answer))
+    file = assert(io.open(answer))
+    local all = file:read "*a"
+    file:close()
+    return all, status == 124 * 256 and "timeout" or "closed"
+  end
+
   local function ask(bytes)
-    local connection = running.secure and http.connect_tls(running.port) or not running.secure and http.connect(running.port, PATIENCE)
-    if not connection then return "", "closed" end -- no handshake, no answer
+    if running.secure then return ask_by_tls(bytes) end
+    local connection = http.connect(running.port, PATIENCE)
     connection:send(bytes)
     local all, why = connection:read_rest()
     connection:close()
@@ -242,7 +260,13 @@ describe("without memory", function()
     local first = running:workers()[1]
     os.execute("kill -KILL " .. first)
     assert(running:log_line("no process could be made for worker"))
-    answers "one"
+    assert(server.wait_until(PATIENCE, function() -- clients whom the dead worker's socket holds wait for its successor
+      local connection = http.connect(running.port, 1)
+      connection:send(request_text("GET", "/version"))
+      local all = connection:read_rest()
+      connection:close()
+      return all:find("\r\n\r\none", 1, true)
+    end), running:log())
     running:signal "HUP"
     assert(running:log_line("reload failed"))
     control:disarm()
@@ -278,10 +302,8 @@ describe("without memory", function()
   end)
 end)
 
--- A sanitizer's build has no memory limit.
-local is_sanitized = os.execute("grep -q __asan_init " .. server.program .. " 2>/dev/null") == 0
-
 describe("a worker with --max-memory", function()
+  if is_sanitized then return pending("needs a memory limit") end
   local running
   local function start(body)
     running = server.start(([[
@@ -304,7 +326,6 @@ return app]]):format(body), { flags = { "--max-memory=192M", "--access-log=off" 
     ["one string"] = "local text = 'x' for _ = 1, 40 do text = text .. text end return text",
   } do
     it("answers 500 to a handler that fills it with " .. what .. ", says where, and serves on", function()
-      if is_sanitized then return pending("needs a memory limit") end
       start(('app:get("/fill", function() %s end)'):format(body))
       local worker = running:workers()[1]
       for _ = 1, 2 do
@@ -317,7 +338,6 @@ return app]]):format(body), { flags = { "--max-memory=192M", "--access-log=off" 
   end
 
   it("answers 503 to bodies that it has no room for, and serves the others", function()
-    if is_sanitized then return pending("needs a memory limit") end
     start 'app:post("/take", { body_kind = "bytes" }, function(req) return #req.body end)'
     local worker, size, senders = running:workers()[1], 8 * 1024 * 1024, {}
     for n = 1, 60 do

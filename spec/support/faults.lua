@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- Controls tests/faults/failing_calls.c, which is preloaded into a server: which calls of which process fail from now on.
+-- The libraries of tests/faults, preloaded into a server. Of failing_calls.c it is said here which calls of which process fail from now on.
 
 local ffi = require "ffi"
 local server = require "spec.support.server"
@@ -20,6 +20,18 @@ local faults = { HEAP = 1, LUA = 2, MAPPING = 4, PROCESS = 8 }
 local Control = {}
 Control.__index = Control
 
+-- What a server's environment must say for that library.
+local function preload(name, env)
+  env.LD_PRELOAD = ("%s/tests/%s.so"):format(server.program:match("^(.*)/") or ".", name)
+  env.ASAN_OPTIONS = (os.getenv "ASAN_OPTIONS" or "") .. ":verify_asan_link_order=0"
+  return env
+end
+
+--- The environment of a server over tests/faults/short_io.c.
+---@param variables table<string, any> its settings
+---@return table<string, any>
+function faults.short_io(variables) return preload("short_io", variables) end
+
 --- A new control block in `folder`. A server that is started with its `env` obeys it.
 ---@param folder string
 ---@return faults.Control
@@ -32,11 +44,7 @@ function faults.control(folder)
   assert(fd >= 0, "cannot open " .. path)
   local address = ffi.C.mmap(nil, ffi.sizeof "failing_calls", READ_AND_WRITE, MAP_SHARED, fd, 0)
   ffi.C.close(fd)
-  local library = (server.program:match("^(.*)/") or ".") .. "/tests/failing_calls.so"
-  return setmetatable({
-    block = ffi.cast("failing_calls *", address),
-    env = { FAILING_CALLS = path, LD_PRELOAD = library, ASAN_OPTIONS = (os.getenv "ASAN_OPTIONS" or "") .. ":verify_asan_link_order=0" },
-  }, Control)
+  return setmetatable({ block = ffi.cast("failing_calls *", address), env = preload("failing_calls", { FAILING_CALLS = path }) }, Control)
 end
 
 --- From now on calls of these kinds (a sum of faults.HEAP, ...) are counted in processes named `who`; those with the numbers `from` to `to` fail.

@@ -1,0 +1,84 @@
+-- SPDX-License-Identifier: MIT
+-- Connections that break while they are written to (tests/faults/short_io.c, preloaded): one write in so many gets EPIPE or ECONNRESET. Who was
+-- cut off has half an answer at most; everybody else is served, what was acknowledged is there, and nobody's connection is kept.
+
+local faults = require "spec.support.faults"
+local http = require "spec.support.http"
+local prometheus = require "spec.support.prometheus"
+local server = require "spec.support.server"
+
+local REQUESTS, ONE_IN = 300, 12
+local APP = [[
+local demilune = require "demilune"
+local model, guard = demilune.model, demilune.guard
+local app = demilune.app { title = "Broken", version = "1", guard = guard.public }
+local db = app:database "sqlite:notes.db"
+local add = db:statement "INSERT INTO notes (text) VALUES (:text) RETURNING id, text"
+local find = db:statement "SELECT id, text FROM notes WHERE id = :id"
+local Note = model "Note" { id = model.integer(), text = model.string() }
+app:post("/notes", { body = model "NewNote" { text = model.string { max_length = 100000 } }, status = 201, returns = Note },
+  function(req) return add:one(req.body) end)
+app:get("/notes/{id}", { path = { id = model.integer() }, returns = Note }, function(req) return find:one { id = req.path.id } end)
+app:get("/large", function() return ("x"):rep(3000000) end)
+app:get("/stream", function() return demilune.stream(function(write) for _ = 1, 20 do write(("y"):rep(20000)) end end) end)
+return app
+]]
+
+describe("connections that break while they are written to", function()
+  local folder, running
+  setup(function()
+    local migration = "CREATE TABLE notes (id INTEGER PRIMARY KEY, text TEXT NOT NULL) STRICT;"
+    folder = server.write_app { ["app.lua"] = APP, ["migrations/0001_notes.sql"] = migration }
+    running = server.start(folder, { workers = 2, flags = { "--admin=0" }, env = faults.short_io { SHORT_IO = 7, SHORT_IO_BROKEN = ONE_IN } })
+  end)
+  teardown(function()
+    local status, log = running:stop()
+    server.remove_folder(folder)
+    assert(status == 0, log)
+  end)
+
+  -- The response, or nil for a connection that broke.
+  local function ask(method, target, options)
+    local connection = http.connect(running.port)
+    local ok, response = pcall(connection.request, connection, method, target, options)
+    connection:close()
+    return ok and response or nil
+  end
+
+  -- Asked for until it comes.
+  local function insist(method, target)
+    return assert(server.wait_until(60, function() return ask(method, target) end), running:log())
+  end
+
+  it("cost those that broke, no worker and no acknowledged write", function()
+    local workers, broken, whole, acknowledged = running:workers(), 0, 0, {}
+    local targets = { "/large", "/stream", "/notes/1", "/nowhere" }
+    for index = 1, REQUESTS do
+      local response
+      if index % 2 == 0 then
+        response = ask("POST", "/notes", { headers = { ["Content-Type"] = "application/json" }, body = ('{"text":"note %d"}'):format(index) })
+        if response and response.status == 201 then
+          acknowledged[#acknowledged + 1] = { id = response.body:match('"id":(%d+)'), text = "note " .. index }
+        end
+      else
+        response = ask("GET", targets[index % #targets + 1])
+      end
+      if response then whole = whole + 1 else broken = broken + 1 end
+    end
+    assert.is_true(broken > 0 and whole > 0 and #acknowledged > 0, ("%d broke, %d came whole"):format(broken, whole))
+    for _, note in ipairs(acknowledged) do
+      assert.equal(('{"id":%s,"text":"%s"}'):format(note.id, note.text), insist("GET", "/notes/" .. note.id).body)
+    end
+    assert.same(workers, running:workers())
+    assert.is_nil(running:log():find('"level":"error"', 1, true), running:log())
+  end)
+
+  it("are not kept", function()
+    local page
+    assert(server.wait_until(60, function()
+      local ok, response = pcall(running.admin, running, "GET", "/metrics") -- the admin listener's connections break as well
+      page = ok and response and response.status == 200 and response.body or ""
+      return page ~= "" and prometheus.read(page):sum "demilune_connections" == 0
+    end), page)
+  end)
+end)

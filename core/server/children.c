@@ -124,10 +124,12 @@ static void heard(dl_master *master, dl_child *child, const dl_message *message)
   }
 }
 
+/* So many at a time: one that talks without end keeps nobody else from being heard. */
 void dl_master_hear(dl_master *master, dl_child *child) {
+  enum { HEARD_AT_ONCE = 64 };
   dl_message message;
   int fd;
-  while (child->channel >= 0) {
+  for (int count = 0; child->channel >= 0 && count < HEARD_AT_ONCE; count++) {
     int got = dl_channel_receive(child->channel, &message, &fd);
     if (fd >= 0) close(fd); /* children hand nothing over */
     if (got == 0) return;

@@ -70,7 +70,7 @@ end
 local function start(world, options)
   options = options or {}
   local flags = { unpack(options.flags or { "--sandbox=on", "--max-memory=1G" }) }
-  flags[#flags + 1] = "--workers=1"
+  flags[#flags + 1] = "--workers=" .. (options.workers or 1)
   if is_root and not options.as_root then flags[#flags + 1] = "--user=nobody" end
   local env = {
     LD_PRELOAD = options.try and INTRUDER,
@@ -162,6 +162,21 @@ if not is_sanitized then
         assert.truthy(its_log:find("ended by signal 31 (Bad system call) and is replaced", 1, true), its_log)
       end)
     end
+
+    it("keeps the master from nothing by talking to it without end", function()
+      local running = start(world, { try = "talk_without_end", workers = 2 })
+      local talker, other = unpack(running:workers())
+      os.execute("kill -URG " .. talker)
+      assert(running:log_line("intruder: talk_without_end: tries"))
+      os.execute("kill -KILL " .. other)
+      local replaced = server.wait_until(PATIENCE, function()
+        local workers = running:workers()
+        return #workers == 2 and not running:log():find("intruder: all: tried", 1, true) and workers[1] ~= other and workers[2] ~= other
+      end)
+      os.execute("touch " .. world.folder .. "/others/enough")
+      local _, its_log = running:stop()
+      assert.is_true(replaced, its_log)
+    end)
 
     it("is not stopped when it runs as root either, but for what root's own files are", function()
       if not is_root then return pending("needs root") end

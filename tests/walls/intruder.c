@@ -16,6 +16,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,6 +30,7 @@
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { DONE, STOPPED };
@@ -185,6 +187,22 @@ static int load_a_module(void) { return is_stopped(syscall(SYS_init_module, "", 
 static int change_the_root(void) { return is_stopped(chroot("/")); }
 static int restart_the_machine(void) { return is_stopped(syscall(SYS_reboot, 0, 0, 0, NULL)); } /* by magic numbers that do nothing */
 
+/* --- words --------------------------------------------------------------------------- */
+
+/* Says READY to the master without end: until somebody makes the file "enough", or a minute is over. */
+static int talk_without_end(void) {
+  static const uint32_t ready[4] = {7, 0, 0, 0}; /* core/server/channel.h */
+  char enough[512];
+  time_t end = time(NULL) + 60;
+  int channel = 3, type = 0;
+  socklen_t size = sizeof type;
+  while (channel < 256 && (getsockopt(channel, SOL_SOCKET, SO_TYPE, &type, &size) != 0 || type != SOCK_SEQPACKET)) channel++;
+  snprintf(enough, sizeof enough, "%s/enough", getenv("INTRUDER_FOLDER"));
+  for (unsigned said = 0; said % 4096 || (access(enough, F_OK) != 0 && time(NULL) < end); said++)
+    if (send(channel, ready, sizeof ready, MSG_NOSIGNAL) < 0 && errno != EAGAIN) return STOPPED;
+  return DONE;
+}
+
 static const struct {
   const char *name;
   int (*attempt)(void);
@@ -237,6 +255,7 @@ static const struct {
     {"load_a_module", load_a_module},
     {"change_the_root", change_the_root},
     {"restart_the_machine", restart_the_machine},
+    {"talk_without_end", talk_without_end},
 };
 
 /* In one write each, so that the log's lines stay whole. */

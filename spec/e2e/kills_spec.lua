@@ -1,15 +1,15 @@
 -- SPDX-License-Identifier: MIT
--- kill -9 at each step of a reload, of an upgrade, of a start, of a migration and of a write. The steps are those of tests/kills/killer.c,
--- preloaded into the real program: before and after each call by which processes, messages or files change. Usually every few of them are
--- tried; with DEMILUNE_KILLS=all every one.
+-- kill -9 (and where it says so, abort) at each step of a reload, of an upgrade, of a start, of a migration and of a write. The steps are those of
+-- tests/kills/killer.c, preloaded into the real program: before and after each call by which processes, messages or files change. Usually every
+-- few of them are tried; with DEMILUNE_KILLS=all every one.
 
 local ffi = require "ffi"
 local server = require "spec.support.server"
 
 local PATIENCE = 30 -- seconds
 local KILLER = (server.program:match("^(.*)/") or ".") .. "/tests/killer.so"
-local ROLES = { master = 1, starting = 2, worker = 3, probe = 4, admin = 5 }
-local SIGKILL = 9
+local ROLES = { master = 1, starting = 2, worker = 3, probe = 4 }
+local SIGABRT, SIGKILL = 6, 9
 local ALL = os.getenv "DEMILUNE_KILLS" == "all"
 
 local function app(version)
@@ -164,8 +164,10 @@ describe("kill -9", function()
     return steps
   end
 
-  for _, role in ipairs { "worker", "probe", "starting" } do
-    it(("of a %s process at each step of a reload loses no service, leaves nothing behind, and the next reload works"):format(role), function()
+  for _, case in ipairs { { "worker", SIGKILL }, { "probe", SIGKILL }, { "starting", SIGKILL }, { "worker", SIGABRT }, { "probe", SIGABRT } } do
+    local role, signal = unpack(case)
+    local title = "of a %s process at each step of a reload loses no service, leaves nothing behind, and the next reload works"
+    it((signal == SIGKILL and title or "or abort " .. title):format(role), function()
       start { flags = { "--access-log=off", "--admin=0" } }
       settle()
       local steps = chosen(steps_of(role, "v2"), 4)
@@ -175,7 +177,7 @@ describe("kill -9", function()
       for _, at in ipairs(steps) do
         local next_word, done = "k" .. role .. at, reloads()
         save(app(next_word))
-        plan:set(role, at)
+        plan:set(role, at, signal)
         running:signal("HUP")
         assert.truthy(server.wait_until(PATIENCE, function()
           local got = version()

@@ -1,24 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Bearer tokens and their challenges; the other kinds are in test_guard_kinds.c, what descriptions are refused in test_guard_describe.c. */
-#include "unit.h"
-
-#include "guard_world.h"
-
-static int open_world(void **state) {
-  *state = world_open();
-  return 0;
-}
-
-static int close_world(void **state) {
-  world_close(*state);
-  return 0;
-}
-
-static dl_guard_result ask(guard_world *w, const dl_guard *guard, const char *lines) {
-  assert_non_null(guard);
-  assert_true(world_parse(w, dl_str_of(lines)));
-  return world_check(w, guard);
-}
+#include "guard_tests.h"
 
 static dl_guard_result ask_bearer(guard_world *w, const dl_guard *guard, const char *token) {
   char lines[20000];

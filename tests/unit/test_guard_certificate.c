@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Client certificates as principals. That TLS verified them is shown by test_tls. */
-#include "unit.h"
-
-#include "guard_world.h"
+#include "guard_tests.h"
 
 static const dl_tls_peer worker_7 = {
     .subject = DL_STR("CN=worker-7,O=Example"),
@@ -16,17 +14,7 @@ static const dl_tls_peer worker_7 = {
     .fingerprint = "ab",
 };
 
-static int open_world(void **state) {
-  *state = world_open();
-  return 0;
-}
-
-static int close_world(void **state) {
-  world_close(*state);
-  return 0;
-}
-
-static dl_guard_result ask(guard_world *w, const char *expression, const dl_tls_peer *peer, int64_t now_s) {
+static dl_guard_result ask_certificate(guard_world *w, const char *expression, const dl_tls_peer *peer, int64_t now_s) {
   const dl_guard *guard = world_guard(w, expression);
   if (!guard) fail_msg("%s", w->error);
   assert_true(world_parse(w, DL_STR("")));
@@ -38,7 +26,7 @@ static dl_guard_result ask(guard_world *w, const char *expression, const dl_tls_
 
 static void finds_who_the_certificate_names(void **state) {
   guard_world *w = *state;
-  assert_int_equal(ask(w, PLAIN, &worker_7, NOW), DL_GUARD_PASS);
+  assert_int_equal(ask_certificate(w, PLAIN, &worker_7, NOW), DL_GUARD_PASS);
   assert_str(w->principal.guard, "client_certificate");
   assert_str(w->principal.subject, "worker-7");
   assert_str(w->principal.issuer, "CN=Clients,O=Example");
@@ -58,43 +46,43 @@ static void takes_the_name_that_it_was_told_to(void **state) {
   char expression[100];
   for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
     snprintf(expression, sizeof(expression), "{ kind = 'client_certificate', subject = '%s' }", rows[i].source);
-    assert_int_equal(ask(*state, expression, &worker_7, NOW), DL_GUARD_PASS);
+    assert_int_equal(ask_certificate(*state, expression, &worker_7, NOW), DL_GUARD_PASS);
     assert_str(((guard_world *)*state)->principal.subject, rows[i].subject);
   }
-  assert_int_equal(ask(*state, "{ kind = 'client_certificate', subject = 'email' }", &worker_7, NOW), DL_GUARD_UNAUTHENTICATED);
+  assert_int_equal(ask_certificate(*state, "{ kind = 'client_certificate', subject = 'email' }", &worker_7, NOW), DL_GUARD_UNAUTHENTICATED);
 }
 
 static void gives_roles_to_everybody_and_to_clients_by_name(void **state) {
   guard_world *w = *state;
-  assert_int_equal(ask(w, "{ kind = 'client_certificate', roles = { 'service' }, clients = { { name = 'worker-7', roles = { 'admin' } }, { name = 'worker-8' } } }",
+  assert_int_equal(ask_certificate(w, "{ kind = 'client_certificate', roles = { 'service' }, clients = { { name = 'worker-7', roles = { 'admin' } }, { name = 'worker-8' } } }",
                        &worker_7, NOW),
                    DL_GUARD_PASS);
   assert_int_equal(w->principal.role_count, 2);
   assert_true(dl_principal_has_role(&w->principal, DL_STR("service")) && dl_principal_has_role(&w->principal, DL_STR("admin")));
-  assert_int_equal(ask(w, "{ kind = 'client_certificate', roles = { 'service' }, clients = { { name = 'worker-7' } } }", &worker_7, NOW),
+  assert_int_equal(ask_certificate(w, "{ kind = 'client_certificate', roles = { 'service' }, clients = { { name = 'worker-7' } } }", &worker_7, NOW),
                    DL_GUARD_PASS);
   assert_int_equal(w->principal.role_count, 1);
-  assert_int_equal(ask(w, "{ kind = 'client_certificate', subject = 'uri', clients = { { name = 'spiffe://example/admin', roles = { 'root' } } } }", &worker_7, NOW),
+  assert_int_equal(ask_certificate(w, "{ kind = 'client_certificate', subject = 'uri', clients = { { name = 'spiffe://example/admin', roles = { 'root' } } } }", &worker_7, NOW),
                    DL_GUARD_PASS);
   assert_str(w->principal.subject, "spiffe://example/admin");
   assert_true(dl_principal_has_role(&w->principal, DL_STR("root")));
-  assert_int_equal(ask(w, "{ kind = 'role', names = { 'admin' }, member = { kind = 'client_certificate', roles = { 'service' } } }", &worker_7, NOW), DL_GUARD_FORBIDDEN);
-  assert_int_equal(ask(w, "{ kind = 'client_certificate', clients = { { name = 'worker-8' } } }", &worker_7, NOW), DL_GUARD_FORBIDDEN);
+  assert_int_equal(ask_certificate(w, "{ kind = 'role', names = { 'admin' }, member = { kind = 'client_certificate', roles = { 'service' } } }", &worker_7, NOW), DL_GUARD_FORBIDDEN);
+  assert_int_equal(ask_certificate(w, "{ kind = 'client_certificate', clients = { { name = 'worker-8' } } }", &worker_7, NOW), DL_GUARD_FORBIDDEN);
   assert_int_equal(w->principal.role_count, 0);
 }
 
 static void refuses_who_has_none_or_an_old_one(void **state) {
   guard_world *w = *state;
-  assert_int_equal(ask(w, PLAIN, NULL, NOW), DL_GUARD_UNAUTHENTICATED);
+  assert_int_equal(ask_certificate(w, PLAIN, NULL, NOW), DL_GUARD_UNAUTHENTICATED);
   assert_str(w->context.challenge, "WWW-Authenticate: ClientCertificate\r\n");
-  assert_int_equal(ask(w, PLAIN, &worker_7, NOW + 101), DL_GUARD_UNAUTHENTICATED);
-  assert_int_equal(ask(w, PLAIN, &worker_7, NOW - 101), DL_GUARD_UNAUTHENTICATED);
-  assert_int_equal(ask(w, "{ kind = 'client_certificate', issuer = 'CN=Others' }", &worker_7, NOW), DL_GUARD_UNAUTHENTICATED);
-  assert_int_equal(ask(w, "{ kind = 'client_certificate', issuer = 'CN=Clients,O=Example' }", &worker_7, NOW), DL_GUARD_PASS);
+  assert_int_equal(ask_certificate(w, PLAIN, &worker_7, NOW + 101), DL_GUARD_UNAUTHENTICATED);
+  assert_int_equal(ask_certificate(w, PLAIN, &worker_7, NOW - 101), DL_GUARD_UNAUTHENTICATED);
+  assert_int_equal(ask_certificate(w, "{ kind = 'client_certificate', issuer = 'CN=Others' }", &worker_7, NOW), DL_GUARD_UNAUTHENTICATED);
+  assert_int_equal(ask_certificate(w, "{ kind = 'client_certificate', issuer = 'CN=Clients,O=Example' }", &worker_7, NOW), DL_GUARD_PASS);
   assert_int_equal(w->principal.role_count, 0);
   dl_tls_peer nameless = worker_7;
   nameless.common_name = (dl_str){0};
-  assert_int_equal(ask(w, PLAIN, &nameless, NOW), DL_GUARD_UNAUTHENTICATED);
+  assert_int_equal(ask_certificate(w, PLAIN, &nameless, NOW), DL_GUARD_UNAUTHENTICATED);
 }
 
 static void says_what_is_wrong_with_a_description(void **state) {

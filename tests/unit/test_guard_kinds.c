@@ -1,24 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* API keys, sessions, and guards made of guards. */
-#include "unit.h"
-
-#include "guard_world.h"
-
-static int open_world(void **state) {
-  *state = world_open();
-  return 0;
-}
-
-static int close_world(void **state) {
-  world_close(*state);
-  return 0;
-}
-
-static dl_guard_result ask(guard_world *w, const dl_guard *guard, const char *lines) {
-  assert_non_null(guard);
-  assert_true(world_parse(w, dl_str_of(lines)));
-  return world_check(w, guard);
-}
+#include "guard_tests.h"
 
 static dl_guard_result ask_with(guard_world *w, const dl_guard *guard, const char *format, const char *text) {
   char lines[8000];

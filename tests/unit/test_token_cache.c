@@ -3,17 +3,7 @@
 #include "unit.h"
 
 #include "guard/internal.h"
-#include "guard_world.h"
-
-static int open_world(void **state) {
-  *state = world_open();
-  return 0;
-}
-
-static int close_world(void **state) {
-  world_close(*state);
-  return 0;
-}
+#include "guard_tests.h"
 
 static dl_guard_result ask_bearer(guard_world *w, const dl_guard *guard, const char *token) {
   char lines[20000];

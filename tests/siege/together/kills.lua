@@ -5,6 +5,7 @@
 
 local ffi = require "ffi"
 local socket = require "socket"
+local processes = require "tests.siege.together.processes"
 local server = require "spec.support.server"
 
 ffi.cdef [[
@@ -21,15 +22,8 @@ local STOP_PATIENCE = 20 -- seconds
 
 local kills = {}
 
-local function read(path)
-  local file = io.open(path, "rb")
-  local text = file and file:read("*a")
-  if file then file:close() end
-  return text
-end
-
 -- Its loop's thread, that is. One that sleeps has not heard yet, and may take a connection before it does.
-local function is_stopped(pid) return (read("/proc/" .. pid .. "/stat") or ""):match("%) (%a)") == "T" end
+local function is_stopped(pid) return (processes.read("/proc/" .. pid .. "/stat") or ""):match("%) (%a)") == "T" end
 
 -- The client's port of a socket that another process holds; nil for what is no connection over IPv4.
 local function peer_port(pidfd, fd)

@@ -14,7 +14,8 @@ end
 
 local TICKS = tonumber(line_of "getconf CLK_TCK")
 
-local function read(path)
+--- All of a file, or nil.
+function processes.read(path)
   local file = io.open(path, "rb")
   local text = file and file:read("*a")
   if file then file:close() end
@@ -35,20 +36,20 @@ Process.__index = Process
 function processes.start(folder, name, command, nice)
   local path = folder .. "/" .. name
   os.execute(("{ exec nice -n %d %s; } >%s.out 2>%s.err </dev/null & echo $! >%s.pid"):format(nice, command, path, path, path))
-  return setmetatable({ name = name, pid = tonumber(read(path .. ".pid")), output = path .. ".out", errors = path .. ".err" }, Process)
+  return setmetatable({ name = name, pid = tonumber(processes.read(path .. ".pid")), output = path .. ".out", errors = path .. ".err" }, Process)
 end
 
 function Process:is_over() return not server.runs(self.pid) end
 
 --- What it printed so far.
-function Process:lines() return (read(self.output) or ""):gmatch "[^\n]+" end
+function Process:lines() return (processes.read(self.output) or ""):gmatch "[^\n]+" end
 
-function Process:problems() return read(self.errors) or "" end
+function Process:problems() return processes.read(self.errors) or "" end
 
 -- Processor seconds of a process, and of its children that are over.
 local function cpu_of(pid)
   local pattern = "%) %a" .. (" %-?%d+"):rep(10) .. " (%d+) (%d+) (%d+) (%d+)" -- user, system, and both of children that are over
-  local used = { (read("/proc/" .. pid .. "/stat") or ""):match(pattern) }
+  local used = { (processes.read("/proc/" .. pid .. "/stat") or ""):match(pattern) }
   return used[1] and (used[1] + used[2] + used[3] + used[4]) / TICKS or 0
 end
 
@@ -60,7 +61,8 @@ end
 
 local function family(running)
   local pids = { running.pid }
-  for pid in (read(("/proc/%d/task/%d/children"):format(running.pid, running.pid)) or ""):gmatch("%d+") do pids[#pids + 1] = tonumber(pid) end
+  local children = processes.read(("/proc/%d/task/%d/children"):format(running.pid, running.pid)) or ""
+  for pid in children:gmatch("%d+") do pids[#pids + 1] = tonumber(pid) end
   return pids
 end
 
@@ -72,7 +74,7 @@ function processes.cpu_of_server(running)
 end
 
 local function proportional_bytes(pid)
-  return tonumber((read("/proc/" .. pid .. "/smaps_rollup") or ""):match("\nPss:%s*(%d+) kB") or 0) * 1024
+  return tonumber((processes.read("/proc/" .. pid .. "/smaps_rollup") or ""):match("\nPss:%s*(%d+) kB") or 0) * 1024
 end
 
 ---@class siege.Holdings
@@ -100,10 +102,10 @@ end
 
 --- Processor seconds that the whole machine has spent on something, and its cores.
 function processes.machine()
-  local user, nice, system, _, _, irq, softirq = (read "/proc/stat"):match("cpu%s+(%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+)")
+  local user, nice, system, _, _, irq, softirq = (processes.read "/proc/stat"):match("cpu%s+(%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+)")
   return (user + nice + system + irq + softirq) / TICKS, tonumber(line_of "nproc")
 end
 
-function processes.load() return (read "/proc/loadavg"):match("^%S+") end
+function processes.load() return (processes.read "/proc/loadavg"):match("^%S+") end
 
 return processes

@@ -151,7 +151,7 @@ static void key_ops_need_one_operation_of_ours(void **state) {
 static void a_set_has_at_most_64_keys(void **state) {
   dl_key_set set = {0};
   const char *error = NULL;
-  char kid[8];
+  char kid[12];
   for (int i = 0; i < DL_KEY_SET_MAX; i++) {
     snprintf(kid, sizeof kid, "%d", i);
     assert_true(dl_key_set_add(&set, secret_key(*state, SECRET, kid), &error));

@@ -24,8 +24,8 @@ void dl_free(void *piece);
 void *dl_try_realloc(void *old, size_t bytes) __attribute__((warn_unused_result));
 
 /* Lays by 1 MiB that no one touches, if none is laid by: it is given back to the system when
- * an allocation fails, which is then tried again. For the beginning of a process, and for now
- * and then after it. Any thread. */
+ * an allocation fails, which is then tried again. To be called as a process begins, and from
+ * time to time afterwards. Any thread. */
 void dl_memory_keep_reserve(void);
 
 /* What an allocation does that fails with the reserve gone: end the process, or wait until

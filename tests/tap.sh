@@ -3,13 +3,13 @@
 # Runs suites and adds up what they say themselves. Sourced by tests/selftest and .ci/run.
 #   suite NAME COMMAND...   a command that prints TAP; its counts are read from what it printed
 #   check NAME COMMAND...   any other command: one test, passed if it exits with 0
-#   summary                 the closing line; false if anything failed
+#   summary                 what failed, by name, and the closing line; false if anything failed
 # A suite that prints no test, another number of tests than its plan says, or exits with an error though every test passed,
 # has one failure more: a runner that dies must never look green. Logs are kept in $TAP_LOGS.
 
 TAP_LOGS=${TAP_LOGS:?}
 TAP_TIMEOUT=${TAP_TIMEOUT:-600}
-tap_passed=0 tap_failed=0 tap_skipped=0
+tap_passed=0 tap_failed=0 tap_skipped=0 tap_failures=()
 mkdir -p "$TAP_LOGS"
 
 tap_log() { printf '%s/%s.log' "$TAP_LOGS" "${1//[^A-Za-z0-9_.-]/_}"; }
@@ -42,6 +42,9 @@ tap_report() {
     printf -- '----\n'
     tail -n 40 "$(tap_log "$1")"
     printf -- '----\n'
+    local test
+    while IFS= read -r test; do tap_failures+=("$1: $test"); done < <(grep -a '^not ok' "$(tap_log "$1")" | grep -v '# SKIP')
+    grep -qa '^not ok' "$(tap_log "$1")" || tap_failures+=("$1: exited with $6")
   fi
 }
 
@@ -66,7 +69,9 @@ check() {
   if [ "$status" = 0 ]; then tap_report "$name" $((SECONDS - started)) 1 0 0 0; else tap_report "$name" $((SECONDS - started)) 0 1 0 "$status"; fi
 }
 
+# The names stand at the end too, where the last screen of a long run shows them.
 summary() {
+  [ "$tap_failed" = 0 ] || printf 'failed: %s\n' "${tap_failures[@]}"
   if [ "$tap_skipped" = 0 ]; then printf '%d passed, %d failed\n' "$tap_passed" "$tap_failed"
   else printf '%d passed, %d failed, %d skipped\n' "$tap_passed" "$tap_failed" "$tap_skipped"; fi
   [ "$tap_failed" = 0 ] && [ "$tap_passed" != 0 ]

@@ -6,7 +6,6 @@
  */
 #include "bridge/state.h"
 
-#include "base/embedded.h"
 #include "base/memory.h"
 #include "crypto/random.h"
 
@@ -14,29 +13,6 @@
 #include <lualib.h>
 #include <stdio.h>
 #include <stdlib.h>
-
-extern const dl_embedded dl_lua_modules[];
-
-static int load_embedded(lua_State *L) {
-  const dl_embedded *file = lua_touserdata(L, lua_upvalueindex(1));
-  dl_str text = dl_embedded_bytes(file);
-  lua_pushfstring(L, "=[demilune]/%s", file->name);
-  if (luaL_loadbuffer(L, text.ptr, text.len, lua_tostring(L, -1)) != 0) return lua_error(L);
-  lua_pushvalue(L, 1);
-  lua_call(L, 1, 1);
-  return 1;
-}
-
-/* "demilune/model.lua" as "demilune.model"; "demilune/init.lua" as "demilune". */
-static void push_module_name(lua_State *L, const char *file) {
-  char name[128];
-  size_t len = strlen(file) - strlen(".lua");
-  if (len >= sizeof name) abort();
-  for (size_t i = 0; i < len; i++) name[i] = file[i] == '/' ? '.' : file[i];
-  name[len] = 0;
-  if (len > 5 && strcmp(name + len - 5, ".init") == 0) len -= 5;
-  lua_pushlstring(L, name, len);
-}
 
 static int core_table(lua_State *L) {
   lua_pushvalue(L, lua_upvalueindex(1));
@@ -102,12 +78,7 @@ static int prepare(lua_State *L) {
   dl_bridge_idempotency(L);
   lua_pushcclosure(L, core_table, 1);
   lua_setfield(L, -2, "demilune.core");
-  for (const dl_embedded *file = dl_lua_modules; file->name; file++) {
-    push_module_name(L, file->name);
-    lua_pushlightuserdata(L, (void *)(uintptr_t)file);
-    lua_pushcclosure(L, load_embedded, 1);
-    lua_rawset(L, -3);
-  }
+  dl_lua_modules_preload(L);
   return 0;
 }
 

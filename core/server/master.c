@@ -3,6 +3,7 @@
 
 #include "base/file_set.h"
 #include "base/memory.h"
+#include "bridge/bridge.h"
 #include "server/worker_process.h"
 
 #include <errno.h>
@@ -178,6 +179,7 @@ static const char *prepare(dl_master *master, char message[DL_TLS_MESSAGE_BYTES]
   if (options->mode == DEMILUNE_DEV && !dl_watch_open(&master->watch, options->folder))
     dl_log_text(&master->log, DL_LOG_WARNING, "the system does not let us watch the app's files: send SIGHUP to load what you saved");
   dl_notify_init(&master->notify);
+  dl_lua_modules_compile();
   dl_memory_set_policy(DL_MEMORY_WAIT);
   dl_admin_socket_announce(&master->admin_socket, &master->log);
   return NULL;

@@ -2,7 +2,8 @@
 /*
  * The master: holds listening sockets, shared memory and signals, and keeps the
  * workers alive. It runs no Lua, no event loop, no thread and no OpenSSL, so that it
- * may fork at any time and has little that could fail. demilune_serve is its way in;
+ * may fork at any time and has little that could fail; it compiles our own Lua modules
+ * before the first fork, so that no child has to. demilune_serve is its way in;
  * this header is for this folder.
  */
 #ifndef DL_SERVER_MASTER_H

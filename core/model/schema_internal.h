@@ -198,7 +198,7 @@ dl_value dl_context(dl_arena *arena, const char *name, dl_value value);
 
 dl_pattern_room *dl_pattern_room_new(void);
 void dl_pattern_room_free(dl_pattern_room *room);
-/* NULL with *error; text is in the generation's arena. */
+/* NULL with *error; text is in the generation's arena, with a NUL behind it: PCRE2 10.42 looks there when "(*LIMIT_MATCH=" ends it. */
 dl_pattern *dl_pattern_compile(lua_State *L, dl_schema_home *home, dl_str text, dl_arena *arena, const char **error);
 /* text must be valid UTF-8: the machine code does not look. */
 dl_pattern_verdict dl_pattern_match(const dl_pattern *pattern, dl_str text);

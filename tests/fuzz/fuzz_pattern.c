@@ -55,6 +55,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   lua_State *L = luaL_newstate();
   dl_schema_home home = {.room = dl_pattern_room_new()};
   const char *error = NULL;
+  text = dl_arena_copy(&arena, text);
   dl_pattern *pattern = dl_pattern_compile(L, &home, text, &arena, &error);
   require((pattern == NULL) == (error != NULL), "a pattern is compiled, or refused with a reason");
   if (pattern) {

@@ -81,6 +81,7 @@ static void shows_where_a_pattern_does_not_compile(void **state) {
       {"{ kind = 'string', pattern = '(a' }", "pattern \"(a\" does not compile: missing closing parenthesis, at offset 2", ""},
       {"{ kind = 'string', pattern = '[z-a]' }", "pattern \"[z-a]\" does not compile", "at offset 3"},
       {"{ kind = 'string', pattern = '\\\\C' }", "pattern \"\\C\" does not compile", ""},
+      {"{ kind = 'string', pattern = '(*LIMIT_MATCH=' }", "pattern \"(*LIMIT_MATCH=\" does not compile: (*VERB) not recognized", "at offset 14"},
       {"{ kind = 'string', pattern = 7 }", "pattern should be a string", ""},
       {"{ kind = 'string', pattern = '\\255' }", "pattern should be UTF-8 text without NUL", ""},
       {"{ kind = 'string', pattern = 'a\\0' }", "pattern should be UTF-8 text without NUL", ""},

@@ -56,7 +56,10 @@ dl_generation *dl_generation_load(dl_loop *loop, const dl_generation_source *sou
   lua_pushcfunction(L, describe_error);
   lua_pushcfunction(L, load_plan);
   lua_pushlightuserdata(L, (void *)(uintptr_t)source);
-  if (lua_pcall(L, 1, 1, -3) != 0) {
+  dl_lua_pause_compiler(generation->lua);
+  int status = lua_pcall(L, 1, 1, -3);
+  dl_lua_resume_compiler(generation->lua);
+  if (status != 0) {
     *error = dl_strdup(lua_tostring(L, -1) ? lua_tostring(L, -1) : "the app does not load");
     dl_generation_free(generation);
     return NULL;

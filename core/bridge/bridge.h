@@ -38,6 +38,11 @@ void dl_lua_free(dl_lua *lua);
  * them itself: 316 KB of text. They are kept until the process ends. */
 void dl_lua_modules_compile(void);
 
+/* While an app loads, LuaJIT's compiler is off: what runs once is not worth compiling, and a third of a reload's time on the loop; and where memory
+ * ends in machine code, LuaJIT may read what is no address. From resume on it is on, unless the app said jit.off(). */
+void dl_lua_pause_compiler(dl_lua *lua);
+void dl_lua_resume_compiler(dl_lua *lua);
+
 /* For metrics. */
 typedef struct dl_lua_stats {
   uint64_t memory_bytes;      /* of Lua's heap */

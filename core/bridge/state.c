@@ -10,6 +10,7 @@
 #include "crypto/random.h"
 
 #include <lauxlib.h>
+#include <luajit.h>
 #include <lualib.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -36,6 +37,36 @@ static void count_traces(lua_State *L) {
   lua_pop(L, 1);
 }
 
+/* Whether the app wants its Lua compiled is kept apart from whether it is compiled now: an app that says jit.off() while it loads means for ever.
+ * A tail call, so that jit.off(true) still means its caller. */
+static const char compiler_source[] = "local jit, want = ...\n"
+                                      "local function told(change, on)\n"
+                                      "  return function(what, ...)\n"
+                                      "    if what == nil then want(on) end\n"
+                                      "    return change(what, ...)\n"
+                                      "  end\n"
+                                      "end\n"
+                                      "jit.on, jit.off = told(jit.on, true), told(jit.off, false)\n";
+
+static int want_compiler(lua_State *L) {
+  dl_lua_of(L)->compiles = lua_toboolean(L, 1);
+  return 0;
+}
+
+static void watch_compiler(lua_State *L) {
+  dl_lua_of(L)->compiles = true;
+  if (luaL_loadbuffer(L, compiler_source, sizeof compiler_source - 1, "=[demilune]/compiler") != 0) lua_error(L);
+  lua_getglobal(L, "jit");
+  lua_pushcfunction(L, want_compiler);
+  lua_call(L, 2, 0);
+}
+
+void dl_lua_pause_compiler(dl_lua *lua) { luaJIT_setmode(lua->L, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_OFF); }
+
+void dl_lua_resume_compiler(dl_lua *lua) {
+  if (lua->compiles) luaJIT_setmode(lua->L, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_ON);
+}
+
 /* LuaJIT's math.random begins with the same numbers in every process. Some app will
  * make something with it that nobody ought to foresee. */
 static void seed_math_random(lua_State *L) {
@@ -57,6 +88,7 @@ static int prepare(lua_State *L) {
   luaL_openlibs(L);
   seed_math_random(L);
   count_traces(L);
+  watch_compiler(L);
   dl_task_prepare(L);
   lua_pushcfunction(L, collect);
   dl_lua_of(L)->collect_reference = luaL_ref(L, LUA_REGISTRYINDEX);
@@ -84,7 +116,7 @@ static int prepare(lua_State *L) {
 
 /* An error outside of every protected call: memory for a few words that we put on a stack.
  * Whatever handlers held was collected, so the app keeps too much, and only a new process helps. */
-static int on_panic(lua_State *L) {
+static _Noreturn int on_panic(lua_State *L) {
   const char *message = lua_tostring(L, -1);
   fprintf(stderr, "demilune: out of memory: Lua cannot go on (%s); give the process more, or let the app keep less\n",
           message ? message : "no message");
@@ -108,7 +140,9 @@ dl_lua *dl_lua_new(dl_loop *loop) {
   lua_setexdata(lua->L, lua);
   lua_atpanic(lua->L, on_panic);
   lua_pushcfunction(lua->L, prepare);
-  if (lua_pcall(lua->L, 0, 0, 0) != 0) {
+  int status = lua_pcall(lua->L, 0, 0, 0);
+  if (status == LUA_ERRMEM) on_panic(lua->L);
+  if (status != 0) {
     dl_log_text(&loop->log, DL_LOG_ERROR, "the Lua layer in this binary does not load: %s", lua_tostring(lua->L, -1));
     dl_log_flush(&loop->log);
     abort();

@@ -89,6 +89,12 @@ local function check_ends(log)
   end
 end
 
+-- A worker that ends itself in the moment in which the server is told to stop is not replaced, and the server tells of it by its status.
+local function one_ended_at_the_stop(log)
+  local behind = log:match "^.*demilune: out of memory: Lua cannot go on[^\n]*\n(.*)$"
+  return behind and not behind:find("is replaced", 1, true)
+end
+
 -- A sanitizer's build has an allocator of its own, and no memory limit.
 local is_sanitized = os.execute("grep -q __asan_init " .. server.program .. " 2>/dev/null") == 0
 
@@ -106,7 +112,7 @@ describe("without memory", function()
       server.remove_folder(running.app)
       running = nil
       check_ends(log)
-      assert(status == 0, log)
+      assert(status == 0 or one_ended_at_the_stop(log), log)
     end
     control:close()
     server.remove_folder(folder)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Our Lua modules, as text and compiled once for all. */
+/* Our Lua modules, as text and compiled once for all; and LuaJIT's compiler, which rests while an app loads. */
 #include "bridge_world.h"
 
 #define SAME_NAMES                                                                                                                                   \
@@ -26,9 +26,31 @@ static void modules_are_the_same_as_text_and_compiled(void **state) {
   run(*state, TELL_PLACES);
 }
 
+static void the_compiler_rests_while_an_app_loads(void **state) {
+  bridge_world *world = *state;
+  dl_lua_pause_compiler(world->lua);
+  run(world, "assert(not jit.status())");
+  dl_lua_resume_compiler(world->lua);
+  run(world, "assert(jit.status())");
+}
+
+static void an_app_that_turns_the_compiler_off_keeps_it_off(void **state) {
+  bridge_world *world = *state;
+  dl_lua_pause_compiler(world->lua);
+  run(world, "require('jit').off(function() end) local function f() jit.off(true) jit.off(true, true) end f()");
+  dl_lua_resume_compiler(world->lua);
+  run(world, "assert(jit.status())");
+  dl_lua_pause_compiler(world->lua);
+  run(world, "jit.off()");
+  dl_lua_resume_compiler(world->lua);
+  run(world, "assert(not jit.status()) jit.on() assert(jit.status())");
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(modules_are_the_same_as_text_and_compiled, open_world, close_world),
+      cmocka_unit_test_setup_teardown(the_compiler_rests_while_an_app_loads, open_world, close_world),
+      cmocka_unit_test_setup_teardown(an_app_that_turns_the_compiler_off_keeps_it_off, open_world, close_world),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

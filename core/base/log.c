@@ -37,7 +37,7 @@ void dl_log_init(dl_log *log, int fd, dl_log_format format, dl_log_level level, 
  * sequences as ESC [ does, and the marks that turn the direction of writing. */
 static bool is_obeyed(const char *p, size_t length) {
   const unsigned char *s = (const unsigned char *)p;
-  if (length == 2) return s[0] == 0xc2 && s[1] < 0xa0;
+  if (length == 2) return (s[0] == 0xc2 && s[1] < 0xa0) || (s[0] == 0xd8 && s[1] == 0x9c);
   if (length != 3 || s[0] != 0xe2) return false;
   return (s[1] == 0x80 && (s[2] == 0x8e || s[2] == 0x8f || (s[2] >= 0xa8 && s[2] <= 0xae))) || (s[1] == 0x81 && s[2] >= 0xa6 && s[2] <= 0xa9);
 }

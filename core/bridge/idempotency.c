@@ -3,7 +3,6 @@
  * core.idempotency_of: two digests of a request on an idempotent route, by which
  * lua/demilune/idempotency.lua keeps its answer. The key itself never gets into Lua.
  * core.keep_answer: from now on the answer is kept before it is sent (app/handle.c).
- * core.replay_type: the metatable of a kept answer that is raised to be sent again.
  */
 #include "bridge/bridge.h"
 #include "bridge/request.h"

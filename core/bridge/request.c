@@ -462,7 +462,6 @@ static bool has_content_type(lua_State *L, int headers) {
   return found;
 }
 
-/* The response at index gets its JSON, on top, as its body. */
 /* A new table of the same fields, which an app's own are not changed through. */
 static void push_copy(lua_State *L, int table) {
   lua_createtable(L, 0, 4);

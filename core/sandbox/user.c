@@ -5,9 +5,11 @@
 #include <errno.h>
 #include <grp.h>
 #include <pwd.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 static bool complain(char error[512], const char *what, const char *user) {
@@ -32,10 +34,22 @@ static bool is_for_good(const struct passwd *account) {
   return setuid(0) != 0 && seteuid(0) != 0;
 }
 
+/* A process that changes its user is no longer told of its parent's end (prctl(2)), and
+ * of one that came meanwhile nobody tells. */
+static void stay_watched(int told_by, pid_t parent) {
+  if (!told_by) return;
+  prctl(PR_SET_PDEATHSIG, told_by);
+  if (getppid() != parent) raise(told_by);
+}
+
 static bool become(const char *user, const struct passwd *account, char error[512]) {
+  int told_by = 0;
+  pid_t parent = getppid();
+  prctl(PR_GET_PDEATHSIG, &told_by);
   if (initgroups(account->pw_name, account->pw_gid) != 0) return complain(error, "leave root's groups for those of", user);
   if (setresgid(account->pw_gid, account->pw_gid, account->pw_gid) != 0) return complain(error, "take the group of", user);
   if (setresuid(account->pw_uid, account->pw_uid, account->pw_uid) != 0) return complain(error, "become", user);
+  stay_watched(told_by, parent);
   if (is_for_good(account)) return true;
   snprintf(error, 512, "became %.100s, but the way back to root is open", user);
   return false;

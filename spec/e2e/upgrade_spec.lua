@@ -86,7 +86,7 @@ describe("SIGUSR2", function()
       local workers = 0
       for _ in pairs(counts.body) do workers = workers + 1 end
       assert.equal(4, workers) -- two before, two after
-      assert.equal(0, server.wait_until(PATIENCE, function() return running:exit_status() end) or 0)
+      assert.equal(0, server.wait_until(PATIENCE, function() return running:exit_status() end))
       running.pid = pid
     end
     assert.equal("finished", kept:receive().body)

@@ -33,6 +33,11 @@ app:post("/notes", { body = Note, returns = Note, status = 201 }, function(req) 
 app:get("/", function() return "up" end)
 app:get("/hash", { limit = "1000/minute" }, function() return demilune.password.hash("correct horse battery staple"):sub(1, 9) end)
 app:get("/wait", function() demilune.sleep(0.01) return os.date("%Y") end)
+app:get("/stuck", { timeout = "5s" }, function()
+  demilune.log.info "and now for ever"
+  for _ = 1, 2 do demilune.sleep "10ms" end -- between them the line is written
+  while true do end
+end)
 app:get("/sum", function() local sum = 0 for i = 1, 1e6 do sum = sum + i % 7 end return sum end)
 return app
 ]]
@@ -304,6 +309,22 @@ describe("a server behind its walls", function()
     end
     assert.equal(2, count)
     assert.equal(0, (running:stop()))
+  end)
+
+  it("ends when its master is killed, though it is another user's and stuck in Lua", function()
+    if not is_root then return pending("needs root") end
+    local running = start(world)
+    local pid = tonumber(serving_pid(running))
+    local stuck = running:connect()
+    stuck:send("GET /stuck HTTP/1.1\r\nHost: a\r\n\r\n")
+    assert.truthy(running:log_line "and now for ever", running:log())
+    os.execute("kill -9 " .. running.pid)
+    local ended = server.wait_until(PATIENCE, function() return not server.runs(pid) end)
+    if not ended then os.execute("kill -9 " .. pid) end
+    stuck:close()
+    local _, log = running:stop()
+    assert.is_nil(log:find("was stuck", 1, true), log) -- which would have been its master's doing
+    assert.is_true(ended)
   end)
 
   it("is not there in dev, unless asked for, and not with --sandbox=off", function()

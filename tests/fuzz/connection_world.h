@@ -1,39 +1,37 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A real server on loopback in the fuzzer's own process, and a client that plays one
- * connection with it: what it sends, in pieces, and what comes back until the end.
+ * Two real servers on loopback in the fuzzer's own process, of one app, and what is
+ * asked of a connection with either.
  */
 #ifndef DL_TESTS_CONNECTION_WORLD_H
 #define DL_TESTS_CONNECTION_WORLD_H
 
-#include "fuzz.h"
+#include "client.h"
 
-#include "base/buffer.h"
 #include "server/server.h"
 
-#include <errno.h>
 #include <netinet/in.h>
-#include <poll.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
-enum { TURNS_MAX = 20000 };
+/* The target's app.lua. */
+extern const char app_text[];
+
+/* The second one's clients are trusted proxies that speak the PROXY protocol. */
+static demilune_server *plain, *announced;
 
 /* Lua's heap is not searched for pointers, so all it holds would count as leaked;
  * the end-to-end specs, whose servers end in order, show leaks. */
 __attribute__((visibility("default"))) int __lsan_is_turned_off(void); /* a shared sanitizer looks for it */
 int __lsan_is_turned_off(void) { return 1; }
 
-/* With announced, the client is a trusted proxy that speaks the PROXY protocol. */
-static inline demilune_server *server_open(const char *app_text, bool announced) {
+static inline demilune_server *server_open(bool announces) {
   char folder[] = "/tmp/demilune-fuzz-XXXXXX", path[64];
   char *error = NULL;
   if (!mkdtemp(folder)) abort();
   snprintf(path, sizeof path, "%s/app.lua", folder);
   FILE *file = fopen(path, "w");
   if (!file || fputs(app_text, file) < 0 || fclose(file) != 0) abort();
-  demilune_options options = {.folder = folder, .access_log = DEMILUNE_ACCESS_LOG_OFF, .proxy_protocol = announced};
-  if (announced) options.trusted_proxies = "127.0.0.1";
+  demilune_options options = {.folder = folder, .access_log = DEMILUNE_ACCESS_LOG_OFF, .proxy_protocol = announces};
+  if (announces) options.trusted_proxies = "127.0.0.1";
   demilune_server *server = dl_server_new(&options, "serve", NULL, &error);
   if (!server) fprintf(stderr, "%s\n", error);
   if (!server) abort();
@@ -43,38 +41,19 @@ static inline demilune_server *server_open(const char *app_text, bool announced)
   return server;
 }
 
+int LLVMFuzzerInitialize(int *count, char ***arguments) {
+  (void)count;
+  (void)arguments;
+  plain = server_open(false);
+  announced = server_open(true);
+  return 0;
+}
+
 static inline int connect_client(const demilune_server *server) {
   struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)demilune_server_port(server)), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
   int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (fd < 0 || (connect(fd, (struct sockaddr *)&address, sizeof address) != 0 && errno != EINPROGRESS)) abort();
   return fd;
-}
-
-/* False at the end of the stream, or when the server reset the connection. */
-static inline bool take(int fd, dl_buffer *received) {
-  char bytes[16384];
-  ssize_t got = recv(fd, bytes, sizeof bytes, 0);
-  if (got > 0) dl_buffer_append(received, bytes, (size_t)got);
-  return got > 0 || (got < 0 && (errno == EAGAIN || errno == EINTR || errno == ENOTCONN));
-}
-
-/* Sends all bytes, piece by piece, says that no more will come, and takes what is
- * answered until the server closes. */
-static inline void play(demilune_server *server, int fd, dl_str bytes, size_t piece, dl_buffer *received) {
-  bool open = true, shut = false;
-  for (int turn = 0; open; turn++) {
-    require(turn < TURNS_MAX, "the server answers, or closes");
-    if (bytes.len) {
-      ssize_t sent = send(fd, bytes.ptr, bytes.len < piece ? bytes.len : piece, MSG_NOSIGNAL);
-      if (sent > 0) bytes = dl_str_skip(bytes, (size_t)sent);
-      else if (errno != EAGAIN && errno != ENOTCONN) bytes.len = 0;
-    } else if (!shut) {
-      shut = shutdown(fd, SHUT_WR) == 0 || errno != ENOTCONN;
-    }
-    uv_run(&server->uv, UV_RUN_NOWAIT);
-    if (shut) poll(&(struct pollfd){.fd = fd, .events = POLLIN}, 1, 1);
-    open = take(fd, received);
-  }
 }
 
 /* What still runs for a client that has left ends by itself, and soon. */

@@ -4,19 +4,13 @@
  * (the first byte), over TCP or over a unix socket, and then no more. There is one
  * response at most, whole and with its length, and then the end; nobody is left.
  */
-#include "fuzz.h"
+#include "client.h"
+#include "socket_path.h"
 
-#include "base/buffer.h"
 #include "server/admin.h"
 
-#include <errno.h>
 #include <netinet/in.h>
-#include <poll.h>
-#include <sys/socket.h>
 #include <sys/un.h>
-#include <unistd.h>
-
-enum { TURNS_MAX = 20000 };
 
 static uv_loop_t uv;
 static dl_loop loop = {.uv = &uv};
@@ -33,15 +27,15 @@ static void start(const char *where, dl_admin_socket *admin_socket) {
 }
 
 int LLVMFuzzerInitialize(int *count, char ***arguments) {
-  char folder[] = "/tmp/demilune-fuzz-XXXXXX", where[128];
+  char where[128];
   dl_admin_socket over_tcp, over_unix;
   (void)count;
   (void)arguments;
-  require(mkdtemp(folder) && uv_loop_init(&uv) == 0, "there is a folder, and a loop");
+  require(uv_loop_init(&uv) == 0, "there is a loop");
   dl_clock_update(&loop.clock);
   dl_log_init(&loop.log, STDERR_FILENO, DL_LOG_JSON, DL_LOG_ERROR + 1, &loop.clock);
   metrics = dl_metrics_new(1);
-  snprintf(local.sun_path, sizeof local.sun_path, "%s/admin", folder);
+  snprintf(local.sun_path, sizeof local.sun_path, "%s", make_socket_path());
   snprintf(where, sizeof where, "unix:%s", local.sun_path);
   start(where, &over_unix);
   start("0", &over_tcp);
@@ -55,26 +49,6 @@ static int visit(bool over_unix) {
   int result = over_unix ? connect(fd, (struct sockaddr *)&local, sizeof local) : connect(fd, (struct sockaddr *)&remote, sizeof remote);
   require(fd >= 0 && (result == 0 || errno == EINPROGRESS), "the admin listener takes visitors");
   return fd;
-}
-
-static void play(int fd, dl_str bytes, size_t piece, dl_buffer *received) {
-  char room[16384];
-  bool shut = false;
-  for (int i = 0;; i++) {
-    require(i < TURNS_MAX, "the listener answers, or closes");
-    if (bytes.len) {
-      ssize_t sent = send(fd, bytes.ptr, bytes.len < piece ? bytes.len : piece, MSG_NOSIGNAL);
-      if (sent > 0) bytes = dl_str_skip(bytes, (size_t)sent);
-      else if (errno != EAGAIN && errno != ENOTCONN) bytes.len = 0;
-    } else if (!shut) {
-      shut = shutdown(fd, SHUT_WR) == 0 || errno != ENOTCONN;
-    }
-    uv_run(&uv, UV_RUN_NOWAIT);
-    if (shut) poll(&(struct pollfd){.fd = fd, .events = POLLIN}, 1, 1);
-    ssize_t got = recv(fd, room, sizeof room, 0);
-    if (got > 0) dl_buffer_append(received, room, (size_t)got);
-    else if (got == 0 || (errno != EAGAIN && errno != EINTR && errno != ENOTCONN)) return;
-  }
 }
 
 static void check_answer(dl_str answer, bool head_only) {
@@ -94,7 +68,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   if (size < 2 || size > 20000) return 0;
   dl_str input = dl_str_from((const char *)data + 1, size - 1);
   int fd = visit(data[0] & 1);
-  play(fd, input, data[0] < 128 ? input.len : (size_t)(data[0] & 0x3f) + 1, &received);
+  play(&uv, fd, input, data[0] < 128 ? input.len : (size_t)(data[0] & 0x3f) + 1, &received);
   close(fd);
   dl_str text = input;
   while (text.len && (text.ptr[0] == '\r' || text.ptr[0] == '\n')) text = dl_str_skip(text, 1);

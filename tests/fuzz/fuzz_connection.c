@@ -10,7 +10,7 @@
 
 enum { INPUT_MAX = 65536 };
 
-static const char app_text[] =
+const char app_text[] =
     "local demilune = require 'demilune'\n"
     "local model, guard = demilune.model, demilune.guard\n"
     "local app = demilune.app { title = 'fuzz', version = '1', guard = guard.public, limits = { max_body = 20000 } }\n"
@@ -35,16 +35,6 @@ static const char app_text[] =
     "app:get('/cookie', { cookie = { a = model.integer() }, header = { x_b = model.optional(model.array(model.string())) } },\n"
     "  function(req) return { a = req.cookie.a, b = req.header.x_b } end)\n"
     "return app\n";
-
-static demilune_server *plain, *announced;
-
-int LLVMFuzzerInitialize(int *count, char ***arguments) {
-  (void)count;
-  (void)arguments;
-  plain = server_open(app_text, false);
-  announced = server_open(app_text, true);
-  return 0;
-}
 
 /* Sends what the system takes at once, turns the loop a few times, and is gone. */
 static void play_reset(demilune_server *server, int fd, dl_str bytes, int turns) {
@@ -87,7 +77,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   int fd = connect_client(server);
   dl_str input = dl_str_from((const char *)data + 1, size - 1);
   if (resets) play_reset(server, fd, input, data[0] & 0xf);
-  else play(server, fd, input, data[0] < 128 ? INPUT_MAX : (size_t)(data[0] & 0x3f) + 1, &received);
+  else play(&server->uv, fd, input, data[0] < 128 ? INPUT_MAX : (size_t)(data[0] & 0x3f) + 1, &received);
   close(fd);
   settle(server);
   dl_buffer_append_char(&received, 0); /* strtoul stops there */

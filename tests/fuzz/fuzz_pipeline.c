@@ -10,7 +10,7 @@
 
 enum { REQUESTS_MAX = 16 };
 
-static const char app_text[] =
+const char app_text[] =
     "local demilune = require 'demilune'\n"
     "local model, guard = demilune.model, demilune.guard\n"
     "local app = demilune.app { title = 'fuzz', version = '1', guard = guard.public }\n"
@@ -23,16 +23,6 @@ static const char app_text[] =
     "app:put('/{id}', { path = { id = model.integer() }, body = model.raw() }, echo)\n"
     "app:post('/{id}', { path = { id = model.integer() }, body = model.raw() }, function(req) demilune.sleep(0) return echo(req) end)\n"
     "return app\n";
-
-static demilune_server *plain, *announced;
-
-int LLVMFuzzerInitialize(int *count, char ***arguments) {
-  (void)count;
-  (void)arguments;
-  plain = server_open(app_text, false);
-  announced = server_open(app_text, true);
-  return 0;
-}
 
 /* --- what is sent ------------------------------------------------------------------------ */
 
@@ -190,7 +180,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   while (expected < c.count && !c.requests[expected++].closes) {}
   uint64_t before = counted(server);
   int fd = connect_client(server);
-  play(server, fd, dl_buffer_str(&c.bytes), cut ? cut : c.bytes.len, &received);
+  play(&server->uv, fd, dl_buffer_str(&c.bytes), cut ? cut : c.bytes.len, &received);
   close(fd);
   settle(server);
   dl_buffer_append_char(&received, 0); /* strtol stops there */

@@ -5,7 +5,7 @@
  * whether the script was loaded well before. Every check is called back exactly once,
  * with a result that keeps to its limits or with none, and the store ends in order.
  */
-#include "fuzz.h"
+#include "socket_path.h"
 
 #include "limit/redis_internal.h"
 
@@ -33,11 +33,11 @@ typedef struct check {
 
 int LLVMFuzzerInitialize(int *count, char ***arguments) {
   struct sockaddr_un address = {.sun_family = AF_UNIX};
-  char folder[] = "/tmp/demilune-fuzz-XXXXXX", error[DL_LIMIT_ERROR_BYTES];
+  char error[DL_LIMIT_ERROR_BYTES];
   (void)count;
   (void)arguments;
-  require(mkdtemp(folder) && uv_loop_init(&uv) == 0, "there is a folder, and a loop");
-  snprintf(address.sun_path, sizeof address.sun_path, "%s/redis", folder);
+  require(uv_loop_init(&uv) == 0, "there is a loop");
+  snprintf(address.sun_path, sizeof address.sun_path, "%s", make_socket_path());
   snprintf(url, sizeof url, "redis+unix://%s", address.sun_path);
   listener = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   require(bind(listener, (struct sockaddr *)&address, sizeof address) == 0 && listen(listener, 8) == 0, "there is a socket");

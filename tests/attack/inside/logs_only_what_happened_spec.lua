@@ -80,11 +80,10 @@ describe("a log for people", function()
 
   it("has nothing that moves the cursor, begins a line or turns the direction of writing", function()
     local running = server.start(APP, { command = "dev", env = { JWT_SECRET = ("k"):rep(8) .. "3b9a6e1c5d7f2a4088e1c5d7f2a40" } })
-    local text = "a\194\1552Jb\226\128\174c\226\129\166d\194\133e\127f\226\128\168g\27[31mh\r\ni \195\164\226\130\172\240\159\153\130"
+    local text = "a\194\1552Jb\226\128\174c\226\129\166d\216\156d\194\133e\127f\226\128\168g\27[31mh\r\ni \195\164\226\130\172\240\159\153\130"
     assert.equal(200, running:request("GET", "/text?text=" .. percent(text)).status)
-    local written = running:log()
-    running:stop()
-    local shown = "text a\\xc2\\x9b2Jb\\xe2\\x80\\xaec\\xe2\\x81\\xa6d\\xc2\\x85e\\x7ff\\xe2\\x80\\xa8g\\x1b[31mh\\x0d"
+    local _, written = running:stop() -- an answer may be there before its line
+    local shown = "text a\\xc2\\x9b2Jb\\xe2\\x80\\xaec\\xe2\\x81\\xa6d\\xd8\\x9cd\\xc2\\x85e\\x7ff\\xe2\\x80\\xa8g\\x1b[31mh\\x0d"
     assert.truthy(written:find(shown, 1, true), written)
     assert.truthy(written:find("\195\164\226\130\172\240\159\153\130", 1, true), written)
     assert.is_nil(written:find("[\27\127\r]"), written)

@@ -5,6 +5,7 @@
 #include "base/file_set.h"
 #include "base/memory.h"
 
+#include <assert.h>
 #include <lauxlib.h>
 
 /* --- loading --------------------------------------------------------------------- */
@@ -75,8 +76,8 @@ void dl_generation_end(dl_generation *generation) {
   if (!generation) return;
   dl_lua_end(generation->lua);
   dl_limit_store_close(dl_lua_limits(generation->lua));
-  dl_free(generation->starting);
-  generation->starting = NULL;
+  dl_free(generation->waiting);
+  generation->waiting = NULL;
 }
 
 void dl_generation_free(dl_generation *generation) {
@@ -90,11 +91,25 @@ void dl_generation_free(dl_generation *generation) {
 
 /* --- start and stop ---------------------------------------------------------------- */
 
-typedef struct lifecycle {
-  lua_State *L;
+typedef struct waiting {
   dl_generation_done done;
   void *owner;
-} lifecycle;
+} waiting;
+
+/* Held by the generation: one that is dropped while its functions wait frees it. */
+static void hold(dl_generation *generation, dl_generation_done done, void *owner) {
+  assert(!generation->waiting);
+  waiting *self = dl_malloc(sizeof *self);
+  *self = (waiting){done, owner};
+  generation->waiting = self;
+}
+
+static void tell(dl_generation *generation, const char *error) {
+  waiting self = *(waiting *)generation->waiting;
+  dl_free(generation->waiting);
+  generation->waiting = NULL;
+  self.done(self.owner, error);
+}
 
 /* The error on top of the task, described in the main state, where the app's own
  * __tostring may fail. */
@@ -110,45 +125,35 @@ static char *describe_failure(lua_State *L, lua_State *co) {
 }
 
 static void on_lifecycle_done(dl_task *task, int status, void *owner) {
-  lifecycle self = *(lifecycle *)owner;
-  dl_free(owner);
-  char *error = status != 0 ? describe_failure(self.L, dl_task_state(task)) : NULL;
+  dl_generation *generation = owner;
+  char *error = status != 0 ? describe_failure(dl_lua_state(generation->lua), dl_task_state(task)) : NULL;
   dl_task_release(task);
-  self.done(self.owner, error);
+  tell(generation, error);
   dl_free(error);
 }
 
-static void run(dl_generation *generation, int reference, dl_generation_done done, void *owner) {
+static void run(dl_generation *generation, int reference) {
   if (reference == LUA_NOREF) {
-    done(owner, NULL);
+    tell(generation, NULL);
     return;
   }
-  lifecycle *self = dl_malloc(sizeof *self);
-  *self = (lifecycle){dl_lua_state(generation->lua), done, owner};
-  dl_task *task = dl_task_new(dl_lua_state(generation->lua), on_lifecycle_done, self);
+  dl_task *task = dl_task_new(dl_lua_state(generation->lua), on_lifecycle_done, generation);
   lua_rawgeti(dl_task_state(task), LUA_REGISTRYINDEX, reference);
   dl_task_run(task, 0);
 }
 
-typedef struct starting {
-  dl_generation_done done;
-  void *owner;
-} starting;
-
 /* With the store, or with what the app chose for the time without. */
 static void on_store_settled(void *owner) {
   dl_generation *generation = owner;
-  starting self = *(starting *)generation->starting;
-  dl_free(generation->starting);
-  generation->starting = NULL;
-  run(generation, generation->plan->start_reference, self.done, self.owner);
+  run(generation, generation->plan->start_reference);
 }
 
 void dl_generation_start(dl_generation *generation, dl_generation_done done, void *owner) {
-  starting *self = dl_malloc(sizeof *self);
-  *self = (starting){done, owner};
-  generation->starting = self;
+  hold(generation, done, owner);
   dl_limit_store_open(dl_lua_state(generation->lua), generation->redis_url, on_store_settled, generation);
 }
 
-void dl_generation_stop(dl_generation *generation, dl_generation_done done, void *owner) { run(generation, generation->plan->stop_reference, done, owner); }
+void dl_generation_stop(dl_generation *generation, dl_generation_done done, void *owner) {
+  hold(generation, done, owner);
+  run(generation, generation->plan->stop_reference);
+}

@@ -20,7 +20,7 @@ typedef struct dl_generation {
   uint64_t stop_began_us;
   struct dl_generation *next;
   char *redis_url; /* of a store for an app that names none; NULL: there is none */
-  void *starting;  /* whom dl_generation_start has to tell once the store is there */
+  void *waiting;   /* whom dl_generation_start or _stop has to tell; NULL: nobody */
   dl_file_set *files; /* what it was loaded from, and loads what it requires later; NULL: the folder */
   const uint16_t *series; /* where each route's requests are counted (app/measure.h), or NULL */
 } dl_generation;

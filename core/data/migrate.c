@@ -152,9 +152,11 @@ static bool check_keys(migrator *m, const char *name) {
   return code == SQLITE_DONE;
 }
 
-static bool execute(migrator *m, const char *sql) {
+/* number: of the file that a failure is told of; 0: it is nobody's. */
+static bool execute(migrator *m, size_t number, const char *sql) {
   if (sqlite3_exec(m->connection->handle, sql, NULL, NULL, NULL) == SQLITE_OK) return true;
-  dl_problem_read(m->problem, m->connection->handle, DL_STR("migrations"), m->arena);
+  const char *source = number ? dl_arena_format(m->arena, "%s/%s", m->folder, m->names[number - 1]) : "migrations";
+  dl_problem_read(m->problem, m->connection->handle, dl_str_of(source), m->arena);
   return false;
 }
 
@@ -162,7 +164,7 @@ static bool remember(migrator *m, size_t number, const char *name, const char *d
   char *sql =
       sqlite3_mprintf("INSERT INTO demilune_migrations VALUES (%d, %Q, %Q, strftime('%%Y-%%m-%%dT%%H:%%M:%%SZ', 'now'))", (int)number, name, digest);
   if (!sql) return refuse(m, "%s/%s: SQLite has no memory", m->folder, name);
-  bool good = execute(m, sql);
+  bool good = execute(m, number, sql);
   sqlite3_free(sql);
   return good;
 }
@@ -200,8 +202,8 @@ static bool in_transaction(migrator *m, bool (*body)(migrator *m, size_t number,
   const dl_database_options *options = &m->connection->database->options;
   /* No limit on how long a migration runs: rebuilding a large table takes its time. */
   dl_sqlite_deadlines(m->connection, options->migration_lock_ms, UINT32_MAX);
-  if (!execute(m, "BEGIN EXCLUSIVE")) return false;
-  bool good = body(m, number, text) && execute(m, "COMMIT");
+  if (!execute(m, 0, "BEGIN EXCLUSIVE")) return false;
+  bool good = body(m, number, text) && execute(m, number, "COMMIT");
   if (!good && !sqlite3_get_autocommit(m->connection->handle)) sqlite3_exec(m->connection->handle, "ROLLBACK", NULL, NULL, NULL);
   return good;
 }
@@ -209,9 +211,10 @@ static bool in_transaction(migrator *m, bool (*body)(migrator *m, size_t number,
 /* --- all of them ------------------------------------------------------------------------- */
 
 static bool make_table(migrator *m, size_t number, dl_buffer *text) {
-  (void)number, (void)text;
-  return execute(m, "CREATE TABLE IF NOT EXISTS demilune_migrations "
-                    "(number INTEGER PRIMARY KEY, name TEXT NOT NULL, sha256 TEXT NOT NULL, applied_at TEXT NOT NULL) STRICT");
+  (void)text;
+  return execute(m, number,
+                 "CREATE TABLE IF NOT EXISTS demilune_migrations "
+                 "(number INTEGER PRIMARY KEY, name TEXT NOT NULL, sha256 TEXT NOT NULL, applied_at TEXT NOT NULL) STRICT");
 }
 
 static bool none_is_missing(migrator *m) {
@@ -239,7 +242,7 @@ static bool apply_all(migrator *m) {
 bool dl_migrate(dl_sqlite *connection, dl_arena *arena, const char **applied, dl_problem *problem) {
   migrator m = {.connection = connection, .folder = connection->database->options.migrations, .arena = arena, .problem = problem};
   m.names = dl_arena_zalloc(arena, NUMBERS_MAX, sizeof(*m.names));
-  bool good = read_folder(&m) && execute(&m, "PRAGMA foreign_keys = OFF") && apply_all(&m) && execute(&m, "PRAGMA foreign_keys = ON");
+  bool good = read_folder(&m) && execute(&m, 0, "PRAGMA foreign_keys = OFF") && apply_all(&m) && execute(&m, 0, "PRAGMA foreign_keys = ON");
   if (good && m.applied.len) *applied = dl_arena_copy(arena, dl_buffer_str(&m.applied)).ptr;
   dl_buffer_free(&m.applied);
   return good;

@@ -80,7 +80,7 @@ void dl_master_tend_admin(dl_master *master) {
   }
   close(ends[1]);
   if (pid < 0) close(ends[0]);
-  else admin->pid = pid, admin->channel = ends[0];
+  else *admin = (dl_child){.pid = pid, .channel = ends[0], .start_at_us = admin->start_at_us};
 }
 
 static void bury(dl_child *admin) {

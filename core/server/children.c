@@ -16,7 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static const uint64_t START_LIMIT_US = 90000000, HASTY_US = 200000, BACKOFF_US = 100000, BACKOFF_MAX_US = 10000000;
+static const uint64_t START_LIMIT_US = 90000000, STOPPED_LIMIT_US = 10000000, HASTY_US = 200000, BACKOFF_US = 100000, BACKOFF_MAX_US = 10000000;
 enum { HASTY_MAX = 20, WATCH_MS = 250, IDLE_MS = 1000 };
 
 /* --- starting ----------------------------------------------------------------------------- */
@@ -93,6 +93,7 @@ static bool start_child(dl_master *master, dl_child *child, size_t index, int (*
   child->state = DL_CHILD_STARTING;
   child->step = DL_STEP_NONE;
   child->stuck = false;
+  child->stopped_us = 0;
   child->began_us = master->clock.monotonic_us;
   return true;
 }
@@ -177,7 +178,9 @@ static void worker_ended(dl_master *master, dl_child *child, int status) {
     return;
   }
   if (!master->announced) {
-    dl_master_give_up(master, child->problem ? child->problem : how_it_ended(status, how));
+    char problem[128];
+    snprintf(problem, sizeof problem, "worker %zu ended by %s while the server started", number, how_it_ended(status, how));
+    dl_master_give_up(master, child->problem ? child->problem : problem);
     return;
   }
   dl_metrics_count_event(master->metrics, DL_EVENT_WORKER_DIED);
@@ -205,11 +208,25 @@ static dl_child *child_of(dl_master *master, pid_t pid) {
   return master->reload.probe.pid == pid ? &master->reload.probe : NULL;
 }
 
+static uint64_t *stop_of(dl_master *master, pid_t pid) {
+  dl_child *child = child_of(master, pid);
+  if (child) return &child->stopped_us;
+  if (pid == master->admin.pid) return &master->admin.stopped_us;
+  return pid == master->successor ? &master->successor_stopped_us : NULL;
+}
+
+static void paused(dl_master *master, pid_t pid, bool stopped) {
+  uint64_t *stopped_us = stop_of(master, pid);
+  if (stopped_us) *stopped_us = stopped ? master->clock.monotonic_us : 0;
+}
+
 void dl_master_bury(dl_master *master) {
   int status;
-  for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;) {
+  for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG | WUNTRACED | WCONTINUED)) > 0;) {
     dl_child *child = child_of(master, pid);
-    if (child) {
+    if (WIFSTOPPED(status) || WIFCONTINUED(status)) {
+      paused(master, pid, WIFSTOPPED(status));
+    } else if (child) {
       ended(master, child, status);
     } else if (pid == master->admin.pid) {
       dl_master_admin_ended(master, status);
@@ -243,8 +260,29 @@ static void replace_stuck(dl_master *master, dl_child *child, size_t index) {
   kill(child->pid, SIGKILL);
 }
 
+/* One that is stopped and not continued answers no client, no reload and no order to end.
+ * A debugger's stops are not told to us, and end nobody. */
+static bool end_stopped(dl_master *master, pid_t pid, uint64_t *stopped_us, const char *what, size_t number) {
+  char name[32] = "";
+  if (!pid || !*stopped_us || master->clock.monotonic_us < *stopped_us + STOPPED_LIMIT_US) return false;
+  if (number) snprintf(name, sizeof name, " %zu", number);
+  dl_log_text(&master->log, DL_LOG_ERROR, "%s%s (process %d) was stopped for %u s and is ended", what, name, (int)pid, (unsigned)(STOPPED_LIMIT_US / 1000000));
+  *stopped_us = 0;
+  return kill(pid, SIGKILL) == 0;
+}
+
+static void tend_stopped(dl_master *master) {
+  dl_child *probe = &master->reload.probe;
+  for (size_t i = 0; i < master->worker_count; i++)
+    if (end_stopped(master, master->workers[i].pid, &master->workers[i].stopped_us, "worker", i + 1)) master->workers[i].stuck = true;
+  if (end_stopped(master, probe->pid, &probe->stopped_us, "the process that tries the app", 0)) probe->stuck = true;
+  end_stopped(master, master->admin.pid, &master->admin.stopped_us, "the admin process", 0);
+  if (!master->handed_on) end_stopped(master, master->successor, &master->successor_stopped_us, "the new program", 0);
+}
+
 /* During a reload nobody is started: it would be of neither generation. */
 void dl_master_tend(dl_master *master) {
+  tend_stopped(master);
   for (size_t i = 0; i < master->worker_count; i++) {
     dl_child *child = &master->workers[i];
     if (child->pid) {

@@ -80,10 +80,16 @@ static void reopen_log(dl_master *master) {
     if (master->workers[i].channel >= 0) dl_channel_send(master->workers[i].channel, DL_MESSAGE_LOG, 0, NULL, fd);
 }
 
+/* One that is stopped would stay behind with our sockets. */
+static void end_successor(const dl_master *master) {
+  kill(master->successor, SIGTERM);
+  kill(master->successor, SIGCONT);
+}
+
 /* Whoever else ends us means the one that was to take over, too. */
 static void be_told_to_stop(dl_master *master, pid_t by) {
   if (by && by == master->successor) master->handed_on = true;
-  else if (master->successor && !master->handed_on) kill(master->successor, SIGTERM);
+  else if (master->successor && !master->handed_on) end_successor(master);
   dl_master_stop(master);
 }
 

@@ -45,6 +45,7 @@ typedef struct dl_child {
   dl_reload_step step;
   bool stuck;              /* it was killed for not coming back */
   uint64_t began_us;       /* its fork, then when it became ready */
+  uint64_t stopped_us;     /* since when it is known to be stopped (SIGSTOP); 0: it runs */
   uint64_t start_at_us;    /* when the next process takes its place */
   uint32_t failures;       /* starts in a row that came to nothing */
   uint32_t hasty;          /* ends in a row right after it was ready */
@@ -56,7 +57,7 @@ typedef enum dl_reload_state { DL_RELOAD_NONE, DL_RELOAD_PROBING, DL_RELOAD_LOAD
 typedef struct dl_reload {
   dl_reload_state state;
   dl_child probe;
-  uint64_t number, began_us;
+  uint64_t number, began_us, swap_us; /* swap_us: when workers were told to swap */
   bool again; /* files changed, or somebody asked, meanwhile */
   int files;  /* the app's files, as they were when it began; -1 when none is under way */
 } dl_reload;
@@ -98,6 +99,7 @@ typedef struct dl_master {
   dl_notify notify;
   int signals;         /* signalfd */
   pid_t successor;     /* the program that is to take over, while it starts */
+  uint64_t successor_stopped_us;
   char *program;       /* its path, as it was at our start */
   bool handed_on;      /* it has taken over: what lies on the disk is its now */
   bool announced, stopping, over;
@@ -117,7 +119,7 @@ bool dl_master_start_probe(dl_master *master);
 void dl_master_hear(dl_master *master, dl_child *child);
 void dl_master_bury(dl_master *master);
 
-/* Replaces workers that ended, and those that do not come back. */
+/* Replaces workers that ended, and those that do not come back; ends what stays stopped. */
 void dl_master_tend(dl_master *master);
 
 /* Milliseconds until tend has something to do. */

@@ -107,6 +107,7 @@ static void go_on(dl_master *master) {
   dl_reload *reload = &master->reload;
   if (reload->state == DL_RELOAD_LOADING && all_are(master, DL_STEP_LOADED)) {
     reload->state = DL_RELOAD_SWAPPING;
+    reload->swap_us = master->clock.monotonic_us;
     dl_master_tls_commit(master);
     tell_all(master, DL_MESSAGE_SWAP, DL_STEP_LOADED, DL_STEP_SWAPPING);
   }
@@ -164,8 +165,22 @@ void dl_master_reload_lost(dl_master *master, dl_child *child) {
   else go_on(master);
 }
 
+/* The others serve the new generation already: there is no way back, and it must not
+ * serve the old one for ever. Its end goes on with this. */
+static void end_those_that_do_not_swap(dl_master *master) {
+  for (size_t i = 0; i < master->worker_count; i++) {
+    dl_child *child = &master->workers[i];
+    if (child->state != DL_CHILD_READY || child->step == DL_STEP_NONE || child->stuck) continue;
+    dl_log_text(&master->log, DL_LOG_ERROR, "worker %zu (process %d) did not change to generation %llu in time and is replaced", i + 1, (int)child->pid,
+                (unsigned long long)master->reload.number);
+    child->stuck = true;
+    kill(child->pid, SIGKILL);
+  }
+}
+
 void dl_master_reload_tick(dl_master *master) {
   dl_reload *reload = &master->reload;
+  if (reload->state == DL_RELOAD_SWAPPING && master->clock.monotonic_us >= reload->swap_us + LIMIT_US) end_those_that_do_not_swap(master);
   if (reload->state == DL_RELOAD_NONE || master->clock.monotonic_us < reload->began_us + LIMIT_US) return;
   if (reload->state == DL_RELOAD_PROBING && reload->probe.pid) {
     reload->probe.stuck = true;

@@ -62,7 +62,7 @@ void dl_master_upgrade(dl_master *master) {
   pid_t pid = fork();
   if (pid == 0) run_program(master);
   if (pid < 0) dl_log_text(&master->log, DL_LOG_ERROR, "no process could be made for the new program: %s", strerror(errno));
-  else master->successor = pid;
+  else master->successor = pid, master->successor_stopped_us = 0;
 }
 
 void dl_master_take_over(dl_master *master) {
@@ -72,5 +72,7 @@ void dl_master_take_over(dl_master *master) {
   unsetenv("DEMILUNE_PREDECESSOR");
   snprintf(lines, sizeof lines, "READY=1\nMAINPID=%d", (int)getpid());
   dl_notify_send(&master->notify, lines);
-  if (pid > 1 && pid == getppid()) kill((pid_t)pid, SIGTERM);
+  if (pid <= 1 || pid != getppid()) return;
+  kill((pid_t)pid, SIGTERM);
+  kill((pid_t)pid, SIGCONT); /* one that is stopped would let its workers serve beside ours */
 }

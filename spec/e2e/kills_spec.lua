@@ -3,81 +3,18 @@
 -- tests/kills/killer.c, preloaded into the real program: before and after each call by which processes, messages or files change. Usually every
 -- few of them are tried; with DEMILUNE_KILLS=all every one.
 
-local ffi = require "ffi"
+local http = require "spec.support.http"
+local kills = require "spec.support.kills"
 local server = require "spec.support.server"
 
-local PATIENCE = 30 -- seconds
-local KILLER = (server.program:match("^(.*)/") or ".") .. "/tests/killer.so"
-local ROLES = { master = 1, starting = 2, worker = 3, probe = 4 }
-local SIGABRT, SIGKILL = 6, 9
-local ALL = os.getenv "DEMILUNE_KILLS" == "all"
-
-local function app(version)
-  return ([=[
-local demilune = require "demilune"
-local model = demilune.model
-local app = demilune.app { title = "Kills", version = "1", guard = demilune.guard.public }
-local version = "%s"
-app:get("/version", function() return (version .. " "):rep(2000) end)
-local db = app:database("sqlite:test.db")
-local add = db:statement "INSERT INTO items (number) VALUES (:number)"
-local count = db:statement "SELECT count(*) FROM items WHERE number <= :number"
-local schema = db:statement [[SELECT (SELECT count(*) FROM demilune_migrations) || ' ' ||
-  (SELECT count(*) FROM items) || ' ' || (SELECT count(*) FROM more)]]
-local whole = db:statement "SELECT integrity_check FROM pragma_integrity_check"
-app:post("/items/{number}", { path = { number = model.integer() }, status = 201 }, function(req)
-  add:run { number = req.path.number }
-  return "kept"
-end)
-app:get("/items", function() return tostring(count:value { number = 1e9 }) end)
-app:get("/schema", function() return schema:value() .. " " .. whole:value() end)
-return app
-]=]):format(version)
-end
-
-local MIGRATIONS = {
-  ["migrations/0001_items.sql"] = "CREATE TABLE items (number INTEGER UNIQUE);\nINSERT INTO items VALUES (-1); INSERT INTO items VALUES (-2);",
-  ["migrations/0002_more.sql"] = "CREATE TABLE more (id INTEGER PRIMARY KEY);\nINSERT INTO more VALUES (1); INSERT INTO more VALUES (2);",
-}
-local MIGRATED = "2 2 2 ok" -- both files, the rows of each, once
-
--- The plan that the killer has mapped: role, at, signal, steps, hit.
-local Plan = {}
-Plan.__index = Plan
-
-function Plan.new(folder)
-  local self = setmetatable({ path = folder .. "/killer" }, Plan)
-  local file = assert(io.open(self.path, "wb"))
-  file:write(("\0"):rep(40))
-  file:close()
-  return self
-end
-
-function Plan:set(role, at, signal)
-  for _, values in ipairs { { 0, 0, 0, 0, 0 }, { ROLES[role] or 0, at, signal or SIGKILL, 0, 0 } } do -- nobody counts while it changes
-    local file = assert(io.open(self.path, "r+b"))
-    file:write(ffi.string(ffi.new("int64_t[5]", values), 40))
-    file:close()
-  end
-end
-
-function Plan:get()
-  local file = assert(io.open(self.path, "rb"))
-  local text = file:read("*a")
-  file:close()
-  local values = ffi.cast("const int64_t *", text)
-  return tonumber(values[3]), tonumber(values[4])
-end
-
-function Plan:hit() return select(2, self:get()) ~= 0 end
+local PATIENCE, SIGABRT, SIGKILL = kills.PATIENCE, kills.SIGABRT, kills.SIGKILL
+local MIGRATED, app, chosen = kills.MIGRATED, kills.app, kills.chosen
 
 describe("kill -9", function()
   local world, folder, data, plan, running
   before_each(function()
     world = server.make_folder()
-    data, plan = world .. "/data", Plan.new(world)
-    folder = server.write_app { ["app.lua"] = app "v1", ["migrations/0001_items.sql"] = MIGRATIONS["migrations/0001_items.sql"],
-      ["migrations/0002_more.sql"] = MIGRATIONS["migrations/0002_more.sql"] }
+    data, plan, folder = world .. "/data", kills.plan(world), kills.write_app "v1"
   end)
   after_each(function()
     if running then running:stop("KILL") end
@@ -86,12 +23,7 @@ describe("kill -9", function()
     server.remove_folder(world)
   end)
 
-  local function options(extra)
-    local env = { KILLER = plan.path, LD_PRELOAD = KILLER, ASAN_OPTIONS = "verify_asan_link_order=0" }
-    local all = { workers = 2, data = data, flags = { "--access-log=off" }, env = env }
-    for name, value in pairs(extra or {}) do all[name] = value end
-    return all
-  end
+  local function options(extra) return kills.options(plan, data, extra) end
   local function start(extra) running = server.start(folder, options(extra)) end
   local function save(text)
     local file = assert(io.open(folder .. "/app.lua", "w"))
@@ -99,22 +31,8 @@ describe("kill -9", function()
     file:close()
   end
 
-  -- Whole, of one version; nil where the connection was lost.
-  local function version()
-    local connection = running:connect(PATIENCE)
-    local response = connection:request("GET", "/version")
-    connection:close()
-    if not response then return nil end
-    assert.equal(200, response.status)
-    local word = response.body:match("^(%S+) ")
-    assert.equal((word .. " "):rep(2000), response.body)
-    return word
-  end
-
-  local function reloads()
-    local log = running:log()
-    return select(2, log:gsub("reloaded: generation", "")) + select(2, log:gsub("the reload failed", ""))
-  end
+  local function version() return kills.version(running) end
+  local function reloads() return kills.reloads(running) end
 
   local function descriptors(pid)
     local pipe = io.popen(("ls -U /proc/%d/fd | wc -l"):format(pid))
@@ -153,14 +71,6 @@ describe("kill -9", function()
     reload_to(word)
     local steps = plan:get()
     plan:set(nil, 0)
-    return steps
-  end
-
-  -- Steps from first to last: all, or `some` of them evenly.
-  local function chosen(last, some)
-    local steps = {}
-    local stride = ALL and 1 or math.max(1, math.ceil(last / some))
-    for at = 1, last, stride do steps[#steps + 1] = at end
     return steps
   end
 
@@ -226,19 +136,72 @@ describe("kill -9", function()
     running = nil
   end)
 
-  -- The masters of this folder, and all processes of it.
-  local function processes()
-    local masters, all = {}, {}
-    local pipe = io.popen("pgrep -f " .. folder)
-    for pid in pipe:read("*a"):gmatch("%d+") do
-      local file = io.open("/proc/" .. pid .. "/comm")
-      local name = file and file:read("*l") or ""
-      if file then file:close() end
-      if name:match("^demilune") and server.runs(pid) then all[#all + 1] = tonumber(pid) end
-      if name == "demilune" and server.runs(pid) then masters[#masters + 1] = tonumber(pid) end
+  local function processes() return kills.processes(folder) end
+
+  it("of the admin process, once and again while it starts, in a reload: the next one answers, and no counter runs backwards", function()
+    start { flags = { "--access-log=off", "--admin=0" } }
+    settle()
+    local function counters()
+      local found = {}
+      for name, value in running:admin("GET", "/metrics").body:gmatch("\n(demilune_%w[%w_]*_total[^ \n]*) (%d+)") do found[name] = tonumber(value) end
+      assert.is_true(found["demilune_connections_accepted_total"] > 0)
+      return found
     end
-    pipe:close()
-    return masters, all
+    for round = 1, 4 do
+      for _ = 1, 5 do version() end
+      local before, done, first = counters(), reloads(), running:children("demilune-admin")[1]
+      save(app("a" .. round))
+      plan:set("admin", 1)
+      if round % 2 == 0 then os.execute("kill -9 " .. first) end
+      running:signal("HUP")
+      if round % 2 == 1 then os.execute("kill -9 " .. first) end
+      assert.truthy(server.wait_until(PATIENCE, function() return plan:hit() end), running:log())
+      plan:set(nil, 0)
+      assert.truthy(server.wait_until(PATIENCE, function() return reloads() > done and version() == "a" .. round end), running:log())
+      settle()
+      local after = counters()
+      for name, value in pairs(before) do assert.is_true(after[name] >= value, name) end
+      assert.equal(before.demilune_workers_died_total, after.demilune_workers_died_total)
+      assert.equal(200, running:admin("GET", "/readyz").status)
+    end
+    assert.equal(0, (running:stop()))
+    running = nil
+  end)
+
+  for _, role in ipairs { "master", "starting" } do
+    it(("at each step of a start of three workers, of a %s process, leaves nothing behind, and the next start serves"):format(role), function()
+      local path = world .. "/socket"
+      local several = { workers = 3, flags = { "--access-log=off", "--unix=" .. path, "--admin=unix:" .. world .. "/admin" } }
+      local function serves()
+        start(several)
+        local connection = http.connect_unix(path, PATIENCE)
+        assert.equal(200, connection:request("GET", "/version").status)
+        connection:close()
+        assert.equal(0, (running:stop()))
+        running = nil
+        assert.equal("", io.popen("ls -A " .. world .. " | grep -v '^data$\\|^killer$'"):read("*a"))
+      end
+      plan:set(role, 2 ^ 40)
+      serves()
+      local last, hits = plan:get(), 0
+      plan:set(nil, 0)
+      for _, at in ipairs(chosen(last, 6)) do
+        plan:set(role, at)
+        local started, message = pcall(start, several)
+        local hit = plan:hit()
+        plan:set(nil, 0)
+        hits = hits + (hit and 1 or 0)
+        if started then assert.equal(0, (running:stop())) end
+        running = nil
+        if not started and role == "starting" then
+          assert.truthy(message:find("ended by signal 9 (Killed) while the server started", 1, true), message)
+        end
+        assert.is_true(started or hit, message)
+        assert.truthy(server.wait_until(PATIENCE, function() return #select(2, processes()) == 0 end))
+        serves()
+      end
+      assert.is_true(hits >= 2, hits)
+    end)
   end
 
   it("of the old or the new master at each step of an upgrade leaves one that serves, or nothing at all", function()
@@ -294,8 +257,7 @@ describe("kill -9", function()
   end)
 
   it("aside, two servers that migrate one database at once apply each file once, and both serve", function()
-    local other, second = server.write_app { ["app.lua"] = app "v1", ["migrations/0001_items.sql"] = MIGRATIONS["migrations/0001_items.sql"],
-      ["migrations/0002_more.sql"] = MIGRATIONS["migrations/0002_more.sql"] }
+    local other, second = kills.write_app "v1", nil
     start { meanwhile = function() second = second or server.start(other, options()) end }
     assert.equal(MIGRATED, running:request("GET", "/schema").body)
     assert.equal(MIGRATED, second:request("GET", "/schema").body)

@@ -4,7 +4,8 @@
  * moment before or after a call by which processes, messages or files change. The file
  * $KILLER is mapped at the start, before walls are up: the test writes there which
  * process is meant and at which of its steps the signal comes, and reads how many steps
- * there were, and who was hit. Nothing happens while `at` is 0.
+ * there were, and who was hit. Nothing happens while `at` is 0. With `file`, only calls
+ * that change that file are steps.
  */
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -16,12 +17,14 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 typedef struct plan {
   int64_t role, at, signal; /* the test's */
+  int64_t file;             /* likewise: its inode; 0: any call counts */
   int64_t steps, hit;       /* ours: steps of that role so far, and the process that was hit */
 } plan;
 
@@ -39,7 +42,7 @@ __attribute__((constructor)) static void begin(void) {
   if (mapped != MAP_FAILED) shared = mapped;
 }
 
-static void step(void) {
+static void count_step(void) {
   if (!shared || !shared->at || shared->role != role) return;
   if (__atomic_add_fetch(&shared->steps, 1, __ATOMIC_SEQ_CST) != shared->at) return;
   __atomic_store_n(&shared->hit, getpid(), __ATOMIC_SEQ_CST);
@@ -49,18 +52,29 @@ static void step(void) {
   real(getpid(), (int)shared->signal);
 }
 
-#define WRAP(result, name, parameters, ...) \
+static void step(void) {
+  if (shared && !shared->file) count_step();
+}
+
+static void step_on(int fd) {
+  struct stat what;
+  if (shared && (!shared->file || (fstat(fd, &what) == 0 && (int64_t)what.st_ino == shared->file))) count_step();
+}
+
+#define WRAP_AT(take_step, result, name, parameters, ...) \
   result name parameters { \
     static result(*real) parameters; \
     if (!real) { \
       void *found = dlsym(RTLD_NEXT, #name); \
       memcpy(&real, &found, sizeof real); \
     } \
-    step(); \
+    take_step; \
     result value = real(__VA_ARGS__); \
-    step(); \
+    take_step; \
     return value; \
   }
+#define WRAP(result, name, parameters, ...) WRAP_AT(step(), result, name, parameters, __VA_ARGS__)
+#define WRAP_FILE(result, name, parameters, ...) WRAP_AT(step_on(fd), result, name, parameters, __VA_ARGS__)
 
 WRAP(int, socketpair, (int family, int type, int protocol, int ends[2]), family, type, protocol, ends)
 WRAP(ssize_t, sendmsg, (int fd, const struct msghdr *message, int flags), fd, message, flags)
@@ -68,12 +82,12 @@ WRAP(ssize_t, recvmsg, (int fd, struct msghdr *message, int flags), fd, message,
 WRAP(int, memfd_create, (const char *name, unsigned flags), name, flags)
 WRAP(int, kill, (pid_t pid, int number), pid, number)
 WRAP(int, execv, (const char *path, char *const arguments[]), path, arguments)
-WRAP(ssize_t, pwrite, (int fd, const void *data, size_t length, off_t at), fd, data, length, at)
-WRAP(ssize_t, pwrite64, (int fd, const void *data, size_t length, off64_t at), fd, data, length, at)
-WRAP(int, fsync, (int fd), fd)
-WRAP(int, fdatasync, (int fd), fd)
-WRAP(int, ftruncate, (int fd, off_t length), fd, length)
-WRAP(int, ftruncate64, (int fd, off64_t length), fd, length)
+WRAP_FILE(ssize_t, pwrite, (int fd, const void *data, size_t length, off_t at), fd, data, length, at)
+WRAP_FILE(ssize_t, pwrite64, (int fd, const void *data, size_t length, off64_t at), fd, data, length, at)
+WRAP_FILE(int, fsync, (int fd), fd)
+WRAP_FILE(int, fdatasync, (int fd), fd)
+WRAP_FILE(int, ftruncate, (int fd, off_t length), fd, length)
+WRAP_FILE(int, ftruncate64, (int fd, off64_t length), fd, length)
 WRAP(int, unlink, (const char *path), path)
 
 /* Without an end it is only a look. */

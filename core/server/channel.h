@@ -12,6 +12,7 @@
 typedef enum dl_message_kind {
   /* to a child */
   DL_MESSAGE_LOAD,  /* load the app's files anew, beside what runs; fd: the files, number: the generation's */
+  DL_MESSAGE_SERVE, /* take connections from now on; nothing to one that does already */
   DL_MESSAGE_SWAP,  /* new requests begin in what was loaded */
   DL_MESSAGE_DROP,  /* forget what was loaded */
   DL_MESSAGE_STOP,  /* finish what is in flight and end; a second time: end at once */
@@ -19,7 +20,7 @@ typedef enum dl_message_kind {
   DL_MESSAGE_TLS,   /* fd: certificates and keys for new connections */
   DL_MESSAGE_NOTE,  /* text: why the last reload failed, or nothing; for the documentation page */
   /* to the master */
-  DL_MESSAGE_READY,   /* it serves; number: the generation */
+  DL_MESSAGE_READY,   /* it can serve, and waits for SERVE; number: the generation */
   DL_MESSAGE_LOADED,  /* what LOAD asked for is there */
   DL_MESSAGE_SWAPPED, /* what SWAP asked for is done */
   DL_MESSAGE_FAILED   /* text: why it could not load */

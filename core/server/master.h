@@ -43,6 +43,7 @@ typedef struct dl_child {
   int channel; /* -1: none */
   dl_child_state state;
   dl_reload_step step;
+  bool serves;             /* it was told to take connections */
   bool stuck;              /* it was killed for not coming back */
   uint64_t began_us;       /* its fork, then when it became ready */
   uint64_t stopped_us;     /* since when it is known to be stopped (SIGSTOP); 0: it runs */

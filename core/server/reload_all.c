@@ -39,6 +39,15 @@ static bool workers_are_told(const dl_master *master) {
   return master->reload.state == DL_RELOAD_LOADING || master->reload.state == DL_RELOAD_SWAPPING;
 }
 
+static void let_serve(dl_child *child) {
+  child->serves = dl_channel_send(child->channel, DL_MESSAGE_SERVE, 0, NULL, -1);
+}
+
+static void load_in(dl_child *child, uint64_t number, int files) {
+  dl_channel_send(child->channel, DL_MESSAGE_LOAD, number, NULL, files);
+  child->step = DL_STEP_LOADING;
+}
+
 /* --- the end ------------------------------------------------------------------------------- */
 
 /* problem NULL: all went well. */
@@ -65,8 +74,10 @@ static void finish(dl_master *master, const char *problem) {
     snprintf(outcome, sizeof outcome, "+generation %llu serves, after %.0f ms", (unsigned long long)master->generation, milliseconds);
   }
   for (size_t i = 0; i < master->worker_count; i++) {
-    if (told) master->workers[i].step = DL_STEP_NONE;
-    if (master->workers[i].channel >= 0) dl_channel_send(master->workers[i].channel, DL_MESSAGE_NOTE, 0, problem, -1);
+    dl_child *child = &master->workers[i];
+    if (told) child->step = DL_STEP_NONE;
+    if (child->channel >= 0) dl_channel_send(child->channel, DL_MESSAGE_NOTE, 0, problem, -1);
+    if (told && child->state == DL_CHILD_READY && !child->serves) load_in(child, master->generation, master->files);
   }
   reload->state = DL_RELOAD_NONE;
   dl_notify_send(&master->notify, "READY=1");
@@ -114,14 +125,14 @@ static void go_on(dl_master *master) {
   if (reload->state == DL_RELOAD_SWAPPING && all_are(master, DL_STEP_NONE)) finish(master, NULL);
 }
 
-/* A worker that comes to serve while the others load, or swap, does the same. So does one
- * that began to start before a reload that is over by now. */
+/* A worker that can serve now does so, if what it loaded is what the others serve. While
+ * they load, it loads as well. One that began to start before a reload whose generation
+ * serves by now changes to that first: nobody is answered by the old one any more. */
 static void join(dl_master *master, dl_child *child, const dl_message *message) {
   const dl_reload *reload = &master->reload;
-  bool told = workers_are_told(master);
-  if (!told && message->number >= master->generation) return;
-  dl_channel_send(child->channel, DL_MESSAGE_LOAD, told ? reload->number : master->generation, NULL, told ? reload->files : master->files);
-  child->step = DL_STEP_LOADING;
+  if (reload->state != DL_RELOAD_SWAPPING && message->number >= master->generation) let_serve(child);
+  if (workers_are_told(master)) load_in(child, reload->number, reload->files);
+  else if (!child->serves) load_in(child, master->generation, master->files);
 }
 
 /* The others swap already, or have: this one follows, or is replaced. */
@@ -151,6 +162,7 @@ void dl_master_reload_heard(dl_master *master, dl_child *child, const dl_message
     go_on(master);
   } else if (reload->state != DL_RELOAD_LOADING && message->kind == DL_MESSAGE_SWAPPED) {
     child->step = DL_STEP_NONE;
+    let_serve(child);
     go_on(master);
   }
 }

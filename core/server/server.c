@@ -158,11 +158,15 @@ static const char *adopt_share(demilune_server *server, const dl_sockets *socket
   return problem;
 }
 
-static const char *adopt_listeners(demilune_server *server, char *message) {
+bool dl_server_take_connections(demilune_server *server) {
   const dl_server_world *world = server->world;
+  char message[DL_TLS_MESSAGE_BYTES];
+  if (server->listener_count > 0 || server->stopping) return true;
   server->port = server->worker.https_port = world->sockets->port;
   const char *problem = adopt_share(server, world->sockets, server->worker.tls ? DL_LISTENER_TLS : DL_LISTENER_PLAIN, message);
-  return problem || !world->redirects ? problem : adopt_share(server, world->redirects, DL_LISTENER_REDIRECT, message);
+  if (!problem && world->redirects) problem = adopt_share(server, world->redirects, DL_LISTENER_REDIRECT, message);
+  if (problem) dl_log_text(&server->loop.log, DL_LOG_ERROR, "no connection can be taken: %s", problem);
+  return !problem;
 }
 
 static void close_listeners(demilune_server *server) {
@@ -239,7 +243,7 @@ demilune_server *dl_server_new(const demilune_options *options, const char *mode
   if (!problem && !world) problem = open_admin(server, options->admin, message);
   if (!problem && world && !dl_server_narrow(server, options, walls)) problem = walls;
   if (!problem) problem = run_start(server);
-  if (!problem) problem = world ? adopt_listeners(server, message) : open_listener(server, options, message);
+  if (!problem && !world) problem = open_listener(server, options, message);
   if (problem) {
     *error = fail(server, problem);
     return NULL;

@@ -75,6 +75,9 @@ bool dl_server_narrow(demilune_server *server, const demilune_options *options, 
 /* Why an app that was loaded later cannot be served behind these walls; NULL: it can. */
 const char *dl_server_beyond_walls(const demilune_server *server, const dl_generation *generation);
 
+/* In a worker of a master's: its share of the sockets, once. False: none can be had, which is logged. */
+bool dl_server_take_connections(demilune_server *server);
+
 /* --- life ---------------------------------------------------------------------------------- */
 
 /* Catches SIGTERM and SIGINT, which then stop it. */

@@ -39,8 +39,22 @@ static void on_load_done(demilune_server *server, const char *error) {
   else dl_channel_send(self->channel, DL_MESSAGE_LOADED, server->loaded->number, NULL, -1);
 }
 
-static void stop(demilune_server *server, uint64_t times) {
-  if (times > 1 || !server->stopping) dl_server_begin_stop(server);
+/* From then on it lives as long as there is something to serve; before, as long as its master. */
+static void live_by_itself(worker_process *self) { uv_unref((uv_handle_t *)&self->poll); }
+
+static void stop(worker_process *self, uint64_t times) {
+  live_by_itself(self);
+  if (times > 1 || !self->server->stopping) dl_server_begin_stop(self->server);
+}
+
+/* One that cannot is replaced. */
+static void serve(worker_process *self) {
+  if (dl_server_take_connections(self->server)) {
+    live_by_itself(self);
+  } else {
+    self->server->failed = true;
+    stop(self, 1);
+  }
 }
 
 static void note(demilune_server *server, const char *problem) {
@@ -60,6 +74,7 @@ static void change_log(demilune_server *server, int fd) {
 static void act_on(worker_process *self, const dl_message *message, int fd) {
   demilune_server *server = self->server;
   switch ((dl_message_kind)message->kind) {
+    case DL_MESSAGE_SERVE: serve(self); break;
     case DL_MESSAGE_LOAD:
       dl_server_drop(server);
       dl_server_load(server, message->number, fd, on_load_done, self);
@@ -69,7 +84,7 @@ static void act_on(worker_process *self, const dl_message *message, int fd) {
       dl_channel_send(self->channel, DL_MESSAGE_SWAPPED, message->number, NULL, -1);
       break;
     case DL_MESSAGE_DROP: dl_server_drop(server); break;
-    case DL_MESSAGE_STOP: stop(server, message->number); break;
+    case DL_MESSAGE_STOP: stop(self, message->number); break;
     case DL_MESSAGE_TLS: dl_server_tls_replace(&server->tls, &server->worker, fd); break;
     case DL_MESSAGE_NOTE: note(server, message->text); break;
     case DL_MESSAGE_LOG: change_log(server, fd); break;
@@ -89,7 +104,7 @@ static void on_message(uv_poll_t *poll, int status, int events) {
   }
   if (status == 0 && got == 0) return;
   uv_poll_stop(poll);
-  stop(self->server, 1);
+  stop(self, 1);
 }
 
 /* --- life ------------------------------------------------------------------------------------ */
@@ -98,7 +113,6 @@ static void listen_to_master(worker_process *self) {
   dl_loop_expect(uv_poll_init(&self->server->uv, &self->poll, self->channel), "the master's channel");
   self->poll.data = self;
   uv_poll_start(&self->poll, UV_READABLE, on_message);
-  uv_unref((uv_handle_t *)&self->poll);
 }
 
 /* Before any of the app's Lua, in a probe too: what a file does when it is loaded is no

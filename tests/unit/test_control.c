@@ -101,6 +101,32 @@ static void who_is_not_what_its_name_says_is_passed_over(void **state) {
   end(impostor);
 }
 
+enum { ADA = 65531, BOB = 65532 };
+
+static _Noreturn void serve_as_bob(int ready) {
+  if (setuid(BOB) != 0) _exit(1);
+  serve(ready);
+}
+
+/* Bob says that he serves her folder: her order goes to her own server, and no question to his. */
+static void who_serves_as_another_user_is_not_asked(void **state) {
+  (void)state;
+  int status;
+  if (geteuid() != 0) skip();
+  pid_t bob = start(serve_as_bob), ada = fork();
+  if (ada == 0) {
+    if (setuid(ADA) != 0) _exit(2);
+    pid_t server = start(serve);
+    int outcome = dl_control_ask_reload(folder, 0);
+    end(server);
+    _exit(outcome);
+  }
+  waitpid(ada, &status, 0);
+  end(bob);
+  assert_true(WIFEXITED(status));
+  assert_int_equal(WEXITSTATUS(status), 0);
+}
+
 static void who_lets_everybody_wait_is_passed_over(void **state) {
   (void)state;
   pid_t full = start(keep_waiting), stopped = start(serve), server = start(serve);
@@ -132,6 +158,7 @@ int main(void) {
       cmocka_unit_test(the_server_of_a_folder_is_found_and_asked),
       cmocka_unit_test(two_of_one_folder_are_asked_by_process),
       cmocka_unit_test(who_is_not_what_its_name_says_is_passed_over),
+      cmocka_unit_test(who_serves_as_another_user_is_not_asked),
       cmocka_unit_test(who_lets_everybody_wait_is_passed_over),
       cmocka_unit_test(who_says_nothing_or_nonsense_is_let_go),
   };

@@ -9,12 +9,10 @@
 #include "base/memory.h"
 
 #include <assert.h>
-#include <errno.h>
 #include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
 
-enum { LOCK_WAIT_S = 2, REASON_OTHER = 0 };
+enum { LOCK_WAIT_MS = 2000, REASON_OTHER = 0 };
 
 /* --- numbers ------------------------------------------------------------------------- */
 
@@ -50,24 +48,13 @@ static uint32_t find_name(name_list names, dl_str wanted) {
   return UINT32_MAX;
 }
 
-/* Who died while adding had not raised the count: the place is written anew. */
-static bool take_lock(pthread_mutex_t *lock, bool patiently) {
-  struct timespec until;
-  int error = pthread_mutex_trylock(lock);
-  if (error == EBUSY && patiently) {
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += LOCK_WAIT_S;
-    error = pthread_mutex_clocklock(lock, CLOCK_MONOTONIC, &until);
-  }
-  if (error == EOWNERDEAD) error = pthread_mutex_consistent(lock);
-  return error == 0;
-}
-
-/* UINT32_MAX when there is no place, or another process holds the lock too long. */
+/* UINT32_MAX when there is no place, or another process holds the lock too long. Who
+ * died while adding had not raised the count: the place is written anew. */
 static uint32_t place_name(const dl_metrics *metrics, name_list names, dl_str wanted, bool patiently) {
-  pthread_mutex_t *lock = &metrics->block->lock;
+  dl_shared_lock *lock = &metrics->block->lock;
   uint32_t found = find_name(names, wanted), count;
-  if (found != UINT32_MAX || wanted.len > DL_METRICS_NAME_BYTES || !take_lock(lock, patiently)) return found;
+  if (found != UINT32_MAX || wanted.len > DL_METRICS_NAME_BYTES) return found;
+  if (dl_shared_lock_take(lock, patiently ? LOCK_WAIT_MS : 0) == DL_LOCK_BUSY) return found;
   found = find_name(names, wanted);
   if (found == UINT32_MAX && (count = count_of(names)) < names.max) {
     dl_metrics_name *place = &names.places[count];
@@ -76,7 +63,7 @@ static uint32_t place_name(const dl_metrics *metrics, name_list names, dl_str wa
     memcpy(place->bytes, wanted.ptr, wanted.len);
     __atomic_store_n(names.count, count + 1, __ATOMIC_RELEASE);
   }
-  pthread_mutex_unlock(lock);
+  dl_shared_lock_give(lock);
   return found;
 }
 
@@ -93,15 +80,6 @@ uint32_t dl_metrics_route(dl_metrics *metrics, dl_method method, dl_str path) {
 
 /* --- making it ----------------------------------------------------------------------- */
 
-static bool init_lock(pthread_mutex_t *lock) {
-  pthread_mutexattr_t kind;
-  if (pthread_mutexattr_init(&kind) != 0) return false;
-  bool ok = pthread_mutexattr_setpshared(&kind, PTHREAD_PROCESS_SHARED) == 0 && pthread_mutexattr_setrobust(&kind, PTHREAD_MUTEX_ROBUST) == 0 &&
-            pthread_mutex_init(lock, &kind) == 0;
-  pthread_mutexattr_destroy(&kind);
-  return ok;
-}
-
 dl_metrics *dl_metrics_new(uint32_t workers) {
   assert(workers >= 1 && workers <= DL_METRICS_WORKERS_MAX);
   size_t bytes = sizeof(dl_metrics_block) + workers * sizeof(dl_metrics_slot);
@@ -109,7 +87,8 @@ dl_metrics *dl_metrics_new(uint32_t workers) {
   if (block == MAP_FAILED) return NULL;
   dl_metrics *metrics = dl_malloc(sizeof *metrics);
   *metrics = (dl_metrics){bytes, workers, block};
-  if (init_lock(&block->lock) && place_name(metrics, reasons_of(metrics), DL_STR("other"), true) == REASON_OTHER) return metrics;
+  dl_shared_lock_prepare();
+  if (place_name(metrics, reasons_of(metrics), DL_STR("other"), true) == REASON_OTHER) return metrics;
   dl_metrics_free(metrics);
   return NULL;
 }
@@ -211,10 +190,17 @@ uint64_t dl_metrics_read_counter(const dl_metrics *metrics, dl_counter counter) 
   return sum;
 }
 
+/* A copy: what was found fit to be shown is what is shown. */
+static dl_str read_name(name_list names, uint32_t at, char room[DL_METRICS_NAME_BYTES]) {
+  dl_str shared = name_at(names, at);
+  memcpy(room, shared.ptr, shared.len);
+  return dl_str_from(room, shared.len);
+}
+
 uint32_t dl_metrics_series_count(const dl_metrics *metrics) { return DL_SERIES_ROUTES + count_of(routes_of(metrics)); }
 
-dl_str dl_metrics_series_name(const dl_metrics *metrics, uint32_t series) {
-  return series < DL_SERIES_ROUTES ? (dl_str){0} : name_at(routes_of(metrics), series - DL_SERIES_ROUTES);
+dl_str dl_metrics_series_name(const dl_metrics *metrics, uint32_t series, char room[DL_METRICS_NAME_BYTES]) {
+  return series < DL_SERIES_ROUTES ? (dl_str){0} : read_name(routes_of(metrics), series - DL_SERIES_ROUTES, room);
 }
 
 void dl_metrics_read_series(const dl_metrics *metrics, uint32_t series, dl_metrics_series *out) {
@@ -228,7 +214,9 @@ void dl_metrics_read_series(const dl_metrics *metrics, uint32_t series, dl_metri
 }
 
 uint32_t dl_metrics_reason_count(const dl_metrics *metrics) { return count_of(reasons_of(metrics)); }
-dl_str dl_metrics_reason_name(const dl_metrics *metrics, uint32_t reason) { return name_at(reasons_of(metrics), reason); }
+dl_str dl_metrics_reason_name(const dl_metrics *metrics, uint32_t reason, char room[DL_METRICS_NAME_BYTES]) {
+  return read_name(reasons_of(metrics), reason, room);
+}
 
 uint64_t dl_metrics_read_reason(const dl_metrics *metrics, uint32_t reason) {
   uint64_t sum = 0;

@@ -166,13 +166,13 @@ uint32_t dl_metrics_slot_count(const dl_metrics *metrics);
 uint64_t dl_metrics_read_gauge(const dl_metrics *metrics, uint32_t slot, dl_gauge gauge);
 /* 0: nobody has it. */
 pid_t dl_metrics_read_pid(const dl_metrics *metrics, uint32_t slot);
-/* Series are 0 to count - 1; the name of a route's is "GET /users/{id}", of the others empty. */
+/* Series are 0 to count - 1; the name of a route's is "GET /users/{id}", of the others empty. A name is copied to room. */
 uint32_t dl_metrics_series_count(const dl_metrics *metrics);
-dl_str dl_metrics_series_name(const dl_metrics *metrics, uint32_t series);
+dl_str dl_metrics_series_name(const dl_metrics *metrics, uint32_t series, char room[DL_METRICS_NAME_BYTES]);
 void dl_metrics_read_series(const dl_metrics *metrics, uint32_t series, dl_metrics_series *out);
 /* Reasons are 0 to count - 1; the first is "other". */
 uint32_t dl_metrics_reason_count(const dl_metrics *metrics);
-dl_str dl_metrics_reason_name(const dl_metrics *metrics, uint32_t reason);
+dl_str dl_metrics_reason_name(const dl_metrics *metrics, uint32_t reason, char room[DL_METRICS_NAME_BYTES]);
 uint64_t dl_metrics_read_reason(const dl_metrics *metrics, uint32_t reason);
 /* Why the service takes no requests, "starting", "draining" or "no worker is ready"; NULL when it does. */
 const char *dl_metrics_unready(const dl_metrics *metrics);

@@ -9,8 +9,7 @@
 #define DL_APP_METRICS_INTERNAL_H
 
 #include "app/metrics.h"
-
-#include <pthread.h>
+#include "base/shared_lock.h"
 
 typedef struct dl_metrics_name {
   uint8_t len;
@@ -27,7 +26,7 @@ typedef struct dl_metrics_slot {
 typedef struct dl_metrics_block {
   uint32_t phase;
   uint64_t events[DL_EVENT_COUNT];
-  pthread_mutex_t lock;               /* of what follows, for adding */
+  dl_shared_lock lock;                /* of what follows, for adding */
   uint32_t route_count, reason_count; /* the places before them are never changed again */
   dl_metrics_name routes[DL_METRICS_ROUTES_MAX], reasons[DL_METRICS_REASONS_MAX];
   dl_metrics_slot slots[];

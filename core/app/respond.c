@@ -89,7 +89,7 @@ void dl_respond_answer(dl_exchange *exchange, bool replayed) {
   dl_buffer *out = begin_with(exchange, answer->status, (dl_str){0}, (dl_str){0}, answer->fields);
   bool has_body = dl_http_status_has_body(answer->status);
   if (replayed) DL_BUFFER_LITERAL(out, "Idempotent-Replayed: true\r\n");
-  finish_head(exchange, out, has_body, answer->body.len);
+  finish_head(exchange, out, dl_http_status_has_length(answer->status), answer->body.len);
   if (has_body) append_body(exchange, out, answer->body);
 }
 
@@ -104,7 +104,7 @@ void dl_respond(dl_exchange *exchange, int status, dl_str content_type, dl_str f
   }
   bool has_body = dl_http_status_has_body(status);
   dl_buffer *out = begin(exchange, status, has_body ? content_type : (dl_str){0}, fields);
-  finish_head(exchange, out, has_body, body.len);
+  finish_head(exchange, out, dl_http_status_has_length(status), has_body ? body.len : 0);
   if (has_body) append_body(exchange, out, body);
 }
 
@@ -139,7 +139,7 @@ void dl_respond_scratch_json(dl_exchange *exchange) {
   bool has_body = dl_http_status_has_body(route->status);
   exchange->status = route->status;
   dl_buffer_append_str(out, route->json_head);
-  finish_head(exchange, out, has_body, body.len);
+  finish_head(exchange, out, dl_http_status_has_length(route->status), has_body ? body.len : 0);
   if (has_body) append_body(exchange, out, body);
 }
 

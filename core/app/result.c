@@ -178,7 +178,7 @@ static bool send_response(dl_exchange *exchange, lua_State *co) {
   push_field(co, 1, "body");
   if (!problem && lua_isfunction(co, -2) && exchange->view.keeps_answer)
     problem = "an idempotent route cannot answer with a stream, for its answer is kept before it is sent; return the whole body";
-  if (!problem && lua_isfunction(co, -2) && !dl_http_status_has_body(status)) problem = "a stream needs a status that has a body, unlike 204 and 304";
+  if (!problem && lua_isfunction(co, -2) && !dl_http_status_has_body(status)) problem = "a stream needs a status that has a body, unlike 204, 205 and 304";
   if (problem) {
     fail(exchange, "%s", problem);
   } else if (lua_isfunction(co, -2)) {

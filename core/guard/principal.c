@@ -4,6 +4,7 @@
 #include "model/value_lua.h"
 
 #include <lauxlib.h>
+#include <stdio.h>
 
 static bool has(const dl_str *names, uint32_t count, dl_str name) {
   for (uint32_t i = 0; i < count; i++)
@@ -15,11 +16,13 @@ bool dl_principal_has_role(const dl_principal *principal, dl_str role) { return 
 bool dl_principal_has_scope(const dl_principal *principal, dl_str scope) { return has(principal->scopes, principal->scope_count, scope); }
 
 dl_str dl_principal_key(const dl_principal *principal, dl_arena *arena) {
+  char place[16] = "";
   /* Lengths in front, so that no choice of subject makes another principal's key. */
   dl_str who = principal->name.len ? principal->name : principal->subject;
   if (!principal->guard.len) return (dl_str){0};
-  return dl_str_of(dl_arena_format(arena, "%.*s:%zu:%.*s:%.*s", DL_STR_ARGS(principal->guard), principal->issuer.len, DL_STR_ARGS(principal->issuer),
-                                   DL_STR_ARGS(who)));
+  if (principal->place) snprintf(place, sizeof place, "#%u", (unsigned)principal->place);
+  return dl_str_of(dl_arena_format(arena, "%.*s%s:%zu:%.*s:%.*s", DL_STR_ARGS(principal->guard), place, principal->issuer.len,
+                                   DL_STR_ARGS(principal->issuer), DL_STR_ARGS(who)));
 }
 
 /* --- copying ----------------------------------------------------------------------- */

@@ -34,7 +34,11 @@ void dl_http_header_lines_except(dl_buffer *buffer, dl_str block, dl_str others)
 /* A chunk of a chunked body, or with an empty slice the last one. */
 void dl_http_chunk(dl_buffer *buffer, dl_str data);
 
-/* 204, 304 and 1xx have no body and no Content-Length (RFC 9110 8.6). */
-static inline bool dl_http_status_has_body(int status) { return status >= 200 && status != 204 && status != 304; }
+/* 204, 205, 304 and 1xx have no body (RFC 9110 15.3.5, 15.3.6, 15.4.5). */
+static inline bool dl_http_status_has_body(int status) { return status >= 200 && status != 204 && status != 205 && status != 304; }
+
+/* All of these but 205 end with their head, whatever its fields say (RFC 9112 6.3), and
+ * have no Content-Length (RFC 9110 8.6); a 205 has one, which says that nothing comes. */
+static inline bool dl_http_status_has_length(int status) { return status == 205 || dl_http_status_has_body(status); }
 
 #endif

@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What the files of core/limit share: the judgement of one window, and how the table
- * lies in memory. Everything below struct dl_limit_table is touched only under the
- * shard's lock. Every order of stores is one after which a reader finds a count that
- * is at least the true one, since a process may be killed between any two.
+ * lies in memory. What is shared is touched only under the shard's lock, but for the
+ * statistics. Every order of stores is one after which a reader finds a count that is
+ * at least the true one, since a process may be killed between any two. Every worker
+ * can write all that is shared, also one that was taken over, and at any moment:
+ * pointers and bounds are each process' own, and what decides about a division or a
+ * loop is read once, into memory of ours.
  */
 #ifndef DL_LIMIT_INTERNAL_H
 #define DL_LIMIT_INTERNAL_H
 
+#include "base/shared_lock.h"
 #include "limit/table.h"
 #include "limit/window.h"
-
-#include <pthread.h>
 
 /* Lets worst be the stricter of itself and what the window says. When allowed, the
  * request is counted in the window already; otherwise it is the reason to refuse. */
@@ -55,24 +57,29 @@ typedef struct dl_floor {
 } dl_floor;
 
 typedef struct dl_shard_lock {
-  _Alignas(64) pthread_mutex_t mutex; /* robust, shared between processes */
-  uint64_t floors_until_us;           /* there are no floors in this shard from then on */
-  uint64_t suspect_until_ms;          /* atomic; the system's monotonic time, 0 when the lock was last had in time */
+  _Alignas(64) dl_shared_lock lock;
+  uint64_t floors_until_us;  /* there are no floors in this shard from then on */
+  uint64_t suspect_until_ms; /* atomic; the system's monotonic time, 0 when the lock was last had in time */
 } dl_shard_lock;
 
+/* Each process' own, made before the fork; what it points to is shared. */
 struct dl_limit_table {
   uint64_t key[2]; /* secret of this table: nobody outside can choose keys that collide */
+  void *memory;
   size_t bytes;
   uint32_t shard_mask, sets_per_shard;
+  dl_limit_table_stats *stats; /* atomic adds, on rare paths */
   dl_shard_lock *locks;
   dl_floor *floors; /* DL_SHARD_FLOORS for each shard */
   dl_set *sets;
-  _Alignas(64) dl_limit_table_stats stats; /* atomic adds, on rare paths */
 };
+
+/* A copy, to decide by: what is shared may change between two looks. */
+static inline dl_window dl_window_read(const dl_window *shared) { return *(const volatile dl_window *)shared; }
 
 /* One key in one shard, while its lock is held. */
 typedef struct dl_shard {
-  dl_limit_table *table;
+  const dl_limit_table *table;
   dl_shard_lock *lock;
   dl_floor *floors;
   dl_set *sets;

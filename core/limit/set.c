@@ -13,15 +13,19 @@ static uint32_t group_of(const dl_limit *limit) { return (uint32_t)limit->id; }
 
 static uint64_t length_of(uint32_t seconds) { return (uint64_t)seconds * 1000000u; }
 
-static bool is_live(const dl_record *record, uint64_t now_us) {
-  return record->seconds && dl_window_live(&record->window, length_of(record->seconds), record->fixed, now_us);
+/* Copies, to decide by: what is shared may change between two looks. */
+static dl_record read_record(const dl_record *shared) { return *(const volatile dl_record *)shared; }
+static dl_floor read_floor(const dl_floor *shared) { return *(const volatile dl_floor *)shared; }
+
+static bool is_live(const dl_record *shared, uint64_t now_us) {
+  dl_record record = read_record(shared);
+  return record.seconds && dl_window_live(&record.window, length_of(record.seconds), record.fixed, now_us);
 }
 
-/* Units that a live record, of whatever limit, has used by now. */
-static uint64_t used_by(const dl_record *record, uint64_t now_us) {
-  dl_window window = record->window;
-  dl_window_roll(&window, length_of(record->seconds), record->fixed, now_us);
-  return dl_window_used(&window, length_of(record->seconds), record->fixed, now_us);
+/* Units that a copy of a live record, of whatever limit, has used by now. */
+static uint64_t used_by(dl_record record, uint64_t now_us) {
+  dl_window_roll(&record.window, length_of(record.seconds), record.fixed, now_us);
+  return dl_window_used(&record.window, length_of(record.seconds), record.fixed, now_us);
 }
 
 static dl_record *find_in(dl_set *set, uint64_t tag) {
@@ -42,39 +46,39 @@ dl_record *dl_shard_find(const dl_shard *shard, dl_place place, const dl_limit *
 static uint64_t turn_of(uint32_t seconds, uint64_t now_us) { return now_us / length_of(seconds); }
 
 /* A clock that went back leaves a floor where it is, as long as it is near. */
-static bool floor_live(const dl_floor *floor, uint64_t now_us) {
-  uint64_t turn = turn_of(floor->seconds ? floor->seconds : 1, now_us);
-  return floor->seconds && turn < floor->turn + 3 && turn + 3 > floor->turn;
+static bool floor_live(dl_floor floor, uint64_t now_us) {
+  uint64_t turn = turn_of(floor.seconds ? floor.seconds : 1, now_us);
+  return floor.seconds && turn < floor.turn + 3 && turn + 3 > floor.turn;
 }
 
 static dl_floor *find_floor(const dl_shard *shard, uint32_t group, uint32_t seconds) {
   for (size_t i = 0; i < DL_SHARD_FLOORS; i++) {
-    dl_floor *floor = &shard->floors[i];
-    if (floor->group == group && floor->seconds == seconds && floor_live(floor, shard->now_us)) return floor;
+    dl_floor floor = read_floor(&shard->floors[i]);
+    if (floor.group == group && floor.seconds == seconds && floor_live(floor, shard->now_us)) return &shard->floors[i];
   }
   return NULL;
 }
 
 /* The heights of the turns that are still near, counted from now. */
-static uint32_t floor_height(const dl_floor *floor, uint64_t now_us) {
-  uint64_t turn = turn_of(floor->seconds, now_us);
+static uint32_t floor_height(dl_floor floor, uint32_t seconds, uint64_t now_us) {
+  uint64_t turn = turn_of(seconds, now_us);
   uint32_t height = 0;
   for (uint64_t age = 0; age < 3; age++)
-    if ((floor->turn + 3 - age > turn) && floor->highest[age] > height) height = floor->highest[age];
+    if ((floor.turn + 3 - age > turn) && floor.highest[age] > height) height = floor.highest[age];
   return height;
 }
 
 uint32_t dl_shard_floor(const dl_shard *shard, const dl_limit *limit) {
   if (shard->now_us >= shard->lock->floors_until_us) return 0;
   const dl_floor *floor = find_floor(shard, group_of(limit), limit->seconds);
-  return floor ? floor_height(floor, shard->now_us) : 0;
+  return floor ? floor_height(read_floor(floor), limit->seconds, shard->now_us) : 0;
 }
 
-/* Moves the heights so that highest[0] belongs to the present turn; a death in
- * between repeats a height, which is strict. */
-static void floor_advance(dl_floor *floor, uint64_t now_us) {
-  uint64_t turn = turn_of(floor->seconds, now_us);
-  while (floor->turn < turn) {
+/* Moves the heights so that highest[0] belongs to the present turn, which is two turns
+ * ahead at most while it lives; a death in between repeats a height, which is strict. */
+static void floor_advance(dl_floor *floor, uint32_t seconds, uint64_t now_us) {
+  uint64_t turn = turn_of(seconds, now_us);
+  for (int step = 0; step < 3 && floor->turn < turn; step++) {
     floor->highest[2] = floor->highest[1];
     dl_store_fence();
     floor->highest[1] = floor->highest[0];
@@ -89,7 +93,7 @@ static void floor_advance(dl_floor *floor, uint64_t now_us) {
 static dl_floor *claim_floor(dl_shard *shard, uint32_t group, uint32_t seconds) {
   dl_floor *floor = find_floor(shard, group, seconds);
   for (size_t i = 0; !floor && i < DL_SHARD_FLOORS; i++) {
-    if (floor_live(&shard->floors[i], shard->now_us)) continue;
+    if (floor_live(read_floor(&shard->floors[i]), shard->now_us)) continue;
     floor = &shard->floors[i];
     *floor = (dl_floor){.turn = turn_of(seconds, shard->now_us), .group = group, .seconds = seconds};
   }
@@ -101,7 +105,7 @@ static dl_floor *claim_floor(dl_shard *shard, uint32_t group, uint32_t seconds) 
 static bool raise_floor(dl_shard *shard, uint32_t group, uint32_t seconds, uint64_t used) {
   dl_floor *floor = claim_floor(shard, group, seconds);
   if (!floor) return false;
-  floor_advance(floor, shard->now_us);
+  floor_advance(floor, seconds, shard->now_us);
   if (used > floor->highest[0]) floor->highest[0] = (uint32_t)used;
   uint64_t until_us = shard->now_us + 4 * length_of(seconds);
   if (until_us > shard->lock->floors_until_us) shard->lock->floors_until_us = until_us;
@@ -117,6 +121,7 @@ typedef struct spot {
   uint64_t *tag;
   dl_record *record; /* NULL: no spot */
   uint64_t used;     /* by who is there */
+  uint32_t seconds;  /* the length of his window */
 } spot;
 
 static spot spot_at(dl_place place, size_t slot) {
@@ -158,8 +163,10 @@ static spot least_of(dl_place place, uint32_t group, uint64_t now_us) {
   spot least = {0};
   for (size_t i = 0; i < PLACE_SLOTS; i++) {
     spot here = spot_at(place, i);
-    if (here.record->group != group) continue;
-    here.used = used_by(here.record, now_us);
+    dl_record record = read_record(here.record);
+    if (record.group != group || !record.seconds) continue;
+    here.used = used_by(record, now_us);
+    here.seconds = record.seconds;
     if (!least.record || here.used < least.used) least = here;
   }
   return least;
@@ -171,11 +178,12 @@ static spot least_of(dl_place place, uint32_t group, uint64_t now_us) {
 static bool evict(dl_shard *shard, dl_place place, const dl_limit *limit, uint32_t *floor, spot *made) {
   uint32_t group = crowding_group(place, group_of(limit));
   *made = least_of(place, group, shard->now_us);
+  if (!made->record) return false; /* they were there a moment ago: somebody writes without the lock */
   if (group == group_of(limit) && made->used > *floor) *floor = (uint32_t)made->used;
   if (*floor + limit->cost > limit->count) return false;
-  if (!raise_floor(shard, group, made->record->seconds, made->used)) return false;
+  if (!raise_floor(shard, group, made->seconds, made->used)) return false;
   dl_store_fence();
-  __atomic_fetch_add(&shard->table->stats.evicted, 1, __ATOMIC_RELAXED);
+  __atomic_fetch_add(&shard->table->stats->evicted, 1, __ATOMIC_RELAXED);
   return true;
 }
 

@@ -5,7 +5,7 @@
  * needs a lock, and what a worker that died had open is forgotten by clearing its row.
  * Holds a count per hash, not per address: clients that collide share a count, which a
  * cap of more than a few connections does not notice, and under a key of the table's
- * own nobody can aim at another.
+ * own nobody can aim at another. A worker that was taken over can spoil counts, no more.
  *
  * Needs of the system: mmap, getrandom, once.
  */

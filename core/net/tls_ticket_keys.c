@@ -4,7 +4,10 @@
 #include <string.h>
 #include <sys/random.h>
 
-enum { SLOTS = 4 };
+enum {
+  SLOTS = 4,
+  TRIES = 100 /* a rotation comes once in hours; a worker that was taken over can turn as it likes */
+};
 
 bool dl_tls_ticket_keys_rotate(dl_tls_ticket_keys *keys) {
   dl_tls_ticket_key fresh;
@@ -27,21 +30,24 @@ static bool copy(const dl_tls_ticket_keys *keys, uint32_t turn, uint32_t back, d
 }
 
 bool dl_tls_ticket_keys_current(const dl_tls_ticket_keys *keys, dl_tls_ticket_key *out) {
-  uint32_t turn;
-  do {
-    turn = atomic_load_explicit(&keys->turn, memory_order_acquire);
+  for (int i = 0; i < TRIES; i++) {
+    uint32_t turn = atomic_load_explicit(&keys->turn, memory_order_acquire);
     if (turn == 0) return false;
-  } while (!copy(keys, turn, 0, out));
-  return true;
+    if (copy(keys, turn, 0, out)) return true;
+  }
+  return false;
 }
 
 bool dl_tls_ticket_keys_find(const dl_tls_ticket_keys *keys, const unsigned char name[16], dl_tls_ticket_key *out) {
   dl_tls_ticket_key candidates[2];
-  uint32_t turn;
-  do {
+  uint32_t turn = 0;
+  bool copied = false;
+  for (int i = 0; i < TRIES && !copied; i++) {
     turn = atomic_load_explicit(&keys->turn, memory_order_acquire);
     if (turn == 0) return false;
-  } while (!copy(keys, turn, 0, &candidates[0]) || !copy(keys, turn, 1, &candidates[1]));
+    copied = copy(keys, turn, 0, &candidates[0]) && copy(keys, turn, 1, &candidates[1]);
+  }
+  if (!copied) return false;
   for (uint32_t back = 0; back < 2; back++) {
     if ((back && turn == 1) || memcmp(candidates[back].name, name, sizeof candidates[back].name) != 0) continue;
     *out = candidates[back];

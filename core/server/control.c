@@ -150,6 +150,9 @@ static bool serves(unsigned user, long pid, const char *folder) {
   return same;
 }
 
+/* Those who answer to us: anybody else could say that he serves the folder, and so keep us from who does. */
+static bool may_ask(unsigned owner) { return geteuid() == 0 || owner == geteuid(); }
+
 /* Every master of anybody's has a line in /proc/net/unix. */
 static void find(found *out, const char *folder, long pid, unsigned *user) {
   char line[512];
@@ -160,7 +163,7 @@ static void find(found *out, const char *folder, long pid, unsigned *user) {
     const char *name = strchr(line, '@');
     if (!name || strncmp(name + 1, name_prefix, sizeof name_prefix - 1) != 0) continue;
     if (sscanf(name + 1 + sizeof name_prefix - 1, "%u.%ld", &owner, &master) != 2) continue;
-    if (sscanf(line, "%*s %*s %*s %x", &flags) != 1 || !(flags & LISTENS)) continue;
+    if (sscanf(line, "%*s %*s %*s %x", &flags) != 1 || !(flags & LISTENS) || !may_ask(owner)) continue;
     if (pid ? master != pid || !is_there(owner, master) : !serves(owner, master, folder)) continue;
     bool known = false;
     for (int i = 0; i < out->count; i++) known = known || out->pids[i] == master;

@@ -41,7 +41,8 @@ static const char *const bucket_labels[DL_METRICS_BUCKETS + 1] = {"0.001", "0.00
 
 /* method="GET",route="/users/{id}" */
 static void append_series_labels(dl_buffer *out, const dl_metrics *metrics, uint32_t series) {
-  dl_str name = dl_metrics_series_name(metrics, series), method = DL_STR("other"), route = DL_STR("other");
+  char room[DL_METRICS_NAME_BYTES];
+  dl_str name = dl_metrics_series_name(metrics, series, room), method = DL_STR("other"), route = DL_STR("other");
   const char *space = name.len ? memchr(name.ptr, ' ', name.len) : NULL;
   if (space) {
     method = dl_str_from(name.ptr, (size_t)(space - name.ptr));
@@ -150,10 +151,11 @@ static void write_counters(dl_buffer *out, const dl_metrics *metrics) {
 }
 
 static void write_reasons(dl_buffer *out, const dl_metrics *metrics) {
+  char room[DL_METRICS_NAME_BYTES];
   family(out, "demilune_guard_refusals_total", "counter", "Requests refused by a guard, by its reason.");
   for (uint32_t i = 0, count = dl_metrics_reason_count(metrics); i < count; i++) {
     DL_BUFFER_LITERAL(out, "demilune_guard_refusals_total{reason=\"");
-    dl_prometheus_label_value(out, dl_metrics_reason_name(metrics, i));
+    dl_prometheus_label_value(out, dl_metrics_reason_name(metrics, i, room));
     dl_buffer_printf(out, "\"} %llu\n", (unsigned long long)dl_metrics_read_reason(metrics, i));
   }
 }

@@ -199,8 +199,10 @@ local function tolerant(section_model)
   return setmetatable(copy, getmetatable(section_model))
 end
 
+local WITHOUT_CONTENT = { [204] = true, [205] = true, [304] = true }
+
 local function check_status(place, what, made)
-  if made.returns and (made.status == 204 or made.status == 304) then
+  if made.returns and WITHOUT_CONTENT[made.status] then
     errors.raise(place, "%s: status %d has no body, so there is nothing to return; take out returns or change status", what, made.status)
   end
 end

@@ -43,6 +43,9 @@ end)
 text("/response-text", function() return demilune.response { body = "<p>", headers = { ["Content-Type"] = "text/html" } } end)
 text("/response-empty", function() return demilune.response { status = 304, headers = { ETag = '"x"' } } end)
 text("/response-204", function() return demilune.response { status = 204, body = "is not sent" } end)
+text("/response-205", function() return demilune.response { status = 205, body = "is not sent" } end)
+app:get("/none-205", { status = 205 }, function() end)
+app:get("/none-205-but-something", { status = 205 }, function() return { 1 } end)
 text("/cookies", function()
   return demilune.response { headers = { ["Set-Cookie"] = { "a=1; HttpOnly", "b=2; Secure" } }, body = "ok" }
 end)
@@ -310,6 +313,20 @@ describe("a handler in service", function()
         assert.is_nil(response.headers["content-type"], target)
         assert.equal("root", connection:request("GET", "/").body)
       end
+      connection:close()
+    end)
+
+    -- RFC 9110 15.3.6. Unlike 204 its length is read (RFC 9112 6.3), so that there is one.
+    it("sends no body with 205, and says so", function()
+      local connection = running:connect()
+      for _, target in ipairs { "/response-205", "/none-205" } do
+        local response = connection:request("GET", target)
+        assert.equal(205, response.status, target)
+        assert.equal("0", response.headers["content-length"], target)
+        assert.is_nil(response.headers["content-type"], target)
+        assert.equal("root", connection:request("GET", "/").body)
+      end
+      assert.equal(500, connection:request("GET", "/none-205-but-something").status)
       connection:close()
     end)
 

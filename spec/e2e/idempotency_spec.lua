@@ -17,7 +17,7 @@ local CLOCK = (server.program:match("^(.*)/") or ".") .. "/tests/jumping_clock.s
 local APP = [[
 local demilune = require "demilune"
 local model, guard = demilune.model, demilune.guard
-local settings = demilune.settings { SECRET = model.secret() }
+local settings = demilune.settings { SECRET = model.secret(), OTHER_SECRET = model.secret() }
 local bearer = guard.bearer { secret = settings.SECRET, lifetime = "30m", roles = { "user", "admin" } }
 local keys = guard.api_key { keys = { robot = { secret = settings.SECRET } } }
 local app = demilune.app { guard = bearer }
@@ -50,6 +50,8 @@ end
 app:post("/orders", {
   guard = guard.any { bearer, keys }, idempotent = true, body = Order, status = 201, headers = { ["X-Route"] = "orders" },
 }, order)
+local partners = guard.bearer { secret = settings.OTHER_SECRET, lifetime = "30m" }
+app:post("/shared", { guard = guard.any { bearer, partners }, idempotent = true, body = Order, limit = { rate = "2/day", by = "principal" } }, order)
 app:patch("/orders", { idempotent = true, body = Order }, order)
 app:post("/later", { idempotent = "optional", body = Order }, order)
 app:post("/short", { idempotent = true, timeout = "2s", body = Order }, function(req)
@@ -93,10 +95,12 @@ BEGIN SELECT raise(ABORT, 'database or disk is full'); END;
 ]],
 }
 
-local function token(subject, roles)
+local OTHER_SECRET = "c1d0835aa1c67f2c9b61e0d4f09e42b8"
+
+local function token(subject, roles, secret)
   local now = os.time()
   return "Bearer " .. jwt.sign('{"alg":"HS256","typ":"JWT"}',
-    ('{"sub":"%s","roles":%s,"iat":%d,"exp":%d}'):format(subject, roles or '["user"]', now, now + 1500), SECRET)
+    ('{"sub":"%s","roles":%s,"iat":%d,"exp":%d}'):format(subject, roles or '["user"]', now, now + 1500), secret or SECRET)
 end
 local ADA = token "ada"
 
@@ -106,7 +110,7 @@ describe("an idempotent route", function()
   local function start(options)
     options = options or {}
     options.env, options.data = options.env or {}, data
-    options.env.SECRET = SECRET
+    options.env.SECRET, options.env.OTHER_SECRET = SECRET, OTHER_SECRET
     running = server.start(folder, options)
   end
 
@@ -222,6 +226,21 @@ describe("an idempotent route", function()
     -- Who has the same roles in another order is the same.
     local first = ask('"roles"', "roles", { who = token("ada", '["user","admin"]') })
     same_answer(first, ask('"roles"', "roles", { who = token("ada", '["admin","user"]') }))
+  end)
+
+  it("takes nobody for who has the same subject by another guard", function()
+    start()
+    local hers, theirs = { path = "/shared" }, { path = "/shared", who = token("ada", nil, OTHER_SECRET) }
+    local first = ask('"k"', "shared", hers)
+    assert.equal(200, first.status)
+    local other = ask('"k"', "shared", theirs)
+    assert.equal(200, other.status)
+    assert.is_nil(other.headers["idempotent-replayed"])
+    assert.not_equal(first.body, other.body)
+    assert.equal(2, runs "shared")
+    same_answer(first, ask('"k"', "shared", hers))
+    assert.equal(429, ask('"l"', "shared", hers).status) -- her day is used up, theirs is not
+    same_answer(other, ask('"k"', "shared", theirs))
   end)
 
   it("answers 409 while the first is worked on, and the answer once there is one", function()

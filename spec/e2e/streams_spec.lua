@@ -190,7 +190,7 @@ describe("a stream", function()
   end)
 
   it("with a status that has no body is a 500", function()
-    for _, target in ipairs { "/no-body?status=204", "/no-body?status=304", "/declared-204" } do
+    for _, target in ipairs { "/no-body?status=204", "/no-body?status=205", "/no-body?status=304", "/declared-204" } do
       local connection = running:connect()
       assert.equal(500, connection:request("GET", target).status, target)
       assert.equal("root", connection:request("GET", "/").body)

@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -101,6 +102,43 @@ static void who_is_not_what_its_name_says_is_passed_over(void **state) {
   end(impostor);
 }
 
+enum { ADA = 65531, BOB = 65532 };
+
+/* A name of his own, and the answer that everybody would like to hear. */
+static _Noreturn void answer_as_bob(int ready) {
+  struct sockaddr_un address = {.sun_family = AF_UNIX};
+  char question[64];
+  if (setuid(BOB) != 0) _exit(1);
+  int length = snprintf(address.sun_path + 1, sizeof address.sun_path - 1, "demilune.%u.%ld", (unsigned)BOB, (long)getpid());
+  int fd = socket(AF_UNIX, SOCK_SEQPACKET, 0), client;
+  if (bind(fd, (struct sockaddr *)&address, (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)length)) != 0 || listen(fd, 8) != 0) _exit(1);
+  if (write(ready, "r", 1) != 1) _exit(1);
+  while ((client = accept(fd, NULL, NULL)) >= 0) {
+    if (recv(client, question, sizeof question, 0) > 0) (void)!send(client, folder, strlen(folder), MSG_NOSIGNAL);
+    close(client);
+  }
+  _exit(1);
+}
+
+/* Bob says that he serves her folder: her order goes to her own server, and no question to his. */
+static void who_serves_as_another_user_is_not_asked(void **state) {
+  (void)state;
+  int status;
+  if (geteuid() != 0) skip();
+  pid_t bob = start(answer_as_bob), ada = fork();
+  if (ada == 0) {
+    if (setuid(ADA) != 0) _exit(2);
+    pid_t server = start(serve);
+    int outcome = dl_control_ask_reload(folder, 0);
+    end(server);
+    _exit(outcome);
+  }
+  waitpid(ada, &status, 0);
+  end(bob);
+  assert_true(WIFEXITED(status));
+  assert_int_equal(WEXITSTATUS(status), 0);
+}
+
 static void who_lets_everybody_wait_is_passed_over(void **state) {
   (void)state;
   pid_t full = start(keep_waiting), stopped = start(serve), server = start(serve);
@@ -132,6 +170,7 @@ int main(void) {
       cmocka_unit_test(the_server_of_a_folder_is_found_and_asked),
       cmocka_unit_test(two_of_one_folder_are_asked_by_process),
       cmocka_unit_test(who_is_not_what_its_name_says_is_passed_over),
+      cmocka_unit_test(who_serves_as_another_user_is_not_asked),
       cmocka_unit_test(who_lets_everybody_wait_is_passed_over),
       cmocka_unit_test(who_says_nothing_or_nonsense_is_let_go),
   };

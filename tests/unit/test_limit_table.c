@@ -8,6 +8,7 @@
 
 #include "limit/internal.h"
 
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -168,20 +169,49 @@ static void a_lock_is_passed_on_when_its_holder_dies(void **state) {
   world w = begin("5/minute", 8192);
   uint32_t shards = w.table->shard_mask + 1;
   for (int round = 0; round < 3; round++) {
-    pid_t pid = fork();
-    if (pid == 0) {
-      for (uint32_t i = 0; i < shards; i++) pthread_mutex_lock(&w.table->locks[i].mutex);
-      kill(getpid(), SIGKILL);
+    for (uint32_t i = 0; i < shards; i++) {
+      pid_t pid = fork();
+      if (pid == 0) {
+        dl_shared_lock_take(&w.table->locks[i].lock, 0);
+        kill(getpid(), SIGKILL);
+      }
+      int status;
+      waitpid(pid, &status, 0);
+      assert_true(WIFSIGNALED(status));
     }
-    int status;
-    waitpid(pid, &status, 0);
-    assert_true(WIFSIGNALED(status));
     for (uint64_t key = 0; key < 50; key++) assert_int_equal(hit(&w, key), true);
   }
   dl_limit_table_stats stats = dl_limit_table_read_stats(w.table);
   assert_int_equal(stats.repaired, 3 * shards);
   assert_int_equal(stats.stuck, 0);
   dl_limit_table_free(w.table);
+}
+
+/* Somebody waits for it already: he is woken, by the kernel. */
+static void who_waits_has_the_lock_as_soon_as_its_holder_is_dead(void **state) {
+  (void)state;
+  dl_shared_lock *lock = shared(sizeof *lock);
+  int ready[2];
+  char byte;
+  assert_int_equal(pipe(ready), 0);
+  pid_t pid = fork();
+  if (pid == 0) {
+    dl_shared_lock_take(lock, 0);
+    if (write(ready[1], "r", 1) != 1) _exit(1);
+    usleep(300000);
+    kill(getpid(), SIGKILL);
+  }
+  assert_int_equal(read(ready[0], &byte, 1), 1);
+  assert_int_equal(dl_shared_lock_take(lock, 0), DL_LOCK_BUSY);
+  uint64_t begun_ms = now_ms();
+  assert_int_equal(dl_shared_lock_take(lock, 60000), DL_LOCK_INHERITED);
+  assert_true(now_ms() - begun_ms < 30000);
+  waitpid(pid, NULL, 0);
+  dl_shared_lock_give(lock);
+  assert_int_equal(lock->word, 0);
+  close(ready[0]);
+  close(ready[1]);
+  munmap(lock, sizeof *lock);
 }
 
 /* A stopped process cannot be told from one that will go on, so its lock cannot be
@@ -191,9 +221,9 @@ static void a_stopped_holder_costs_a_refusal_and_not_the_loop(void **state) {
   world w = begin("5/minute", 8192);
   pid_t pid = fork();
   if (pid == 0) {
-    for (uint32_t i = 0; i <= w.table->shard_mask; i++) pthread_mutex_lock(&w.table->locks[i].mutex);
+    for (uint32_t i = 0; i <= w.table->shard_mask; i++) dl_shared_lock_take(&w.table->locks[i].lock, 0);
     raise(SIGSTOP);
-    for (uint32_t i = 0; i <= w.table->shard_mask; i++) pthread_mutex_unlock(&w.table->locks[i].mutex);
+    for (uint32_t i = 0; i <= w.table->shard_mask; i++) dl_shared_lock_give(&w.table->locks[i].lock);
     _exit(0);
   }
   int status;
@@ -329,7 +359,8 @@ static void throw_one_out(dl_shard *shard, dl_place place, const dl_limit *limit
 
 static void a_floor_keeps_what_was_used_in_three_turns(void **state) {
   (void)state;
-  static dl_limit_table table;
+  static dl_limit_table_stats stats;
+  static dl_limit_table table = {.stats = &stats};
   static dl_shard_lock lock;
   static dl_floor floors[DL_SHARD_FLOORS];
   static dl_set sets[2];
@@ -470,6 +501,7 @@ int main(void) {
       cmocka_unit_test(admits_exactly_the_count_whoever_asks_at_once),
       cmocka_unit_test(a_process_killed_in_the_middle_leaves_the_table_usable),
       cmocka_unit_test(a_lock_is_passed_on_when_its_holder_dies),
+      cmocka_unit_test(who_waits_has_the_lock_as_soon_as_its_holder_is_dead),
       cmocka_unit_test(a_stopped_holder_costs_a_refusal_and_not_the_loop),
       cmocka_unit_test(a_flood_of_keys_resets_nobody),
       cmocka_unit_test(a_flooder_gets_no_more_than_his_share),

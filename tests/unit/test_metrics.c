@@ -44,12 +44,13 @@ static dl_metrics_series read_series(const dl_metrics *metrics, uint32_t series)
 
 static void a_route_has_one_series_whoever_asks(void **state) {
   (void)state;
+  char room[DL_METRICS_NAME_BYTES];
   dl_metrics *metrics = begin(1);
   uint32_t users = route(metrics, "/users/{id}");
   assert_int_equal(users, DL_SERIES_ROUTES);
   assert_int_equal(dl_metrics_route(metrics, DL_METHOD_POST, DL_STR("/users/{id}")), users + 1);
   assert_int_equal(route(metrics, "/users/{id}"), users);
-  assert_str(dl_metrics_series_name(metrics, users + 1), "POST /users/{id}");
+  assert_str(dl_metrics_series_name(metrics, users + 1, room), "POST /users/{id}");
   dl_metrics_free(metrics);
 }
 

@@ -85,9 +85,13 @@ static void knows_which_statuses_have_no_body(void **state) {
   (void)state;
   assert_false(dl_http_status_has_body(100));
   assert_false(dl_http_status_has_body(204));
+  assert_false(dl_http_status_has_body(205));
   assert_false(dl_http_status_has_body(304));
   assert_true(dl_http_status_has_body(200));
   assert_true(dl_http_status_has_body(404));
+  assert_true(dl_http_status_has_length(205));
+  assert_false(dl_http_status_has_length(204));
+  assert_false(dl_http_status_has_length(304));
 }
 
 int main(void) {

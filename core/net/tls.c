@@ -17,6 +17,7 @@ struct dl_tls {
   dl_deadline deadline; /* of the handshake */
   dl_tls *previous_waiting, *next_waiting;
   dl_tls_peer *peer;
+  size_t answered_bytes; /* since the handshake, to what held no plaintext */
   bool shaking, established, failed, waits;
 };
 
@@ -221,6 +222,16 @@ static dl_tls_result shake(dl_tls *tls) {
   return DL_TLS_DATA;
 }
 
+/* Key updates (RFC 8446 4.6.3) and renegotiations are owed an answer each. Who goes on
+ * asking takes work that no limit of requests counts, and memory if he does not read. */
+static dl_tls_result read_plaintext(dl_tls *tls, char *out, size_t size, size_t *got) {
+  size_t before = tls->hub->output.len;
+  int read = SSL_read_ex(tls->ssl, out, size, got);
+  tls->answered_bytes += tls->hub->output.len - before;
+  if (tls->answered_bytes > DL_TLS_ANSWERS_BYTES) return fail(tls);
+  return read ? DL_TLS_DATA : error_of(tls, read);
+}
+
 dl_tls_result dl_tls_read(dl_tls *tls, char *out, size_t size, size_t *got) {
   *got = 0;
   if (tls->failed) return DL_TLS_FAILED;
@@ -234,7 +245,7 @@ dl_tls_result dl_tls_read(dl_tls *tls, char *out, size_t size, size_t *got) {
     dl_tls_result result = shake(tls);
     if (result != DL_TLS_DATA) return result == DL_TLS_ENDED ? fail(tls) : result;
   }
-  return SSL_read_ex(tls->ssl, out, size, got) ? DL_TLS_DATA : error_of(tls, 0);
+  return read_plaintext(tls, out, size, got);
 }
 
 void dl_tls_keep(dl_tls *tls) {

@@ -17,6 +17,7 @@ enum {
   DL_TLS_INPUT_BYTES = 32 * 1024,
   DL_TLS_RECORD_BYTES = 16 * 1024, /* plaintext of one record at most (RFC 8446 5.1) */
   DL_TLS_HANDSHAKES_MAX = 1024,    /* at once; one more ends the oldest */
+  DL_TLS_ANSWERS_BYTES = 16384,    /* to key updates and renegotiations, of a whole connection; more ends it */
   DL_TLS_HANDSHAKE_US = 10000000   /* to send the first byte, and as long again for the rest */
 };
 

@@ -226,6 +226,32 @@ static void takes_no_renegotiation(void **state) {
   close_pair(&p);
 }
 
+/* True when the server still talks to a client that asked for new keys so many times. */
+static bool stays_after_key_updates(world *w, int count, bool reads) {
+  pair p;
+  char none[8];
+  open_pair(&p, w, w->context);
+  assert_true(shake(&p));
+  for (int i = 0; i < count && p.result != DL_TLS_FAILED; i++) {
+    assert_int_equal(SSL_key_update(p.client, SSL_KEY_UPDATE_REQUESTED), 1);
+    SSL_do_handshake(p.client);
+    deliver(&p);
+    if (reads) read_client(&p, none, sizeof none);
+  }
+  bool stays = p.result != DL_TLS_FAILED && dl_tls_write(p.tls, DL_STR("still here"));
+  take_output(&p);
+  ERR_clear_error();
+  close_pair(&p);
+  return stays;
+}
+
+static void answers_only_so_many_key_updates(void **state) {
+  assert_true(stays_after_key_updates(*state, 100, true));
+  assert_true(stays_after_key_updates(*state, 100, false));
+  assert_false(stays_after_key_updates(*state, 2000, true));
+  assert_false(stays_after_key_updates(*state, 2000, false));
+}
+
 /* --- large and small --------------------------------------------------------------------- */
 
 static void keeps_what_nobody_wants_yet(void **state) {
@@ -472,6 +498,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(talks_in_both_versions_however_it_arrives), cmocka_unit_test(refuses_old_versions_and_weak_ciphers),
       cmocka_unit_test(refuses_a_client_of_other_protocols),       cmocka_unit_test(takes_no_renegotiation),
+      cmocka_unit_test(answers_only_so_many_key_updates),
       cmocka_unit_test(keeps_what_nobody_wants_yet),               cmocka_unit_test(tells_an_end_in_order_from_a_cut),
       cmocka_unit_test(fails_on_a_record_that_was_changed),        cmocka_unit_test(knows_plain_http_from_garbage),
       cmocka_unit_test(gives_up_on_clients_that_do_not_go_on),     cmocka_unit_test(ends_the_oldest_handshake_when_there_are_too_many),

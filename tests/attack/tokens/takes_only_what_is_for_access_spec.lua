@@ -5,7 +5,8 @@
 local tokens = require "tests.attack.support.tokens"
 
 local KINDS = { "logout+jwt", "dpop+jwt", "secevent+jwt", "token-introspection+jwt", "oauth-authz-req+jwt", "client-authentication+jwt", "rt+jwt",
-  "refresh", "refresh+jwt", "id+jwt", "JWE", "JOSE", "JOSE+JSON", "application/jose", "application/", "application/logout+jwt", "text/JWT", "at+jwt2", "JWT ", "" }
+  "refresh", "refresh+jwt",
+  "id+jwt", "JWE", "JOSE", "JOSE+JSON", "application/jose", "application/", "application/logout+jwt", "text/JWT", "at+jwt2", "JWT ", "" }
 local BOUND = { '{"jkt":"0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"}',
   '{"x5t#S256":"bwcK0esc3ACC3DB2Y5_lESsXE8o9ltc05O89jdN-dg2"}',
   '{"jwk":{"kty":"oct","k":"AAAA"}}', '{"kid":"one"}', "{}", "null", '""' }

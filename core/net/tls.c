@@ -17,6 +17,7 @@ struct dl_tls {
   dl_deadline deadline; /* of the handshake */
   dl_tls *previous_waiting, *next_waiting;
   dl_tls_peer *peer;
+  unsigned char authorities[32]; /* those that last vouched for the peer */
   size_t answered_bytes; /* since the handshake, to what held no plaintext */
   bool shaking, established, failed, waits;
 };
@@ -208,6 +209,7 @@ static void note_peer(dl_tls *tls) {
   if (!tls->context->asks_clients || SSL_get_verify_result(tls->ssl) != X509_V_OK) return;
   X509 *certificate = SSL_get1_peer_certificate(tls->ssl);
   if (certificate) tls->peer = dl_tls_peer_new(certificate);
+  memcpy(tls->authorities, tls->context->authorities, sizeof tls->authorities);
   X509_free(certificate);
 }
 
@@ -292,4 +294,13 @@ void dl_tls_close_notify(dl_tls *tls) {
 
 bool dl_tls_is_established(const dl_tls *tls) { return tls->established; }
 
-const dl_tls_peer *dl_tls_peer_of(const dl_tls *tls) { return tls->peer; }
+const dl_tls_peer *dl_tls_peer_of(dl_tls *tls, const dl_tls_context *today, bool *disowned) {
+  *disowned = false;
+  if (!tls->peer || memcmp(tls->authorities, today->authorities, sizeof tls->authorities) == 0) return tls->peer;
+  memcpy(tls->authorities, today->authorities, sizeof tls->authorities);
+  if (dl_tls_policy_vouches(today, tls->ssl)) return tls->peer;
+  dl_tls_peer_free(tls->peer);
+  tls->peer = NULL;
+  *disowned = true;
+  return NULL;
+}

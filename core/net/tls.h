@@ -80,7 +80,9 @@ void dl_tls_close_notify(dl_tls *tls);
 
 bool dl_tls_is_established(const dl_tls *tls);
 
-/* Who the client proved to be, or NULL. Lives with the connection. */
-const dl_tls_peer *dl_tls_peer_of(const dl_tls *tls);
+/* Who the client proved to be, or NULL. The client CAs of today, which new connections
+ * get, must vouch for it too: a reload may have taken away the one that did. *disowned:
+ * the client has just become nobody, and should come anew. Valid until the next call. */
+const dl_tls_peer *dl_tls_peer_of(dl_tls *tls, const dl_tls_context *today, bool *disowned);
 
 #endif

@@ -88,6 +88,14 @@ static dl_admission refuse(dl_exchange *exchange, int status, dl_str detail) {
   return DL_REFUSED;
 }
 
+/* Whose authority was taken away by a reload is nobody here, and comes anew if he can. */
+static const dl_tls_peer *peer_of(dl_exchange *exchange) {
+  bool disowned;
+  const dl_tls_peer *peer = dl_stream_peer(&exchange->connection->stream, exchange->worker->tls, &disowned);
+  exchange->close |= disowned;
+  return peer;
+}
+
 dl_admission dl_step_guard(dl_exchange *exchange) {
   const dl_guard *guard = exchange->route->guard;
   dl_guard_context *context = &exchange->guard;
@@ -95,7 +103,7 @@ dl_admission dl_step_guard(dl_exchange *exchange) {
   context->request = &exchange->request;
   context->arena = &exchange->arena;
   context->tokens = exchange->worker->tokens;
-  context->peer = dl_stream_peer(&exchange->connection->stream);
+  context->peer = peer_of(exchange);
   context->now_s = exchange->worker->loop->clock.wall_ms / 1000;
   switch (dl_guard_check(guard, context, &exchange->view.principal)) {
     case DL_GUARD_PASS: return DL_ADMITTED;

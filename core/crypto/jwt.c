@@ -57,6 +57,18 @@ static bool asks_for_more(const json_t *header) {
   return false;
 }
 
+/* One issuer signs tokens of many kinds with one key, and those for something else say
+ * so (RFC 8725 3.11). Ours are JWT, or the access tokens of RFC 9068 2.1; "application/"
+ * may stand before (RFC 7515 4.1.9). */
+static bool is_for_access(const json_t *header) {
+  static const dl_str prefix = DL_STR("application/");
+  const json_t *member = json_object_get(header, "typ");
+  dl_str type = text_of(member);
+  if (!member) return true;
+  if (type.len > prefix.len && dl_str_equal_nocase(dl_str_from(type.ptr, prefix.len), prefix)) type = dl_str_skip(type, prefix.len);
+  return dl_str_equal_nocase(type, DL_STR("JWT")) || dl_str_equal_nocase(type, DL_STR("at+jwt"));
+}
+
 /* What a header says of the key: no more is looked at. */
 typedef struct wanted_key {
   json_t *header; /* owns the texts; NULL when a key does */
@@ -80,7 +92,8 @@ static dl_jwt_result read_header(const dl_key_set *keys, dl_str part, wanted_key
   out->kid = text_of(kid);
   out->algorithm = text_of(json_object_get(out->header, "alg"));
   if (!out->algorithm.len || (kid && !json_is_string(kid))) return DL_JWT_MALFORMED;
-  return asks_for_more(out->header) ? DL_JWT_CRITICAL : DL_JWT_OK;
+  if (asks_for_more(out->header)) return DL_JWT_CRITICAL;
+  return is_for_access(out->header) ? DL_JWT_OK : DL_JWT_KIND;
 }
 
 static bool fits(const dl_key *key, const wanted_key *wanted) {
@@ -161,6 +174,8 @@ static dl_jwt_result check_claims(const json_t *claims, const dl_jwt_rules *rule
   const json_t *issuer = json_object_get(claims, "iss"), *subject = json_object_get(claims, "sub");
   dl_jwt_result result = check_times(claims, rules, now_s, &jwt->expires_s);
   if (result != DL_JWT_OK) return result;
+  /* RFC 7800 3: it is for who proves that he has a key, so that a stolen one is of no use. */
+  if (json_object_get(claims, "cnf")) return DL_JWT_BOUND;
   if ((issuer && !json_is_string(issuer)) || (subject && !json_is_string(subject))) return DL_JWT_CLAIMS;
   if (rules->issuer.len && !(issuer && dl_str_equal(text_of(issuer), rules->issuer))) return DL_JWT_ISSUER;
   jwt->subject = text_of(subject);

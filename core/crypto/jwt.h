@@ -2,7 +2,8 @@
 /*
  * JSON Web Tokens (RFC 7519, with RFC 8725's advice): compact, signed, never
  * encrypted or unsigned. Keys in a token's header (jwk, jku, x5u, x5c) are never
- * looked at; what crit names is unknown to us and refuses.
+ * looked at; what crit names is unknown to us and refuses. So does a token that says
+ * by typ that it is for something else, or by cnf that bearing it is not enough.
  */
 #ifndef DL_CRYPTO_JWT_H
 #define DL_CRYPTO_JWT_H
@@ -27,9 +28,11 @@ typedef struct dl_jwt_rules {
   X(TOO_LONG, "it is longer than 8192 bytes") \
   X(MALFORMED, "it is not three parts of base64url, or its header or claims are no JSON object") \
   X(CRITICAL, "its header names extensions that must be understood") \
+  X(KIND, "its typ says that it is another kind of token") \
   X(UNKNOWN_KEY, "no key has its kid and algorithm") \
   X(SIGNATURE, "its signature is not of our keys") \
   X(CLAIMS, "a claim is not of the kind that RFC 7519 names") \
+  X(BOUND, "it is bound to a key (cnf), and whoever bears it is not asked to prove that he has it") \
   X(NO_EXPIRY, "it has no exp") \
   X(EXPIRED, "it has expired") \
   X(TOO_LIVED, "its exp lies further ahead than the guard's lifetime") \

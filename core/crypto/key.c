@@ -6,10 +6,12 @@
 #include "crypto/key_internal.h"
 
 #include <openssl/bio.h>
+#include <openssl/bn.h>
+#include <openssl/core_names.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 
-enum { RSA_BITS_MIN = 2048, RSA_BITS_MAX = 8192, KID_MAX = 256, PEM_MAX = 65536 };
+enum { RSA_EXPONENT_BITS_MIN = 17, RSA_BITS_MIN = 2048, RSA_BITS_MAX = 8192, KID_MAX = 256, PEM_MAX = 65536 };
 
 static const dl_key_traits algorithms[DL_KEY_ALGORITHM_COUNT] = {
     [DL_KEY_HS256] = {DL_STR("HS256"), DL_KEY_HMAC, DL_DIGEST_SHA256, NULL, NULL, 0},
@@ -105,6 +107,15 @@ dl_key *dl_key_from_secret(const dl_crypto *crypto, dl_key_algorithm algorithm, 
   return key;
 }
 
+/* FIPS 186-5 5.1: odd and over 2^16. With 1 everybody signs, since the signature is the
+ * padded digest itself. */
+static bool has_sound_exponent(const EVP_PKEY *pkey) {
+  BIGNUM *exponent = NULL;
+  bool sound = EVP_PKEY_get_bn_param(pkey, OSSL_PKEY_PARAM_RSA_E, &exponent) == 1 && BN_is_odd(exponent) && BN_num_bits(exponent) >= RSA_EXPONENT_BITS_MIN;
+  BN_free(exponent);
+  return sound;
+}
+
 /* The algorithm that a pkey signs with: its curve's, or for RSA the one stated. */
 static const char *decide_algorithm(EVP_PKEY *pkey, dl_key_algorithm stated, dl_key_algorithm *out) {
   if (EVP_PKEY_is_a(pkey, "RSA")) {
@@ -112,6 +123,7 @@ static const char *decide_algorithm(EVP_PKEY *pkey, dl_key_algorithm stated, dl_
     if (family != DL_KEY_RSA && family != DL_KEY_PSS) return "an RSA key needs one of RS256, RS384, RS512, PS256, PS384 and PS512";
     int bits = EVP_PKEY_get_bits(pkey);
     if (bits < RSA_BITS_MIN || bits > RSA_BITS_MAX) return "an RSA key should have 2048 to 8192 bits";
+    if (!has_sound_exponent(pkey)) return "an RSA key's exponent should be odd, and 65537 at least";
     *out = stated;
     return NULL;
   }

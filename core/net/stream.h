@@ -63,9 +63,11 @@ int dl_stream_accept(dl_stream *stream, const struct dl_listener *listener, int 
  * stream whose first bytes are not, as behind a proxy that speaks PROXY. */
 void dl_stream_begin_tls(dl_stream *stream, struct dl_tls_context *tls);
 
-/* Whether it is under TLS, and who the client proved to be by a certificate, or NULL. */
+/* Whether it is under TLS. */
 bool dl_stream_is_secure(const dl_stream *stream);
-const struct dl_tls_peer *dl_stream_peer(const dl_stream *stream);
+
+/* Who the client proved to be by a certificate, or NULL: as dl_tls_peer_of has it. */
+const struct dl_tls_peer *dl_stream_peer(const dl_stream *stream, const struct dl_tls_context *today, bool *disowned);
 
 void dl_stream_read_start(dl_stream *stream);
 void dl_stream_read_stop(dl_stream *stream);

@@ -172,4 +172,7 @@ void dl_stream_begin_tls(dl_stream *stream, dl_tls_context *tls) {
 
 bool dl_stream_is_secure(const dl_stream *stream) { return stream->tls != NULL; }
 
-const struct dl_tls_peer *dl_stream_peer(const dl_stream *stream) { return stream->tls ? dl_tls_peer_of(stream->tls) : NULL; }
+const struct dl_tls_peer *dl_stream_peer(const dl_stream *stream, const struct dl_tls_context *today, bool *disowned) {
+  *disowned = false;
+  return stream->tls ? dl_tls_peer_of(stream->tls, today, disowned) : NULL;
+}

@@ -17,6 +17,8 @@ struct dl_tls {
   dl_deadline deadline; /* of the handshake */
   dl_tls *previous_waiting, *next_waiting;
   dl_tls_peer *peer;
+  unsigned char authorities[32]; /* those that last vouched for the peer */
+  size_t answered_bytes; /* since the handshake, to what held no plaintext */
   bool shaking, established, failed, waits;
 };
 
@@ -207,6 +209,7 @@ static void note_peer(dl_tls *tls) {
   if (!tls->context->asks_clients || SSL_get_verify_result(tls->ssl) != X509_V_OK) return;
   X509 *certificate = SSL_get1_peer_certificate(tls->ssl);
   if (certificate) tls->peer = dl_tls_peer_new(certificate);
+  memcpy(tls->authorities, tls->context->authorities, sizeof tls->authorities);
   X509_free(certificate);
 }
 
@@ -219,6 +222,16 @@ static dl_tls_result shake(dl_tls *tls) {
   if (SSL_session_reused(tls->ssl)) tls->hub->resumptions++;
   note_peer(tls);
   return DL_TLS_DATA;
+}
+
+/* Key updates (RFC 8446 4.6.3) and renegotiations are owed an answer each. Who goes on
+ * asking takes work that no limit of requests counts, and memory if he does not read. */
+static dl_tls_result read_plaintext(dl_tls *tls, char *out, size_t size, size_t *got) {
+  size_t before = tls->hub->output.len;
+  int read = SSL_read_ex(tls->ssl, out, size, got);
+  tls->answered_bytes += tls->hub->output.len - before;
+  if (tls->answered_bytes > DL_TLS_ANSWERS_BYTES) return fail(tls);
+  return read ? DL_TLS_DATA : error_of(tls, read);
 }
 
 dl_tls_result dl_tls_read(dl_tls *tls, char *out, size_t size, size_t *got) {
@@ -234,7 +247,7 @@ dl_tls_result dl_tls_read(dl_tls *tls, char *out, size_t size, size_t *got) {
     dl_tls_result result = shake(tls);
     if (result != DL_TLS_DATA) return result == DL_TLS_ENDED ? fail(tls) : result;
   }
-  return SSL_read_ex(tls->ssl, out, size, got) ? DL_TLS_DATA : error_of(tls, 0);
+  return read_plaintext(tls, out, size, got);
 }
 
 void dl_tls_keep(dl_tls *tls) {
@@ -281,4 +294,13 @@ void dl_tls_close_notify(dl_tls *tls) {
 
 bool dl_tls_is_established(const dl_tls *tls) { return tls->established; }
 
-const dl_tls_peer *dl_tls_peer_of(const dl_tls *tls) { return tls->peer; }
+const dl_tls_peer *dl_tls_peer_of(dl_tls *tls, const dl_tls_context *today, bool *disowned) {
+  *disowned = false;
+  if (!tls->peer || memcmp(tls->authorities, today->authorities, sizeof tls->authorities) == 0) return tls->peer;
+  memcpy(tls->authorities, today->authorities, sizeof tls->authorities);
+  if (dl_tls_policy_vouches(today, tls->ssl)) return tls->peer;
+  dl_tls_peer_free(tls->peer);
+  tls->peer = NULL;
+  *disowned = true;
+  return NULL;
+}

@@ -17,6 +17,7 @@ enum {
   DL_TLS_INPUT_BYTES = 32 * 1024,
   DL_TLS_RECORD_BYTES = 16 * 1024, /* plaintext of one record at most (RFC 8446 5.1) */
   DL_TLS_HANDSHAKES_MAX = 1024,    /* at once; one more ends the oldest */
+  DL_TLS_ANSWERS_BYTES = 16384,    /* to key updates and renegotiations, of a whole connection; more ends it */
   DL_TLS_HANDSHAKE_US = 10000000   /* to send the first byte, and as long again for the rest */
 };
 
@@ -79,7 +80,9 @@ void dl_tls_close_notify(dl_tls *tls);
 
 bool dl_tls_is_established(const dl_tls *tls);
 
-/* Who the client proved to be, or NULL. Lives with the connection. */
-const dl_tls_peer *dl_tls_peer_of(const dl_tls *tls);
+/* Who the client proved to be, or NULL. The client CAs of today, which new connections
+ * get, must vouch for it too: a reload may have taken away the one that did. *disowned:
+ * the client has just become nobody, and should come anew. Valid until the next call. */
+const dl_tls_peer *dl_tls_peer_of(dl_tls *tls, const dl_tls_context *today, bool *disowned);
 
 #endif

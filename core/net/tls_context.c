@@ -15,9 +15,15 @@ static bool read_certificates(dl_tls_context *context, const dl_tls_material *ma
   return context->certificate_count > 0 || dl_tls_complain(message, "TLS needs a certificate: give --tls-cert and --tls-key");
 }
 
+static bool digest_authorities(dl_tls_context *context, const dl_tls_file *client_ca) {
+  unsigned len = sizeof context->authorities;
+  return EVP_Digest(client_ca->bytes ? client_ca->bytes : "", client_ca->len, context->authorities, &len, EVP_sha256(), NULL) == 1;
+}
+
 static bool build(dl_tls_context *context, const dl_tls_material *material, dl_log *log, char *message) {
   context->ticket_cipher = EVP_CIPHER_fetch(NULL, "AES-256-CBC", NULL);
-  if (!context->ticket_cipher) return dl_tls_complain(message, "OpenSSL cannot do AES-256-CBC here: %s", dl_tls_reason());
+  if (!context->ticket_cipher || !digest_authorities(context, &material->client_ca))
+    return dl_tls_complain(message, "OpenSSL cannot do AES-256-CBC or SHA-256 here: %s", dl_tls_reason());
   if (!read_certificates(context, material, log, message)) return false;
   dl_tls_hosts_build(context);
   for (size_t i = 0; i < context->choice_count; i++) {

@@ -45,6 +45,7 @@ struct dl_tls_context {
   size_t host_count;
   const dl_tls_ticket_keys *tickets; /* borrowed */
   EVP_CIPHER *ticket_cipher;
+  unsigned char authorities[32]; /* SHA-256 of the client CAs' file: connections and sessions are made under it */
   bool asks_clients;
 };
 
@@ -79,6 +80,10 @@ const dl_tls_choice *dl_tls_hosts_find(const dl_tls_context *context, dl_str nam
 
 /* A new SSL_CTX with all rules and the choice's certificates. NULL with a sentence. */
 SSL_CTX *dl_tls_policy_new(dl_tls_context *context, const dl_tls_choice *choice, const dl_tls_file *client_ca, char *message);
+
+/* Whether the client CAs of this context vouch for the certificate of a client that was
+ * let in by others. */
+bool dl_tls_policy_vouches(const dl_tls_context *context, const SSL *ssl);
 
 /* The context that a connection belongs to. */
 dl_tls_context *dl_tls_context_of(const SSL *ssl);

@@ -12,7 +12,7 @@
 #include <openssl/x509v3.h>
 #include <time.h>
 
-enum { CLIENT_CHAIN_BYTES_MAX = 32768, CLIENT_CHAIN_DEPTH_MAX = 4 };
+enum { CLIENT_CHAIN_BYTES_MAX = 32768, CLIENT_CHAIN_DEPTH_MAX = 4, SECURITY_LEVEL = 2 };
 
 /* Forward secrecy and AEAD only (RFC 9325 4.2). The 128-bit suites first: as good, and less work. */
 static const char ciphers[] =
@@ -105,7 +105,7 @@ static int staple(SSL *ssl, void *unused) {
 /* --- setting up ------------------------------------------------------------------------ */
 
 static bool set_rules(SSL_CTX *ssl) {
-  SSL_CTX_set_security_level(ssl, 2);
+  SSL_CTX_set_security_level(ssl, SECURITY_LEVEL);
   SSL_CTX_set_options(ssl, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA);
   SSL_CTX_set_mode(ssl, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
   SSL_CTX_set_session_cache_mode(ssl, SSL_SESS_CACHE_OFF); /* what is resumed travels with the client */
@@ -125,10 +125,8 @@ static bool set_tickets(SSL_CTX *ssl, const dl_tls_context *context) {
 
 /* A session belongs to the client CAs it was made under: with others, whoever it was
  * made for is asked again. */
-static bool set_session_id(SSL_CTX *ssl, const dl_tls_file *client_ca) {
-  unsigned char digest[32];
-  unsigned len = sizeof digest;
-  return EVP_Digest(client_ca->bytes ? client_ca->bytes : "", client_ca->len, digest, &len, EVP_sha256(), NULL) && SSL_CTX_set_session_id_context(ssl, digest, len);
+static bool set_session_id(SSL_CTX *ssl, const dl_tls_context *context) {
+  return SSL_CTX_set_session_id_context(ssl, context->authorities, sizeof context->authorities);
 }
 
 static bool set_clients(SSL_CTX *ssl, const dl_tls_file *client_ca, char *message) {
@@ -160,7 +158,7 @@ static bool add_certificates(SSL_CTX *ssl, const dl_tls_context *context, const 
 
 SSL_CTX *dl_tls_policy_new(dl_tls_context *context, const dl_tls_choice *choice, const dl_tls_file *client_ca, char *message) {
   SSL_CTX *ssl = SSL_CTX_new(TLS_server_method());
-  if (!ssl || !set_rules(ssl) || !set_tickets(ssl, context) || !set_session_id(ssl, client_ca)) {
+  if (!ssl || !set_rules(ssl) || !set_tickets(ssl, context) || !set_session_id(ssl, context)) {
     dl_tls_complain(message, "OpenSSL cannot do TLS here: %s", dl_tls_reason());
     SSL_CTX_free(ssl);
     return NULL;
@@ -171,4 +169,23 @@ SSL_CTX *dl_tls_policy_new(dl_tls_context *context, const dl_tls_choice *choice,
   if (add_certificates(ssl, context, choice, message) && (!client_ca->bytes || set_clients(ssl, client_ca, message))) return ssl;
   SSL_CTX_free(ssl);
   return NULL;
+}
+
+/* As OpenSSL does in a handshake. The certificates between may be missing, which a
+ * resumed session does not keep. */
+bool dl_tls_policy_vouches(const dl_tls_context *context, const SSL *ssl) {
+  X509 *certificate = SSL_get1_peer_certificate(ssl);
+  X509_STORE_CTX *check = X509_STORE_CTX_new();
+  bool vouches = certificate && check &&
+                 X509_STORE_CTX_init(check, SSL_CTX_get_cert_store(context->choices[0].ssl), certificate, SSL_get_peer_cert_chain(ssl)) == 1 &&
+                 X509_STORE_CTX_set_default(check, "ssl_client") == 1;
+  if (vouches) {
+    X509_VERIFY_PARAM_set_depth(X509_STORE_CTX_get0_param(check), CLIENT_CHAIN_DEPTH_MAX);
+    X509_VERIFY_PARAM_set_auth_level(X509_STORE_CTX_get0_param(check), SECURITY_LEVEL);
+    vouches = X509_verify_cert(check) == 1;
+  }
+  X509_STORE_CTX_free(check);
+  X509_free(certificate);
+  ERR_clear_error();
+  return vouches;
 }

@@ -135,8 +135,12 @@ describe("HTTP/1.1", function()
 
   it("decodes a path once and plays no tricks with it", function()
     assert.equal('{"id":"a b%41"}', running:request("GET", "/items/a%20b%2541").body)
+    assert.equal('{"id":"%2e%2e%2fa"}', running:request("GET", "/items/%252e%252e%252fa").body) -- twice is not decoded
+    assert.equal('{"id":"1;a=b"}', running:request("GET", "/items/1;a=b").body) -- nor is ";" anything but a letter
+    assert.equal('{"id":"..;"}', running:request("GET", "/items/..;").body)
     for _, target in ipairs { "/items//1", "/items/%2f", "/items/a%2Fb", "/items/%00", "/items/../items/1", "/items/%2e%2e", "/items/.", "/items/%",
-      "/items/%zz", "/items/%ff", "/items/a#b" } do
+      "/items/%zz", "/items/%ff", "/items/a#b", "/items/%c0%ae%c0%ae", "/items/%c0%af", "/items/%e0%80%af", "/items/%ed%a0%80", "/items/%f4%90%80%80",
+      "/items/%5c", "/items/..%5c", "/items/%0d%0a", "/items/%7f", "/items/.%2e", "/items/%u002e", "/%2e/items/1", "//items/1", "/items/1//" } do
       assert.equal(400, running:request("GET", target).status, target)
     end
   end)

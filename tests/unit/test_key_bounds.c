@@ -71,10 +71,10 @@ static void a_pem_text_has_at_most_65536_bytes(void **state) {
   free(text);
 }
 
-/* A public RSA key of that many bits as PEM. Nobody knows its factors, which is not looked at. */
-static dl_key *read_rsa(dl_crypto *crypto, int bits, const char **error) {
+/* A public RSA key of that many bits, with that exponent, as PEM. Nobody knows its factors, which is not looked at. */
+static dl_key *read_rsa(dl_crypto *crypto, int bits, unsigned long exponent, const char **error) {
   BIGNUM *n = BN_new(), *e = BN_new();
-  assert_int_equal(BN_set_bit(n, bits - 1) && BN_set_bit(n, 0) && BN_set_word(e, 65537), 1);
+  assert_int_equal(BN_set_bit(n, bits - 1) && BN_set_bit(n, 0) && BN_set_word(e, exponent), 1);
   OSSL_PARAM_BLD *build = OSSL_PARAM_BLD_new();
   assert_int_equal(OSSL_PARAM_BLD_push_BN(build, OSSL_PKEY_PARAM_RSA_N, n) && OSSL_PARAM_BLD_push_BN(build, OSSL_PKEY_PARAM_RSA_E, e), 1);
   OSSL_PARAM *parameters = OSSL_PARAM_BLD_to_param(build);
@@ -101,11 +101,25 @@ static void an_rsa_key_has_2048_to_8192_bits(void **state) {
   const char *error = NULL;
   static const int allowed[] = {2048, 8192}, refused[] = {2047, 8193};
   for (int i = 0; i < 2; i++) {
-    dl_key *key = read_rsa(*state, allowed[i], &error);
+    dl_key *key = read_rsa(*state, allowed[i], 65537, &error);
     assert_non_null(key);
     dl_key_free(key);
-    assert_null(read_rsa(*state, refused[i], &error));
+    assert_null(read_rsa(*state, refused[i], 65537, &error));
     assert_string_equal(error, "an RSA key should have 2048 to 8192 bits");
+  }
+}
+
+/* With 1 the padded digest is its own signature: whoever knows the public key signs. */
+static void an_rsa_key_has_an_odd_exponent_over_65536(void **state) {
+  const char *error = NULL;
+  static const unsigned long refused[] = {1, 2, 3, 17, 65535, 65536, 65538};
+  dl_key *key = read_rsa(*state, 2048, 65539, &error);
+  assert_non_null(key);
+  dl_key_free(key);
+  for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
+    error = NULL;
+    if (read_rsa(*state, 2048, refused[i], &error)) fail_msg("taken: %lu", refused[i]);
+    assert_string_equal(error, "an RSA key's exponent should be odd, and 65537 at least");
   }
 }
 
@@ -235,6 +249,7 @@ int main(void) {
       cmocka_unit_test(a_kid_has_at_most_256_bytes_and_no_nul),
       cmocka_unit_test(a_pem_text_has_at_most_65536_bytes),
       cmocka_unit_test(an_rsa_key_has_2048_to_8192_bits),
+      cmocka_unit_test(an_rsa_key_has_an_odd_exponent_over_65536),
       cmocka_unit_test(numbers_of_a_curve_have_its_length),
       cmocka_unit_test(numbers_longer_than_any_key_are_refused),
       cmocka_unit_test(key_ops_need_one_operation_of_ours),

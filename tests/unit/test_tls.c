@@ -37,15 +37,20 @@ typedef struct pair {
 static void on_timed_out(void *owner) { ((pair *)owner)->w->timed_out++; }
 static void on_readable(void *owner) { ((pair *)owner)->w->readable++; }
 
-static dl_tls_context *make_context(world *w, bool asks_clients, bool tickets) {
+/* second may be NULL, as may both: then it asks nobody. */
+static dl_tls_context *make_asking(world *w, X509 *first, X509 *second, bool tickets) {
   dl_tls_material material = {0};
   char message[DL_TLS_MESSAGE_BYTES];
   test_add(&material, &w->identity, "server.pem", "server.key");
-  if (asks_clients) material.client_ca = test_pem("ca.pem", w->authority.certificate, NULL);
+  if (first) material.client_ca = test_pem("ca.pem", first, second);
   dl_tls_context *context = dl_tls_context_new(&material, tickets ? &w->tickets : NULL, NULL, message);
   if (!context) fail_msg("%s", message);
   dl_tls_material_free(&material);
   return context;
+}
+
+static dl_tls_context *make_context(world *w, bool asks_clients, bool tickets) {
+  return make_asking(w, asks_clients ? w->authority.certificate : NULL, NULL, tickets);
 }
 
 static int begin(void **state) {
@@ -137,6 +142,13 @@ static bool shake(pair *p) {
   return false;
 }
 
+static const dl_tls_peer *peer_of(pair *p, const dl_tls_context *today) {
+  bool disowned;
+  const dl_tls_peer *peer = dl_tls_peer_of(p->tls, today, &disowned);
+  assert_false(disowned);
+  return peer;
+}
+
 static int read_client(pair *p, char *out, int size) { return SSL_read(p->client, out, size); }
 
 /* --- talking ---------------------------------------------------------------------------- */
@@ -163,7 +175,7 @@ static void talk(world *w, int version, size_t piece) {
   take_output(&p);
   assert_int_equal(read_client(&p, answer, sizeof answer), 8);
   assert_memory_equal(answer, "and back", 8);
-  assert_null(dl_tls_peer_of(p.tls));
+  assert_null(peer_of(&p, w->context));
   close_pair(&p);
 }
 
@@ -224,6 +236,32 @@ static void takes_no_renegotiation(void **state) {
   assert_int_equal(p.w->hub->shaking_count, 0);
   ERR_clear_error();
   close_pair(&p);
+}
+
+/* True when the server still talks to a client that asked for new keys so many times. */
+static bool stays_after_key_updates(world *w, int count, bool reads) {
+  pair p;
+  char none[8];
+  open_pair(&p, w, w->context);
+  assert_true(shake(&p));
+  for (int i = 0; i < count && p.result != DL_TLS_FAILED; i++) {
+    assert_int_equal(SSL_key_update(p.client, SSL_KEY_UPDATE_REQUESTED), 1);
+    SSL_do_handshake(p.client);
+    deliver(&p);
+    if (reads) read_client(&p, none, sizeof none);
+  }
+  bool stays = p.result != DL_TLS_FAILED && dl_tls_write(p.tls, DL_STR("still here"));
+  take_output(&p);
+  ERR_clear_error();
+  close_pair(&p);
+  return stays;
+}
+
+static void answers_only_so_many_key_updates(void **state) {
+  assert_true(stays_after_key_updates(*state, 100, true));
+  assert_true(stays_after_key_updates(*state, 100, false));
+  assert_false(stays_after_key_updates(*state, 2000, true));
+  assert_false(stays_after_key_updates(*state, 2000, false));
 }
 
 /* --- large and small --------------------------------------------------------------------- */
@@ -435,20 +473,53 @@ static void knows_a_client_by_its_certificate(void **state) {
   pair p;
   dl_tls_context *asking = make_context(w, true, true);
   assert_true(shake_as(&p, w, asking, &w->client));
-  assert_worker_7(dl_tls_peer_of(p.tls));
+  assert_worker_7(peer_of(&p, asking));
   SSL_SESSION *session = session_of(&p);
   close_pair(&p);
   open_pair(&p, w, asking);
   SSL_set_session(p.client, session);
   assert_true(shake(&p));
   assert_true(SSL_session_reused(p.client));
-  assert_worker_7(dl_tls_peer_of(p.tls)); /* also when the session is resumed */
+  assert_worker_7(peer_of(&p, asking)); /* also when the session is resumed */
   close_pair(&p);
   assert_true(shake_as(&p, w, asking, NULL)); /* the guard decides whether that will do */
-  assert_null(dl_tls_peer_of(p.tls));
+  assert_null(peer_of(&p, asking));
   close_pair(&p);
   SSL_SESSION_free(session);
   dl_tls_context_drop(asking);
+}
+
+/* A reload changes the authorities under a connection that stays. */
+static void asks_the_authorities_of_today(void **state) {
+  world *w = *state;
+  pair p;
+  bool disowned;
+  test_identity second = test_identify((test_subject){.common_name = "second", .authority = true});
+  dl_tls_context *asking = make_context(w, true, true), *both = make_asking(w, second.certificate, w->authority.certificate, true),
+                 *other = make_asking(w, second.certificate, NULL, true);
+  assert_true(shake_as(&p, w, asking, &w->client));
+  SSL_SESSION *session = session_of(&p);
+  assert_worker_7(peer_of(&p, both));
+  assert_worker_7(peer_of(&p, asking));
+  assert_null(dl_tls_peer_of(p.tls, other, &disowned));
+  assert_true(disowned);
+  assert_null(peer_of(&p, other));
+  assert_null(peer_of(&p, asking)); /* there is no way back but to come anew */
+  close_pair(&p);
+  open_pair(&p, w, asking);
+  SSL_set_session(p.client, session);
+  assert_true(shake(&p));
+  assert_worker_7(peer_of(&p, both)); /* a resumed session knows the certificate too */
+  assert_null(dl_tls_peer_of(p.tls, other, &disowned));
+  assert_true(disowned);
+  close_pair(&p);
+  assert_false(resumes(w, other, session, TLS1_3_VERSION));
+  assert_int_equal(ERR_peek_error(), 0);
+  SSL_SESSION_free(session);
+  test_forget(&second);
+  dl_tls_context_drop(asking);
+  dl_tls_context_drop(both);
+  dl_tls_context_drop(other);
 }
 
 static void refuses_clients_that_nobody_vouches_for(void **state) {
@@ -457,10 +528,13 @@ static void refuses_clients_that_nobody_vouches_for(void **state) {
   dl_tls_context *asking = make_context(w, true, true);
   test_identity self = test_identify((test_subject){.common_name = "worker-7"});
   test_identity expired = test_identify((test_subject){.common_name = "worker-7", .issuer = &w->authority, .days = -1});
-  test_identity *refused[] = {&self, &expired};
-  for (int i = 0; i < 2; i++) {
+  test_identity early = test_identify((test_subject){.common_name = "worker-7", .issuer = &w->authority, .begins = 1});
+  test_identity serving = test_identify((test_subject){.common_name = "worker-7", .issuer = &w->authority, .usage = "serverAuth"});
+  test_identity below = test_identify((test_subject){.common_name = "worker-9", .issuer = &w->client}); /* which is no authority */
+  test_identity *refused[] = {&self, &expired, &early, &serving, &below};
+  for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
     assert_false(shake_as(&p, w, asking, refused[i]));
-    assert_null(dl_tls_peer_of(p.tls));
+    assert_null(peer_of(&p, asking));
     close_pair(&p);
     test_forget(refused[i]);
   }
@@ -468,15 +542,38 @@ static void refuses_clients_that_nobody_vouches_for(void **state) {
   dl_tls_context_drop(asking);
 }
 
+/* RFC 5280 4.2.1.9, 4.2.1.10: how far an authority may go, and for which names. */
+static void keeps_to_an_authoritys_constraints(void **state) {
+  world *w = *state;
+  pair p;
+  test_identity narrow = test_identify((test_subject){.common_name = "narrow", .authority = true, .permits = "permitted;DNS:example.com"});
+  test_identity inside = test_identify((test_subject){.common_name = "worker-7", .names = "DNS:w7.example.com", .issuer = &narrow});
+  test_identity outside = test_identify((test_subject){.common_name = "worker-7", .names = "DNS:w7.example.net", .issuer = &narrow});
+  dl_tls_context *asking = make_asking(w, narrow.certificate, NULL, true);
+  assert_true(shake_as(&p, w, asking, &inside));
+  assert_non_null(peer_of(&p, asking));
+  close_pair(&p);
+  assert_false(shake_as(&p, w, asking, &outside));
+  assert_null(peer_of(&p, asking));
+  close_pair(&p);
+  ERR_clear_error();
+  test_forget(&narrow);
+  test_forget(&inside);
+  test_forget(&outside);
+  dl_tls_context_drop(asking);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(talks_in_both_versions_however_it_arrives), cmocka_unit_test(refuses_old_versions_and_weak_ciphers),
       cmocka_unit_test(refuses_a_client_of_other_protocols),       cmocka_unit_test(takes_no_renegotiation),
+      cmocka_unit_test(answers_only_so_many_key_updates),
       cmocka_unit_test(keeps_what_nobody_wants_yet),               cmocka_unit_test(tells_an_end_in_order_from_a_cut),
       cmocka_unit_test(fails_on_a_record_that_was_changed),        cmocka_unit_test(knows_plain_http_from_garbage),
       cmocka_unit_test(gives_up_on_clients_that_do_not_go_on),     cmocka_unit_test(ends_the_oldest_handshake_when_there_are_too_many),
       cmocka_unit_test(resumes_what_another_worker_began),         cmocka_unit_test(knows_a_client_by_its_certificate),
-      cmocka_unit_test(refuses_clients_that_nobody_vouches_for),
+      cmocka_unit_test(asks_the_authorities_of_today),             cmocka_unit_test(refuses_clients_that_nobody_vouches_for),
+      cmocka_unit_test(keeps_to_an_authoritys_constraints),
   };
   return cmocka_run_group_tests_name("tls", tests, begin, end);
 }

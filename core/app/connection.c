@@ -50,6 +50,12 @@ void dl_connection_flush(dl_connection *connection, dl_str body) {
 
 /* --- ending --------------------------------------------------------------------- */
 
+static void end_exchange(dl_connection *connection) {
+  if (!connection->exchange || connection->state == STATE_RUNNING) return;
+  dl_exchange_end(connection->exchange);
+  connection->exchange = NULL;
+}
+
 /* What it has not sent is dropped: who still owes an answer lingers instead. */
 void dl_connection_close(dl_connection *connection) {
   dl_worker *worker = connection->worker;
@@ -58,10 +64,7 @@ void dl_connection_close(dl_connection *connection) {
     worker->out_owner = NULL;
     dl_buffer_clear(&worker->out);
   }
-  if (connection->exchange && connection->state != STATE_RUNNING) {
-    dl_exchange_end(connection->exchange);
-    connection->exchange = NULL;
-  }
+  end_exchange(connection);
   dl_stream_close(&connection->stream);
 }
 
@@ -71,7 +74,8 @@ static void limit_linger(dl_connection *connection) {
 }
 
 /* The last response leaves first, under the send deadline as any other; only then
- * does the client get its moment to stop sending. */
+ * does the client get its moment to stop sending. A broken connection has no more than
+ * that moment for all. */
 static void linger(dl_connection *connection) {
   dl_stream_cork(&connection->stream);
   dl_connection_flush(connection, (dl_str){0});
@@ -79,8 +83,18 @@ static void linger(dl_connection *connection) {
   connection->state = STATE_LINGER;
   dl_stream_linger(&connection->stream);
   if (connection->stream.closing) return;
-  if (connection->stream.unsent_bytes) limit_sending(connection);
+  if (connection->stream.unsent_bytes && !connection->broken) limit_sending(connection);
   else limit_linger(connection);
+}
+
+/* Nobody is answered any more, but who broke TLS is told so. */
+static void end_broken(dl_connection *connection) {
+  if (!connection->stream.alerting) {
+    dl_connection_close(connection);
+    return;
+  }
+  end_exchange(connection);
+  linger(connection);
 }
 
 /* The loop's clock is of the turn's beginning: too old to measure what ran since. */
@@ -100,7 +114,7 @@ void dl_connection_finished(dl_connection *connection) {
   dl_exchange_end(exchange);
   connection->state = discard ? STATE_DISCARD : STATE_HEAD;
   if (!discard) dl_http_parser_reset(connection->parser);
-  if (connection->broken) dl_connection_close(connection);
+  if (connection->broken) end_broken(connection);
   else if (close) linger(connection);
   else if (!connection->advancing) advance(connection);
 }
@@ -412,7 +426,7 @@ static void on_failed(dl_stream *stream) {
   connection->broken = true;
   if (connection->state == STATE_RUNNING && !connection->exchange->task) forgo(connection);
   else if (connection->state == STATE_RUNNING) dl_handle_drained(connection->exchange);
-  else dl_connection_close(connection);
+  else end_broken(connection);
 }
 
 static void on_closed(dl_stream *stream) {

@@ -34,7 +34,7 @@ typedef struct dl_stream_events {
   void (*data)(dl_stream *stream);    /* bytes were added behind filled */
   void (*ended)(dl_stream *stream);   /* the peer will send no more (half-close) */
   void (*drained)(dl_stream *stream); /* everything queued was handed to the kernel */
-  void (*failed)(dl_stream *stream);  /* reset, or a write failed; close is the only thing left */
+  void (*failed)(dl_stream *stream);  /* reset, a write failed, or TLS was broken; only to close is left, or while alerting to linger */
   void (*closed)(dl_stream *stream);  /* the handle is gone: the memory may be freed */
 } dl_stream_events;
 
@@ -52,6 +52,7 @@ struct dl_stream {
   uint32_t start, filled; /* unread bytes are buffer[start, filled) */
   uint32_t unsent_bytes;  /* queued in this process; under TLS, of ciphertext */
   bool reading, ended, closing, lingering, dead, corked;
+  bool alerting;          /* it failed, and the alert that says why waits for the socket */
 };
 
 /* Begins with a connection that the listener took, under TLS when a context is given

@@ -109,6 +109,14 @@ static void end(dl_stream *stream) {
   stream->events->ended(stream);
 }
 
+/* The alert that says why still leaves, if the owner lets it (RFC 8446 6.2). */
+static void fail(dl_stream *stream) {
+  bool has_alert = stream->pool->tls->output.len > 0;
+  flush(stream);
+  stream->alerting = has_alert && stream->unsent_bytes > 0;
+  dl_stream_fail(stream);
+}
+
 /* What the handshake has to say leaves with the first answer, if there is one at once. */
 static void pump(dl_stream *stream) {
   bool added;
@@ -118,9 +126,12 @@ static void pump(dl_stream *stream) {
   if (stream->filled == DL_STREAM_BUFFER_BYTES) dl_stream_read_stop(stream);
   if (result == DL_TLS_PLAIN) answer_plain(stream);
   else if (result != DL_TLS_FAILED && added) stream->events->data(stream);
+  if (result == DL_TLS_FAILED) {
+    fail(stream);
+    return;
+  }
   flush(stream);
-  if (result == DL_TLS_FAILED) dl_stream_fail(stream);
-  else if (result == DL_TLS_ENDED) end(stream);
+  if (result == DL_TLS_ENDED) end(stream);
 }
 
 void dl_stream_tls_received(dl_stream *stream, size_t count) {

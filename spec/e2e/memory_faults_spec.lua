@@ -1,7 +1,8 @@
 -- SPDX-License-Identifier: MIT
 -- Memory, threads and processes that are not to be had, call by call: tests/faults/failing_calls.c preloaded into the real program. A request
 -- gets a whole answer or none, a reload leaves the old generation or brings the new one, what was acknowledged is there, and the service
--- answers again. DEMILUNE_FAULTS=all tries every call; otherwise some of them, always the same.
+-- answers again. DEMILUNE_FAULTS=all tries every call, DEMILUNE_FAULTS=places one of those of the heap that the same functions lead to;
+-- all:2/5 is the second of five parts of that. Otherwise some calls, always the same.
 
 local certificates = require "spec.support.certificates"
 local faults = require "spec.support.faults"
@@ -10,7 +11,10 @@ local jwt = require "spec.support.jwt"
 local server = require "spec.support.server"
 
 local PATIENCE = 30 -- seconds
-local EVERY, SAMPLES = os.getenv "DEMILUNE_FAULTS" == "all", 4
+local SAMPLES = 4
+local MODE, PART, PARTS = (os.getenv "DEMILUNE_FAULTS" or "samples:1/1"):match "^(%a+):?(%d*)/?(%d*)$"
+assert(MODE == "samples" or MODE == "places" or MODE == "all", "DEMILUNE_FAULTS is all or places, with or without a part as :2/5")
+PART, PARTS = tonumber(PART) or 1, tonumber(PARTS) or 1
 local FOR_EVER = 2 ^ 52
 local SECRET = "7f2c9b61e0d4835aa1c6f09e42b87d53"
 local MIGRATION = "CREATE TABLE notes (id INTEGER PRIMARY KEY, text TEXT NOT NULL) STRICT;"
@@ -56,18 +60,24 @@ local function note(text, at)
   return request_text("POST", "/notes", "Content-Type: application/json\r\n", body)
 end
 
---- Which calls of `total` to let fail.
-local function numbers(total)
+local function samples(total)
   local chosen, state = {}, 12345
-  if EVERY or total <= SAMPLES then
-    for n = 1, total do chosen[n] = n end
-    return chosen
-  end
   for n = 1, SAMPLES do
     state = (state * 1103515245 + 12345) % 2 ^ 31
     chosen[n] = 1 + math.floor(state / 2 ^ 31 * total)
   end
   return chosen
+end
+
+--- Which calls to let fail, of the `total` that `control` has just counted.
+local function numbers(total, control)
+  if MODE == "samples" and total > SAMPLES then return samples(total) end
+  local all, part = MODE == "places" and control:places() or {}, {}
+  if MODE ~= "places" then
+    for n = 1, total do all[n] = n end
+  end
+  for n = PART, #all, PARTS do part[#part + 1] = all[n] end
+  return part
 end
 
 --- What came back: its status and body; "none" when nothing came. Half an answer is an error, but for a stream without its last chunk.
@@ -95,15 +105,14 @@ local function one_ended_at_the_stop(log)
   return behind and not behind:find("is replaced", 1, true)
 end
 
--- A sanitizer's build has an allocator of its own, and no memory limit.
+-- A sanitizer's build has no memory limit. Its allocator stands behind the calls that fail here, and sees what is done without memory.
 local is_sanitized = os.execute("grep -q __asan_init " .. server.program .. " 2>/dev/null") == 0
 
 describe("without memory", function()
-  if is_sanitized then return pending("needs the system's allocator") end
   local folder, control, running
   before_each(function()
     folder = server.make_folder()
-    control = faults.control(folder)
+    control = faults.control(folder, MODE == "places")
   end)
   after_each(function()
     if control then control:disarm() end
@@ -165,15 +174,15 @@ describe("without memory", function()
     control:count("demilune-worker", kinds)
     ask(bytes)
     local total = control:disarm()
-    for _, n in ipairs(numbers(total + 2)) do
+    for _, n in ipairs(numbers(total, control)) do
       for _, last in ipairs { n, FOR_EVER } do
         control:arm("demilune-worker", kinds, n, last)
         local all, why = ask(bytes)
         control:disarm()
         local status, body, head = understand(all, why, function() return ("call %d of %d:\n"):format(n, total) .. running:log() end)
         if check then check(status, body, head) end
-        answers "one"
       end
+      answers "one"
     end
     return total
   end
@@ -226,7 +235,8 @@ describe("without memory", function()
     file:close()
     local before = #running:log()
     local function outcome() return running:log():match("reload failed", before) or running:log():match("reloaded: ", before) end
-    control:arm(name, kinds, first, last, name == "demilune-probe")
+    local newborn = name == "demilune-probe"
+    if first == FOR_EVER then control:count(name, kinds, newborn) else control:arm(name, kinds, first, last, newborn) end
     running:signal "HUP"
     assert(server.wait_until(PATIENCE, outcome), ("reload %s, %s, call %d: no outcome\n"):format(version, name, first) .. running:log())
     local calls, failed = control:disarm()
@@ -241,13 +251,15 @@ describe("without memory", function()
     local title = ("a reload leaves the old generation serving or brings the new one: %s, %s"):format(
       name, kinds == faults.LUA and "Lua" or "the heap")
     it(title, function()
+      -- A generation that is given up in its start leaves some bytes behind, which end with the process: a sanitizer calls them a leak.
+      if is_sanitized and name ~= "demilune" then return pending("leaves bytes behind") end
       start { workers = 2 }
       local serves, master = "one", running.pid
       for _ = 1, 10 do answers(serves) end
       local _, total = reload("counted", name, kinds, FOR_EVER)
       serves = "counted"
       answers(serves)
-      for round, n in ipairs(numbers(total)) do
+      for round, n in ipairs(numbers(total, control)) do
         -- In a worker one call at a time: OpenSSL 3.0 does not outlive more while a generation fetches its algorithms.
         for _, last in ipairs { n, name == "demilune" and n + 3 or name == "demilune-worker" and kinds == faults.HEAP and n or FOR_EVER } do
           local version = ("v%d-%d"):format(round, last == n and 1 or 2)
@@ -298,7 +310,7 @@ describe("without memory", function()
     control:count("demilune-admin", faults.HEAP)
     assert(visit())
     local total = control:disarm()
-    for _, n in ipairs(numbers(total)) do
+    for _, n in ipairs(numbers(total, control)) do
       control:arm("demilune-admin", faults.HEAP, n, FOR_EVER)
       visit()
       control:disarm()

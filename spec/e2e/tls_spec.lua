@@ -2,9 +2,12 @@
 -- TLS as clients see it: versions, names, sessions, ends, and what comes to the port that is no TLS.
 
 local certificates = require "spec.support.certificates"
+local ffi = require "ffi"
 local http = require "spec.support.http"
 local server = require "spec.support.server"
 local socket = require "socket"
+
+ffi.cdef "long write(int fd, const void *bytes, size_t len);"
 
 local MIB = 1024 * 1024
 
@@ -161,6 +164,32 @@ describe("TLS", function()
     assert.falsy(text:find("HTTP/1.1", 1, true), text)
     assert.equal(200, connect():request("GET", "/").status)
     assert.falsy(running:log():find('"bytes":4', 1, true))
+  end)
+
+  -- Asks for more than sockets hold, and breaks the rules before it has read that; then waits, reads all, and tells how that ended.
+  local function break_off(seconds)
+    local connection = connect()
+    connection:send(("GET /size/%d HTTP/1.1\r\nHost: localhost\r\n\r\n"):format(4 * MIB))
+    assert(connection.tcp:receive(1))
+    assert.equal(200, connect():request("GET", "/").status) -- the worker has gone on: what is left of the answer waits for the socket
+    local record = "\23\3\3\0\32" .. ("x"):rep(32)
+    assert.equal(#record, tonumber(ffi.C.write(connection.tcp:getfd(), record, #record)))
+    socket.sleep(seconds)
+    local _, why, bytes = connection.tcp:receive "*a"
+    connection:close()
+    return #bytes, why
+  end
+
+  it("says why it ends also to who has much to read before that", function()
+    local count, why = break_off(0)
+    assert.truthy(why:find("alert bad record mac", 1, true), why)
+    assert.is_true(count > 4 * MIB)
+  end)
+
+  it("lets go of who does not read why", function()
+    local count, why = break_off(4)
+    assert.falsy(why:find("alert", 1, true), why)
+    assert.is_true(count < 4 * MIB)
   end)
 
   it("answers plain HTTP with a hint", function()

@@ -5,13 +5,14 @@ local ffi = require "ffi"
 local server = require "spec.support.server"
 
 ffi.cdef [[
-typedef struct failing_calls { uint64_t kinds, calls, from, to, failed, newborn; char who[16]; } failing_calls;
+typedef struct failing_calls { uint64_t kinds, calls, from, to, failed, newborn; char who[16]; uint64_t notes, places[65536]; } failing_calls;
 int open(const char *path, int flags, ...);
 int close(int fd);
 void *mmap(void *address, size_t bytes, int protection, int flags, int fd, long offset);
 int munmap(void *address, size_t bytes);
 ]]
 
+local NOTED = 65536
 local O_RDWR, READ_AND_WRITE, MAP_SHARED = 2, 3, 1
 
 local faults = { HEAP = 1, LUA = 2, MAPPING = 4, PROCESS = 8 }
@@ -32,10 +33,11 @@ end
 ---@return table<string, any>
 function faults.short_io(variables) return preload("short_io", variables) end
 
---- A new control block in `folder`. A server that is started with its `env` obeys it.
+--- A new control block in `folder`. A server that is started with its `env` obeys it; with `places` it notes where calls that are counted come from.
 ---@param folder string
+---@param places? boolean
 ---@return faults.Control
-function faults.control(folder)
+function faults.control(folder, places)
   local path = folder .. "/failing_calls"
   local file = assert(io.open(path, "wb"))
   file:write(("\0"):rep(ffi.sizeof "failing_calls"))
@@ -44,13 +46,14 @@ function faults.control(folder)
   assert(fd >= 0, "cannot open " .. path)
   local address = ffi.C.mmap(nil, ffi.sizeof "failing_calls", READ_AND_WRITE, MAP_SHARED, fd, 0)
   ffi.C.close(fd)
-  return setmetatable({ block = ffi.cast("failing_calls *", address), env = preload("failing_calls", { FAILING_CALLS = path }) }, Control)
+  local env = preload("failing_calls", { FAILING_CALLS = path })
+  return setmetatable({ block = ffi.cast("failing_calls *", address), env = env, notes = places and 1 or 0 }, Control)
 end
 
 --- From now on calls of these kinds (a sum of faults.HEAP, ...) are counted in processes named `who`; those with the numbers `from` to `to` fail.
 --- Those that have taken no connection yet are left alone, unless `newborn`.
 function Control:arm(who, kinds, from, to, newborn)
-  self.block.kinds = 0
+  self.block.kinds, self.block.notes = 0, 0
   self.block.newborn = newborn and 1 or 0
   self.block.calls, self.block.from, self.block.to, self.block.failed = 0, from, (to or from) + 1, 0
   ffi.fill(self.block.who, 16)
@@ -59,7 +62,22 @@ function Control:arm(who, kinds, from, to, newborn)
 end
 
 --- Counts, and lets nothing fail.
-function Control:count(who, kinds) self:arm(who, kinds, 2 ^ 53, 2 ^ 53) end
+function Control:count(who, kinds, newborn)
+  self:arm(who, kinds, 2 ^ 53, 2 ^ 53, newborn)
+  self.block.notes = self.notes
+end
+
+--- Of those counted last, the first from each place: the others came to their call by the same functions.
+---@return integer[]
+function Control:places()
+  local chosen, seen = {}, {}
+  for n = 1, math.min(tonumber(self.block.calls), NOTED) do
+    local place = tostring(self.block.places[n - 1])
+    if not seen[place] then chosen[#chosen + 1] = n end
+    seen[place] = true
+  end
+  return chosen
+end
 
 --- Nothing fails any more. How many calls were counted, and how many failed.
 ---@return integer calls, integer failed

@@ -11,6 +11,8 @@
 
 enum { FAIL_HEAP = 1, FAIL_LUA = 2, FAIL_MAPPING = 4, FAIL_PROCESS = 8 };
 
+enum { FAILING_CALLS_NOTED = 1 << 16 };
+
 typedef struct failing_calls {
   _Atomic uint64_t kinds;   /* FAIL_...: which calls are counted, and may fail; 0: none */
   _Atomic uint64_t calls;   /* counted so far */
@@ -19,6 +21,8 @@ typedef struct failing_calls {
   _Atomic uint64_t failed;  /* how many have failed */
   _Atomic uint64_t newborn; /* 1: from a process's beginning; 0: once it has taken a connection, so that who replaces another begins in peace */
   char who[16];             /* in processes of this name alone: "demilune" is the master, "demilune-worker", ... */
+  _Atomic uint64_t notes;   /* 1: the first FAILING_CALLS_NOTED calls are noted */
+  uint64_t places[FAILING_CALLS_NOTED]; /* of call n at n - 1: a hash of the functions that led to it */
 } failing_calls;
 
 #endif

@@ -219,11 +219,36 @@ app:on_start(function() add:run() demilune.log.info "one of them got it" end)]])
       pipe:close()
       return told
     end
+    -- As `demilune reload` does it, but without its manners.
+    local function ask_by_hand(prefix)
+      local script = os.tmpname()
+      local file = assert(io.open(script, "w"))
+      file:write(([[
+        local ffi = require "ffi"
+        ffi.cdef "int socket(int, int, int); int connect(int, const char *, unsigned); long send(int, const char *, long, int); long recv(int, char *, long, int);"
+        local AF_UNIX, SOCK_SEQPACKET, MSG_NOSIGNAL, name = 1, 5, 0x4000, "\1\0\0demilune.0.%d"
+        local fd, answer = ffi.C.socket(AF_UNIX, SOCK_SEQPACKET, 0), ffi.new "char[4096]"
+        assert(ffi.C.connect(fd, name, #name) == 0)
+        ffi.C.send(fd, "reload", 6, MSG_NOSIGNAL)
+        io.write("answered ", math.max(0, tonumber(ffi.C.recv(fd, answer, 4096, 0))))
+      ]]):format(running.pid))
+      file:close()
+      os.execute("chmod a+r " .. script)
+      local pipe = io.popen(("%s luajit %s 2>&1"):format(prefix, script))
+      local told = pipe:read("*a")
+      pipe:close()
+      os.remove(script)
+      return told
+    end
     local told = ask_as_nobody(folder)
     assert.truthy(told:find("nothing of yours serves", 1, true) and told:find("status 1", 1, true), told)
     told = ask_as_nobody("--pid=" .. running.pid .. " " .. folder)
-    assert.truthy(told:find("not yours to reload", 1, true) and told:find("status 1", 1, true), told)
+    assert.truthy(told:find("is no demilune server of yours", 1, true) and told:find("status 1", 1, true), told)
+    assert.equal("answered 0", ask_by_hand("setpriv --reuid=65534 --regid=65534 --clear-groups"))
+    assert.is_nil(running:log():find("generation 2", 1, true))
     all_are "one"
+    assert.truthy(ask_by_hand(""):find("^answered [1-9]"))
+    all_are "two"
     server.remove_folder(copy)
   end)
 

@@ -13,14 +13,26 @@ static uint32_t group_of(const dl_limit *limit) { return (uint32_t)limit->id; }
 
 static uint64_t length_of(uint32_t seconds) { return (uint64_t)seconds * 1000000u; }
 
-/* Copies, to decide by: what is shared may change between two looks. */
-static dl_record read_record(const dl_record *shared) { return *(const volatile dl_record *)shared; }
-static dl_floor read_floor(const dl_floor *shared) { return *(const volatile dl_floor *)shared; }
+/* Copies, to decide by: what is shared may change between two looks, so the compiler must not look again. */
+#define COPIED __asm__ volatile("" ::: "memory")
 
-static bool is_live(const dl_record *shared, uint64_t now_us) {
-  dl_record record = read_record(shared);
+static dl_record read_record(const dl_record *shared) {
+  dl_record copy = *shared;
+  COPIED;
+  return copy;
+}
+
+static dl_floor read_floor(const dl_floor *shared) {
+  dl_floor copy = *shared;
+  COPIED;
+  return copy;
+}
+
+static bool copy_is_live(dl_record record, uint64_t now_us) {
   return record.seconds && dl_window_live(&record.window, length_of(record.seconds), record.fixed, now_us);
 }
+
+static bool is_live(const dl_record *shared, uint64_t now_us) { return copy_is_live(read_record(shared), now_us); }
 
 /* Units that a copy of a live record, of whatever limit, has used by now. */
 static uint64_t used_by(dl_record record, uint64_t now_us) {

@@ -225,7 +225,8 @@ app:on_start(function() add:run() demilune.log.info "one of them got it" end)]])
       local file = assert(io.open(script, "w"))
       file:write(([[
         local ffi = require "ffi"
-        ffi.cdef "int socket(int, int, int); int connect(int, const char *, unsigned); long send(int, const char *, long, int); long recv(int, char *, long, int);"
+        ffi.cdef "int socket(int, int, int); int connect(int, const char *, unsigned);"
+        ffi.cdef "long send(int, const char *, long, int); long recv(int, char *, long, int);"
         local AF_UNIX, SOCK_SEQPACKET, MSG_NOSIGNAL, name = 1, 5, 0x4000, "\1\0\0demilune.0.%d"
         local fd, answer = ffi.C.socket(AF_UNIX, SOCK_SEQPACKET, 0), ffi.new "char[4096]"
         assert(ffi.C.connect(fd, name, #name) == 0)

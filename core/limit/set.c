@@ -65,6 +65,7 @@ static bool floor_live(dl_floor floor, uint64_t now_us) {
 
 static dl_floor *find_floor(const dl_shard *shard, uint32_t group, uint32_t seconds) {
   for (size_t i = 0; i < DL_SHARD_FLOORS; i++) {
+    if (shard->floors[i].group != group) continue; /* most of them, so that no copy is made */
     dl_floor floor = read_floor(&shard->floors[i]);
     if (floor.group == group && floor.seconds == seconds && floor_live(floor, shard->now_us)) return &shard->floors[i];
   }

@@ -14,6 +14,7 @@ struct dl_task {
   lua_State *co;
   int co_reference; /* keeps the coroutine alive in the registry */
   bool waiting;
+  int answers_before_yield; /* to a wait whose yield has not come yet; 0: none */
   uint64_t serial;  /* of the current wait; older tickets are stale */
   dl_task_done done;
   void *owner;
@@ -207,6 +208,7 @@ dl_ticket dl_task_wait(lua_State *L, const char *what) {
   if (!lua_isyieldable(L))
     refuse_wait(L, what, "cannot wait inside a function that C calls back, such as one given to table.sort or string.gsub, a metamethod or a check");
   task->waiting = true;
+  task->answers_before_yield = 0;
   task->cancelled = NULL;
   task->serial++;
   return (dl_ticket){task, task->serial};
@@ -217,7 +219,12 @@ void dl_task_on_cancel(dl_ticket ticket, void (*cancelled)(void *data), void *da
   ticket.task->cancelled_data = data;
 }
 
-int dl_task_yield(lua_State *L) { return lua_yield(L, 0); }
+int dl_task_yield(lua_State *L) {
+  dl_task *task = lua_getexdata2(L);
+  int answers = task->answers_before_yield;
+  task->answers_before_yield = 0;
+  return answers ? answers : lua_yield(L, 0);
+}
 
 int dl_task_give(lua_State *L, dl_task_push push, void *data) {
   dl_task *task = lua_getexdata2(L);
@@ -236,12 +243,19 @@ static bool take_ticket(dl_ticket ticket) {
   return true;
 }
 
+/* The answers are on the task's stack. What fails at once answers before its caller has
+ * yielded: then there is nothing to resume, and dl_task_yield returns them. */
+static void go_on(dl_task *task, int answers) {
+  if (dl_lua_of(task->co)->running == task) task->answers_before_yield = answers;
+  else dl_task_run(task, answers);
+}
+
 bool dl_task_wake(dl_ticket ticket, dl_task_push push, void *data) {
   if (!take_ticket(ticket)) return false;
   ticket.task->push = push;
   ticket.task->push_data = data;
   lua_pushboolean(ticket.task->co, 1);
-  dl_task_run(ticket.task, 1);
+  go_on(ticket.task, 1);
   return true;
 }
 
@@ -249,7 +263,7 @@ bool dl_task_fail(dl_ticket ticket, const char *message) {
   if (!take_ticket(ticket)) return false;
   lua_pushboolean(ticket.task->co, 0);
   lua_pushstring(ticket.task->co, message);
-  dl_task_run(ticket.task, 2);
+  go_on(ticket.task, 2);
   return true;
 }
 

@@ -300,6 +300,20 @@ describe("without memory", function()
     assert(server.wait_until(PATIENCE, function() return understand(ask(request_text("GET", "/hash"))) == 200 end), running:log())
   end)
 
+  it("and without threads a reload says that the database has no room, and the old generation goes on", function()
+    start()
+    answers "one"
+    control:arm("demilune-worker", faults.PROCESS, 1, FOR_EVER)
+    running:signal "HUP"
+    assert(running:log_line("the reload failed and generation 1 goes on: ", "the database's writer thread cannot be started: the system has no room"),
+      running:log())
+    control:disarm()
+    answers "one"
+    running:signal "HUP"
+    assert(running:log_line "reloaded: generation 2 serves")
+    answers "one"
+  end)
+
   it("the admin listener answers again", function()
     start { flags = { "--admin=0" } }
     local function visit()

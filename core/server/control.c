@@ -46,6 +46,14 @@ static bool is_allowed(int fd) {
   return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) == 0 && (peer.uid == 0 || peer.uid == geteuid());
 }
 
+/* A message of its own, whole or not at all. */
+static bool say(int fd, const char *text) {
+  ssize_t sent;
+  do sent = send(fd, text, strlen(text), MSG_NOSIGNAL);
+  while (sent < 0 && errno == EINTR);
+  return sent >= 0;
+}
+
 void dl_control_accept(dl_control *control) {
   int fd;
   while ((fd = accept4(control->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK)) >= 0) {
@@ -67,7 +75,7 @@ bool dl_control_read(dl_control *control, dl_control_client *client, bool busy) 
   if (length < 0 && (errno == EAGAIN || errno == EINTR)) return false;
   question[length > 0 ? length : 0] = 0;
   if (strcmp(question, "folder") == 0) {
-    if (send(client->fd, control->folder, strlen(control->folder), MSG_NOSIGNAL) < 0) let_go(client);
+    if (!say(client->fd, control->folder)) let_go(client);
     return false;
   }
   if (strcmp(question, "reload") != 0) {
@@ -83,7 +91,7 @@ void dl_control_answer(dl_control *control, const char *outcome, bool again) {
   for (size_t i = 0; i < DL_CONTROL_CLIENTS_MAX; i++) {
     dl_control_client *client = &control->clients[i];
     if (client->waits) {
-      (void)!send(client->fd, outcome, strlen(outcome), MSG_NOSIGNAL);
+      say(client->fd, outcome); /* who left needs no answer */
       let_go(client);
     } else if (client->later && again) {
       client->waits = true;
@@ -128,7 +136,7 @@ static int connect_to(unsigned user, long pid) {
 }
 
 static ssize_t ask(int fd, const char *question, char *answer, size_t room) {
-  if (send(fd, question, strlen(question), MSG_NOSIGNAL) < 0) return -1;
+  if (!say(fd, question)) return -1;
   ssize_t length = recv(fd, answer, room - 1, 0);
   if (length >= 0) answer[length] = 0;
   return length;

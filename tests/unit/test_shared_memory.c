@@ -44,8 +44,10 @@ static void fill(void *memory, size_t bytes, int kind) {
  * changes before it is used. */
 static pid_t scribble(void *memory, size_t bytes) {
   pid_t child = fork();
-  if (child == 0) prctl(PR_SET_PDEATHSIG, SIGKILL);
-  for (int kind = 0; child == 0; kind = (kind + 1) % KINDS) fill(memory, bytes, kind);
+  if (child == 0) {
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    for (int kind = 0;; kind = (kind + 1) % KINDS) fill(memory, bytes, kind);
+  }
   assert_true(child > 0);
   return child;
 }

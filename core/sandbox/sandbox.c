@@ -84,6 +84,11 @@ bool dl_sandbox_apply(const dl_sandbox_options *options, dl_sandbox_report *repo
   return judge(options, report);
 }
 
+void dl_sandbox_hide(dl_sandbox_level level) {
+  dl_wall memory;
+  if (level != DL_SANDBOX_OFF) dl_wall_memory(&memory);
+}
+
 bool dl_sandbox_narrow(const dl_sandbox_options *options, dl_sandbox_report *report) {
   begin(report);
   if (options->level == DL_SANDBOX_OFF) return true;

@@ -67,6 +67,11 @@ bool dl_sandbox_apply(const dl_sandbox_options *options, dl_sandbox_report *repo
  * once more for each later time, and never gives anything back. */
 bool dl_sandbox_narrow(const dl_sandbox_options *options, dl_sandbox_report *report);
 
+/* The one wall for a process that goes on to fork, to start programs and to open files:
+ * nobody but root reads its memory, environment and descriptors, or its core. Children
+ * have it too, a program that it starts has not. Nothing with DL_SANDBOX_OFF. */
+void dl_sandbox_hide(dl_sandbox_level level);
+
 /* "user up, landlock up (ABI 7), seccomp missing (...)": what was asked. */
 void dl_sandbox_describe(const dl_sandbox_report *report, char *out, size_t size);
 

@@ -4,6 +4,7 @@
 #include "base/file_set.h"
 #include "base/memory.h"
 #include "bridge/bridge.h"
+#include "server/walls.h"
 #include "server/worker_process.h"
 
 #include <errno.h>
@@ -162,6 +163,7 @@ static void make_seed(char out[65]) {
 static const char *prepare(dl_master *master, char message[DL_TLS_MESSAGE_BYTES]) {
   const demilune_options *options = master->options;
   char path[PATH_MAX];
+  dl_walls_hide(options); /* before it reads a key */
   ssize_t length = readlink("/proc/self/exe", path, sizeof path - 1);
   path[length > 0 ? length : 0] = 0;
   master->program = dl_strdup(path);

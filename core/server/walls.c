@@ -59,6 +59,8 @@ bool dl_walls_raise(const demilune_options *options, int tells, char error[512])
   return finish(fine, &report, error);
 }
 
+void dl_walls_hide(const demilune_options *options) { dl_sandbox_hide((dl_sandbox_level)options->sandbox); }
+
 /* How much memory a process uses stands in /proc; nobody's secrets do, since workers
  * that are not dumpable show theirs to root alone. */
 bool dl_walls_raise_admin(const demilune_options *options, char error[512]) {

@@ -23,6 +23,9 @@ typedef struct dl_outside {
  * must not go on. */
 bool dl_walls_raise(const demilune_options *options, int tells, char error[512]);
 
+/* In the master itself, which holds the environment and the keys. */
+void dl_walls_hide(const demilune_options *options);
+
 /* For the process of the admin listener, which touches nothing but its connections and
  * what /proc says of the workers. */
 bool dl_walls_raise_admin(const demilune_options *options, char error[512]);

@@ -284,14 +284,21 @@ describe("a server behind its walls", function()
     assert.equal(0, (running:stop()))
   end)
 
-  it("cannot be read by another process of its user", function()
+  it("cannot be read by another process of its user, its master neither", function()
     if not is_root or is_sanitized then return pending("needs root") end
-    local running = start(world)
-    local pid = serving_pid(running)
-    for _, file in ipairs { "environ", "maps", "mem" } do
-      local said = output_of(("setpriv --reuid=nobody --regid=nogroup --clear-groups head -c 1 /proc/%s/%s 2>&1 >/dev/null"):format(pid, file))
-      assert.truthy(said:find("Permission denied", 1, true), file .. ": " .. said)
+    local PLAIN = "setpriv --inh-caps=-all --bounding-set=-all " -- root without root's rights is a user as any
+    local function start_plainly(flag) return server.start(SMALL_APP, { flags = { flag }, through = PLAIN }) end
+    local function read_plainly(pid, file) return output_of(("%shead -c 1 /proc/%s/%s 2>&1 >/dev/null"):format(PLAIN, pid, file)) end
+    local running = start_plainly "--sandbox=on"
+    for _, pid in ipairs { running.pid, serving_pid(running) } do
+      for _, file in ipairs { "environ", "maps", "mem" } do
+        local said = read_plainly(pid, file)
+        assert.truthy(said:find("Permission denied", 1, true), pid .. " " .. file .. ": " .. said)
+      end
     end
+    assert.equal(0, (running:stop()))
+    running = start_plainly "--sandbox=off"
+    for _, pid in ipairs { running.pid, serving_pid(running) } do assert.equal("", read_plainly(pid, "environ")) end
     assert.equal(0, (running:stop()))
   end)
 

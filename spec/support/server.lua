@@ -241,6 +241,7 @@ end
 ---@field env? table<string, string>
 ---@field data? string a data folder to keep; a fresh one when nil
 ---@field shell? string a command before it: "ulimit -n 60"
+---@field through? string a command that becomes it: "setpriv --reuid=nobody"
 ---@field meanwhile? fun(running: server.Running) called again and again while it starts
 
 --- Starts `app`: a folder, or what server.write_app takes. Returns when it accepts connections; raises with its log when it does not.
@@ -256,6 +257,7 @@ function server.start(app, options)
   os.execute("mkdir -p " .. quote(self.data))
   local words = { "env", "DEMILUNE_DATA=" .. quote(self.data), (options.env or {}).LD_PRELOAD and "" or BENEATH }
   for name, value in pairs(options.env or {}) do words[#words + 1] = name .. "=" .. quote(value) end
+  words[#words + 1] = options.through
   local command = { server.program, options.command or "serve", self.app, "--host=127.0.0.1", "--port=0", "--workers=" .. (options.workers or 1),
     unpack(options.flags or {}) }
   for _, word in ipairs(command) do words[#words + 1] = quote(word) end

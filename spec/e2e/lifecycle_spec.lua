@@ -212,9 +212,9 @@ local one = db:statement "SELECT 1"
   end)
 
   it("where nothing is", function()
-    local status, _, err = server.run { "serve", "/nonexistent/app" }
+    local status, _, err = server.run { "serve", "/nonexistent/app", "--port=0" }
     assert.equal(1, status)
-    assert.truthy(err:find("/nonexistent/app has no app.lua", 1, true))
+    assert.truthy(err:find("/nonexistent/app has no app.lua", 1, true), err)
   end)
 
   it("on a port that is taken, an address that is none, a port that is not ours", function()

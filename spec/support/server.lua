@@ -174,6 +174,24 @@ end
 --- The processes of its workers.
 function Running:workers() return self:children "demilune-worker" end
 
+--- An open connection to each of its workers, by what the app's route /who answers: the first eight letters of a request's id are its worker's.
+---@return table<string, http.Connection>
+function Running:reach_workers(count)
+  local reached, found = {}, 0
+  local complete = server.wait_until(START_TIMEOUT, function()
+    local connection = self:connect()
+    local response = connection:request("GET", "/who")
+    if response and not reached[response.body] then
+      reached[response.body], found = connection, found + 1
+    else
+      connection:close()
+    end
+    return found == count
+  end)
+  assert(complete, ("%d of %d workers answered; log:\n%s"):format(found, count, self:log()))
+  return reached
+end
+
 ---@class server.Siege
 ---@field requests integer
 ---@field answered integer

@@ -100,13 +100,12 @@ describe("guard.client_certificate", function()
   end)
 
   it("knows a client whose session was resumed", function()
-    local command = ("timeout 20 openssl s_client -ign_eof -connect 127.0.0.1:%d -cert %s -key %s"):format(running.port, files:path("worker-8.pem"),
-      files:path("worker-8.key"))
+    local flags = ("-ign_eof -cert %s -key %s"):format(files:path("worker-8.pem"), files:path("worker-8.key"))
     local request = "GET /machine HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
     for _, version in ipairs { " -tls1_2", " -tls1_3" } do
       local session = files:path("session" .. version:sub(-1))
-      assert.truthy(files:output(command .. version .. " -sess_out " .. session, request):find('"subject":"worker-8"', 1, true))
-      local text = files:output(command .. version .. " -sess_in " .. session, request)
+      assert.truthy(files:client(running.port, flags .. version .. " -sess_out " .. session, request):find('"subject":"worker-8"', 1, true))
+      local text = files:client(running.port, flags .. version .. " -sess_in " .. session, request)
       assert.truthy(text:find("\nReused, TLS", 1, true), text)
       assert.truthy(text:find('"subject":"worker-8"', 1, true), text)
     end

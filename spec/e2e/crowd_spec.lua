@@ -46,7 +46,8 @@ app:post("/echo", { query = query }, function(req) demilune.sleep(req.query.n / 
 return app
 ]]
 
--- What a whole response to a request with this id is. A 503 is one too: the database may say that it is busy.
+-- What a whole response to a request with this id is. Where the database is asked a 503 is one too: it may say that it is busy.
+local MAY_BE_BUSY = { ["/sql"] = true, ["/write"] = true, ["/transaction"] = true }
 local KINDS = {
   { "/now", function(id) return 200, id end }, { "/wait", function(id) return 200, id end }, { "/held", function(id) return 200, id end },
   { "/fails", function() return 500 end }, { "/aborts", function(id) return 409, ('{"detail":"%s"}'):format(id) end },
@@ -66,12 +67,12 @@ local function new_request()
   local bytes
   if kind[1] == "/echo" then bytes = ("POST %s HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n%s"):format(target, #body, body)
   else bytes = ("GET %s HTTP/1.1\r\nHost: a\r\n\r\n"):format(target) end
-  return { bytes = bytes, status = status, body = body, target = target }
+  return { bytes = bytes, status = status, body = body, target = target, may_be_busy = MAY_BE_BUSY[kind[1]] }
 end
 
 local function check(request, response, why)
   assert(response, request.target .. ": " .. tostring(why))
-  if response.status == 503 then return end
+  if response.status == 503 and request.may_be_busy then return end
   assert.equal(request.status, response.status, request.target)
   if request.body then assert.is_true(request.body == response.body, request.target .. " got " .. response.body:sub(1, 80)) end
 end
@@ -109,7 +110,7 @@ describe("a crowd of clients", function()
     }, { flags = { "--access-log=off" } })
     local ok, problem = pcall(function()
       local finish = socket.gettime() + SECONDS
-      while socket.gettime() < finish do
+      while socket.gettime() < finish or made < 1000 do
         -- All send before anybody reads, so that all are in flight together.
         local crowd = {}
         for n = 1, CLIENTS do
@@ -132,6 +133,5 @@ describe("a crowd of clients", function()
     local status, log = running:stop()
     assert(ok, ("DEMILUNE_SEED=%d: %s\n%s"):format(seed, tostring(problem), log:sub(-3000)))
     assert(status == 0, ("DEMILUNE_SEED=%d: %s"):format(seed, log:sub(-5000)))
-    assert.is_true(made > 1000, "only " .. made .. " requests were sent")
   end)
 end)

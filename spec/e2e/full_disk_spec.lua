@@ -2,6 +2,7 @@
 -- A disk that is full while a migration runs, at a start and in a reload, on a small file system of its own: the schema stays as it was, the
 -- message says why, what served goes on, and with room again the same migration goes through.
 
+local files = require "spec.support.files"
 local kills = require "spec.support.kills"
 local server = require "spec.support.server"
 
@@ -30,7 +31,7 @@ describe("a full disk", function()
   local world, folder, data, running
   before_each(function()
     world = server.make_folder()
-    data, folder = world .. "/data", kills.write_app "v1"
+    data, folder = world .. "/data", server.write_app(kills.files "v1")
     assert(run("mkdir %s && mount -t tmpfs -o size=%s none %s", data, SMALL, data))
   end)
   after_each(function()
@@ -48,11 +49,7 @@ describe("a full disk", function()
     assert.equal(0, status, log)
   end
   local function resize(size) assert(run("mount -o remount,size=%s %s", size, data)) end
-  local function write(path, text)
-    local file = assert(io.open(folder .. "/" .. path, "w"))
-    file:write(text)
-    file:close()
-  end
+  local function write(path, text) files.write(folder .. "/" .. path, text) end
   local function schema() return running:request("GET", "/schema").body end
   -- A worker that has not given up the same migration yet may hold the lock: then a write is refused, and is not there.
   local function save_item(number)

@@ -3,7 +3,6 @@
 -- answered is there, a transaction is there wholly or not at all, and the file is sound. Usually some calls are tried; DEMILUNE_KILLS=all, all.
 
 local kills = require "spec.support.kills"
-local server = require "spec.support.server"
 
 local PATIENCE = kills.PATIENCE
 local PARTS = 30
@@ -37,50 +36,41 @@ return app
 }
 
 describe("kill -9 of a worker", function()
-  local world, folder, data, plan, running, number, acknowledged
-  before_each(function()
-    world = server.make_folder()
-    data, plan, folder = world .. "/data", kills.plan(world), server.write_app(FILES)
-    number, acknowledged = 0, {}
-  end)
-  after_each(function()
-    if running then running:stop("KILL") end
-    running = nil
-    server.remove_folder(folder)
-    server.remove_folder(world)
-  end)
+  local world = kills.world(FILES)
+  local number, acknowledged
+  before_each(function() number, acknowledged = 0, {} end)
 
-  local function start() running = server.start(folder, kills.options(plan, data, { workers = 1 })) end
+  local function start() world:start { workers = 1 } end
 
   local function add()
     number = number + 1
-    local connection = running:connect(PATIENCE)
+    local connection = world.running:connect(PATIENCE)
     local response = connection:request("POST", "/items/" .. number)
     connection:close()
     if not response then return false end
-    assert.equal(201, response.status, running:log())
+    assert.equal(201, response.status, world.running:log())
     acknowledged[#acknowledged + 1] = number
     return true
   end
 
   local function check(at)
     for _, item in ipairs(acknowledged) do
-      assert.equal("1", running:request("GET", "/items/" .. item).body, ("step %d, item %d"):format(at, item))
+      assert.equal("1", world.running:request("GET", "/items/" .. item).body, ("step %d, item %d"):format(at, item))
     end
-    assert.equal("0 ok", running:request("GET", "/state").body, "step " .. at)
+    assert.equal("0 ok", world.running:request("GET", "/state").body, "step " .. at)
   end
 
   -- How many steps on this file there are until a checkpoint is over, which is when the next write adds none.
   local function steps_on(file)
-    plan:set("worker", 2 ^ 40, nil, file)
+    world.plan:set("worker", 2 ^ 40, nil, file)
     local steps = 0
     for _ = 1, 40 do
       add()
       local before = steps
-      steps = plan:get()
+      steps = world.plan:get()
       if steps > 0 and steps == before then break end
     end
-    plan:set(nil, 0)
+    world.plan:set(nil, 0)
     assert.is_true(steps > 20, steps)
     return steps
   end
@@ -88,24 +78,23 @@ describe("kill -9 of a worker", function()
   local function kill_at_steps(file, last, some)
     local hits = 0
     for _, at in ipairs(kills.chosen(last, some)) do
-      plan:set("worker", at, kills.SIGKILL, file)
+      world.plan:set("worker", at, kills.SIGKILL, file)
       for _ = 1, 40 do
-        if not add() or plan:hit() then break end
+        if not add() or world.plan:hit() then break end
       end
-      if plan:hit() then hits = hits + 1 end
-      plan:set(nil, 0)
+      if world.plan:hit() then hits = hits + 1 end
+      world.plan:set(nil, 0)
       check(at)
     end
     assert.is_true(hits >= some / 2, hits .. " hits")
-    assert.equal(hits, select(2, running:log():gsub("ended by signal 9", "")))
+    assert.equal(hits, select(2, world.running:log():gsub("ended by signal 9", "")))
   end
 
   it("inside a checkpoint loses nothing that was answered, and leaves a sound file", function()
     start()
     add()
-    kill_at_steps(data .. "/test.db", steps_on(data .. "/test.db"), 8)
-    assert.equal(0, (running:stop()))
-    running = nil
+    kill_at_steps(world.data .. "/test.db", steps_on(world.data .. "/test.db"), 8)
+    world:stop()
     start()
     check(0)
   end)
@@ -113,11 +102,11 @@ describe("kill -9 of a worker", function()
   it("inside a transaction of many statements leaves all of it or nothing", function()
     start()
     add()
-    local file = data .. "/test.db-wal"
-    plan:set("worker", 2 ^ 40, nil, file)
+    local file = world.data .. "/test.db-wal"
+    world.plan:set("worker", 2 ^ 40, nil, file)
     add()
-    local last = plan:get()
-    plan:set(nil, 0)
+    local last = world.plan:get()
+    world.plan:set(nil, 0)
     assert.is_true(last > 2 * PARTS, last)
     kill_at_steps(file, last, 10)
   end)
@@ -125,23 +114,22 @@ describe("kill -9 of a worker", function()
   it("inside the checkpoint that ends the server loses nothing that was answered", function()
     start()
     add()
-    plan:set("worker", 2 ^ 40, nil, data .. "/test.db")
-    assert.equal(0, (running:stop()))
-    local last, hits = plan:get(), 0
-    plan:set(nil, 0)
+    world.plan:set("worker", 2 ^ 40, nil, world.data .. "/test.db")
+    world:stop()
+    local last, hits = world.plan:get(), 0
+    world.plan:set(nil, 0)
     assert.is_true(last > 4, last)
     for _, at in ipairs(kills.chosen(last, 5)) do
       start()
       add()
-      plan:set("worker", at, kills.SIGKILL, data .. "/test.db")
-      running:stop()
-      if plan:hit() then hits = hits + 1 end
-      plan:set(nil, 0)
+      world.plan:set("worker", at, kills.SIGKILL, world.data .. "/test.db")
+      world.running:stop()
+      if world.plan:hit() then hits = hits + 1 end
+      world.plan:set(nil, 0)
       start()
       check(at)
-      running:stop("KILL")
+      world.running:stop("KILL")
     end
-    running = nil
     assert.is_true(hits >= 3, hits)
   end)
 end)

@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
--- The log in a file of its own: opened again when it was moved away, and no harm to anybody when it cannot be written.
+-- The log in a file of its own, opened again when it was moved away; and no harm to anybody when it cannot be written, there or to who reads it.
 
+local files = require "spec.support.files"
 local http = require "spec.support.http"
 local prometheus = require "spec.support.prometheus"
 local server = require "spec.support.server"
@@ -23,11 +24,24 @@ after_each(function()
   running = nil
 end)
 
-local function read_file(path)
-  local file = io.open(path, "rb")
-  local text = file and file:read("*a")
-  if file then file:close() end
-  return text
+-- The admin's own line is lost as well, so its port cannot be read there.
+local function expect_lost(folder, least, options)
+  local admin = folder .. "/admin"
+  options.flags = { "--admin=unix:" .. admin, unpack(options.flags or {}) }
+  running = server.start(APP, options)
+  local connection = running:connect()
+  for _ = 1, 500 do assert.are.equal(200, connection:request("GET", "/").status) end
+  connection:close()
+  assert.is_nil(running:exit_status())
+  local seen
+  assert(server.wait_until(PATIENCE, function()
+    local visit = http.connect_unix(admin)
+    local lost = prometheus.read(visit:request("GET", "/metrics").body):sum "demilune_log_lines_lost_total"
+    visit:close()
+    seen = lost
+    return lost >= least
+  end), seen)
+  assert.are.equal(0, (running:stop()))
 end
 
 describe("--log-file", function()
@@ -41,7 +55,7 @@ describe("--log-file", function()
   -- The file's text once it holds this.
   local function file_with(name, text)
     return server.wait_until(PATIENCE, function()
-      local all = read_file(name) or ""
+      local all = files.read(name) or ""
       return all:find(text, 1, true) and all
     end)
   end
@@ -52,10 +66,10 @@ describe("--log-file", function()
     assert(file_with(path, '"/users/1"'))
     assert(os.rename(path, path .. ".1"))
     running:signal("USR1")
-    assert(server.wait_until(PATIENCE, function() return read_file(path) end))
+    assert(server.wait_until(PATIENCE, function() return files.read(path) end))
     running:request("GET", "/users/2")
     assert(file_with(path, '"/users/2"'))
-    assert.is_nil(read_file(path .. ".1"):find("/users/2", 1, true))
+    assert.is_nil(files.read(path .. ".1"):find("/users/2", 1, true))
     os.execute("chmod 0 " .. folder .. " && mv " .. folder .. " " .. folder .. ".away") -- nothing can be opened there now
     running:signal("USR1")
     assert(file_with(folder .. ".away/log", "the old one is kept"))
@@ -70,7 +84,7 @@ describe("--log-file", function()
       for _ = 1, times do assert.are.equal(200, running:request("GET", "/").status) end
     end
     local function lines(name)
-      local _, count = (read_file(name) or ""):gsub('"message":"request"', "")
+      local _, count = (files.read(name) or ""):gsub('"message":"request"', "")
       return count
     end
     local function holders(name)
@@ -104,30 +118,12 @@ describe("--log-file", function()
     assert.is_nil(running:exit_status())
   end)
 
-  -- The admin's own line is lost as well, so its port cannot be read there.
-  local function expect_lost(least, flags, shell)
-    local admin = folder .. "/admin"
-    running = server.start(APP, { flags = { flags, "--admin=unix:" .. admin }, shell = shell })
-    local connection = running:connect()
-    for _ = 1, 500 do assert.are.equal(200, connection:request("GET", "/").status) end
-    connection:close()
-    assert.is_nil(running:exit_status())
-    local seen
-    assert(server.wait_until(PATIENCE, function()
-      local visit = http.connect_unix(admin)
-      local lost = prometheus.read(visit:request("GET", "/metrics").body):sum "demilune_log_lines_lost_total"
-      visit:close()
-      seen = lost
-      return lost >= least
-    end), seen)
-  end
-
   it("costs nobody anything when the disk is full", function()
-    expect_lost(500, "--log-file=/dev/full")
+    expect_lost(folder, 500, { flags = { "--log-file=/dev/full" } })
   end)
 
   it("costs nobody anything when the file may not grow", function()
-    expect_lost(101, "--log-file=" .. path, "ulimit -f 8")
+    expect_lost(folder, 101, { flags = { "--log-file=" .. path }, shell = "ulimit -f 8" })
   end)
 
   it("names a file that it cannot open", function()
@@ -136,5 +132,19 @@ describe("--log-file", function()
     server.remove_folder(app)
     assert.are.equal(1, status)
     assert.is_truthy(err:find("cannot open the log file " .. folder .. "/no/log: No such file", 1, true), err)
+  end)
+end)
+
+describe("a log that another program reads", function()
+  local folder
+  before_each(function() folder = server.make_folder() end)
+  after_each(function() server.remove_folder(folder) end)
+
+  it("costs nobody anything when that does not read on", function() -- 500 lines are more than a pipe holds
+    expect_lost(folder, 100, { reader = "sh -c 'sed -u /listening/q; exec sleep 600'" })
+  end)
+
+  it("costs nobody anything when that is gone", function()
+    expect_lost(folder, 400, { reader = "sed -u /listening/q" })
   end)
 end)

@@ -105,9 +105,6 @@ local function one_ended_at_the_stop(log)
   return behind and not behind:find("is replaced", 1, true)
 end
 
--- A sanitizer's build has no memory limit. Its allocator stands behind the calls that fail here, and sees what is done without memory.
-local is_sanitized = os.execute("grep -q __asan_init " .. server.program .. " 2>/dev/null") == 0
-
 describe("without memory", function()
   local folder, control, running
   before_each(function()
@@ -170,8 +167,9 @@ describe("without memory", function()
     assert(bytes and bytes:find("\r\n\r\n" .. version, 1, true), ("%s is not served:\n%s"):format(version, tostring(bytes)) .. running:log())
   end
 
-  --- Lets each of these calls of a worker fail while it answers `bytes`, once and from then on.
+  --- Lets each of these calls of a worker fail while it answers `bytes`, once and from then on. How many calls there are, and how many failed.
   local function sweep(bytes, kinds, check)
+    local all_failed = 0
     ask(bytes)
     control:count("demilune-worker", kinds)
     ask(bytes)
@@ -180,13 +178,13 @@ describe("without memory", function()
       for _, last in ipairs { n, FOR_EVER } do
         control:arm("demilune-worker", kinds, n, last)
         local all, why = ask(bytes)
-        control:disarm()
+        all_failed = all_failed + select(2, control:disarm())
         local status, body, head = understand(all, why, function() return ("call %d of %d:\n"):format(n, total) .. running:log() end)
         if check then check(status, body, head) end
       end
       answers "one"
     end
-    return total
+    return total, all_failed
   end
 
   local function token()
@@ -198,7 +196,7 @@ describe("without memory", function()
     start { workers = 3 }
     local _, _, head = understand(ask(request_text("POST", "/login")))
     local cookie = head:match("[Ss]et%-[Cc]ookie: ([^;]+)")
-    local acknowledged = {}
+    local acknowledged, calls, failures = {}, 0, 0
     local function remember(status, body)
       if status == 201 then acknowledged[#acknowledged + 1] = body:match('"id":(%d+)') end
     end
@@ -213,8 +211,12 @@ describe("without memory", function()
       { request_text("GET", "/search?name=abc") }, { request_text("GET", "/search?name=ABC") }, { request_text("GET", "/stream") },
     }
     for _, case in ipairs(requests) do
-      for _, kinds in ipairs { faults.HEAP, faults.LUA, faults.HEAP + faults.LUA + faults.MAPPING } do sweep(case[1], kinds, case[2]) end
+      for _, kinds in ipairs { faults.HEAP, faults.LUA, faults.HEAP + faults.LUA + faults.MAPPING } do
+        local total, failed = sweep(case[1], kinds, case[2])
+        calls, failures = calls + total, failures + failed
+      end
     end
+    assert.is_true(calls > 100 and failures > 100, ("%d calls, of which %d failed"):format(calls, failures))
     for _, id in ipairs(acknowledged) do
       local status, body = understand(ask(request_text("GET", "/notes/" .. id)))
       assert(status == 200, ("note %s: %s %s"):format(id, tostring(status), tostring(body)))
@@ -225,9 +227,9 @@ describe("without memory", function()
   it("a handshake ends in a connection or in none", function()
     local files = certificates.new()
     start { flags = files:make("faults", { names = "DNS:localhost" }), secure = true, workers = 3 }
-    local total = sweep(request_text("GET", "/version"), faults.HEAP)
+    local total, failed = sweep(request_text("GET", "/version"), faults.HEAP)
     files:remove()
-    assert.is_true(total > 100, total)
+    assert.is_true(total > 100 and failed > 0, ("%d calls, of which %d failed"):format(total, failed))
   end)
 
   -- One reload while a process's calls fail; true when the new generation serves.
@@ -324,18 +326,20 @@ describe("without memory", function()
     control:count("demilune-admin", faults.HEAP)
     assert(visit())
     local total = control:disarm()
+    local failures = 0
     for _, n in ipairs(numbers(total, control)) do
       control:arm("demilune-admin", faults.HEAP, n, FOR_EVER)
       visit()
-      control:disarm()
+      failures = failures + select(2, control:disarm())
       assert(server.wait_until(PATIENCE, visit), running:log())
     end
+    assert.is_true(failures > 0)
     answers "one"
   end)
 end)
 
 describe("a worker with --max-memory", function()
-  if is_sanitized then return pending("needs a memory limit") end
+  if server.is_sanitized() then return pending("needs a memory limit") end
   local running
   local function start(body)
     running = server.start(([[

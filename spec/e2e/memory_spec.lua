@@ -6,14 +6,7 @@ local server = require "spec.support.server"
 local PATIENCE = 30 -- seconds
 local KIB, MIB = 1024, 1024 * 1024
 
-local function is_sanitized()
-  local file = assert(io.open(server.program, "rb"))
-  local text = file:read("*a")
-  file:close()
-  return text:find("__asan_init", 1, true) ~= nil
-end
-
-local SANITIZED = is_sanitized()
+local SANITIZED = server.is_sanitized()
 
 local APP = [[
 local demilune = require "demilune"
@@ -124,13 +117,6 @@ local function play(running)
   return #KEEPING + #ENDING + #LEAVING
 end
 
-local function descriptors(running)
-  local pipe = assert(io.popen("ls /proc/" .. running:workers()[1] .. "/fd | wc -l"))
-  local count = pipe:read("*n")
-  pipe:close()
-  return count
-end
-
 describe("a worker", function()
   local running
   setup(function()
@@ -148,11 +134,11 @@ describe("a worker", function()
       for _ = 1, 3 do assert.equal(504, running:request("GET", "/late").status) end
     end
     play_many(5000)
-    local idle, before = descriptors(running), running:resident_bytes()
+    local idle, before = (running:holdings()), running:resident_bytes()
     play_many(20000)
     local grown = running:resident_bytes() - before
     assert.is_true(grown < (SANITIZED and 16 or 6) * MIB, ("grew by %.1f MiB"):format(grown / MIB))
-    assert.is_true(server.wait_until(PATIENCE, function() return descriptors(running) <= idle + 2 end), descriptors(running) .. " of " .. idle)
+    assert.is_true(server.wait_until(PATIENCE, function() return running:holdings() <= idle + 2 end), running:holdings() .. " of " .. idle)
   end)
 end)
 

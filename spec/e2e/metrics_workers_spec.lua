@@ -1,8 +1,8 @@
 -- SPDX-License-Identifier: MIT
 -- What is counted when several workers serve, die, are replaced and reloaded; and that the admin listener outlives them all.
 
+local files = require "spec.support.files"
 local http = require "spec.support.http"
-local prometheus = require "spec.support.prometheus"
 local redis = require "spec.support.redis"
 local server = require "spec.support.server"
 
@@ -13,15 +13,21 @@ local APP = [[
 local demilune = require "demilune"
 local app = demilune.app { title = "Many", version = "1", guard = demilune.guard.public }
 app:get("/", function() return "root" end)
-app:get("/stuck", { timeout = "30s" }, function() while true do end end)
-app:get("/slow", function() demilune.sleep(3) return "slow" end)
+app:get("/who", function(req) return req.id:sub(1, 8) end)
+app:get("/stuck", { timeout = "5m" }, function()
+  demilune.log.warning "and now for ever" -- which is written at once
+  while true do end
+end)
 return app
 ]]
 
 local running
 
 after_each(function()
-  if running then running:stop("KILL") end
+  if running then
+    for _, pid in ipairs(select(2, server.processes(running.app))) do os.execute("kill -KILL " .. pid) end -- a new program's too
+    running:stop("KILL")
+  end
   running = nil
   redis.remove_all()
 end)
@@ -31,25 +37,10 @@ local function start(options)
   running = server.start(APP, options)
 end
 
-local function metrics() return prometheus.read(running:admin("GET", "/metrics").body) end
-
-local function metrics_when(fits)
-  local page
-  server.wait_until(PATIENCE, function()
-    page = metrics()
-    return fits(page)
-  end)
-  return page
-end
+local function metrics_when(fits) return running:metrics_when(fits) end
 
 local function ask(times)
   for _ = 1, times do assert.are.equal(200, running:request("GET", "/").status) end
-end
-
-local function write(path, text)
-  local file = assert(io.open(path, "wb"))
-  file:write(text)
-  file:close()
 end
 
 describe("several workers", function()
@@ -75,10 +66,10 @@ describe("several workers", function()
     ask(10)
     local source = running.app .. "/app.lua"
     for _ = 1, 3 do assert.are.equal(0, (server.run { "reload", running.app, "--pid=" .. running.pid })) end
-    write(source, APP:gsub("return app", 'app:get("/new", function() return "new" end)\nreturn app'))
+    files.write(source, APP:gsub("return app", 'app:get("/new", function() return "new" end)\nreturn app'))
     assert.are.equal(0, (server.run { "reload", running.app, "--pid=" .. running.pid }))
-    write(source, "this is no Lua")
-    assert.are_not.equal(0, (server.run { "reload", running.app, "--pid=" .. running.pid }))
+    files.write(source, "this is no Lua")
+    assert.are.equal(1, (server.run { "reload", running.app, "--pid=" .. running.pid }))
     ask(10)
     assert.are.equal(200, running:request("GET", "/new").status)
     local page = metrics_when(function(page) return page:sum(REQUESTS) == 21 and page:sum "demilune_generations" == 2 end)
@@ -172,16 +163,18 @@ end)
 describe("the admin process", function()
   it("answers while every worker is stuck in Lua", function()
     start { workers = 2 }
-    local held = {}
-    for i = 1, 8 do
-      held[i] = running:connect()
-      held[i]:send("GET /stuck HTTP/1.1\r\nHost: a\r\n\r\n")
-    end
+    local held = running:reach_workers(2)
+    for _, connection in pairs(held) do connection:send("GET /stuck HTTP/1.1\r\nHost: a\r\n\r\n") end
+    assert(server.wait_until(PATIENCE, function() return select(2, running:log():gsub("and now for ever", "")) == 2 end), running:log())
+    local waiting = running:connect()
+    waiting:send("GET /who HTTP/1.1\r\nHost: a\r\n\r\n")
     for _ = 1, 20 do
       assert.are.equal(200, running:admin("GET", "/livez").status)
-      metrics()
+      running:metrics()
     end
-    for _, connection in ipairs(held) do connection:close() end
+    assert.are.equal("", (waiting:read(0)))
+    waiting:close()
+    for _, connection in pairs(held) do connection:close() end
   end)
 
   it("is replaced when it ends, on the same port", function()
@@ -200,12 +193,7 @@ describe("the admin process", function()
     start { workers = 1 }
     local admin = running:children("demilune-admin")[1]
     os.execute("kill -KILL " .. running.pid)
-    assert(server.wait_until(PATIENCE, function()
-      local file = io.open(("/proc/%d/stat"):format(admin))
-      local state = file and file:read("*a"):match("%) (%a)")
-      if file then file:close() end
-      return not state or state == "Z"
-    end))
+    assert(server.wait_until(PATIENCE, function() return not server.runs(admin) end))
   end)
 
   it("says ready all the time while the program is replaced on its sockets", function()
@@ -231,8 +219,8 @@ describe("the admin process", function()
     assert.are.equal(0, unready)
     running.pid = successor
     assert.are.equal(200, ready())
-    assert.are.equal(0, metrics():sum(REQUESTS))
-    os.execute("kill -TERM " .. successor)
-    assert(server.wait_until(PATIENCE, function() return not io.open(("/proc/%d/stat"):format(successor)) end))
+    assert.are.equal(0, running:metrics():sum(REQUESTS))
+    running:signal("TERM")
+    assert(server.wait_until(PATIENCE, function() return not server.runs(successor) end))
   end)
 end)

@@ -131,8 +131,7 @@ describe("handlers at a time", function()
     start "max_requests = 1, max_queue = 0"
     local stream, control = running:connect(), running:connect()
     stream:send("GET /stream HTTP/1.1\r\nHost: a\r\n\r\n")
-    local head = ""
-    while not head:find("begun", 1, true) do head = head .. assert(stream:read()) end
+    assert(stream:read_until "begun")
     assert.equal(200, control:request("GET", "/quick").status)
     assert.equal(200, control:request("GET", "/release?go=true").status)
     stream:close()
@@ -215,8 +214,7 @@ describe("a stop", function()
     end
     assert.equal("released", answer(opener).body)
     control:close()
-    assert.equal(0, (running:stop()))
-    running = nil
+    assert.equal(0, server.wait_until(20, function() return running:exit_status() end))
   end)
 
   it("that is hurried does not", function()
@@ -227,13 +225,13 @@ describe("a stop", function()
     assert.truthy(running:log_line("stopping"))
     running:signal("TERM")
     for number = 1, 5 do held[number]:read_rest() end
-    assert.truthy(server.wait_until(20, function() return running:exit_status() end))
+    assert.equal(1, server.wait_until(20, function() return running:exit_status() end))
   end)
 end)
 
 describe("a crowd over the cap", function()
   it("is answered whole, with 200 or 503", function()
-    start "max_requests = 4, max_queue = 8, max_connections_per_client = 1000"
+    start [[max_requests = 4, max_queue = 8, queue_timeout = "60s", max_connections_per_client = 1000]]
     local connections, seen = {}, {}
     for index = 1, 64 do connections[index] = http.connect(running.port) end
     for _ = 1, 10 do
@@ -244,9 +242,8 @@ describe("a crowd over the cap", function()
       end
     end
     for _, connection in ipairs(connections) do connection:close() end
-    assert.equal(640, seen[200] + seen[503])
+    assert.equal(640, seen[200] + (seen[503] or 0))
     assert.truthy(seen[200] >= 10 * 12)
     assert.equal(0, (running:stop()))
-    running = nil
   end)
 end)

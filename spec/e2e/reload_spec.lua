@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- A reload: by signal, by command, by a saved file; all workers or none; what is in flight ends where it began.
 
+local files = require "spec.support.files"
 local server = require "spec.support.server"
 
 local PATIENCE = 30 -- seconds
@@ -18,16 +19,10 @@ return app
 ]]):format(version, body or "")
 end
 
-local function write(path, text)
-  local file = assert(io.open(path, "w"))
-  file:write(text)
-  file:close()
-end
-
 describe("a reload", function()
   local folder, running
-  local function start(files, options)
-    folder = server.write_app(files)
+  local function start(source, options)
+    folder = server.write_app(source)
     running = server.start(folder, options or { workers = 2, flags = { "--access-log=off" } })
   end
   after_each(function()
@@ -36,7 +31,7 @@ describe("a reload", function()
     running, folder = nil, nil
   end)
 
-  local function save(text, name) write(folder .. "/" .. (name or "app.lua"), text) end
+  local function save(text, name) files.write(folder .. "/" .. (name or "app.lua"), text) end
   local function reload(...) return server.run { "reload", folder, ... } end
   local function version() return running:request("GET", "/version").body end
   local function wait_for_version(text)
@@ -292,25 +287,34 @@ end)
 
 describe("what is in flight during a reload", function()
   local BODY = [[
-app:get("/slow", { timeout = "20s" }, function(req)
+local db = app:database "sqlite:held.db"
+local let_go, is_let_go = db:statement "INSERT INTO released DEFAULT VALUES", db:statement "SELECT count(*) FROM released"
+local function wait(name)
+  demilune.log.info(name .. " waits")
+  while is_let_go:value() == 0 do demilune.sleep "10ms" end
+end
+app:post("/let-go", function() let_go:run {} return "soon" end)
+app:get("/slow", { timeout = "5m" }, function(req)
   req:after_response(function() demilune.log.info("after_response of " .. version) end)
-  demilune.sleep("1500ms")
+  wait "slow"
   return version
 end)
-app:get("/stream", { timeout = "20s" }, function() return demilune.stream(function(write)
-  for _ = 1, 15 do write(version .. " ") demilune.sleep("100ms") end
+app:get("/stream", { timeout = "5m" }, function() return demilune.stream(function(write)
+  for _ = 1, 5 do write(version .. " ") end
+  wait "stream"
+  for _ = 1, 5 do write(version .. " ") demilune.sleep "10ms" end
 end) end)
 local held = app:dependency(function() return version, {
   finish = function() demilune.sleep("10ms") demilune.log.info("finish of " .. version) end,
   release = function() demilune.sleep("10ms") demilune.log.info("release of " .. version) end,
 } end)
-app:get("/dependency", { needs = { held = held }, timeout = "20s" }, function(_, need) demilune.sleep("1s") return version end)
+app:get("/dependency", { needs = { held = held }, timeout = "5m" }, function(_, need) wait "dependency" return need.held end)
 app:get("/limited", { limit = "3/minute" }, function() return version end)
 app:on_stop(function() demilune.sleep("10ms") demilune.log.info("on_stop of " .. version) end)
 ]]
   local folder, running
   before_each(function()
-    folder = server.write_app(app("one", BODY))
+    folder = server.write_app { ["app.lua"] = app("one", BODY), ["migrations/0001_released.sql"] = "CREATE TABLE released (id INTEGER PRIMARY KEY);" }
     running = server.start(folder, { workers = 2, flags = { "--access-log=off" } })
   end)
   after_each(function()
@@ -324,12 +328,14 @@ app:on_stop(function() demilune.sleep("10ms") demilune.log.info("on_stop of " ..
       open[target] = running:connect(PATIENCE)
       open[target]:send("GET " .. target .. " HTTP/1.1\r\nHost: a\r\n\r\n")
     end
-    server.wait_until(0.3, function() end)
-    write(folder .. "/app.lua", app("two", BODY))
+    for _, name in ipairs { "slow", "stream", "dependency" } do assert.truthy(running:log_line(name .. " waits"), running:log()) end
+    files.write(folder .. "/app.lua", app("two", BODY))
     assert.equal(0, (server.run { "reload", folder }))
     assert.equal("two", running:request("GET", "/version").body)
+    assert.equal("", (open["/slow"]:read(0)))
+    assert.equal("soon", running:request("POST", "/let-go").body)
     assert.equal("one", open["/slow"]:receive().body)
-    assert.equal(("one "):rep(15), open["/stream"]:receive().body)
+    assert.equal(("one "):rep(10), open["/stream"]:receive().body)
     assert.equal("one", open["/dependency"]:receive().body)
     for _, connection in pairs(open) do assert.equal("two", connection:request("GET", "/version").body) end
     for _, text in ipairs { "after_response of one", "finish of one", "release of one", "on_stop of one" } do
@@ -344,19 +350,20 @@ app:on_stop(function() demilune.sleep("10ms") demilune.log.info("on_stop of " ..
 
   it("keeps its counts: what was used of a limit stays used", function()
     for _ = 1, 2 do assert.equal(200, running:request("GET", "/limited").status) end
-    write(folder .. "/app.lua", app("two", BODY))
+    files.write(folder .. "/app.lua", app("two", BODY))
     assert.equal(0, (server.run { "reload", folder }))
     assert.equal("two", running:request("GET", "/limited").body)
     for _ = 1, 4 do assert.equal(429, running:request("GET", "/limited").status) end
   end)
 
   it("is never lost: many clients and many reloads, good ones and bad", function()
-    local finish = running:besiege("--connections=64", "--seconds=6", "--path=/version", "--tally")
+    local finish, hurry = running:besiege("--connections=64", "--seconds=120", "--patience=60", "--path=/version", "--tally")
     for n = 2, 13 do
-      write(folder .. "/app.lua", n % 3 == 0 and "broken" or app("v" .. n % 50, BODY))
+      files.write(folder .. "/app.lua", n % 3 == 0 and "broken" or app("v" .. n % 50, BODY))
       local status = server.run { "reload", folder }
       assert.equal(n % 3 == 0 and 1 or 0, status)
     end
+    hurry()
     local counts = finish()
     assert.same({ 0, counts.answered }, { counts.failed, counts.status[200] })
     assert.equal(2, #running:workers())
@@ -372,10 +379,10 @@ local one = db:statement "SELECT 1"
 app:get("/one", function() return one:value() end)
 app:on_start(function() one:value() end)]])
     local folder = server.write_app(text)
-    local running = server.start(folder, { workers = 2, flags = { "--access-log=off" }, env = server.frugal() })
+    local running = server.start(folder, { workers = 2, flags = { "--access-log=off", "--admin=0" }, env = server.frugal() })
     local function reload_often(times)
       for _ = 1, times do assert.equal(0, (server.run { "reload", folder })) end
-      server.wait_until(1.5, function() end)
+      running:metrics_when(function(page) return page:sum "demilune_generations" == 2 end) -- in each worker the last one
       for _ = 1, 10 do assert.equal("1", running:request("GET", "/one").body) end
       local descriptors, threads = running:holdings()
       return descriptors, threads, running:resident_bytes()

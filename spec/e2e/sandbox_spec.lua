@@ -93,7 +93,9 @@ describe("an app's compiled Lua", function()
       assert.equal(1, status, call)
       assert.truthy(output:find("compiled Lua is not loaded here", 1, true), output)
     end
-    assert.equal(1, (load_with('local text, sent = "' .. bytes .. '" assert(load(function() if not sent then sent = true return text end end))')))
+    local status, output = load_with('local text, sent = "' .. bytes .. '" assert(load(function() if not sent then sent = true return text end end))')
+    assert.equal(1, status)
+    assert.truthy(output:find("compiled Lua is not loaded here", 1, true), output)
   end)
 
   it("is not loaded from files", function()
@@ -170,7 +172,6 @@ describe("an app's world", function()
     })
     assert.equal(0, status, output)
   end)
-
 
   it("has the language, text of its own making and its own files", function()
     local status, output = load_with([[

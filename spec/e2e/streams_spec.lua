@@ -1,7 +1,9 @@
 -- SPDX-License-Identifier: MIT
 -- Streams: a body written piece by piece, to clients that read, that do not, and that go away.
 
+local files = require "spec.support.files"
 local http = require "spec.support.http"
+local process = require "spec.support.process"
 local server = require "spec.support.server"
 local socket = require "socket"
 
@@ -12,7 +14,15 @@ local APP = [[
 local demilune = require "demilune"
 local app = demilune.app { guard = demilune.guard.public, limits = { send_timeout = "1s", handler_timeout = "1s" } }
 local ended, kept = {}, nil
-local function stream(path, fn, given) app:get(path, function(req) return demilune.stream(function(write) return fn(write, req) end, given) end) end
+local function stream(path, fn, given, timeout)
+  app:get(path, { timeout = timeout }, function(req) return demilune.stream(function(write) return fn(write, req) end, given) end)
+end
+local turns = 0 -- that streams were given; they wait for one where they call this
+app:get("/turn", function() turns = turns + 1 return "given" end)
+local function wait_for_turn()
+  while turns == 0 do demilune.sleep("5ms") end
+  turns = turns - 1
+end
 local function watched(name, fn)
   return function(write, req)
     local ok, why = pcall(fn, write, req)
@@ -30,11 +40,12 @@ stream("/none", function() end)
 stream("/empty-pieces", function(write) write("a") write("") write("b") end)
 stream("/binary", function(write) write("a\0b\r\n0\r\n\r\n") write("\255") end)
 stream("/numbers", function(write) write(1) write(2.5) end)
-stream("/waits-first", function(write) demilune.sleep("700ms") write("late") end)
-app:get("/waits-before", function()
+stream("/waits-first", function(write) wait_for_turn() write("late") end, nil, "5m")
+app:get("/waits-before", { timeout = "5m" }, function()
   demilune.sleep("10ms")
-  return demilune.stream(function(write) demilune.sleep("700ms") write("late") end)
+  return demilune.stream(function(write) wait_for_turn() write("late") end)
 end)
+stream("/in-turns", function(write) for n = 1, 5 do write("piece " .. n) wait_for_turn() end end, nil, "5m")
 stream("/slowly", function(write) for n = 1, 20 do write(tostring(n % 10)) demilune.sleep("100ms") end end)
 stream("/stuck", watched("stuck", function(write) write("some") demilune.sleep(60) end))
 stream("/large", watched("large", function(write, req)
@@ -131,6 +142,7 @@ describe("a stream", function()
       local head = connection:read()
       assert.truthy(head:find("^HTTP/1.1 200 OK\r\n") and head:find("\r\n\r\n$"), target .. ": " .. head)
       connection.buffer = head
+      assert.equal("given", get("/turn").body)
       assert.equal("late", connection:receive().body)
       connection:close()
     end
@@ -138,13 +150,12 @@ describe("a stream", function()
 
   it("sends each piece when it is written", function()
     local connection = running:connect(PATIENCE)
-    connection:send("GET /slowly HTTP/1.1\r\nHost: a\r\n\r\n")
-    local reads, text = 0, ""
-    repeat
-      text = text .. connection:read()
-      reads = reads + 1
-    until text:find("\r\n0\r\n\r\n", 1, true)
-    assert.is_true(reads > 5, reads .. " reads")
+    connection:send("GET /in-turns HTTP/1.1\r\nHost: a\r\n\r\n")
+    for n = 1, 5 do
+      assert(connection:read_until("piece " .. n))
+      assert.equal("given", get("/turn").body)
+    end
+    assert.equal("\r\n0\r\n\r\n", connection:read_until "\r\n0\r\n\r\n")
     connection:close()
   end)
 
@@ -230,32 +241,40 @@ describe("a stream", function()
   end)
 
   it("gives all to a client that reads slowly, whatever a handler's deadline", function()
-    local connection = http.connect_narrow(running.port, PATIENCE)
-    connection:send("GET /large?piece=1000000&count=12 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
-    local began, size, last = socket.gettime(), 0, ""
-    repeat
-      local bytes, why = connection:read()
-      size, last = size + #bytes, (last .. bytes):sub(-7)
-      local ahead = size / 12000000 * 4 - (socket.gettime() - began)
-      if ahead > 0 then socket.sleep(ahead) end
-    until why
+    local size, last, longest
+    local function read_slowly()
+      local connection = http.connect_narrow(running.port, PATIENCE)
+      connection:send("GET /large?piece=1000000&count=12 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+      local began, read_at = socket.gettime(), socket.gettime()
+      size, last, longest = 0, "", 0
+      repeat
+        local bytes, why = connection:read()
+        size, last = size + #bytes, (last .. bytes):sub(-7)
+        longest, read_at = math.max(longest, socket.gettime() - read_at), socket.gettime()
+        local ahead = size / 12000000 * 4 - (read_at - began)
+        if ahead > 0 then socket.sleep(ahead) end
+      until why
+      connection:close()
+      return ended()
+    end
+    local how
+    assert(server.wait_until(2 * PATIENCE, function() -- where we were kept from reading for long, it says nothing
+      how = read_slowly()
+      return how == "large: whole" or longest < 0.8
+    end))
+    assert.equal("large: whole", how)
     assert.equal("\r\n0\r\n\r\n", last)
     assert.is_true(size > 12000000)
-    assert.equal("large: whole", ended())
-    connection:close()
   end)
 
   it("without end leaves the worker to others, also when its client reads as fast as it can", function()
-    local reader = assert(io.popen(("curl -s -o /dev/null http://127.0.0.1:%d/endless & echo $!; wait"):format(running.port)))
-    local pid = reader:read("*l")
-    socket.sleep(0.3)
-    for _ = 1, 20 do
-      local began = socket.gettime()
-      assert.equal("root", get("/").body)
-      assert.is_true(socket.gettime() - began < 5)
-    end
-    os.execute("kill " .. pid)
-    reader:close()
+    local folder = server.make_folder()
+    local reader = process.start(folder, ("curl -s -D %s/head -o /dev/null http://127.0.0.1:%d/endless"):format(folder, running.port))
+    assert.truthy(server.wait_until(PATIENCE, function() return (files.read(folder .. "/head") or ""):find("200 OK", 1, true) end))
+    for _ = 1, 20 do assert.equal("root", get("/").body) end
+    assert.is_nil(reader:exit_status())
+    reader:stop()
+    server.remove_folder(folder)
     assert.truthy(ended():find("the client went away", 1, true))
   end)
 

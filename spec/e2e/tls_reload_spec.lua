@@ -17,13 +17,9 @@ local REQUEST = "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 describe("TLS of several workers", function()
   local files, running
 
-  local function client(more)
-    return files:output(("timeout 20 openssl s_client -ign_eof -connect 127.0.0.1:%d %s"):format(running.port, more or ""), REQUEST)
-  end
+  local function client(more) return files:client(running.port, "-ign_eof " .. (more or ""), REQUEST) end
 
   local function who() return client():match("subject=CN = (%S+)") end
-
-  local function children() return files:output(("cat /proc/%d/task/%d/children"):format(running.pid, running.pid)) end
 
   local function reload() return server.run { "reload", running.app } end
 
@@ -39,8 +35,8 @@ describe("TLS of several workers", function()
     files:make("first", { names = "DNS:localhost" })
     files:make("second", { names = "DNS:localhost" })
     put("first")
-    running = server.start(APP, { flags = {
-      "--tls-cert=" .. files:path("live.pem"), "--tls-key=" .. files:path("live.key"), "--http-redirect=0", "--workers=3",
+    running = server.start(APP, { workers = 3, flags = {
+      "--tls-cert=" .. files:path("live.pem"), "--tls-key=" .. files:path("live.key"), "--http-redirect=0",
     } })
   end)
 
@@ -93,15 +89,17 @@ describe("TLS of several workers", function()
   it("give a worker that is replaced the certificate of the last reload", function()
     put("second")
     assert.equal(0, (reload()))
-    local before = children()
-    for pid in before:gmatch("%d+") do os.execute("kill -KILL " .. pid) end
+    local before = {}
+    for _, pid in ipairs(running:workers()) do
+      before[pid] = true
+      os.execute("kill -KILL " .. pid)
+    end
     assert.truthy(server.wait_until(20, function()
-      local now, count = children(), 0
-      for pid in now:gmatch("%d+") do
-        if before:find(pid, 1, true) then return nil end
-        count = count + 1
+      local now = running:workers()
+      for _, pid in ipairs(now) do
+        if before[pid] then return nil end
       end
-      return count == 3
+      return #now == 3
     end))
     for _ = 1, 6 do assert.equal("second", who()) end
   end)

@@ -1,7 +1,10 @@
 -- SPDX-License-Identifier: MIT
 -- A new program on the same sockets (SIGUSR2), sockets that a service manager passes on, and what it is told.
 
+local files = require "spec.support.files"
+local front = require "spec.support.front"
 local http = require "spec.support.http"
+local process = require "spec.support.process"
 local server = require "spec.support.server"
 local socket = require "socket"
 local unix_dgram = require "socket.unix".dgram
@@ -12,31 +15,22 @@ local APP = [[
 local demilune = require "demilune"
 local app = demilune.app { title = "Upgrade", version = "1", guard = demilune.guard.public }
 app:get("/who", function(req) return req.id:sub(1, 8) end)
-app:get("/slow", { timeout = "20s" }, function() demilune.sleep("3s") return "finished" end)
+app:get("/held", { timeout = "5m" }, function() return demilune.stream(function(write) for _ = 1, 40 do write(("x"):rep(500000)) end end) end)
 return app
 ]]
 
-local function read(path)
-  local file = io.open(path, "rb")
-  if not file then return nil end
-  local text = file:read("*a")
-  file:close()
-  return text
-end
-
 local function absolute(path) return path:sub(1, 1) == "/" and path or io.popen("pwd"):read("*l") .. "/" .. path end
 
--- The processes named demilune whose arguments hold this text.
-local function find_masters(text)
-  local pids = {}
-  for pid in io.popen("pgrep -x demilune"):read("*a"):gmatch("%d+") do
-    if (read("/proc/" .. pid .. "/cmdline") or ""):find(text, 1, true) then pids[#pids + 1] = tonumber(pid) end
-  end
-  return pids
+local folder
+
+local function masters() return (server.processes(folder)) end
+local function wait_until_none() assert.truthy(server.wait_until(PATIENCE, function() return #select(2, server.processes(folder)) == 0 end)) end
+local function kill_all()
+  for _, pid in ipairs(select(2, server.processes(folder))) do os.execute("kill -9 " .. pid) end
 end
 
 describe("SIGUSR2", function()
-  local folder, program_folder, running
+  local program_folder, running
   local usual = server.program
   -- The program as a copy, so that a spec can put another in its place.
   before_each(function()
@@ -47,7 +41,7 @@ describe("SIGUSR2", function()
   after_each(function()
     server.program = usual
     running:stop("KILL")
-    for _, pid in ipairs(find_masters(folder)) do os.execute("kill -9 " .. pid) end
+    kill_all()
     server.remove_folder(folder)
     server.remove_folder(program_folder)
   end)
@@ -59,8 +53,8 @@ describe("SIGUSR2", function()
     local old = running.pid
     running:signal("USR2")
     local pid = server.wait_until(PATIENCE, function()
-      local masters = find_masters(folder)
-      return #masters == 1 and masters[1] ~= old and masters[1]
+      local now = masters()
+      return #now == 1 and now[1] ~= old and now[1]
     end)
     assert.truthy(pid, running:log())
     return pid
@@ -68,31 +62,59 @@ describe("SIGUSR2", function()
 
   local function besiege_usual(...)
     server.program = usual
-    local finish = running:besiege(...)
+    local finish, hurry = running:besiege(...)
     server.program = program_folder .. "/demilune"
-    return finish
+    return finish, hurry
+  end
+
+  -- Adds workers to those known until there are so many: each of them has answered by then.
+  local function meet(known, count)
+    local met = 0
+    for _ in pairs(known) do met = met + 1 end
+    assert.truthy(server.wait_until(PATIENCE, function()
+      local id = running:request("GET", "/who").body
+      if not known[id] then known[id], met = true, met + 1 end
+      return met == count
+    end))
   end
 
   it("puts a new program in the place of the old one without a failed request", function()
     start()
-    local kept = running:connect(PATIENCE)
-    kept:send("GET /slow HTTP/1.1\r\nHost: a\r\n\r\n")
     for _, each in ipairs { 0, 1, 10 } do
-      local finish = besiege_usual("--connections=64", "--seconds=6", "--path=/who", "--tally", "--each=" .. each)
-      server.wait_until(0.5, function() end)
-      local pid = upgrade()
+      local idle = running:holdings()
+      local finish, hurry = besiege_usual("--connections=64", "--seconds=120", "--patience=60", "--path=/who", "--tally", "--each=" .. each)
+      assert.truthy(server.wait_until(PATIENCE, function() return running:holdings() >= idle + 64 end)) -- it has begun
+      local workers = {}
+      meet(workers, 2)
+      local old, pid = running.process, upgrade()
+      meet(workers, 4)
+      socket.sleep(0.5)
+      hurry()
       local counts = finish()
       assert.same({ 0, counts.answered }, { counts.failed, counts.status[200] }, "each " .. each)
-      local workers = 0
-      for _ in pairs(counts.body) do workers = workers + 1 end
-      assert.equal(4, workers) -- two before, two after
-      assert.equal(0, server.wait_until(PATIENCE, function() return running:exit_status() end))
+      for id in pairs(workers) do assert.is_true((counts.body[id] or 0) > 0, "each " .. each) end -- two before, two after
+      assert.equal(0, old:await_end())
       running.pid = pid
     end
-    assert.equal("finished", kept:receive().body)
-    os.execute("kill -TERM " .. running.pid)
-    assert.truthy(server.wait_until(PATIENCE, function() return #find_masters(folder) == 0 end))
+    running:signal("TERM")
+    wait_until_none()
     assert.is_false((pcall(http.connect, running.port)))
+  end)
+
+  it("lets the old one finish what it has while the new one serves", function()
+    start()
+    local held = http.connect_narrow(running.port, PATIENCE)
+    held:send("GET /held HTTP/1.1\r\nHost: a\r\n\r\n")
+    held.buffer = held:read()
+    local workers, old = {}, running.pid
+    meet(workers, 2)
+    running:signal("USR2")
+    meet(workers, 4)
+    assert.is_true(server.runs(old))
+    assert.equal(20000000, #held:receive().body)
+    assert.equal(0, running.process:await_end())
+    running.pid = assert(masters()[1])
+    assert.equal(200, running:request("GET", "/who").status)
   end)
 
   it("keeps a unix socket's path, which the last one removes", function()
@@ -103,7 +125,7 @@ describe("SIGUSR2", function()
     local pid = upgrade()
     assert.equal(200, ask())
     os.execute("kill -TERM " .. pid)
-    assert.truthy(server.wait_until(PATIENCE, function() return #find_masters(folder) == 0 end))
+    wait_until_none()
     assert.is_nil(io.open(path))
   end)
 
@@ -114,9 +136,7 @@ describe("SIGUSR2", function()
         os.execute(("cd %s && printf '#!/bin/sh\\nexit 3\\n' > new && chmod +x new && mv new demilune"):format(program_folder))
       else
         os.execute(("cd %s && cp %s new && mv new demilune"):format(program_folder, absolute(usual)))
-        local file = assert(io.open(folder .. "/app.lua", "w"))
-        file:write("error('not today')")
-        file:close()
+        files.write(folder .. "/app.lua", "error('not today')")
       end
       local function failures() return select(2, running:log():gsub("the new program did not start", "")) end
       local before = failures()
@@ -126,9 +146,7 @@ describe("SIGUSR2", function()
       assert.is_nil(running:exit_status())
     end
     assert.truthy(running:log():find("not today", 1, true))
-    local file = assert(io.open(folder .. "/app.lua", "w"))
-    file:write(APP)
-    file:close()
+    files.write(folder .. "/app.lua", APP)
     running.pid = upgrade() -- and then it can
     assert.equal(200, running:request("GET", "/who").status)
   end)
@@ -137,30 +155,28 @@ describe("SIGUSR2", function()
     start()
     running:signal("USR2")
     running:signal("TERM")
-    assert.truthy(server.wait_until(PATIENCE, function() return #find_masters(folder) == 0 end), running:log())
+    wait_until_none()
     assert.is_false((pcall(http.connect, running.port)))
   end)
 end)
 
 describe("a service manager", function()
-  local folder
   before_each(function() folder = server.write_app(APP) end)
   after_each(function()
-    for _, pid in ipairs(find_masters(folder)) do os.execute("kill -9 " .. pid) end
+    kill_all()
     server.remove_folder(folder)
   end)
 
   it("passes sockets on (LISTEN_FDS), which outlive the server", function()
     assert.equal(0, os.execute("command -v systemd-socket-activate >/dev/null"), "`./demilune ensure test` brings it")
-    local probe = assert(socket.bind("127.0.0.1", 0))
-    local port = select(2, probe:getsockname())
-    probe:close()
-    os.execute(("systemd-socket-activate --listen=127.0.0.1:%d -E DEMILUNE_DATA=%s %s serve %s --workers=3 >%s/log 2>&1 </dev/null & echo $! >%s/pid")
-      :format(port, folder, absolute(server.program), folder, folder, folder))
-    local connection = server.wait_until(PATIENCE, function()
+    local port = front.free_port()
+    local command = ("systemd-socket-activate --listen=127.0.0.1:%d -E DEMILUNE_DATA=%s %s serve %s --workers=3")
+      :format(port, folder, absolute(server.program), folder)
+    local activator = process.start(folder, command)
+    local connection = assert(server.wait_until(PATIENCE, function()
       local ok, made = pcall(http.connect, port, PATIENCE)
       return ok and made
-    end)
+    end), activator:log())
     assert.equal(200, connection:request("GET", "/who").status)
     local workers = {}
     for _ = 1, 200 do
@@ -169,8 +185,8 @@ describe("a service manager", function()
       another:close()
     end
     assert.truthy(next(workers))
-    os.execute("kill -TERM " .. read(folder .. "/pid"))
-    assert.truthy(server.wait_until(PATIENCE, function() return #find_masters(folder) == 0 end), read(folder .. "/log"))
+    assert.equal(0, activator:stop(), activator:log())
+    wait_until_none()
   end)
 
   it("is told when the server is ready, reloads and stops", function()

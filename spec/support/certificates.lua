@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- Certificates for end-to-end specs, made by the openssl command in a folder of their own.
 
+local files = require "spec.support.files"
 local server = require "spec.support.server"
 
 ---@class certificates.Folder
@@ -38,12 +39,16 @@ function Folder:make(name, given)
   return { "--tls-cert=" .. self:path(name .. ".pem"), "--tls-key=" .. self:path(name .. ".key") }
 end
 
+--- What openssl's own client tells of a connection, with `input` sent on it: of one that ends its side at once, unless -ign_eof is among the flags.
+---@param flags? string
+function Folder:client(port, flags, input)
+  return self:output(("timeout 20 openssl s_client -connect 127.0.0.1:%d %s"):format(port, flags or ""), input)
+end
+
 --- What a command printed on both outputs, with `input` on its standard input.
 function Folder:output(command, input)
   local path = self:path("input")
-  local file = assert(io.open(path, "wb"))
-  file:write(input or "")
-  file:close()
+  files.write(path, input or "")
   local pipe = assert(io.popen(("%s <%s 2>&1"):format(command, path)))
   local text = pipe:read("*a")
   pipe:close()

@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- Other people's programs in front of ours, for end-to-end specs: nginx, HAProxy, Caddy, each with a folder and a port of its own.
 
+local process = require "spec.support.process"
 local server = require "spec.support.server"
 local socket = require "socket"
 
@@ -8,25 +9,21 @@ local front = {}
 
 local READY_SECONDS = 30
 
+-- Below those that the system gives away by itself, so that nobody is given one between the choice and its use.
+local FIRST_PORT, LAST_PORT = 20000, 32000
+
 --- A port that nothing listens on now.
 function front.free_port()
-  local listener = assert(socket.bind("127.0.0.1", 0))
-  local _, port = listener:getsockname()
+  local random = assert(io.open("/dev/urandom", "rb"))
+  local listener, port
+  repeat
+    local high, low = random:read(2):byte(1, 2)
+    port = FIRST_PORT + (high * 256 + low) % (LAST_PORT - FIRST_PORT)
+    listener = socket.bind("127.0.0.1", port)
+  until listener
+  random:close()
   listener:close()
-  return tonumber(port)
-end
-
-function front.read(path)
-  local file = assert(io.open(path, "rb"))
-  local text = file:read("*a")
-  file:close()
-  return text
-end
-
-function front.write(path, text)
-  local file = assert(io.open(path, "wb"))
-  file:write(text)
-  file:close()
+  return port
 end
 
 --- Replaces words of a file as they stand; each must be there, so that a spec notices when the file changes.
@@ -48,36 +45,28 @@ function front.run(command)
 end
 
 ---@class front.Running
----@field pid integer
----@field folder string
+---@field process process.Running
 local Running = {}
 Running.__index = Running
 
-function Running:stop()
-  os.execute(("kill -TERM %d 2>/dev/null"):format(self.pid))
-  assert(server.wait_until(READY_SECONDS, function() return io.open(self.folder .. "/status") end), "the front did not stop")
-  server.remove_folder(self.folder)
+function Running:stop(signal)
+  local status = self.process:stop(signal)
+  assert(type(status) == "number", status)
+  server.remove_folder(self.process.folder)
 end
 
 --- Starts a command in the background and waits until its port takes connections. The folder is removed when it is stopped.
 ---@return front.Running
 function front.start(folder, command, port)
-  os.execute(("{ %s >%s/log 2>&1 & echo $! >%s/pid; wait $!; echo $? >%s/status; } </dev/null >/dev/null 2>&1 &")
-    :format(command, folder, folder, folder))
-  local pid = server.wait_until(READY_SECONDS, function()
-    local file = io.open(folder .. "/pid")
-    local number = file and file:read("*n")
-    if file then file:close() end
-    return number
-  end)
-  local self = setmetatable({ pid = pid, folder = folder }, Running)
+  local self = setmetatable({}, Running)
+  self.process = process.start(folder, command, { owner = self })
   local ready = server.wait_until(READY_SECONDS, function()
     local tcp = socket.connect("127.0.0.1", port)
     if tcp then tcp:close() end
     return tcp
   end)
   if not ready then
-    local log = front.read(folder .. "/log")
+    local log = self.process:log()
     self:stop()
     error("the front did not start: " .. log)
   end

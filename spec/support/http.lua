@@ -103,6 +103,11 @@ local function take_line(self)
   return take(self, function(buffer) return select(2, buffer:find("\r\n", 1, true)) end)
 end
 
+--- Reads until this text has come and gives all up to its end; nil and "closed" or "timeout" when it does not come.
+function Connection:read_until(text)
+  return take(self, function(buffer) return select(2, buffer:find(text, 1, true)) end)
+end
+
 -- In parts: a body may be long, and joining as it grows would copy it over and over.
 local function take_bytes(self, length)
   local parts, have = { self.buffer }, #self.buffer

@@ -2,7 +2,9 @@
 -- What specs share that end, abort or stop processes of the real program at a step: the plan that tests/kills/killer.c has mapped, an app whose
 -- answers tell its version and what its database holds, and its migrations.
 
+local busted = require "busted" -- a module sees none of the words that busted gives to specs
 local ffi = require "ffi"
+local files = require "spec.support.files"
 local server = require "spec.support.server"
 
 local kills = { SIGABRT = 6, SIGKILL = 9, SIGSTOP = 19 }
@@ -52,9 +54,7 @@ Plan.__index = Plan
 
 function kills.plan(folder)
   local self = setmetatable({ path = folder .. "/killer" }, Plan)
-  local file = assert(io.open(self.path, "wb"))
-  file:write(("\0"):rep(48))
-  file:close()
+  files.write(self.path, ("\0"):rep(48))
   return self
 end
 
@@ -71,28 +71,18 @@ end
 
 --- How many steps there were, and the process that was hit, 0 for none.
 function Plan:get()
-  local file = assert(io.open(self.path, "rb"))
-  local text = file:read("*a")
-  file:close()
+  local text = files.read(self.path)
   local values = ffi.cast("const int64_t *", text)
   return tonumber(values[4]), tonumber(values[5])
 end
 
 function Plan:hit() return select(2, self:get()) ~= 0 end
 
---- Options of server.start under a plan: two workers on this data folder.
-function kills.options(plan, data, extra)
-  local env = { KILLER = plan.path, LD_PRELOAD = KILLER, ASAN_OPTIONS = "verify_asan_link_order=0" }
-  local all = { workers = 2, data = data, flags = { "--access-log=off" }, env = env }
-  for name, value in pairs(extra or {}) do all[name] = value end
-  return all
-end
-
---- A new folder with the app and its migrations.
-function kills.write_app(version)
-  local files = { ["app.lua"] = kills.app(version) }
-  for path, text in pairs(kills.MIGRATIONS) do files[path] = text end
-  return server.write_app(files)
+--- The app's files, of that version.
+function kills.files(version)
+  local app = { ["app.lua"] = kills.app(version) }
+  for path, text in pairs(kills.MIGRATIONS) do app[path] = text end
+  return app
 end
 
 --- Steps from 1 to last: `some` of them evenly, or all of them with DEMILUNE_KILLS=all.
@@ -121,19 +111,51 @@ function kills.reloads(running)
   return select(2, log:gsub("reloaded: generation", "")) + select(2, log:gsub("the reload failed", ""))
 end
 
---- The masters of this folder, and all processes of it.
-function kills.processes(folder)
-  local masters, all = {}, {}
-  local pipe = io.popen("pgrep -f " .. folder)
-  for pid in pipe:read("*a"):gmatch("%d+") do
-    local file = io.open("/proc/" .. pid .. "/comm")
-    local name = file and file:read("*l") or ""
-    if file then file:close() end
-    if name:match("^demilune") and server.runs(pid) then all[#all + 1] = tonumber(pid) end
-    if name == "demilune" and server.runs(pid) then masters[#masters + 1] = tonumber(pid) end
-  end
-  pipe:close()
-  return masters, all
+---@class kills.World
+---@field folder string
+---@field app string folder of the app
+---@field data string its data folder, which every server of the world has
+---@field plan kills.Plan
+---@field running server.Running the one that was started last
+local World = {}
+World.__index = World
+
+--- Starts a server under the plan: two workers, unless `extra`, more options of server.start, says otherwise.
+function World:start(extra)
+  local env = { KILLER = self.plan.path, LD_PRELOAD = KILLER, ASAN_OPTIONS = "verify_asan_link_order=0" }
+  local options = { workers = 2, data = self.data, flags = { "--access-log=off" }, env = env }
+  for name, value in pairs(extra or {}) do options[name] = value end
+  self.running = server.start(self.app, options)
+end
+
+--- Saves another app.lua.
+function World:save(text) files.write(self.app .. "/app.lua", text) end
+
+--- Ends its server in order.
+function World:stop()
+  local status, log = self.running:stop()
+  assert(status == 0, log)
+end
+
+--- The masters that serve its app, and all processes of theirs.
+function World:processes() return server.processes(self.app) end
+
+--- Inside a describe: a world with this app, made for each test and ended behind it, whatever runs there then.
+---@param app table<string, string> what server.write_app takes
+---@return kills.World
+function kills.world(app)
+  local world = setmetatable({}, World)
+  busted.before_each(function()
+    local folder = server.make_folder()
+    world.folder, world.data, world.plan, world.app, world.running = folder, folder .. "/data", kills.plan(folder), server.write_app(app), nil
+  end)
+  busted.after_each(function()
+    for _, pid in ipairs(select(2, world:processes())) do os.execute(("kill -KILL %d 2>/dev/null"):format(pid)) end
+    if world.running then world.running:stop("KILL") end
+    server.remove_folder(world.app)
+    server.remove_folder(world.folder)
+  end)
+  return world
 end
 
 return kills

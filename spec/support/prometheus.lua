@@ -109,9 +109,10 @@ function prometheus.read(text)
   return page
 end
 
---- The sum of the samples of that name that have these labels among theirs.
+--- The sum of the samples of that name that have these labels among theirs. A name that the page does not know is an error: its sum would be 0.
 ---@param labels? table<string, string>
 function Page:sum(name, labels)
+  assert(self.families[name] or self.families[name:match("^(.*)_%a+$")] == "histogram", "there is no " .. name)
   local sum = 0
   for _, sample in ipairs(self.samples) do
     local fits = sample.name == name

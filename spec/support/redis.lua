@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- A real redis-server for end-to-end specs: on a Unix socket in a folder of its own, started, stopped, frozen and filled as a spec wants.
 
+local process = require "spec.support.process"
 local server = require "spec.support.server"
 local unix = require "socket.unix"
 
@@ -13,14 +14,6 @@ Running.__index = Running
 local redis = {}
 
 local TIMEOUT = 20 -- seconds
-
-local function read(path)
-  local file = io.open(path, "rb")
-  if not file then return nil end
-  local text = file:read("*a")
-  file:close()
-  return text
-end
 
 --- Whether the program is there (Debian: redis-server).
 function redis.is_installed() return os.execute("command -v redis-server >/dev/null 2>&1") == 0 end
@@ -41,19 +34,17 @@ end
 
 --- Starts it again, empty, after stop.
 function Running:start()
-  os.execute(("{ redis-server --port 0 --unixsocket %s --dir %s --save '' --appendonly no >%s/log 2>&1 & echo $! >%s/pid; } </dev/null")
-    :format(self.socket, self.folder, self.folder, self.folder))
+  local command = ("redis-server --port 0 --unixsocket %s --dir %s --save '' --appendonly no"):format(self.socket, self.folder)
+  self.process = process.start(self.folder, command)
   local up = server.wait_until(TIMEOUT, function() return self:command("PING") == "+PONG" end)
-  assert(up, "redis-server did not start:\n" .. (read(self.folder .. "/log") or ""))
-  self.pid = tonumber(read(self.folder .. "/pid"))
+  assert(up, "redis-server did not start:\n" .. self.process:log())
 end
 
-function Running:signal(name) os.execute(("kill -%s %d 2>/dev/null"):format(name, self.pid)) end
+function Running:signal(name) self.process:signal(name) end
 
 --- Ends it at once; its socket and all it counted are gone.
 function Running:stop()
-  self:signal("KILL")
-  server.wait_until(TIMEOUT, function() return os.execute(("kill -0 %d 2>/dev/null"):format(self.pid)) ~= 0 end)
+  self.process:stop("KILL")
   os.remove(self.socket)
 end
 
@@ -61,7 +52,6 @@ end
 function Running:remove()
   if self.removed then return end
   self.removed = true
-  self:signal("CONT")
   self:stop()
   server.remove_folder(self.folder)
 end

@@ -2,31 +2,18 @@
 -- Starts the real program for end-to-end specs: on a port of its own, with a data folder of its own, and ends it again.
 -- The program is $DEMILUNE_PROGRAM (the release build when that is not set), so that the same specs run against the sanitizers' build.
 
-local socket = require "socket"
+local files = require "spec.support.files"
 local http = require "spec.support.http"
+local process = require "spec.support.process"
+local prometheus = require "spec.support.prometheus"
 
-local server = { program = os.getenv("DEMILUNE_PROGRAM") or "build/release/demilune" }
+local server = { program = os.getenv("DEMILUNE_PROGRAM") or "build/release/demilune", wait_until = process.wait_until, runs = process.runs }
 
 -- Environment of every server that a spec starts and does not preload itself: tests/faults/run puts a library under them so.
 local BENEATH = os.getenv("DEMILUNE_BENEATH") or ""
 
-local START_TIMEOUT, STOP_TIMEOUT, RUN_TIMEOUT = 20, 20, 60 -- seconds; a sanitized program on a busy machine is slow
-
-local function quote(text) return "'" .. tostring(text):gsub("'", "'\\''") .. "'" end
-
-local function read(path)
-  local file = io.open(path, "rb")
-  if not file then return nil end
-  local text = file:read("*a")
-  file:close()
-  return text
-end
-
-local function write(path, text)
-  local file = assert(io.open(path, "wb"))
-  file:write(text)
-  file:close()
-end
+local START_TIMEOUT, RUN_TIMEOUT = 20, 60 -- seconds; a sanitized program on a busy machine is slow
+local quote = process.quote
 
 local function command_output(command)
   local pipe = assert(io.popen(command))
@@ -34,6 +21,9 @@ local function command_output(command)
   pipe:close()
   return (text:gsub("%s+$", ""))
 end
+
+--- Whether the program was built with a sanitizer.
+function server.is_sanitized() return files.read(server.program):find("__asan_init", 1, true) ~= nil end
 
 --- Environment of a server whose memory is measured: a sanitizer holds freed memory back, by default more than we would ever grow.
 function server.frugal()
@@ -48,14 +38,14 @@ function server.remove_folder(path)
   os.execute("rm -rf " .. quote(path))
 end
 
---- Writes an app: `files` is a table of path → text, or the text of app.lua. Returns its folder.
-function server.write_app(files)
-  if type(files) == "string" then files = { ["app.lua"] = files } end
+--- Writes an app: `app` is a table of path → text, or the text of app.lua. Returns its folder.
+function server.write_app(app)
+  if type(app) == "string" then app = { ["app.lua"] = app } end
   local folder = server.make_folder()
-  for path, text in pairs(files) do
+  for path, text in pairs(app) do
     local parent = path:match("^(.*)/")
     if parent then os.execute("mkdir -p " .. quote(folder .. "/" .. parent)) end
-    write(folder .. "/" .. path, text)
+    files.write(folder .. "/" .. path, text)
   end
   return folder
 end
@@ -71,26 +61,23 @@ function server.run(arguments, options)
   local program = server.program:sub(1, 1) == "/" and server.program or command_output("pwd") .. "/" .. server.program
   for _, word in ipairs { program, unpack(arguments) } do words[#words + 1] = quote(word) end
   os.execute(("( %s ) >%s/out 2>%s/err </dev/null; echo $? >%s/status"):format(table.concat(words, " "), world, world, world))
-  local status, out, err = tonumber(read(world .. "/status")), read(world .. "/out"), read(world .. "/err")
+  local status, out, err = tonumber(files.read(world .. "/status")), files.read(world .. "/out"), files.read(world .. "/err")
   server.remove_folder(world)
   return status, out, err
 end
 
---- Waits until `ready()` gives something true, at most `seconds`. Returns what it gave, or nil.
-function server.wait_until(seconds, ready)
-  local deadline = socket.gettime() + seconds
-  repeat
-    local result = ready()
-    if result then return result end
-    socket.sleep(0.01)
-  until socket.gettime() > deadline
-  return nil
-end
-
---- Whether the process runs: one that ended and that nobody has buried yet does not.
-function server.runs(pid)
-  local state = (read("/proc/" .. pid .. "/stat") or ""):match("%) (%a)")
-  return state ~= nil and state ~= "Z"
+--- The masters that serve the app of this folder, and all processes of theirs.
+---@return integer[] masters, integer[] all
+function server.processes(folder)
+  local masters, all = {}, {}
+  for pid in command_output("pgrep -f " .. quote(folder)):gmatch("%d+") do
+    local name = (files.read("/proc/" .. pid .. "/comm") or ""):match("^[^\n]*")
+    if name:find("^demilune") and server.runs(pid) then
+      all[#all + 1] = tonumber(pid)
+      if name == "demilune" then masters[#masters + 1] = tonumber(pid) end
+    end
+  end
+  return masters, all
 end
 
 ---@class server.Running
@@ -101,7 +88,7 @@ local Running = {}
 Running.__index = Running
 
 --- All it has logged so far.
-function Running:log() return read(self.world .. "/log") or "" end
+function Running:log() return self.process:log() end
 
 --- The first line of the log that holds all these texts, once there is one.
 function Running:log_line(...)
@@ -144,6 +131,26 @@ function Running:admin(method, target, options)
   return response
 end
 
+--- What /metrics of its admin listener says.
+---@return prometheus.Page
+function Running:metrics()
+  local response = self:admin("GET", "/metrics")
+  assert(response.status == 200, response.status)
+  return prometheus.read(response.body)
+end
+
+--- The same once `fits` is true of it, since what a client has read may be counted a moment later; the last there was when that never comes.
+---@param fits fun(page: prometheus.Page): any
+---@return prometheus.Page
+function Running:metrics_when(fits)
+  local page
+  server.wait_until(START_TIMEOUT, function()
+    page = self:metrics()
+    return fits(page)
+  end)
+  return page
+end
+
 --- Sends a signal by name; "KILL" to all of its processes, as a machine without power does.
 function Running:signal(name)
   local pids = name == "KILL" and self:workers() or {}
@@ -152,22 +159,38 @@ function Running:signal(name)
 end
 
 --- Its exit status once it has ended (128 + signal when one ended it), else nil.
-function Running:exit_status()
-  return tonumber(read(self.world .. "/status") or "")
-end
+function Running:exit_status() return self.process:exit_status() end
 
 --- Its processes of that name: "demilune-worker", "demilune-admin", or "demilune" for a master that is to take over.
 ---@return integer[]
 function Running:children(name)
   local pids = {}
-  for pid in (read(("/proc/%d/task/%d/children"):format(self.pid, self.pid)) or ""):gmatch("%d+") do
-    if (read("/proc/" .. pid .. "/comm") or ""):match("^[^\n]*") == name:sub(1, 15) then pids[#pids + 1] = tonumber(pid) end
+  for pid in (files.read(("/proc/%d/task/%d/children"):format(self.pid, self.pid)) or ""):gmatch("%d+") do
+    if (files.read("/proc/" .. pid .. "/comm") or ""):match("^[^\n]*") == name:sub(1, 15) then pids[#pids + 1] = tonumber(pid) end
   end
   return pids
 end
 
 --- The processes of its workers.
 function Running:workers() return self:children "demilune-worker" end
+
+--- An open connection to each of its workers, by what the app's route /who answers: the first eight letters of a request's id are its worker's.
+---@return table<string, http.Connection>
+function Running:reach_workers(count)
+  local reached, found = {}, 0
+  local complete = server.wait_until(START_TIMEOUT, function()
+    local connection = self:connect()
+    local response = connection:request("GET", "/who")
+    if response and not reached[response.body] then
+      reached[response.body], found = connection, found + 1
+    else
+      connection:close()
+    end
+    return found == count
+  end)
+  assert(complete, ("%d of %d workers answered; log:\n%s"):format(found, count, self:log()))
+  return reached
+end
 
 ---@class server.Siege
 ---@field requests integer
@@ -176,13 +199,15 @@ function Running:workers() return self:children "demilune-worker" end
 ---@field status table<integer, integer>
 ---@field body table<string, integer>
 
---- Begins tests/siege/client.c against it: "--connections=64", "--seconds=2", ... The function it gives waits for the end and tells the counts.
----@return fun(): server.Siege
+--- Begins tests/siege/client.c against it: "--connections=64", "--seconds=2", ... Of the functions it gives one waits for the end and tells the
+--- counts, the other lets that be now.
+---@return fun(): server.Siege finish, fun() hurry
 function Running:besiege(...)
   local words = { quote((server.program:gsub("[^/]*$", "")) .. "tests/siege_client"), self.port }
   for _, flag in ipairs { ... } do words[#words + 1] = quote(flag) end
-  local pipe = assert(io.popen(table.concat(words, " ")))
-  return function()
+  local pipe = assert(io.popen("echo $$; exec " .. table.concat(words, " ")))
+  local pid = pipe:read("*n", "*l")
+  local function finish()
     local counts = { status = {}, body = {} }
     for line in pipe:lines() do
       local body, times = line:match("^body (.*) (%d+)$")
@@ -196,6 +221,7 @@ function Running:besiege(...)
     assert(counts.requests, "the siege's client did not run: ninja siege_client builds it")
     return counts
   end
+  return finish, function() os.execute("kill -TERM " .. pid) end
 end
 
 --- How many descriptors and threads its workers have.
@@ -214,24 +240,22 @@ end
 function Running:resident_bytes()
   local total = 0
   for _, pid in ipairs(self:workers()) do
-    total = total + tonumber((read("/proc/" .. pid .. "/status") or ""):match("VmRSS:%s*(%d+) kB") or 0) * 1024
+    total = total + tonumber((files.read("/proc/" .. pid .. "/status") or ""):match("VmRSS:%s*(%d+) kB") or 0) * 1024
   end
   return total
 end
 
---- Ends it (SIGTERM, or the signal named), removes its folders, and returns exit status and log.
+--- Ends it (SIGTERM, or the signal named), removes its folders, and returns exit status and log; the same again when it was stopped already.
 --- A sanitizer's report shows as an exit status other than 0.
 function Running:stop(signal)
+  if self.stopped then return unpack(self.stopped) end
   self:signal(signal or "TERM")
-  local status = server.wait_until(STOP_TIMEOUT, function() return self:exit_status() end)
-  if not status then
-    self:signal("KILL")
-    status = "still running after " .. STOP_TIMEOUT .. " s"
-  end
-  local log = self:log()
+  local status = self.process:await_end()
+  if type(status) == "string" then self:signal("KILL") end
+  self.stopped = { status, self:log() }
   server.remove_folder(self.world)
   if self.own_app then server.remove_folder(self.app) end
-  return status, log
+  return unpack(self.stopped)
 end
 
 ---@class server.Options
@@ -240,8 +264,9 @@ end
 ---@field workers? integer 1 when nil
 ---@field env? table<string, string>
 ---@field data? string a data folder to keep; a fresh one when nil
----@field shell? string a command before it: "ulimit -n 60"
+---@field shell? string a command of the shell's before it: "ulimit -n 60"
 ---@field through? string a command that becomes it: "setpriv --reuid=nobody"
+---@field reader? string a command that reads the log, and prints it as far as that goes
 ---@field meanwhile? fun(running: server.Running) called again and again while it starts
 
 --- Starts `app`: a folder, or what server.write_app takes. Returns when it accepts connections; raises with its log when it does not.
@@ -261,10 +286,8 @@ function server.start(app, options)
   local command = { server.program, options.command or "serve", self.app, "--host=127.0.0.1", "--port=0", "--workers=" .. (options.workers or 1),
     unpack(options.flags or {}) }
   for _, word in ipairs(command) do words[#words + 1] = quote(word) end
-  -- The shell stays as its parent, to write down how it ended.
-  os.execute(("{ %s; %s >%s/log 2>&1 & echo $! >%s/pid; wait $!; echo $? >%s/status; } </dev/null >/dev/null 2>&1 &")
-    :format(options.shell or ":", table.concat(words, " "), world, world, world))
-  self.pid = server.wait_until(START_TIMEOUT, function() return tonumber(read(world .. "/pid") or "") end)
+  self.process = process.start(world, table.concat(words, " "), { before = options.shell, reader = options.reader, owner = self })
+  self.pid = self.process.pid
   self.port = server.wait_until(START_TIMEOUT, function()
     local log = self:log()
     if options.meanwhile then options.meanwhile(self) end

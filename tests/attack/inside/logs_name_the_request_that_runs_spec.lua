@@ -27,6 +27,7 @@ return app]], function(world)
   end)
 
   it("and none where none runs", function()
+    world:ask("GET", "/make")
     assert.equal(200, world:ask("POST", "/outside").status)
     assert.truthy(world.running:log_line("spawned"))
     local last

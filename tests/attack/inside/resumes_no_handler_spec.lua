@@ -19,9 +19,10 @@ app:get("/sleep", function()
   return { ok = ok, problem = problem, told = told }
 end)
 app:get("/statement", function()
-  waiting = coroutine.running()
+  waiting, told = coroutine.running(), nil
   demilune.spawn(function() resume(waiting) end)
-  return { value = one:value() }
+  local value = one:value()
+  return { value = value, told = told and told[1] }
 end)
 app:get("/itself", function() return { coroutine.resume(coroutine.running()) } end)
 app:get("/own", function()
@@ -36,7 +37,7 @@ return app]], function(world)
     assert.is_true(slept.ok, cjson.encode(slept))
     assert.is_false(slept.told[1])
     assert.truthy(slept.told[2]:find("a handler's own coroutine cannot be resumed", 1, true), slept.told[2])
-    for _ = 1, 20 do assert.same({ value = 1 }, world:ask("GET", "/statement").json) end
+    for _ = 1, 20 do assert.same({ value = 1, told = false }, world:ask("GET", "/statement").json) end
   end)
 
   it("nor itself, while its own coroutines are its own", function()

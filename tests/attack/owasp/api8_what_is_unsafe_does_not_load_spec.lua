@@ -72,13 +72,16 @@ describe("what would be unsafe", function()
     end)
   end
 
-  for name, options in pairs {
-    ["credentials for every origin"] = 'cors = { origins = { "*" }, credentials = true }',
-    ["an origin that is none"] = 'cors = { origins = { "evil" } }',
-    ["an option that is mistyped"] = 'gaurd = guard.public',
+  for name, case in pairs {
+    ["credentials for every origin"] = {
+      'cors = { origins = { "*" }, credentials = true }', 'with origins = { "*" } and credentials, every page of the web' },
+    ["an origin that is none"] = { 'cors = { origins = { "evil" } }', 'the origin "evil" has no scheme' },
+    ["an option that is mistyped"] = { "gaurd = guard.public", 'there is no option "gaurd"; did you mean guard?' },
   } do
     it("does not load: " .. name, function()
-      assert.truthy(owasp.refusal(owasp.HEAD .. "local app = demilune.app { guard = guard.public, " .. options .. " }\nreturn app"))
+      local text = "local app = demilune.app { guard = guard.public, %s }\napp:get('/', function() return 1 end)\nreturn app"
+      local why = owasp.refusal(owasp.HEAD .. text:format(case[1]))
+      assert.truthy(why and why:find(case[2], 1, true), why)
     end)
   end
 end)

@@ -44,7 +44,7 @@ describe("an end that cannot be", function()
   } do
     it("does not load: " .. options, function()
       local status, words = owasp.check((APP:gsub('app:get%("/v2", ', 'app:get("/v2", { ' .. options .. " }, ")))
-      assert.are_not.equal(0, status)
+      assert.equal(1, status)
       assert.truthy(words:find(said, 1, true), words)
     end)
   end

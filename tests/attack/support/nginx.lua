@@ -2,12 +2,15 @@
 -- Debian's nginx in front of a running server, for one spec: two sockets, one that gathers a body before it passes it on and one that
 -- passes it as it comes. Both keep their connection to the server, where a desync would do its harm, and number each request they forward.
 
+local files = require "spec.support.files"
+local process = require "spec.support.process"
 local server = require "spec.support.server"
+local unix = require "socket.unix"
 
 local CONFIG = [[
 daemon off;
 master_process off;
-pid FOLDER/pid;
+pid FOLDER/nginx.pid;
 error_log FOLDER/error.log;
 events { worker_connections 256; }
 http {
@@ -48,41 +51,35 @@ local nginx = {}
 local Nginx = {}
 Nginx.__index = Nginx
 
-local function read(path)
-  local file = io.open(path, "rb")
-  if not file then return "" end
-  local text = file:read("*a")
-  file:close()
-  return text
-end
-
 ---@param running server.Running
 ---@return attack.Nginx
 function nginx.start(running)
-  local folder = server.write_app { ["nginx.conf"] = "" }
-  local file = assert(io.open(folder .. "/nginx.conf", "wb"))
-  file:write((CONFIG:gsub("FOLDER", folder):gsub("PORT", running.port)))
-  file:close()
+  local folder = server.make_folder()
+  files.write(folder .. "/nginx.conf", (CONFIG:gsub("FOLDER", folder):gsub("PORT", running.port)))
   local self = setmetatable({ folder = folder, sockets = { folder .. "/gathers.sock", folder .. "/streams.sock" } }, Nginx)
-  os.execute(("PATH=$PATH:/usr/sbin nginx -p %s -c %s/nginx.conf -e %s/error.log >%s/out 2>&1 </dev/null & echo $! >%s/shell")
-    :format(folder, folder, folder, folder, folder))
-  self.pid = server.wait_until(20, function() return tonumber(read(folder .. "/pid"):match("%d+")) end)
-  assert(self.pid, "nginx did not start: " .. read(folder .. "/out") .. read(folder .. "/error.log"))
+  local command = ("env PATH=$PATH:/usr/sbin nginx -p %s -c %s/nginx.conf -e %s/error.log"):format(folder, folder, folder)
+  self.process = process.start(folder, command)
+  local up = server.wait_until(20, function()
+    local stream = unix.stream()
+    local connected = stream:connect(self.sockets[#self.sockets])
+    stream:close()
+    return connected
+  end)
+  assert(up, "nginx did not start: " .. self.process:log() .. (files.read(folder .. "/error.log") or ""))
   return self
 end
 
 --- How many requests it has passed on.
 function Nginx:forwarded()
   local count = 0
-  for status in read(self.folder .. "/access.log"):gmatch("%x+ ([^\n]+)\n") do
+  for status in (files.read(self.folder .. "/access.log") or ""):gmatch("%x+ ([^\n]+)\n") do
     if status ~= "-" then count = count + 1 end
   end
   return count
 end
 
 function Nginx:stop()
-  os.execute(("kill -QUIT %d 2>/dev/null"):format(self.pid))
-  server.wait_until(20, function() return read("/proc/" .. self.pid .. "/stat") == "" end)
+  self.process:stop("QUIT")
   server.remove_folder(self.folder)
 end
 

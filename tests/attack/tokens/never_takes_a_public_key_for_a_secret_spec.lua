@@ -29,17 +29,21 @@ tokens.promise("never takes a public key for a secret:", function(world)
       local app = ([[
         local demilune = require "demilune"
         local settings = demilune.settings { KEY = demilune.model.secret() }
-        local app = demilune.app { guard = demilune.guard.bearer { %s, lifetime = "15m" } }
+        local app = demilune.app { guard = demilune.guard.bearer { %s, lifetime = "15m", audience = false } }
         app:get("/", function() return 1 end)
         return app]])
-      for _, given in ipairs { ('key = settings.KEY, algorithms = { "%s", "HS256" }'):format(algorithm),
-        'key = settings.KEY, algorithms = { "HS256" }', 'secret = settings.KEY, algorithms = { "HS256" }' } do
+      for given, said in pairs {
+        [('key = settings.KEY, algorithms = { "%s", "HS256" }'):format(algorithm)] = "with both, a token could take the public key for the secret",
+        ['key = settings.KEY, algorithms = { "HS256" }'] = "is a key of two halves, of which one is public",
+        ['secret = settings.KEY, algorithms = { "HS256" }'] = "the secret is a PEM text",
+      } do
         local public = mime.unb64(keys.public[algorithm][1].bytes)
         for _, key in ipairs { public, pem } do
           local folder = server.write_app(app:format(given))
           local status, out, err = server.run({ "check", folder }, { env = { KEY = key } })
           server.remove_folder(folder)
-          assert.are_not.equal(0, status, given .. "\n" .. out .. err)
+          assert.equal(1, status, given .. "\n" .. out .. err)
+          assert.truthy(err:find(said, 1, true), err)
         end
       end
     end

@@ -61,7 +61,7 @@ describe("kill -9", function()
     local role, signal = unpack(case)
     local title = "of a %s process at each step of a reload loses no service, leaves nothing behind, and the next reload works"
     it((signal == SIGKILL and title or "or abort " .. title):format(role), function()
-      world:start { flags = { "--access-log=off", "--admin=0" } }
+      world:start { flags = { "--access-log=off", "--admin=0" }, visible = true }
       settle()
       local steps = chosen(steps_of(role, "v2"), 4)
       assert.is_true(#steps >= 2)

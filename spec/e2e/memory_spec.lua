@@ -120,7 +120,7 @@ end
 describe("a worker", function()
   local running
   setup(function()
-    running = server.start(FILES, { env = server.frugal() })
+    running = server.start(FILES, { env = server.frugal(), visible = true })
   end)
   teardown(function()
     local status, log = running:stop()

@@ -16,7 +16,7 @@ describe("a storm of signals", function()
   local running, folder
   before_each(function()
     folder = server.write_app(APP:format "one")
-    running = server.start(folder, { workers = 2, flags = { "--access-log=off", "--log-file=" .. folder .. "/log" } })
+    running = server.start(folder, { workers = 2, visible = true, flags = { "--access-log=off", "--log-file=" .. folder .. "/log" } })
   end)
   after_each(function()
     local status, log = running:stop()

@@ -46,7 +46,7 @@ describe("SIGUSR2", function()
     server.remove_folder(program_folder)
   end)
 
-  local function start(...) running = server.start(folder, { workers = 2, flags = { "--access-log=off", ... } }) end
+  local function start(...) running = server.start(folder, { workers = 2, visible = true, flags = { "--access-log=off", ... } }) end
 
   -- Asks for the new program, and gives its process once the old one has ended.
   local function upgrade()

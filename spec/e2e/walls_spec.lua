@@ -17,7 +17,7 @@ local function output_of(command)
   return (text:gsub("%s+$", ""))
 end
 
-local is_root = output_of("id -u") == "0"
+local is_root = server.is_root()
 local is_sanitized = server.is_sanitized()
 -- A kernel without Landlock reports so; what only Landlock stops is then not tried.
 local function has_landlock(log) return log:find("landlock up", 1, true) or log:find("landlock partly up", 1, true) end

@@ -212,7 +212,7 @@ end)
 
 describe("ending a server of several workers", function()
   local running
-  before_each(function() running = server.start(APP, { workers = 3, flags = { "--access-log=off" } }) end)
+  before_each(function() running = server.start(APP, { workers = 3, visible = true, flags = { "--access-log=off" } }) end)
   after_each(function() running:stop("KILL") end)
 
   local function wait_end() return server.wait_until(PATIENCE, function() return running:exit_status() end) end

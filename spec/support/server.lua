@@ -22,6 +22,9 @@ local function command_output(command)
   return (text:gsub("%s+$", ""))
 end
 
+--- Whether we are root, to whom nothing is hidden.
+function server.is_root() return command_output("id -u") == "0" end
+
 --- Whether the program was built with a sanitizer.
 function server.is_sanitized() return files.read(server.program):find("__asan_init", 1, true) ~= nil end
 
@@ -267,6 +270,7 @@ end
 ---@field shell? string a command of the shell's before it: "ulimit -n 60"
 ---@field through? string a command that becomes it: "setpriv --reuid=nobody"
 ---@field reader? string a command that reads the log, and prints it as far as that goes
+---@field visible? boolean its descriptors are looked at: who is not root starts it without the walls that hide them
 ---@field meanwhile? fun(running: server.Running) called again and again while it starts
 
 --- Starts `app`: a folder, or what server.write_app takes. Returns when it accepts connections; raises with its log when it does not.
@@ -282,6 +286,7 @@ function server.start(app, options)
   os.execute("mkdir -p " .. quote(self.data))
   local words = { "env", "DEMILUNE_DATA=" .. quote(self.data), (options.env or {}).LD_PRELOAD and "" or BENEATH }
   for name, value in pairs(options.env or {}) do words[#words + 1] = name .. "=" .. quote(value) end
+  if options.visible and not server.is_root() then words[#words + 1] = "DEMILUNE_SANDBOX=off" end
   words[#words + 1] = options.through
   local command = { server.program, options.command or "serve", self.app, "--host=127.0.0.1", "--port=0", "--workers=" .. (options.workers or 1),
     unpack(options.flags or {}) }

@@ -2,7 +2,8 @@
 /* The writer: shared commits, failures that stay one call's, transactions, locks and queues. */
 #include "database_world.h"
 
-#include <signal.h>
+#include "data/internal.h"
+
 #include <sqlite3.h>
 #include <sys/resource.h>
 #include <time.h>
@@ -58,8 +59,12 @@ static void run_as(sqlite3 *other, const char *sql) { assert_int_equal(sqlite3_e
 
 /* It takes what was sent, alone, and waits for the stranger's lock. */
 static void let_the_writer_begin(world *w) {
-  uv_run(&w->uv, UV_RUN_NOWAIT);
-  usleep(50000);
+  for (bool taken = false; !taken; usleep(1000)) {
+    uv_run(&w->uv, UV_RUN_NOWAIT);
+    uv_mutex_lock(&w->database->mutex);
+    taken = !w->database->writes.first;
+    uv_mutex_unlock(&w->database->mutex);
+  }
 }
 
 static void turn_all(world *w, answer *answers, size_t count) {
@@ -314,16 +319,21 @@ static void a_disk_without_room_acknowledges_nothing_that_it_lost_and_serves_aga
 
 static void a_full_queue_refuses_and_a_long_wait_ends(void **state) {
   world *w = *state;
-  statements s = start(w, (dl_database_options){.queue_max = 4, .queue_ms = 150, .transaction_ms = 400});
+  statements s = start(w, (dl_database_options){.queue_max = 4, .queue_ms = 500, .transaction_ms = 60000});
   dl_transaction *t = begin(w);
   static answer answers[6];
   for (size_t i = 0; i < 6; i++) world_send(w, &answers[i], NULL, s.add, DL_SHAPE_RUN, dl_value_null(), NOTHING);
+  usleep(600000);
+  assert_int_equal(end(w, t, dl_transaction_rollback).kind, DL_PROBLEM_NONE);
+  dl_transaction_release(t);
   turn_all(w, answers, 6);
   for (size_t i = 0; i < 6; i++) assert_int_equal(answers[i].kind, DL_PROBLEM_BUSY);
   assert_non_null(strstr(answers[5].message, "4 calls wait already"));
   assert_non_null(strstr(answers[0].message, "waited too long"));
-  dl_transaction_release(t);
-  assert_int_equal(world_call(w, s.add, DL_SHAPE_RUN, TEXT("a"), NOTHING).kind, DL_PROBLEM_NONE);
+  answer last;
+  do last = world_call(w, s.add, DL_SHAPE_RUN, TEXT("a"), NOTHING); /* on a busy machine even one waits */
+  while (last.kind == DL_PROBLEM_BUSY);
+  assert_int_equal(last.kind, DL_PROBLEM_NONE);
 }
 
 static void stopping_answers_what_waits_and_refuses_what_comes(void **state) {

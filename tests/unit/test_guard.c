@@ -2,19 +2,6 @@
 /* Bearer tokens and their challenges; the other kinds are in test_guard_kinds.c, what descriptions are refused in test_guard_describe.c. */
 #include "guard_tests.h"
 
-static dl_guard_result ask_bearer(guard_world *w, const dl_guard *guard, const char *token) {
-  char lines[20000];
-  snprintf(lines, sizeof(lines), "Authorization: Bearer %s\r\n", token);
-  return ask(w, guard, lines);
-}
-
-/* That guard's answer, its challenge and a reason that says the word. */
-static void expect(guard_world *w, dl_guard_result result, dl_guard_result wanted, const char *challenge, const char *word) {
-  assert_int_equal(result, wanted);
-  assert_str(w->context.challenge, challenge);
-  if (!strstr(w->context.reason, word)) fail_msg("the reason is \"%s\" and says nothing of \"%s\"", w->context.reason, word);
-}
-
 #define PLAIN "WWW-Authenticate: Bearer realm=\"users\"\r\n"
 #define INVALID "WWW-Authenticate: Bearer realm=\"users\", error=\"invalid_token\"\r\n"
 #define MALFORMED "WWW-Authenticate: Bearer realm=\"users\", error=\"invalid_request\"\r\n"

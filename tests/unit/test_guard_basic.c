@@ -2,12 +2,6 @@
 /* Basic credentials (RFC 7617): what is read of them, and a password that is verified on the way. */
 #include "guard_tests.h"
 
-static void expect(guard_world *w, dl_guard_result result, dl_guard_result wanted, const char *challenge, const char *word) {
-  assert_int_equal(result, wanted);
-  assert_str(w->context.challenge, challenge);
-  if (!strstr(w->context.reason, word)) fail_msg("the reason is \"%s\" and says nothing of \"%s\"", w->context.reason, word);
-}
-
 /* Argon2id of "open sesame" at a cost too low for anything but tests. */
 static const char *basic_description(void) {
   static char stored[DL_PASSWORD_TEXT], expression[500];

@@ -8,12 +8,6 @@ static dl_guard_result ask_with(guard_world *w, const dl_guard *guard, const cha
   return ask(w, guard, lines);
 }
 
-static void expect(guard_world *w, dl_guard_result result, dl_guard_result wanted, const char *challenge, const char *word) {
-  assert_int_equal(result, wanted);
-  assert_str(w->context.challenge, challenge);
-  if (!strstr(w->context.reason, word)) fail_msg("the reason is \"%s\" and says nothing of \"%s\"", w->context.reason, word);
-}
-
 #define PLAIN "WWW-Authenticate: Bearer realm=\"users\"\r\n"
 #define INVALID "WWW-Authenticate: Bearer realm=\"users\", error=\"invalid_token\"\r\n"
 #define MALFORMED "WWW-Authenticate: Bearer realm=\"users\", error=\"invalid_request\"\r\n"

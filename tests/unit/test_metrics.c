@@ -9,11 +9,9 @@
 #include "app/metrics.h"
 #include "server/prometheus.h"
 
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 static dl_metrics *begin(uint32_t workers) {
   dl_metrics *metrics = dl_metrics_new(workers);
@@ -61,7 +59,7 @@ static void processes_that_add_routes_at_once_agree_on_them(void **state) {
   dl_metrics *metrics = begin(PROCESSES);
   pid_t pids[PROCESSES];
   for (unsigned p = 0; p < PROCESSES; p++) {
-    pids[p] = fork();
+    pids[p] = fork_bound();
     if (pids[p]) continue;
     dl_metrics_writer writer;
     dl_metrics_open(&writer, metrics, p);
@@ -88,7 +86,7 @@ static void a_process_killed_while_it_adds_routes_hinders_nobody(void **state) {
     int ready[2];
     char byte;
     assert_int_equal(pipe(ready), 0);
-    pid_t pid = fork();
+    pid_t pid = fork_bound();
     if (pid == 0) {
       for (unsigned i = 0;; i = (i + 1) % DL_METRICS_ROUTES_MAX) {
         numbered_route(metrics, i);
@@ -126,7 +124,7 @@ static void a_replaced_worker_goes_on_with_its_predecessors_numbers(void **state
   (void)state;
   dl_metrics *metrics = begin(2);
   for (unsigned life = 1; life <= 3; life++) {
-    pid_t pid = fork();
+    pid_t pid = fork_bound();
     if (pid == 0) {
       dl_metrics_writer writer;
       dl_metrics_open(&writer, metrics, 1);
@@ -173,7 +171,7 @@ static void workers_are_added_up_exactly(void **state) {
   uint32_t series = route(metrics, "/");
   pid_t pids[PROCESSES];
   for (unsigned p = 0; p < PROCESSES; p++) {
-    pids[p] = fork();
+    pids[p] = fork_bound();
     if (pids[p]) continue;
     dl_metrics_writer writer;
     dl_metrics_open(&writer, metrics, p);

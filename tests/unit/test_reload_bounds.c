@@ -6,14 +6,12 @@
 #include "server/master.h"
 
 #include <fcntl.h>
-#include <signal.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 static const uint64_t BEGAN_US = 5000000, MINUTE_US = 60000000;
 
 static pid_t start_hanging(void) {
-  pid_t pid = fork();
+  pid_t pid = fork_bound();
   while (pid == 0) pause();
   return pid;
 }

@@ -5,14 +5,6 @@
 #include "guard/internal.h"
 #include "guard_tests.h"
 
-static dl_guard_result ask_bearer(guard_world *w, const dl_guard *guard, const char *token) {
-  char lines[20000];
-  snprintf(lines, sizeof(lines), "Authorization: Bearer %s\r\n", token);
-  assert_non_null(guard);
-  assert_true(world_parse(w, dl_str_of(lines)));
-  return world_check(w, guard);
-}
-
 static uint64_t hits(guard_world *w) { return dl_token_cache_hits(w->tokens); }
 
 static void put(guard_world *w, uint64_t hash, uint64_t tag, const char *token, const char *subject) {

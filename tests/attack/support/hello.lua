@@ -32,13 +32,14 @@ local SUITES = { tlsv1_2 = "\192\43\192\47", tlsv1_3 = "\19\1" }
 ---@field extensions? string more of them
 ---@field suites? string in place of one that every server has
 ---@field compressions? string the methods offered: "\0", which is none
+---@field legacy? string the version before versions were an extension: "\3\3" in all that are not old
 
 --- The record that holds it.
 ---@param given attack.Hello
 function hello.record(given)
   local extensions = (given.extensions or "") .. GROUPS .. SIGNATURES .. (given.version == "tlsv1_3" and NEWEST or "")
   local compressions = given.compressions or "\0"
-  local body = "\3\3" .. ("r"):rep(RANDOM_BYTES) .. string.char(SESSION_ID_BYTES) .. ("s"):rep(SESSION_ID_BYTES)
+  local body = (given.legacy or "\3\3") .. ("r"):rep(RANDOM_BYTES) .. string.char(SESSION_ID_BYTES) .. ("s"):rep(SESSION_ID_BYTES)
     .. sized(given.suites or SUITES[given.version]) .. string.char(#compressions) .. compressions .. sized(extensions)
   local message = string.char(CLIENT_HELLO, 0) .. sized(body)
   return string.char(HANDSHAKE, 3, 1) .. sized(message)

@@ -50,6 +50,7 @@ local tls = {}
 
 ---@class attack.TlsClient
 ---@field connection http.Connection below it
+---@field first_flight string its first records, as anybody on the wire could keep them
 local Client = {}
 Client.__index = Client
 
@@ -132,6 +133,14 @@ local function set(self, given)
   assert(ssl.SSL_set_session(self.ssl, given.session) == 1)
 end
 
+local function write_early(self, plaintext)
+  local written = ffi.new "size_t[1]"
+  while #plaintext > 0 do
+    assert(ssl.SSL_write_early_data(self.ssl, plaintext, #plaintext, written) == 1)
+    plaintext = plaintext:sub(tonumber(written[0]) + 1)
+  end
+end
+
 --- A client that has done its handshake over `connection`, which is its own from then on. Nil and why when the server ended it.
 ---@param connection http.Connection
 ---@param given? attack.TlsOptions
@@ -143,10 +152,12 @@ function tls.client(connection, given)
   self.from_server, self.to_server = crypto.BIO_new(crypto.BIO_s_mem()), crypto.BIO_new(crypto.BIO_s_mem())
   ssl.SSL_set_bio(self.ssl, self.from_server, self.to_server)
   ssl.SSL_set_connect_state(self.ssl)
-  if given.early then assert(ssl.SSL_write_early_data(self.ssl, given.early, #given.early, ffi.new "size_t[1]") == 1) end
+  if given.early then write_early(self, given.early) end
   for _ = 1, TURNS do
     local done = ssl.SSL_do_handshake(self.ssl) == 1
-    connection:send(self:records())
+    local records = self:records()
+    self.first_flight = self.first_flight or records
+    connection:send(records)
     if done then return self end
     if self:take() then
       self:close()

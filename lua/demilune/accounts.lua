@@ -183,7 +183,9 @@ end
 local function why_ended(account, scopes, token, proof)
   if not account then return "its account is gone" end
   if not scopes then return "its account lost a scope" end
-  if proof_of(token, account.password) ~= proof then return "the account's password is another than at the login; find_by_id gives it as find does" end
+  if proof_of(token, account.password) ~= proof then
+    return "the account's password is another than at the login; write password in what find_by_id gives, as in what find does"
+  end
 end
 
 local function refresh(given, respond)

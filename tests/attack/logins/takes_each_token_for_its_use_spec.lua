@@ -66,7 +66,8 @@ describe("takes each token for its use:", function()
   end)
 
   it("bytes of all lengths are refused alike", function()
-    for _, token in ipairs { "0", ("0"):rep(64), ("a"):rep(8000), login.refresh:upper() .. "0", login.refresh .. "0", login.refresh:sub(1, -2), "." } do
+    local mine = login.refresh
+    for _, token in ipairs { "0", ("0"):rep(64), ("a"):rep(8000), mine:upper() .. "0", mine .. "0", mine:sub(1, -2), mine .. ".", "." } do
       local response = world:send("/refresh", logins.COOKIE .. "=" .. token)
       assert.same({ 401, '{"detail":"The login has ended; log in again"}' }, { response.status, response.body })
     end

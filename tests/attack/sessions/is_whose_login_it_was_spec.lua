@@ -61,7 +61,8 @@ describe("a session is whose login it was:", function()
           assert.same({ nil, 400 }, { world:who(kind, pair[1] .. between .. pair[2]) })
         end
         local twice = world.running:connect()
-        twice:send(("GET /%s/me HTTP/1.1\r\nHost: a\r\nCookie: %s\r\nCookie: %s\r\n\r\n"):format(kind, pair[1], pair[2])) -- RFC 6265 5.4 has one field
+        -- RFC 6265 5.4 has one field.
+        twice:send(("GET /%s/me HTTP/1.1\r\nHost: a\r\nCookie: %s\r\nCookie: %s\r\n\r\n"):format(kind, pair[1], pair[2]))
         assert.equal(400, twice:receive("GET").status)
         twice:close()
       end
@@ -75,25 +76,25 @@ describe("a session is whose login it was:", function()
       local odd = {
         name:lower() .. "=" .. value, name:upper() .. "=" .. value, "__Secure-" .. bare .. "=" .. value, bare .. "=" .. value,
         "\194\160" .. attackers, "\226\128\128" .. attackers, "\11" .. attackers, "\12" .. attackers, -- blanks that some strip
-        name .. " =" .. value, name .. "\t=" .. value, "=" .. attackers, "a=" .. attackers, "a=1&" .. attackers, "a=1," .. attackers, "a=1 " .. attackers,
-        "$Version=1," .. attackers, '$Version="1", ' .. attackers, "a=\"x; " .. attackers .. "; b=\"", name .. "[0]=" .. value, name .. "%3D" .. value,
-        (attackers:gsub("^__Host", "%%5F_Host")), name .. "==" .. value, name .. "=\"" .. value, name .. "=" .. value .. "\"", name .. "='" .. value .. "'",
-        name .. "=\\\"" .. value .. "\\\"", name .. "=" .. value .. " ", -- the last one is trimmed
+        name .. " =" .. value, name .. "\t=" .. value, "=" .. attackers, "a=" .. attackers, "a=1&" .. attackers, "a=1," .. attackers,
+        "a=1 " .. attackers, "$Version=1," .. attackers, '$Version="1", ' .. attackers, "a=\"x; " .. attackers .. "; b=\"",
+        name .. "[0]=" .. value, name .. "%3D" .. value, (attackers:gsub("^__Host", "%%5F_Host")), name .. "==" .. value,
+        name .. "=\"" .. value, name .. "=" .. value .. "\"", name .. "='" .. value .. "'", name .. "=\\\"" .. value .. "\\\"",
       }
-      local last = table.remove(odd)
       for _, cookie in ipairs(odd) do
         local who, status = world:who(kind, cookie)
         assert.is_nil(who, cookie)
         assert.is_true(status == 400 or status == 401, status .. " " .. cookie)
       end
-      assert.equal("mallory", (world:who(kind, last)))
+      assert.equal("mallory", (world:who(kind, attackers .. " "))) -- blanks around a pair are trimmed
       assert.equal("mallory", (world:who(kind, name .. '="' .. value .. '"'))) -- quotes around all of it are the grammar's (RFC 6265 4.1.1)
       assert.equal("mallory", (world:who(kind, "$Version=1; " .. attackers .. "; $Path=/")))
     end)
 
     it("one of any length is refused alike: " .. kind, function()
       local value = world:log_in(kind, "mallory"):match "=(.*)"
-      for _, given in ipairs { value .. ("A"):rep(100), value .. ("A"):rep(8000), ("A"):rep(15000), value:sub(1, -2), value:sub(1, 4), value:rep(2) } do
+      local longer, shorter = { value:rep(2), value .. ("A"):rep(8000), ("A"):rep(15000) }, { value:sub(1, -2), value:sub(1, 4) }
+      for _, given in ipairs { longer[1], longer[2], longer[3], shorter[1], shorter[2], value .. "A" } do
         assert.same({ nil, 401 }, { world:who(kind, name .. "=" .. given) })
       end
       assert.same({ nil, 431 }, { world:who(kind, name .. "=" .. ("A"):rep(100000)) })

@@ -98,7 +98,7 @@ function Client:key_updates(count)
 end
 
 --- What resumes it: a session for `given.session`, which lives as long as Lua holds it. Under TLS 1.3 it comes with the first response.
---- A copy: OpenSSL takes its own for spoilt when the connection ends without a word.
+--- A copy, as what is set is: OpenSSL takes its own for spoilt when the connection ends without a word.
 function Client:session() return ffi.gc(ssl.SSL_SESSION_dup(ssl.SSL_get_session(self.ssl)), ssl.SSL_SESSION_free) end
 
 function Client:is_resumed() return ssl.SSL_session_reused(self.ssl) == 1 end
@@ -129,8 +129,10 @@ local function set(self, given)
     assert(ssl.SSL_use_PrivateKey_file(self.ssl, given.key, PEM) == 1)
   end
   if not given.session then return end
-  if given.early then ssl.SSL_SESSION_set_max_early_data(given.session, #given.early) end
-  assert(ssl.SSL_set_session(self.ssl, given.session) == 1)
+  local session = ssl.SSL_SESSION_dup(given.session)
+  if given.early then ssl.SSL_SESSION_set_max_early_data(session, #given.early) end
+  assert(ssl.SSL_set_session(self.ssl, session) == 1)
+  ssl.SSL_SESSION_free(session)
 end
 
 local function write_early(self, plaintext)

@@ -132,6 +132,24 @@ describe("asks the authorities of today:", function()
     end)
   end
 
+  it("a connection that was there before, and shakes hands after, is asked for them too", function()
+    for _, version in ipairs(VERSIONS) do
+      put "old-authority"
+      reload()
+      local waiting = {}
+      for index = 1, CONNECTIONS do waiting[index] = http.connect(running.port) end
+      assert.equal(200, (ask(connect(version, "old"), "/machine"))) -- by now all of those have been accepted as well
+      put "new-authority"
+      reload()
+      for _, connection in ipairs(waiting) do
+        local client = tls.client(connection, { version = version, certificate = files:path "old.pem", key = files:path "old.key" })
+        local status = ask(client, "/machine")
+        assert.is_true(status == nil or status == 401, status)
+        if client then client:close() end
+      end
+    end
+  end)
+
   it("SIGHUP does the same", function()
     local clients = open("tlsv1_3", "old")
     put "new-authority"
@@ -159,7 +177,7 @@ describe("asks the authorities of today:", function()
     local by_key, public = open("tlsv1_3", "old"), open("tlsv1_3", "old")
     put "new-authority"
     reload()
-    for _, client in ipairs(by_key) do assert.same({ 200, "service" }, { ask(client, "/either", "X-API-Key: " .. KEY .. "\r\n") }) end
+    for _, client in ipairs(by_key) do assert.same({ 200, "service", true }, { ask(client, "/either", "X-API-Key: " .. KEY .. "\r\n") }) end
     for _, client in ipairs(public) do
       assert.same({ 200, "nobody", false }, { ask(client, "/open") })
       assert.equal(401, (ask(client, "/machine")))

@@ -157,9 +157,17 @@ local function responder(given)
   end
 end
 
+-- Else a page could log its visitor in as somebody whom it knows (login CSRF); and one of the same site, whose requests have the cookie, out.
+local function refuse_foreign_page()
+  if not core.foreign_page() then return end
+  log.info("a login was refused to a page of another origin; where it may, name it in cors with credentials = true")
+  response.abort(403, "A page of another origin may not log in or out", NO_STORE)
+end
+
 local function login(given, respond)
   local check = given.verify or verify
   return function(req)
+    refuse_foreign_page()
     local account = given.find(req.form.username)
     local is_right, outdated = check(account, req.form.password)
     if not account or not is_right then response.abort(401, WRONG, NO_STORE) end
@@ -190,6 +198,7 @@ end
 
 local function refresh(given, respond)
   return function(req)
+    refuse_foreign_page()
     local value = req.cookie[given.cookie]
     if type(value) ~= "string" then refuse(given) end -- two of the name are nobody's
     local token, proof = split(value)
@@ -213,6 +222,7 @@ local LOGIN_LIMIT = { "10/minute", { rate = "100/hour", by = function(req) retur
 -- Of two cookies of the name one may be somebody else's doing: what says that it ended has to have ended.
 local function logout(given)
   return function(req)
+    refuse_foreign_page()
     local values = req.cookie[given.cookie] or {}
     for _, value in ipairs(type(values) == "string" and { values } or values) do
       local token = split(value)

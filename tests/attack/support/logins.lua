@@ -5,13 +5,14 @@ local cjson = require "cjson"
 local mime = require "mime"
 local server = require "spec.support.server"
 
-local logins = { PASSWORD = "correct horse battery staple", COOKIE = "__Host-refresh", WORKERS = 3 }
+local logins = { PASSWORD = "correct horse battery staple", COOKIE = "__Host-refresh", WORKERS = 3, HOST = "shop.example" }
 
 local APP = [[
 local demilune = require "demilune"
 local model, guard, password = demilune.model, demilune.guard, demilune.password
 local settings = demilune.settings { JWT_SECRET = model.secret { min_bytes = 32 } }
-local app = demilune.app { title = "Logins", version = "1" }
+local app = demilune.app { title = "Logins", version = "1",
+  cors = { origins = { "https://front.example" }, credentials = true, methods = { "POST" } } }
 local bearer = guard.bearer { secret = settings.JWT_SECRET, lifetime = "15m", token_url = "/token" }
 
 local db = app:database "sqlite:logins.db"
@@ -75,14 +76,23 @@ function World:register(name)
   assert(response.status == 204, response.body)
 end
 
----@return attack.Login? login, integer? status
-function World:log_in(name, password)
+--- A login as a form, with what a browser adds to it.
+function World:send_form(name, password, added)
+  local headers = { ["Content-Type"] = "application/x-www-form-urlencoded" }
+  for field, value in pairs(added or {}) do headers[field] = value end
   local form = ("username=%s&password=%s"):format(name, (password or logins.PASSWORD):gsub(" ", "+"))
-  return login_of(self.running:request("POST", "/token", { headers = { ["Content-Type"] = "application/x-www-form-urlencoded" }, body = form }))
+  return self.running:request("POST", "/token", { host = logins.HOST, headers = headers, body = form })
 end
 
---- A request to /refresh or /logout with that Cookie field, as it is, or none.
-function World:send(target, cookie) return self.running:request("POST", target, { headers = { Cookie = cookie } }) end
+---@return attack.Login? login, integer? status
+function World:log_in(name, password) return login_of(self:send_form(name, password)) end
+
+--- A request to /refresh or /logout with that Cookie field, as it is, or none, and with what a browser adds to it.
+function World:send(target, cookie, added)
+  local headers = { Cookie = cookie }
+  for field, value in pairs(added or {}) do headers[field] = value end
+  return self.running:request("POST", target, { host = logins.HOST, headers = headers })
+end
 
 ---@return attack.Login? login, integer? status
 function World:refresh(token) return login_of(self:send("/refresh", logins.COOKIE .. "=" .. token)) end

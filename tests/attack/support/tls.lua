@@ -26,6 +26,7 @@ SSL_SESSION *SSL_SESSION_dup(SSL_SESSION *session);
 int SSL_set_session(SSL *ssl, SSL_SESSION *session);
 void SSL_SESSION_free(SSL_SESSION *session);
 int SSL_SESSION_set_max_early_data(SSL_SESSION *session, uint32_t bytes);
+void SSL_SESSION_get0_ticket(const SSL_SESSION *session, const char **ticket, size_t *length);
 int SSL_session_reused(SSL *ssl);
 int SSL_write_early_data(SSL *ssl, const char *bytes, size_t length, size_t *written);
 int SSL_get_early_data_status(const SSL *ssl);
@@ -41,7 +42,7 @@ local ssl = ffi.load "ssl"
 local crypto = ffi.load "crypto"
 
 local MAX_VERSION, SERVER_NAME, PEM = 124, 55, 1 -- SSL_CTRL_SET_MAX_PROTO_VERSION, SSL_CTRL_SET_TLSEXT_HOSTNAME, SSL_FILETYPE_PEM
-local EARLY_DATA_ACCEPTED = 2
+local EARLY_DATA_ACCEPTED, KEY_NAME_BYTES = 2, 16
 local VERSIONS = { tlsv1_2 = 0x0303, tlsv1_3 = 0x0304 }
 local KEY_UPDATE_REQUESTED = 1
 local TURNS = 50
@@ -110,6 +111,13 @@ function Client:close()
   self.connection:close()
   ssl.SSL_free(self.ssl)
   ssl.SSL_CTX_free(self.context)
+end
+
+--- The name of the key that a session's ticket was sealed with (RFC 5077 4), nil when it has none.
+function tls.ticket_key(session)
+  local ticket, length = ffi.new "const char *[1]", ffi.new "size_t[1]"
+  ssl.SSL_SESSION_get0_ticket(session, ticket, length)
+  return length[0] >= KEY_NAME_BYTES and ffi.string(ticket[0], KEY_NAME_BYTES) or nil
 end
 
 ---@class attack.TlsOptions

@@ -114,8 +114,20 @@ static void add_raw(lua_State *L, dl_str name, dl_str value, bool lower) {
   lua_rawset(L, -3);
 }
 
+/* demilune.abort(400): whoever sends what cannot be read makes no error of the app's. */
+static void refuse_unreadable(lua_State *L, const char *problem) {
+  lua_createtable(L, 0, 2);
+  lua_pushinteger(L, 400);
+  lua_setfield(L, -2, "status");
+  lua_pushfstring(L, "The request's parameters cannot be read: %s", problem);
+  lua_setfield(L, -2, "detail");
+  push_registered(L, &abort_key);
+  lua_setmetatable(L, -2);
+  lua_error(L);
+}
+
 static void push_pairs(lua_State *L, const char *problem, const dl_pair *pairs, uint32_t count) {
-  if (problem) luaL_error(L, "the request's parameters cannot be read: %s; declare a model and the client gets a 422 instead", problem);
+  if (problem) refuse_unreadable(L, problem);
   lua_createtable(L, 0, (int)count);
   for (uint32_t i = 0; i < count; i++) add_raw(L, pairs[i].name, pairs[i].value, false);
 }

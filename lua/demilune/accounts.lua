@@ -19,7 +19,7 @@ local units = require "demilune.units"
 
 ---@class demilune.Account
 ---@field id string|integer
----@field password? string what password.hash gave; nobody logs in without one
+---@field password? string what password.hash gave; nobody logs in without one, and another one ends the logins by it
 ---@field roles? string[]
 ---@field scopes? string[] what the account may ask for
 
@@ -108,6 +108,21 @@ local function set_cookie(name, value, seconds)
   return ("%s=%s; Path=/; Max-Age=%d; HttpOnly; Secure; SameSite=Strict"):format(name, value, seconds)
 end
 
+-- What a cookie holds behind the store's token: by which password the login was made, so that a new one ends it, whoever changed it and
+-- wherever. Hashes of password.hash only: what another `verify` takes for a password could be guessed by its digest.
+local function proof_of(token, stored)
+  local hash = type(stored) == "string" and stored:find("^%$argon2id%$") and stored or ""
+  return core.sha256_hex("demilune login 1\n" .. token .. "\n" .. hash)
+end
+
+local function join(token, stored) return token .. "." .. proof_of(token, stored) end
+
+-- The store's token and the proof; nil for what is no cookie of ours.
+local function split(value)
+  local token, proof = value:match "^(.+)%.(%x+)$"
+  if token and #proof == 64 then return token, proof end
+end
+
 -- The scopes asked for, all of the account's when none are; nil when one is not the account's.
 local function granted(account, scope)
   local allowed, list = {}, {}
@@ -134,25 +149,37 @@ end
 
 local function responder(given)
   local issue = given.issue or issue_of(given.bearer)
-  return function(account, scopes, refresh, expires)
+  return function(account, scopes, token, stored, expires)
     return response.new {
-      headers = { ["Set-Cookie"] = set_cookie(given.cookie, refresh, expires - math.floor(core.now())) },
+      headers = { ["Set-Cookie"] = set_cookie(given.cookie, join(token, stored), expires - math.floor(core.now())) },
       body = { access_token = issue(account, scopes), token_type = "bearer", expires_in = given.bearer.lifetime },
     }
   end
 end
 
+-- Else a page could log its visitor in as somebody whom it knows (login CSRF); and one of the same site, whose requests have the cookie, out.
+local function refuse_foreign_page()
+  if not core.foreign_page() then return end
+  log.info("a login was refused to a page of another origin; where it may, name it in cors with credentials = true")
+  response.abort(403, "A page of another origin may not log in or out", NO_STORE)
+end
+
 local function login(given, respond)
   local check = given.verify or verify
   return function(req)
+    refuse_foreign_page()
     local account = given.find(req.form.username)
     local is_right, outdated = check(account, req.form.password)
     if not account or not is_right then response.abort(401, WRONG, NO_STORE) end
     local scopes = granted(account, req.form.scope)
     if not scopes then response.abort(400, "The account does not have such a scope", NO_STORE) end
-    if outdated and given.rehash then given.rehash(account, password.hash(req.form.password)) end
+    local stored = account.password
+    if outdated and given.rehash then
+      stored = password.hash(req.form.password)
+      given.rehash(account, stored)
+    end
     local expires = math.floor(core.now()) + given.lifetime
-    return respond(account, scopes, given.store.begin(subject_of(account), req.form.scope, expires), expires)
+    return respond(account, scopes, given.store.begin(subject_of(account), req.form.scope, expires), stored, expires)
   end
 end
 
@@ -161,18 +188,30 @@ local function refuse(given)
   response.abort(401, ENDED, { ["Cache-Control"] = "no-store", ["Set-Cookie"] = set_cookie(given.cookie, "", 0) })
 end
 
+local function why_ended(account, scopes, token, proof)
+  if not account then return "its account is gone" end
+  if not scopes then return "its account lost a scope" end
+  if proof_of(token, account.password) ~= proof then
+    return "the account's password is another than at the login; write password in what find_by_id gives, as in what find does"
+  end
+end
+
 local function refresh(given, respond)
   return function(req)
-    local token = req.cookie[given.cookie]
-    local rotation = type(token) == "string" and token ~= "" and given.store.rotate(token) or refuse(given)
+    refuse_foreign_page()
+    local value = req.cookie[given.cookie]
+    if type(value) ~= "string" then refuse(given) end -- two of the name are nobody's
+    local token, proof = split(value)
+    local rotation = token and given.store.rotate(token) or refuse(given)
     local account = given.find_by_id(rotation.subject)
     local scopes = account and granted(account, rotation.scope)
-    if not scopes then
+    local reason = why_ended(account, scopes, token, proof)
+    if reason then
       given.store.revoke(rotation.token)
-      log.info("a login ended, since its account is gone or lost a scope", { subject = rotation.subject })
+      log.info("a login ended", { subject = rotation.subject, reason = reason })
       refuse(given)
     end
-    return respond(account, scopes, rotation.token, rotation.expires)
+    return respond(account, scopes, rotation.token, account.password, rotation.expires)
   end
 end
 
@@ -180,10 +219,15 @@ end
 -- one account: NIST SP 800-63B 5.2.2 lets a hundred fail.
 local LOGIN_LIMIT = { "10/minute", { rate = "100/hour", by = function(req) return req.form.username:lower() end } }
 
+-- Of two cookies of the name one may be somebody else's doing: what says that it ended has to have ended.
 local function logout(given)
   return function(req)
-    local token = req.cookie[given.cookie]
-    if type(token) == "string" and token ~= "" then given.store.revoke(token) end
+    refuse_foreign_page()
+    local values = req.cookie[given.cookie] or {}
+    for _, value in ipairs(type(values) == "string" and { values } or values) do
+      local token = split(value)
+      if token then given.store.revoke(token) end
+    end
     return response.new { status = 204, headers = { ["Set-Cookie"] = set_cookie(given.cookie, "", 0) } }
   end
 end

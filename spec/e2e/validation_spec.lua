@@ -31,6 +31,7 @@ app:get("/lax", { query = {
 app:get("/lists", { query = { n = model.array(model.integer()), one = model.optional(model.integer()) } }, echo "query")
 app:get("/headers", { header = { x_list = model.optional(model.array(model.string())), user_agent = model.string() } }, echo "header")
 app:get("/cookies", { cookie = { a = model.integer() } }, echo "cookie")
+app:get("/raw", function(req) return { cookie = req.cookie.a, query = req.query.a } end)
 app:get("/path/{n}/{rest:path}", { path = { n = model.integer() } }, echo "path")
 app:post("/strict", { body = model "Strict" { n = model.integer(), b = model.boolean(), s = model.string(), x = model.number() } }, echo "body")
 app:post("/laxly", { body = model("Laxly", { strict = false }) { n = model.integer(), b = model.boolean(), s = model.string() } }, echo "body")
@@ -110,6 +111,16 @@ describe("validation in service", function()
     local contexts = {}
     for _, problem in ipairs(answer.detail) do contexts[table.concat(problem.loc, ".")] = problem.ctx end
     assert.same({ min_length = 1 }, contexts["body.name"])
+  end)
+
+  it("is a 400 and no error of ours when nobody declared what cannot be read", function()
+    for _, bad in ipairs { { "/raw?a=%zz" }, { "/raw", "nameless" }, { "/raw", 'a="b' } } do
+      local response, json = send("GET", bad[1], { headers = { Cookie = bad[2] } })
+      assert.equal(400, response.status)
+      assert.matches("^The request's parameters cannot be read: ", json.detail)
+    end
+    assert.same({ cookie = "1", query = "2" }, select(2, send("GET", "/raw?a=2", { headers = { Cookie = "a=1" } })))
+    assert.is_nil(running:log():find("cannot be read", 1, true))
   end)
 
   it("gives the handler what was converted", function()

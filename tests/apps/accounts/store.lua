@@ -10,6 +10,7 @@ function store.open(app)
   store.find = db:statement [[SELECT id, role, password FROM users WHERE email = :email]]
   store.find_by_id = db:statement [[SELECT id, role, password FROM users WHERE id = :id]]
   store.rehash = db:statement [[UPDATE users SET password = :password WHERE id = :id]]
+  store.change = db:statement [[UPDATE users SET password = :password WHERE email = :email]]
   store.promote = db:statement [[UPDATE users SET role = 'admin' WHERE email = :email]]
   store.remove = db:statement [[DELETE FROM users WHERE email = :email]]
   store.tokens = db:statement [[SELECT digest, family, subject, used FROM refresh_tokens ORDER BY used DESC]]

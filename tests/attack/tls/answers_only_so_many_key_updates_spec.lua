@@ -48,7 +48,7 @@ describe("answers only so many key updates:", function()
   end
 
   it("some are what a client does that means well", function()
-    local client = tls.client(http.connect(running.port), "tlsv1_3")
+    local client = tls.client(http.connect(running.port), { version = "tlsv1_3" })
     for _ = 1, 20 do
       client.connection:send(client:key_updates(1))
       assert.truthy(answered(client))
@@ -57,15 +57,15 @@ describe("answers only so many key updates:", function()
   end)
 
   it("a flood ends the connection, and nobody else's", function()
-    local other = tls.client(http.connect(running.port))
-    assert.is_true(ends(tls.client(http.connect(running.port, 10), "tlsv1_3")))
-    assert.is_true(ends(tls.client(http.connect_narrow(running.port, 10), "tlsv1_3")))
+    local other = assert(tls.client(http.connect(running.port)))
+    assert.is_true(ends(tls.client(http.connect(running.port, 10), { version = "tlsv1_3" })))
+    assert.is_true(ends(tls.client(http.connect_narrow(running.port, 10), { version = "tlsv1_3" })))
     assert.truthy(answered(other))
     other:close()
   end)
 
   it("so does a flood in the middle of a body", function()
-    local client = tls.client(http.connect(running.port, 10), "tlsv1_3")
+    local client = tls.client(http.connect(running.port, 10), { version = "tlsv1_3" })
     client:send "POST /count HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n12345"
     assert.is_true(ends(client))
   end)

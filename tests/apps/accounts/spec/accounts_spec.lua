@@ -8,6 +8,8 @@ local store = require "store"
 local test = require "demilune.test"
 
 local PASSWORD, COOKIE = "correct horse", "__Host-refresh"
+-- PASSWORD, by parameters that are too weak today.
+local OUTDATED = "$argon2id$v=19$m=64,t=1,p=1$c2l4dGVlbiBieXRlcyAuLg$Lvwb53ryS6oUns47HGl1ElrPeiqVFypBo/kVnCtjEVs"
 local client
 
 local function log_in(more)
@@ -17,6 +19,9 @@ local function log_in(more)
 end
 
 local function cookie_of(reply, name) return (reply.cookies[1] or ""):match("^" .. (name or COOKIE):gsub("%-", "%%-") .. "=([^;]*)") end
+
+-- The store's token in a cookie: a proof of the password stands behind it.
+local function stored_of(value) return (value:match("^(.+)%.%x+$")) end
 
 -- A refresh with this token, whatever the client keeps.
 local function refresh(token) return test.client():post("/refresh", { cookies = { [COOKIE] = token } }) end
@@ -46,8 +51,8 @@ describe("a login", function()
     assert.is_nil(body.refresh_token)
     assert.equal("no-store", reply.headers["Cache-Control"])
     assert.equal(1, #reply.cookies)
-    assert.matches("^__Host%-refresh=%x+; Path=/; Max%-Age=2592000; HttpOnly; Secure; SameSite=Strict$", reply.cookies[1])
-    assert.equal(64, #cookie_of(reply))
+    assert.matches("^__Host%-refresh=%x+%.%x+; Path=/; Max%-Age=2592000; HttpOnly; Secure; SameSite=Strict$", reply.cookies[1])
+    assert.equal(64 + 1 + 64, #cookie_of(reply))
     assert.same({ "user" }, me(reply).json().roles)
   end)
 
@@ -90,8 +95,8 @@ describe("a login", function()
     local token = cookie_of(log_in())
     local rows = tokens()
     assert.equal(1, #rows)
-    assert.equal(core.sha256_hex(token), rows[1].digest)
-    assert.is_nil(core.json_encode(rows):find(token, 1, true))
+    assert.equal(core.sha256_hex(stored_of(token)), rows[1].digest)
+    assert.is_nil(core.json_encode(rows):find(stored_of(token), 1, true))
   end)
 end)
 
@@ -171,6 +176,28 @@ describe("a refresh token", function()
   end)
 end)
 
+describe("a changed password", function()
+  before_each(set_up)
+
+  local function change(given) test.run(function() store.change:run { email = "ada@example.com", password = demilune.password.hash(given) } end) end
+
+  it("ends the logins by the one before", function()
+    local token = cookie_of(log_in())
+    change "better horse"
+    assert.equal(401, refresh(token).status)
+    assert.same({}, tokens())
+    assert.equal(200, refresh(cookie_of(log_in { password = "better horse" })).status)
+  end)
+
+  it("that a login hashed anew, since its parameters are outdated, does not end that login", function()
+    test.run(function() store.change:run { email = "ada@example.com", password = OUTDATED } end)
+    local before, after = cookie_of(log_in()), cookie_of(log_in())
+    assert.equal(200, refresh(before).status)
+    assert.equal(200, refresh(after).status)
+    assert.is_true(OUTDATED ~= test.run(function() return store.find:one { email = "ada@example.com" } end).password)
+  end)
+end)
+
 describe("a logout", function()
   before_each(set_up)
 
@@ -193,11 +220,11 @@ describe("parts of one's own", function()
   it("take the place of ours", function()
     local reply = client:post("/own/login", { form = { username = "robot", password = "anything" } })
     assert.equal("token-of-robot", reply.json().access_token)
-    assert.equal("first-robot", cookie_of(reply, "__Host-own"))
+    assert.equal("first-robot", stored_of(cookie_of(reply, "__Host-own")))
     assert.matches("Max%-Age=3600", reply.cookies[1])
     assert.equal(401, client:post("/own/login", { form = { username = "eve", password = "anything" } }).status)
     assert.equal(429, client:post("/own/login", { form = { username = "robot", password = "anything" } }).status)
-    assert.equal("next-robot", cookie_of(client:post("/own/again"), "__Host-own"))
+    assert.equal("next-robot", stored_of(cookie_of(client:post("/own/again"), "__Host-own")))
     assert.equal(204, client:post("/own/out").status)
     assert.same({ "next-robot" }, store.revoked)
   end)

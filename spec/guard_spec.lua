@@ -301,6 +301,8 @@ describe("guards made of guards", function()
     assert.matches("guard.public lets everybody pass", refusal(guard.role, "admin", guard.public))
     assert.matches("guard.public lets everybody pass", refusal(guard.any, { guard.public, bearer() }))
     assert.matches("takes a list of guards", refusal(guard.any, {}))
+    assert.matches('"read write" is no scope, which has no spaces, quotes or backslashes; write guard.scope%({ "read", "write" }, bearer%)',
+      refusal(guard.scope, "read write", bearer()))
     assert.matches("guard.owner takes a function, not a table", refusal(guard.owner, bearer()))
     assert.matches("write guard.owner%(fn, guard.any", refusal(guard.any, { bearer(), guard.owner(handler, bearer()) }))
   end)

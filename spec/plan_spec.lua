@@ -283,8 +283,8 @@ describe("loading an app", function()
   end)
 
   it("tells a mistake noticed inside our modules at the app's line", function()
-    write("app.lua", head .. "app.get(nil, '/x', print)\nreturn app\n")
-    assert.matches("^app.lua:3: attempt to index", select(2, load()))
+    write("app.lua", head .. "demilune.array(1)\nreturn app\n")
+    assert.matches("^app.lua:3: bad argument #1", select(2, load()))
   end)
 
   it("reads nothing from outside the folder", function()

@@ -214,6 +214,9 @@ end
 ---@return T
 function Database:transaction(fn)
   if type(fn) ~= "function" then error("db:transaction takes a function; write db:transaction(function() ... end)", 2) end
+  if not handles[self]:is_open() then
+    error("the database is not open while the app loads; call db:transaction in app:on_start(function() ... end) or in a handler", 2)
+  end
   if transactions[self][running()] then
     error("db:transaction inside db:transaction: the outer one already holds all or nothing; call the function itself", 2)
   end

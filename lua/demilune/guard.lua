@@ -111,6 +111,16 @@ local function check_of(place, of)
   end
 end
 
+-- RFC 6749 3.3: a token has its scopes in one text, with spaces between them.
+local function check_scopes(place, names)
+  for _, name in ipairs(names) do
+    if name:find('[%s%c"\\\128-\255]') then
+      errors.raise(place, "guard.scope: %s is no scope, which has no spaces, quotes or backslashes; "
+        .. 'write guard.scope({ "read", "write" }, bearer) for several', errors.show(name))
+    end
+  end
+end
+
 local function named(kind, field)
   return function(names, member, given)
     local place = errors.where()
@@ -120,6 +130,7 @@ local function named(kind, field)
     for _, name in ipairs(list) do
       if type(name) ~= "string" or name == "" then errors.raise(place, "%s: %s is no name; write %s", what, errors.show(name), example) end
     end
+    if kind == "scope" then check_scopes(place, list) end
     need_guard(place, what, member, example)
     refuse_public(place, what, member)
     given = options.check(place, what, given, NAMED_OPTIONS[kind])

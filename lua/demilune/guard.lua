@@ -85,21 +85,23 @@ function guard.any(members)
   return setmetatable({ kind = "any", members = { unpack(members) }, source = place }, plain)
 end
 
--- Names that a leaf cannot have are names that nobody has: a guard that nobody passes.
+-- Names that no leaf can have are names that nobody has: mistyped ones, or a guard that nobody passes.
 local function note_unknown(place, what, names, member, field)
-  local nearest
+  local known = {}
   for _, leaf in ipairs(guard_type.leaves(member)) do
-    local known = leaf[field]
-    if not known then return end
-    for _, name in ipairs(names) do
-      for _, other in ipairs(known) do
-        if other == name then return end
-      end
-      nearest = nearest or errors.nearest(name, known)
+    if not leaf[field] then return end
+    for _, name in ipairs(leaf[field]) do
+      if not known[name] then known[#known + 1], known[name] = name, true end
     end
   end
-  context.note("error", place, ("guard.%s: nobody can have the %s %s that it asks for"):format(what, what, table.concat(names, ", ")),
-    nearest and ("did you mean %s?"):format(nearest) or ("add it to the %ss of the guard below"):format(what))
+  -- Each by itself: beside one that somebody has, a mistyped one would go unnoticed.
+  for _, name in ipairs(names) do
+    local nearest = not known[name] and errors.nearest(name, known)
+    if not known[name] then
+      context.note("error", place, ("guard.%s: nobody can have the %s %s that it asks for"):format(what, what, name),
+        nearest and ("did you mean %s?"):format(nearest) or ("add it to the %ss of the guard below"):format(what))
+    end
+  end
 end
 
 local NAMED_OPTIONS = { role = { all = "boolean", of = "table" }, scope = { all = "boolean" } }

@@ -3,6 +3,7 @@
 -- app is one too. Nothing is joined here, so that what is added after mounting
 -- counts like what was there before.
 
+local context = require "demilune.context"
 local cors = require "demilune.cors"
 local dependency = require "demilune.dependency"
 local errors = require "demilune.errors"
@@ -67,10 +68,13 @@ function router.is(value)
   return metatable == Router or type(metatable) == "table" and metatable.is_router == true
 end
 
----Refuses app.get(...), whose first argument is then taken for the app.
+---Refuses app.get(...), whose first argument is then taken for the app, and what a handler declares, which no request would find.
 ---@param self any
 ---@param name string the method's: "get"
 function router.check_self(self, name)
+  if context.plan then
+    errors.raise(errors.where(), "app:%s declares, which is over once the app is loaded; write it beside the others, not in a handler", name)
+  end
   if router.is(self) then return end
   errors.raise(errors.where(), "%s is called with a colon, so that it knows whose it is; write app:%s(...), not app.%s(...)", name, name, name)
 end

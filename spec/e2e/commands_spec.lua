@@ -5,7 +5,8 @@ local server = require "spec.support.server"
 
 -- What the program printed, on both channels, and its status.
 local function run(arguments, environment)
-  local pipe = assert(io.popen(("env -u JWT_SECRET %s timeout 10 '%s' %s </dev/null 2>&1; echo \"|$?\""):format(environment or "", server.program, arguments)))
+  local command = ("env -u JWT_SECRET %s timeout 10 '%s' %s </dev/null 2>&1; echo \"|$?\""):format(environment or "", server.program, arguments)
+  local pipe = assert(io.popen(command))
   local text, status = pipe:read("*a"):match("^(.*)|(%d+)%s*$")
   pipe:close()
   return text, tonumber(status)
@@ -27,7 +28,8 @@ describe("the command line", function()
   end)
 
   it("shows each command its own flags", function()
-    for flags, of in pairs { ["--port NUMBER"] = "dev serve", ["--pid NUMBER"] = "reload", ["--json"] = "check routes", ["--subject WHO"] = "token" } do
+    local whose = { ["--port NUMBER"] = "dev serve", ["--pid NUMBER"] = "reload", ["--json"] = "check routes", ["--subject WHO"] = "token" }
+    for flags, of in pairs(whose) do
       for _, command in ipairs(COMMANDS) do
         local shown = run("help " .. command):find("\n  " .. flags, 1, true) ~= nil
         assert.equal(of:find(command, 1, true) ~= nil, shown, command .. " " .. flags)
@@ -36,7 +38,8 @@ describe("the command line", function()
   end)
 
   it("refuses flags that the command does not take", function()
-    for given, flag in pairs { ["check --port=1"] = "port", ["serve --json"] = "json", ["reload --workers 2"] = "workers", ["dev --prot 1"] = "prot" } do
+    local cases = { ["check --port=1"] = "port", ["serve --json"] = "json", ["reload --workers 2"] = "workers", ["dev --prot 1"] = "prot" }
+    for given, flag in pairs(cases) do
       local command = given:match("^%l+")
       assert.same({ ("demilune %s: there is no flag --%s; see demilune help %s\n"):format(command, flag, command), 2 }, { run(given) })
     end
@@ -60,7 +63,10 @@ describe("the command line", function()
   it("says what is wrong with a token that is asked for", function()
     local secret = "JWT_SECRET=0123456789abcdef0123456789abcdef"
     assert.same({ "demilune token: needs to know whose token it is: --subject=WHO\n", 2 }, { run("token", secret) })
-    assert.same({ "demilune token: --seconds is how long the token lives, from 1 on, such as 900\n", 2 }, { run("token --subject=7 --seconds=5m", secret) })
+    local seconds = "demilune token: --seconds is how long the token lives, from 1 on, such as 900\n"
+    for _, wrong in ipairs { "5m", "0", "-1", "99999999999999999999" } do
+      assert.same({ seconds, 2 }, { run("token --subject=7 --seconds=" .. wrong, secret) })
+    end
     assert.matches("^demilune token: %-%-algorithm is none; write HS256", (run("token --subject=7 --algorithm=HS257", secret)))
     assert.matches("^demilune token: JWT_SECRET: the variable is not set", (run "token --subject=7"))
     assert.matches("^demilune token: nowhere.pem: No such file", (run "token --subject=7 --key-file=nowhere.pem"))

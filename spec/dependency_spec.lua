@@ -146,6 +146,19 @@ describe("what a dependency holds", function()
   end)
 end)
 
+describe("a dependency's needs", function()
+  it("are dependencies and guards by name, also where nobody needs it", function()
+    for problem, needs in pairs {
+      ["app:dependency: need user must be a guard or what app:dependency gave, not 5"] = { user = 5 },
+      ["app:dependency: every need wants a name, such as needs = { user = current_user }"] = { function() end },
+    } do
+      local ok, message = pcall(dependency.new, needs, function() end)
+      assert.is_false(ok)
+      assert.matches(problem, message, 1, true)
+    end
+  end)
+end)
+
 describe("a circle of dependencies", function()
   it("is refused at load, by name", function()
     local needs = {}

@@ -301,8 +301,21 @@ describe("guards made of guards", function()
     assert.matches("guard.public lets everybody pass", refusal(guard.role, "admin", guard.public))
     assert.matches("guard.public lets everybody pass", refusal(guard.any, { guard.public, bearer() }))
     assert.matches("takes a list of guards", refusal(guard.any, {}))
+    assert.matches('"read write" is no scope, which has no spaces, quotes or backslashes; write guard.scope%({ "read", "write" }, bearer%)',
+      refusal(guard.scope, "read write", bearer()))
     assert.matches("guard.owner takes a function, not a table", refusal(guard.owner, bearer()))
     assert.matches("write guard.owner%(fn, guard.any", refusal(guard.any, { bearer(), guard.owner(handler, bearer()) }))
+  end)
+
+  it("are a finding for each name that nobody can have, also beside others", function()
+    local both = guard.any { bearer { roles = { "admin" }, scopes = { "read" } }, bearer { roles = { "editor" }, scopes = { "write" } } }
+    guard.role({ "admin", "editor" }, both)
+    guard.scope({ "read", "write" }, both, { all = true })
+    assert.equal(0, #context.findings)
+    guard.role({ "admin", "edtior" }, both)
+    guard.scope({ "read", "wirte" }, both, { all = true })
+    assert.same({ "guard.role: nobody can have the role edtior that it asks for", "guard.scope: nobody can have the scope wirte that it asks for" },
+      { context.findings[1].message, context.findings[2].message })
   end)
 
   it("are a finding when nobody can pass", function()
@@ -314,7 +327,7 @@ describe("guards made of guards", function()
     assert.equal(1, #context.findings)
     context.findings = {}
     guard.role("admin", bearer())
-    guard.role({ "x", "admin" }, guard.any { bearer { roles = { "admin" } }, guard.api_key { keys = { a = SECRET } } })
+    guard.role("admin", guard.any { bearer { roles = { "admin" } }, guard.api_key { keys = { a = SECRET } } })
     assert.same({}, context.findings)
   end)
 

@@ -117,6 +117,14 @@ describe("The OpenAPI document", function()
       assert.same({ "get_a_b_2", "get_a_b_3", "get_a_b" }, ids)
     end)
 
+    it("names the operations of a route of several methods after it", function()
+      local path = document_of(function(app)
+        app:route({ "GET", "POST", "PUT" }, "/echo", { name = "echo" }, handler)
+        app:get("/other", { name = "echo_post" }, handler)
+      end).paths["/echo"]
+      assert.same({ "echo", "echo_post_2", "echo_put" }, { path.get.operationId, path.post.operationId, path.put.operationId })
+    end)
+
     it("takes JSON, forms, text and bytes", function()
       local document = document_of(function(app)
         app:post("/json", { body = User }, handler)

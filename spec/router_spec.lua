@@ -39,6 +39,25 @@ describe("an app", function()
     assert.equal("POST", last(app).method)
   end)
 
+  it("says that its words are called with a colon", function()
+    local app = new_app()
+    for _, method in ipairs { "get", "post", "route", "mount", "dependency", "on_start", "on_stop", "idempotency", "database" } do
+      assert.equal(("%s is called with a colon, so that it knows whose it is; write app:%s(...), not app.%s(...)"):format(method, method, method),
+        refusal(function() app[method]("/x", handler) end))
+    end
+  end)
+
+  it("refuses a route of no method", function()
+    assert.equal('route takes a list of methods first, not a table; write app:route({ "GET", "POST" }, "/echo", ...)',
+      refusal(function() new_app():route({}, "/x", handler) end))
+  end)
+
+  it("refuses methods for pages of other origins that are none, at the line that names them", function()
+    new_app { cors = { origins = { "https://x.example" }, methods = { "GET", "DELETE" } } }
+    assert.equal('demilune.app: cors.methods: there is no method "delete"; write some of "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"',
+      refusal(function() new_app { cors = { origins = { "https://x.example" }, methods = { "delete" } } } end))
+  end)
+
   it("takes a handler without options where a default guard stands", function()
     local app = new_app()
     app:get("/x", handler)
@@ -55,6 +74,7 @@ describe("an app", function()
 
   it("refuses limits that nobody could keep", function()
     local refused = { { max_head = "64KiB" }, { max_target = 40000 }, { max_depth = 1000000 }, { max_connections = 2 ^ 40 }, { idle_timeout = "0s" } }
+    for _, name in ipairs { "max_head", "max_target", "max_headers", "max_depth" } do refused[#refused + 1] = { [name] = 0 } end
     for _, given in ipairs(refused) do
       assert.matches("which cannot be kept", refusal(function() new_app { limits = given } end))
     end
@@ -183,6 +203,21 @@ describe("what a route declares", function()
     assert.matches("must be a string without line breaks",
       refusal(function() new_app():get("/x", { headers = { ["X-A"] = "a\r\nb: c" } }, handler) end))
     assert.matches('"X A" is no name of a header field', refusal(function() new_app():get("/x", { headers = { ["X A"] = "a" } }, handler) end))
+  end)
+
+  it("has header fields and cookies whose names can be sent", function()
+    new_app():get("/x", { header = { if_match = model.string() }, cookie = { ["__Host-a"] = model.string() } }, handler)
+    assert.equal('GET /x: cookie: no client can send a cookie with the name "a b"; write one of letters, digits, - and _',
+      refusal(function() new_app():get("/x", { cookie = { ["a b"] = model.string() } }, handler) end))
+    assert.matches('header: no client can send a header field with the name "X:"',
+      refusal(function() new_app():get("/x", { header = { x = model.string { alias = "X:" } } }, handler) end))
+  end)
+
+  it("describes its other responses in words that there are", function()
+    local gone = model "Gone" {}
+    new_app():get("/x", { responses = { [404] = "None", [409] = { description = "Taken", returns = model.string() }, [410] = gone } }, handler)
+    assert.matches('responses%[409%]: there is no option "descriptoin"; did you mean description%?',
+      refusal(function() new_app():get("/x", { responses = { [409] = { descriptoin = "Taken" } } }, handler) end))
   end)
 
   it("must have a handler", function()

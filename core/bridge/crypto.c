@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* core.password_hash, password_verify, random and sha256_hex. Passwords wait for the
+/* core.password_hash, password_verify, random, sha256_hex, hmac_hex and hmac_is. Passwords wait for the
  * thread pool; when too many wait already the request is answered 503. */
 #include "bridge/bridge.h"
 
 #include "bridge/task.h"
-#include "crypto/digest.h"
+#include "crypto/hmac.h"
 #include "crypto/random.h"
+#include "crypto/secret.h"
 #include "model/secret_lua.h"
 
 #include <lauxlib.h>
@@ -99,15 +100,21 @@ static int bridge_random(lua_State *L) {
   return 1;
 }
 
-void dl_bridge_push_sha256(lua_State *L, dl_str bytes) {
+enum { SHA256_HEX = 64 };
+
+static void write_hex(const unsigned char digest[DL_DIGEST_MAX], char hex[SHA256_HEX]) {
   static const char digits[] = "0123456789abcdef";
-  unsigned char digest[DL_DIGEST_MAX];
-  char hex[64];
-  dl_digest(dl_bridge_crypto_of(L), DL_DIGEST_SHA256, bytes, digest);
-  for (size_t i = 0; i < 32; i++) {
+  for (size_t i = 0; i < SHA256_HEX / 2; i++) {
     hex[2 * i] = digits[digest[i] >> 4];
     hex[2 * i + 1] = digits[digest[i] & 15];
   }
+}
+
+void dl_bridge_push_sha256(lua_State *L, dl_str bytes) {
+  unsigned char digest[DL_DIGEST_MAX];
+  char hex[SHA256_HEX];
+  dl_digest(dl_bridge_crypto_of(L), DL_DIGEST_SHA256, bytes, digest);
+  write_hex(digest, hex);
   lua_pushlstring(L, hex, sizeof(hex));
 }
 
@@ -117,7 +124,36 @@ static int bridge_sha256_hex(lua_State *L) {
   return 1;
 }
 
-static const luaL_Reg functions[] = {{"random", bridge_random}, {"sha256_hex", bridge_sha256_hex}, {NULL, NULL}};
+/* HMAC-SHA256 of argument 2 under argument 1. */
+static void compute_hmac(lua_State *L, char hex[SHA256_HEX]) {
+  unsigned char tag[DL_DIGEST_MAX];
+  dl_str key = check_text(L, 1), text = check_text(L, 2);
+  dl_hmac *hmac = dl_hmac_new(dl_bridge_crypto_of(L), DL_DIGEST_SHA256, key);
+  dl_hmac_compute(hmac, text, tag);
+  dl_hmac_free(hmac);
+  write_hex(tag, hex);
+}
+
+/* hmac_hex(key, text) → 64 hexadecimal digits */
+static int bridge_hmac_hex(lua_State *L) {
+  char hex[SHA256_HEX];
+  compute_hmac(L, hex);
+  lua_pushlstring(L, hex, sizeof(hex));
+  return 1;
+}
+
+/* hmac_is(key, text, given) → whether given is what hmac_hex gives. What is compared with never becomes a string of Lua's. */
+static int bridge_hmac_is(lua_State *L) {
+  char hex[SHA256_HEX];
+  dl_str given = check_text(L, 3);
+  compute_hmac(L, hex);
+  lua_pushboolean(L, dl_crypto_equal(given.ptr, given.len, hex, sizeof(hex)));
+  return 1;
+}
+
+static const luaL_Reg functions[] = {
+    {"random", bridge_random}, {"sha256_hex", bridge_sha256_hex}, {"hmac_hex", bridge_hmac_hex}, {"hmac_is", bridge_hmac_is}, {NULL, NULL},
+};
 
 static void add_waiting(lua_State *L, const char *name, lua_CFunction function) {
   lua_getfield(L, -1, "abort_type");

@@ -141,7 +141,7 @@ static dl_call *new_draft(handle *self, const dl_statement *statement, dl_shape 
 }
 
 static void check_open(lua_State *L, const handle *self) {
-  if (!dl_database_is_open(self->database)) luaL_error(L, "the database is not open: it is opened when the app starts and closed when it stops");
+  if (!dl_database_is_open(self->database)) luaL_error(L, "the database is not open: it is opened when the app starts and closed when it stops; run statements in app:on_start or in a handler");
 }
 
 /* --- parameters ----------------------------------------------------------------- */

@@ -20,8 +20,9 @@ enum { SECRET_BYTES = 32, SECRET_BYTES_MAX = 256 };
 int dl_command_secret(int count, char **arguments) {
   unsigned char bytes[SECRET_BYTES_MAX];
   char text[SECRET_BYTES_MAX * 2];
-  long wanted = count > 0 ? strtol(arguments[0], NULL, 10) : SECRET_BYTES;
-  if (wanted < 16 || wanted > SECRET_BYTES_MAX) {
+  char *end = "";
+  long wanted = count > 0 ? strtol(arguments[0], &end, 10) : SECRET_BYTES;
+  if (count > 1 || *end || wanted < 16 || wanted > SECRET_BYTES_MAX) {
     fprintf(stderr, "demilune secret: takes a number of bytes from 16 to %d (%d when left out)\n", SECRET_BYTES_MAX, SECRET_BYTES);
     return 2;
   }

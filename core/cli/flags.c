@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Flags of the app commands. Each has a DEMILUNE_* variable, which the flag beats.
+ * Flags of the app commands: a row for each says what it sets, which commands take it
+ * and what help says. Those of dev and serve have a DEMILUNE_* variable, which the flag
+ * beats. A flag of another command is refused, so that nobody believes it did something.
  */
 #include "cli/cli.h"
 #include "server/admin.h"
@@ -27,7 +29,7 @@ static const char *set_port(dl_flags *flags, const char *value) {
 
 static const char *set_unix(dl_flags *flags, const char *value) {
   flags->options.unix_path = value;
-  return NULL;
+  return *value ? NULL : "must be the path of a socket";
 }
 
 static const char *set_access_log(dl_flags *flags, const char *value) {
@@ -57,6 +59,11 @@ static const char *set_pid(dl_flags *flags, const char *value) {
   char *end;
   flags->pid = strtol(value, &end, 10);
   return *value == 0 || *end || flags->pid < 1 ? "must be the number of a process" : NULL;
+}
+
+static const char *set_json(dl_flags *flags, const char *value) {
+  flags->json = true;
+  return *value ? "takes no value" : NULL;
 }
 
 static const char *set_admin(dl_flags *flags, const char *value) {
@@ -159,30 +166,55 @@ static const char *set_max_memory(dl_flags *flags, const char *value) {
 }
 
 static const struct {
-  const char *name, *variable;
+  const char *name, *value; /* what help calls its value */
+  const char *variable;     /* NULL: none */
   flag_setter set;
   const char *alone; /* what the flag means without a value; NULL: the next argument is its value */
+  unsigned commands;
+  const char *summary;
 } flag_table[] = {
-    {"host", "DEMILUNE_HOST", set_host, NULL},
-    {"port", "DEMILUNE_PORT", set_port, NULL},
-    {"unix", "DEMILUNE_UNIX", set_unix, NULL},
-    {"access-log", "DEMILUNE_ACCESS_LOG", set_access_log, NULL},
-    {"workers", "DEMILUNE_WORKERS", set_workers, NULL},
-    {"redis", "DEMILUNE_REDIS", set_redis, NULL},
-    {"pid", "DEMILUNE_PID", set_pid, NULL},
-    {"trusted-proxies", "DEMILUNE_TRUSTED_PROXIES", set_trusted_proxies, NULL},
-    {"proxy-protocol", "DEMILUNE_PROXY_PROTOCOL", set_proxy_protocol, "on"},
-    {"admin", "DEMILUNE_ADMIN", set_admin, NULL},
-    {"log-file", "DEMILUNE_LOG_FILE", set_log_file, NULL},
-    {"tls-cert", "DEMILUNE_TLS_CERT", set_tls_cert, NULL},
-    {"tls-key", "DEMILUNE_TLS_KEY", set_tls_key, NULL},
-    {"tls-ocsp", "DEMILUNE_TLS_OCSP", set_tls_ocsp, NULL},
-    {"tls-client-ca", "DEMILUNE_TLS_CLIENT_CA", set_tls_client_ca, NULL},
-    {"http-redirect", "DEMILUNE_HTTP_REDIRECT", set_http_redirect, NULL},
-    {"hsts", "DEMILUNE_HSTS", set_hsts, NULL},
-    {"sandbox", "DEMILUNE_SANDBOX", set_sandbox, NULL},
-    {"user", "DEMILUNE_USER", set_user, NULL},
-    {"max-memory", "DEMILUNE_MAX_MEMORY", set_max_memory, NULL},
+    {"host", "ADDRESS", "DEMILUNE_HOST", set_host, NULL, DL_FLAGS_SERVING,
+     "listen on this address (127.0.0.1)"},
+    {"port", "NUMBER", "DEMILUNE_PORT", set_port, NULL, DL_FLAGS_SERVING,
+     "listen on this port (8000; 0 lets the system choose)"},
+    {"unix", "PATH", "DEMILUNE_UNIX", set_unix, NULL, DL_FLAGS_SERVING,
+     "listen on a unix socket instead"},
+    {"access-log", "off|json|text", "DEMILUNE_ACCESS_LOG", set_access_log, NULL, DL_FLAGS_SERVING,
+     "a line for each request (dev: text, serve: json)"},
+    {"workers", "NUMBER", "DEMILUNE_WORKERS", set_workers, NULL, DL_FLAGS_SERVING,
+     "processes that serve, up to 64 (dev: 1, serve: one for each core)"},
+    {"redis", "URL", "DEMILUNE_REDIS", set_redis, NULL, DL_FLAGS_SERVING | DL_FLAGS_LISTING | DL_FLAGS_OPENAPI,
+     "count limits there, where the app names no store"},
+    {"log-file", "PATH", "DEMILUNE_LOG_FILE", set_log_file, NULL, DL_FLAGS_SERVING,
+     "add the log to this file; SIGUSR1 opens it again"},
+    {"admin", "PORT|ADDRESS:PORT|unix:PATH", "DEMILUNE_ADMIN", set_admin, NULL, DL_FLAGS_SERVING,
+     "answer /livez, /readyz and /metrics there (a port alone: on loopback)"},
+    {"trusted-proxies", "LIST", "DEMILUNE_TRUSTED_PROXIES", set_trusted_proxies, NULL, DL_FLAGS_SERVING,
+     "who may say for whom they speak: 10.0.0.0/8,unix"},
+    {"proxy-protocol", "", "DEMILUNE_PROXY_PROTOCOL", set_proxy_protocol, "on", DL_FLAGS_SERVING,
+     "they begin each connection with a PROXY header"},
+    {"tls-cert", "FILE", "DEMILUNE_TLS_CERT", set_tls_cert, NULL, DL_FLAGS_SERVING,
+     "serve by TLS with this certificate (PEM, with its chain); may come again"},
+    {"tls-key", "FILE", "DEMILUNE_TLS_KEY", set_tls_key, NULL, DL_FLAGS_SERVING,
+     "the key of the certificate in the same place (PEM)"},
+    {"tls-ocsp", "FILE", "DEMILUNE_TLS_OCSP", set_tls_ocsp, NULL, DL_FLAGS_SERVING,
+     "an OCSP response to staple (DER); may come again"},
+    {"tls-client-ca", "FILE", "DEMILUNE_TLS_CLIENT_CA", set_tls_client_ca, NULL, DL_FLAGS_SERVING,
+     "ask clients for certificates that these vouch for (PEM)"},
+    {"http-redirect", "[ADDRESS:]PORT", "DEMILUNE_HTTP_REDIRECT", set_http_redirect, NULL, DL_FLAGS_SERVING,
+     "a port without TLS that sends readers to https"},
+    {"hsts", "VALUE|off", "DEMILUNE_HSTS", set_hsts, NULL, DL_FLAGS_SERVING,
+     "what Strict-Transport-Security says (serve: max-age=31536000)"},
+    {"sandbox", "off|on|strict", "DEMILUNE_SANDBOX", set_sandbox, NULL, DL_FLAGS_SERVING,
+     "walls of the operating system (dev: off, serve: on; strict: all or no start)"},
+    {"user", "NAME", "DEMILUNE_USER", set_user, NULL, DL_FLAGS_SERVING,
+     "become this account once the sockets are open"},
+    {"max-memory", "SIZE", "DEMILUNE_MAX_MEMORY", set_max_memory, NULL, DL_FLAGS_SERVING,
+     "private memory of each worker in the sandbox, such as 512M"},
+    {"pid", "NUMBER", NULL, set_pid, NULL, DL_FLAGS_RELOAD,
+     "the server's process, where several serve the app"},
+    {"json", "", NULL, set_json, "", DL_FLAGS_LISTING,
+     "print JSON for other programs"},
 };
 enum { FLAG_COUNT = sizeof flag_table / sizeof *flag_table };
 
@@ -195,7 +227,8 @@ static bool set(dl_flags *flags, size_t index, const char *value, bool is_flag) 
 static bool read_environment(dl_flags *flags) {
   flags->in_environment = true;
   for (size_t i = 0; i < FLAG_COUNT; i++) {
-    const char *value = getenv(flag_table[i].variable);
+    const char *variable = flags->taken & flag_table[i].commands ? flag_table[i].variable : NULL;
+    const char *value = variable ? getenv(variable) : NULL;
     if (value && !set(flags, i, value, false)) return false;
   }
   flags->in_environment = false;
@@ -207,17 +240,13 @@ static bool read_flag(dl_flags *flags, const char *command, int count, char **ar
   const char *name = arguments[*at] + 2;
   const char *equals = strchr(name, '=');
   size_t len = equals ? (size_t)(equals - name) : strlen(name);
-  if (strcmp(name, "json") == 0) {
-    flags->json = true;
-    return true;
-  }
   for (size_t i = 0; i < FLAG_COUNT; i++) {
-    if (strlen(flag_table[i].name) != len || strncmp(flag_table[i].name, name, len) != 0) continue;
+    if (!(flags->taken & flag_table[i].commands) || strlen(flag_table[i].name) != len || strncmp(flag_table[i].name, name, len) != 0) continue;
     const char *alone = flag_table[i].alone;
     const char *value = equals ? equals + 1 : alone ? alone : *at + 1 < count ? arguments[++*at] : "";
     return set(flags, i, value, true);
   }
-  fprintf(stderr, "demilune %s: there is no flag --%.*s; see demilune help\n", command, (int)len, name);
+  fprintf(stderr, "demilune %s: there is no flag --%.*s; see demilune help %s\n", command, (int)len, name, command);
   return false;
 }
 
@@ -231,22 +260,39 @@ static bool check_together(const dl_flags *flags, const char *command) {
   return false;
 }
 
+/* What is no flag is the folder, of which there is one. */
+static bool read_folder(dl_flags *flags, const char *command, const char *argument, bool flags_over) {
+  if (!flags_over && argument[0] == '-') {
+    fprintf(stderr, "demilune %s: there is no flag %s; flags begin with two dashes, see demilune help %s\n", command, argument, command);
+    return false;
+  }
+  if (flags->options.folder) {
+    fprintf(stderr, "demilune %s: takes one folder, and there are two: \"%s\" and \"%s\"\n", command, flags->options.folder, argument);
+    return false;
+  }
+  flags->options.folder = argument;
+  return true;
+}
+
 bool dl_flags_read(dl_flags *flags, const char *command, int count, char **arguments) {
   bool flags_over = false;
   if (!read_environment(flags)) return false;
   for (int i = 0; i < count; i++) {
     const char *argument = arguments[i];
-    if (!flags_over && strcmp(argument, "--") == 0) {
-      flags_over = true;
-    } else if (!flags_over && strncmp(argument, "--", 2) == 0) {
+    if (!flags_over && strcmp(argument, "--") == 0) flags_over = true;
+    else if (!flags_over && strncmp(argument, "--", 2) == 0) {
       if (!read_flag(flags, command, count, arguments, &i)) return false;
-    } else if (flags->positional_count < (int)(sizeof flags->positional / sizeof *flags->positional)) {
-      flags->positional[flags->positional_count++] = argument;
-    } else {
-      fprintf(stderr, "demilune %s: too many arguments, from \"%s\" on\n", command, argument);
-      return false;
-    }
+    } else if (!read_folder(flags, command, argument, flags_over)) return false;
   }
-  flags->options.folder = flags->positional_count ? flags->positional[0] : ".";
+  if (!flags->options.folder) flags->options.folder = ".";
   return check_together(flags, command);
+}
+
+void dl_flags_print(unsigned taken) {
+  for (size_t i = 0; i < FLAG_COUNT; i++) {
+    char left[64];
+    if (!(taken & flag_table[i].commands)) continue;
+    int length = snprintf(left, sizeof left, "--%s%s%s", flag_table[i].name, *flag_table[i].value ? " " : "", flag_table[i].value);
+    printf("  %-29s%s%s\n", left, length < 29 ? "" : "\n                               ", flag_table[i].summary);
+  }
 }

@@ -38,8 +38,8 @@ static int print_command(dl_generation *generation, const char *name, bool json)
   return (int)lua_tointeger(L, -1);
 }
 
-static int inspect(const char *name, int count, char **arguments) {
-  dl_flags flags = {0};
+static int inspect(const char *name, unsigned taken, int count, char **arguments) {
+  dl_flags flags = {.taken = taken};
   if (!dl_flags_read(&flags, name, count, arguments)) return 2;
   dl_loop loop = {.uv = uv_default_loop()};
   char *error = NULL;
@@ -59,6 +59,6 @@ static int inspect(const char *name, int count, char **arguments) {
   return status;
 }
 
-int dl_command_check(int count, char **arguments) { return inspect("check", count, arguments); }
-int dl_command_routes(int count, char **arguments) { return inspect("routes", count, arguments); }
-int dl_command_openapi(int count, char **arguments) { return inspect("openapi", count, arguments); }
+int dl_command_check(int count, char **arguments) { return inspect("check", DL_FLAGS_LISTING, count, arguments); }
+int dl_command_routes(int count, char **arguments) { return inspect("routes", DL_FLAGS_LISTING, count, arguments); }
+int dl_command_openapi(int count, char **arguments) { return inspect("openapi", DL_FLAGS_OPENAPI, count, arguments); }

@@ -17,61 +17,86 @@ static int command_help(int count, char **arguments);
 static const struct {
   const char *name, *arguments, *summary;
   int (*run)(int count, char **arguments);
+  unsigned flags;
+  const char *more; /* help of this command alone; NULL: nothing */
 } commands[] = {
-    {"dev", "[APP]", "serve on loopback with tracebacks and a docs page, for writing an app", dl_command_dev},
-    {"serve", "[APP]", "serve by production rules", dl_command_serve},
-    {"reload", "[APP]", "load an app's files anew in the server that serves it, and say how that went", dl_command_reload},
-    {"new", "NAME", "make an app with a passing spec", dl_command_new},
-    {"check", "[APP]", "load an app and say what is wrong with it", dl_command_check},
-    {"routes", "[APP]", "list the routes, who may call them and what they take", dl_command_routes},
-    {"openapi", "[APP]", "print the OpenAPI 3.1 document", dl_command_openapi},
-    {"test", "[APP]", "run the app's specs inside the server", dl_command_test},
-    {"secret", "", "print a new random secret", dl_command_secret},
-    {"hash", "", "hash a password from standard input by Argon2id", dl_command_hash},
-    {"token", "", "print a signed token, for trying an app by hand", dl_command_token},
-    {"version", "", "print the version", command_version},
-    {"help", "", "print this", command_help},
+    {"dev", "[APP]", "serve on loopback with tracebacks and a docs page, for writing an app", dl_command_dev, DL_FLAGS_SERVING, NULL},
+    {"serve", "[APP]", "serve by production rules", dl_command_serve, DL_FLAGS_SERVING, NULL},
+    {"reload", "[APP]", "load an app's files anew in the server that serves it, and say how that went", dl_command_reload, DL_FLAGS_RELOAD, NULL},
+    {"new", "NAME", "make an app with a passing spec", dl_command_new, DL_FLAGS_NONE, "NAME is the folder to make."},
+    {"check", "[APP]", "load an app and say what is wrong with it", dl_command_check, DL_FLAGS_LISTING,
+     "It exits with 1 when the app does not load, or would not in production."},
+    {"routes", "[APP]", "list the routes, who may call them and what they take", dl_command_routes, DL_FLAGS_LISTING, NULL},
+    {"openapi", "[APP]", "print the OpenAPI 3.1 document", dl_command_openapi, DL_FLAGS_OPENAPI, NULL},
+    {"test", "[APP]", "run the app's specs inside the server", dl_command_test, DL_FLAGS_NONE, "What follows APP goes to busted: --filter=TEXT, --output=TAP, files."},
+    {"secret", "", "print a new random secret", dl_command_secret, DL_FLAGS_NONE, "demilune secret BYTES makes it of so many bytes, 16 to 256; otherwise of 32."},
+    {"hash", "", "hash a password from standard input by Argon2id", dl_command_hash, DL_FLAGS_NONE, NULL},
+    {"token", "", "print a signed token, for trying an app by hand", dl_command_token, DL_FLAGS_NONE, NULL},
+    {"version", "", "print the version", command_version, DL_FLAGS_NONE, NULL},
+    {"help", "", "print this, or help COMMAND: about that one", command_help, DL_FLAGS_NONE, NULL},
 };
+enum { COMMANDS = sizeof commands / sizeof *commands };
+
+static const char about_app[] = "APP is a folder with an app.lua; the current folder when left out.";
+
+/* COMMANDS: there is none of that name. */
+static size_t command_named(const char *name) {
+  size_t at = 0;
+  while (at < COMMANDS && strcmp(name, commands[at].name) != 0) at++;
+  return at;
+}
+
+static int no_command(const char *name) {
+  fprintf(stderr, "demilune: there is no command \"%s\"; see demilune help\n", name);
+  return 2;
+}
+
+static void help_of_all(void) {
+  printf("Usage: demilune COMMAND [APP] [FLAGS]\n\n%s\n\nCommands:\n", about_app);
+  for (size_t i = 0; i < COMMANDS; i++) printf("  %-8s %-6s  %s\n", commands[i].name, commands[i].arguments, commands[i].summary);
+  puts("\nFlags of dev and serve (each also as a variable, e.g. DEMILUNE_PORT):");
+  dl_flags_print(DL_FLAGS_SERVING);
+  puts("\nFlags of reload:");
+  dl_flags_print(DL_FLAGS_RELOAD);
+  puts("\nFlags of check and routes:");
+  dl_flags_print(DL_FLAGS_LISTING);
+}
+
+static void help_of(size_t command) {
+  bool is_token = commands[command].run == dl_command_token;
+  unsigned flags = commands[command].flags;
+  const char *arguments = commands[command].arguments;
+  printf("Usage: demilune %s%s%s%s\n\n%s\n", commands[command].name, *arguments ? " " : "", arguments, flags || is_token ? " [FLAGS]" : "",
+         commands[command].summary);
+  if (commands[command].more) puts(commands[command].more);
+  if (strcmp(arguments, "[APP]") == 0) puts(about_app);
+  if (flags || is_token) puts(flags & DL_FLAGS_SERVING ? "\nFlags (each also as a variable, e.g. DEMILUNE_PORT):" : "\nFlags:");
+  dl_flags_print(flags);
+  if (is_token) dl_token_print_flags();
+}
 
 static int command_help(int count, char **arguments) {
-  (void)count;
-  (void)arguments;
-  puts("Usage: demilune COMMAND [APP] [FLAGS]\n\nAPP is a folder with an app.lua; the current folder when left out.\n\nCommands:");
-  for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) printf("  %-8s %-6s  %s\n", commands[i].name, commands[i].arguments, commands[i].summary);
-  puts("\nFlags of dev and serve (each also as a variable, e.g. DEMILUNE_PORT):\n"
-       "  --host ADDRESS               listen on this address (127.0.0.1)\n"
-       "  --port NUMBER                listen on this port (8000; 0 lets the system choose)\n"
-       "  --unix PATH                  listen on a unix socket instead\n"
-       "  --access-log off|json|text   a line for each request (dev: text, serve: json)\n"
-       "  --workers NUMBER             processes that serve (dev: 1, serve: one for each core)\n"
-       "  --redis URL                  count limits there, where the app names no store\n"
-       "  --log-file PATH              add the log to this file; SIGUSR1 opens it again\n"
-       "  --admin PORT|ADDRESS:PORT|unix:PATH\n"
-       "                               answer /livez, /readyz and /metrics there (a port alone: on loopback)\n"
-       "  --trusted-proxies LIST       who may say for whom they speak: 10.0.0.0/8,unix\n"
-       "  --proxy-protocol             they begin each connection with a PROXY header\n"
-       "  --tls-cert FILE              serve by TLS with this certificate (PEM, with its chain); may come again\n"
-       "  --tls-key FILE               the key of the certificate in the same place (PEM)\n"
-       "  --tls-ocsp FILE              an OCSP response to staple (DER); may come again\n"
-       "  --tls-client-ca FILE         ask clients for certificates that these vouch for (PEM)\n"
-       "  --http-redirect [ADDRESS:]PORT   a port without TLS that sends readers to https\n"
-       "  --hsts VALUE|off             what Strict-Transport-Security says (serve: max-age=31536000)\n"
-       "  --sandbox off|on|strict      walls of the operating system (dev: off, serve: on; strict: all or no start)\n"
-       "  --user NAME                  become this account once the sockets are open\n"
-       "  --max-memory SIZE            private memory of each worker in the sandbox, such as 512M\n\n"
-       "Flags of reload:\n"
-       "  --pid NUMBER                 the server's process, where several serve the app\n\n"
-       "Flags of check and routes:\n"
-       "  --json                       print JSON for other programs");
+  size_t command = count > 0 ? command_named(arguments[0]) : COMMANDS;
+  if (count > 0 && command == COMMANDS) return no_command(arguments[0]);
+  if (count > 0) help_of(command);
+  else help_of_all();
   return 0;
+}
+
+static bool asks_for_help(int count, char **arguments) {
+  for (int i = 0; i < count && strcmp(arguments[i], "--") != 0; i++)
+    if (strcmp(arguments[i], "--help") == 0 || strcmp(arguments[i], "-h") == 0) return true;
+  return false;
 }
 
 int main(int count, char **arguments) {
   const char *name = count > 1 ? arguments[1] : "help";
   if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0) name = "help";
   if (strcmp(name, "--version") == 0) name = "version";
-  for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
-    if (strcmp(name, commands[i].name) == 0) return commands[i].run(count > 2 ? count - 2 : 0, arguments + 2);
-  fprintf(stderr, "demilune: there is no command \"%s\"; see demilune help\n", name);
-  return 2;
+  size_t command = command_named(name);
+  int given = count > 2 ? count - 2 : 0;
+  if (command == COMMANDS) return no_command(name);
+  if (commands[command].run == command_help || !asks_for_help(given, arguments + 2)) return commands[command].run(given, arguments + 2);
+  help_of(command);
+  return 0;
 }

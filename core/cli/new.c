@@ -13,7 +13,7 @@ extern const dl_embedded dl_new_files[];
 
 static const char *name_problem(const char *name) {
   const char *last = strrchr(name, '/') ? strrchr(name, '/') + 1 : name;
-  if (*last == 0) return "needs a name, e.g. demilune new notes";
+  if (*last == 0 || strcmp(last, ".") == 0) return "needs a name, e.g. demilune new notes";
   for (const char *c = last; *c; c++)
     if (!isalnum((unsigned char)*c) && *c != '-' && *c != '_' && *c != '.') return "takes a name of letters, digits, - and _";
   return NULL;
@@ -59,7 +59,7 @@ int dl_command_new(int count, char **arguments) {
   dl_flags flags = {0};
   struct stat existing;
   if (!dl_flags_read(&flags, "new", count, arguments)) return 2;
-  const char *folder = flags.positional_count == 1 ? flags.positional[0] : "";
+  const char *folder = flags.options.folder;
   const char *problem = name_problem(folder);
   if (problem) {
     fprintf(stderr, "demilune new %s\n", problem);

@@ -13,7 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { KEY_FILE_MAX = 65536 };
+enum { KEY_FILE_MAX = 65536, LIFETIME_MAX = 10 * 366 * 86400 };
 
 typedef struct token_request {
   dl_str subject, roles, scopes, issuer, audience, kid, algorithm, seconds;
@@ -24,32 +24,39 @@ typedef struct token_request {
 static const struct {
   dl_str name;
   size_t place;
-  const char *example;
+  const char *example, *summary;
 } flags[] = {
-    {DL_STR("subject"), offsetof(token_request, subject), "WHO"},
-    {DL_STR("roles"), offsetof(token_request, roles), "a,b"},
-    {DL_STR("scopes"), offsetof(token_request, scopes), "\"a b\""},
-    {DL_STR("issuer"), offsetof(token_request, issuer), "URL"},
-    {DL_STR("audience"), offsetof(token_request, audience), "NAME"},
-    {DL_STR("seconds"), offsetof(token_request, seconds), "900"},
-    {DL_STR("algorithm"), offsetof(token_request, algorithm), "HS256"},
-    {DL_STR("kid"), offsetof(token_request, kid), "NAME"},
-    {DL_STR("secret-variable"), offsetof(token_request, variable), "JWT_SECRET"},
-    {DL_STR("key-file"), offsetof(token_request, key_file), "private.pem"},
+    {DL_STR("subject"), offsetof(token_request, subject), "WHO", "whose token it is; always needed"},
+    {DL_STR("roles"), offsetof(token_request, roles), "a,b", "its roles"},
+    {DL_STR("scopes"), offsetof(token_request, scopes), "\"a b\"", "its scopes"},
+    {DL_STR("issuer"), offsetof(token_request, issuer), "URL", "who gives it out"},
+    {DL_STR("audience"), offsetof(token_request, audience), "NAME", "whom it is for"},
+    {DL_STR("seconds"), offsetof(token_request, seconds), "900", "how long it lives (900)"},
+    {DL_STR("algorithm"), offsetof(token_request, algorithm), "HS256", "what it is signed with (HS256; with --key-file that of the key)"},
+    {DL_STR("kid"), offsetof(token_request, kid), "NAME", "the name of the key"},
+    {DL_STR("secret-variable"), offsetof(token_request, variable), "JWT_SECRET", "the variable that holds the secret (JWT_SECRET)"},
+    {DL_STR("key-file"), offsetof(token_request, key_file), "private.pem", "the private key (PEM), in place of a secret"},
 };
 
 enum { FLAGS = sizeof(flags) / sizeof(flags[0]) };
 
-static bool read_flag(token_request *request, const char *argument) {
-  const char *equals = strchr(argument, '=');
-  if (strncmp(argument, "--", 2) != 0 || !equals) return false;
-  dl_str name = dl_str_from(argument + 2, (size_t)(equals - argument) - 2), value = dl_str_of(equals + 1);
+/* One flag, as --name=value or --name value; *at moves on when the value is the next argument. */
+static bool read_flag(token_request *request, int count, char **arguments, int *at) {
+  const char *argument = arguments[*at], *equals = strchr(argument, '=');
+  if (strncmp(argument, "--", 2) != 0 || (!equals && *at + 1 == count)) return false;
+  dl_str name = equals ? dl_str_from(argument + 2, (size_t)(equals - argument) - 2) : dl_str_of(argument + 2);
   for (size_t i = 0; i < FLAGS; i++) {
     if (!dl_str_equal(name, flags[i].name)) continue;
+    dl_str value = dl_str_of(equals ? equals + 1 : arguments[++*at]);
     memcpy((char *)request + flags[i].place, &value, sizeof(value));
     return true;
   }
   return false;
+}
+
+static int refuse(const char *problem) {
+  fprintf(stderr, "demilune token: %s\n", problem);
+  return 2;
 }
 
 static int refuse_flag(const char *argument) {
@@ -57,6 +64,14 @@ static int refuse_flag(const char *argument) {
   for (size_t i = 0; i < FLAGS; i++) fprintf(stderr, "%s --%.*s=%s", i ? "," : "", DL_STR_ARGS(flags[i].name), flags[i].example);
   fputc('\n', stderr);
   return 2;
+}
+
+void dl_token_print_flags(void) {
+  for (size_t i = 0; i < FLAGS; i++) {
+    char left[64];
+    snprintf(left, sizeof left, "--%.*s %s", DL_STR_ARGS(flags[i].name), flags[i].example);
+    printf("  %-29s%s\n", left, flags[i].summary);
+  }
 }
 
 /* --- claims ----------------------------------------------------------------------- */
@@ -112,7 +127,7 @@ static dl_key *key_from_file(const token_request *request, const dl_crypto *cryp
 
 static dl_key *key_from_variable(const token_request *request, const dl_crypto *crypto, dl_key_algorithm algorithm, const char **error) {
   const char *secret = getenv(request->variable.ptr);
-  *error = "the variable that holds the secret is not set; name it by --secret-variable=NAME, or a private key by --key-file=FILE";
+  *error = "the variable is not set; name the one that holds the secret by --secret-variable=NAME, or a private key by --key-file=FILE";
   return secret ? dl_key_from_secret(crypto, algorithm, dl_str_of(secret), request->kid, error) : NULL;
 }
 
@@ -141,18 +156,18 @@ int dl_command_token(int count, char **arguments) {
   dl_key_algorithm algorithm = DL_KEY_UNSTATED;
   dl_buffer token = {0};
   for (int i = 0; i < count; i++)
-    if (!read_flag(&request, arguments[i])) return refuse_flag(arguments[i]);
-  long seconds = strtol(request.seconds.ptr, NULL, 10);
+    if (!read_flag(&request, count, arguments, &i)) return refuse_flag(arguments[i]);
+  char *end;
+  long seconds = strtol(request.seconds.ptr, &end, 10);
+  if (!request.subject.len) return refuse("needs to know whose token it is: --subject=WHO");
+  if (*end || seconds < 1 || seconds > LIFETIME_MAX) return refuse("--seconds is how long the token lives, from 1 on, such as 900");
   /* A curve says itself what it signs with. */
   if (!request.algorithm.len && !request.key_file.len) request.algorithm = DL_STR("HS256");
-  bool named = !request.algorithm.len || dl_key_algorithm_named(request.algorithm, &algorithm);
-  if (request.subject.len == 0 || seconds <= 0 || !named) {
-    fputs("demilune token: needs --subject=WHO, a lifetime in seconds over 0, and an algorithm such as HS256; with --key-file=private.pem that of the key\n",
-          stderr);
-    return 2;
-  }
+  if (request.algorithm.len && !dl_key_algorithm_named(request.algorithm, &algorithm))
+    return refuse("--algorithm is none; write HS256 or, with --key-file=private.pem, that of the key, such as RS256, ES256 or EdDSA");
   const char *problem = sign(&request, algorithm, seconds, &token);
-  if (problem) fprintf(stderr, "demilune token: %s\n", problem);
+  const char *place = request.key_file.len ? request.key_file.ptr : request.variable.ptr;
+  if (problem) fprintf(stderr, "demilune token: %s: %s\n", place, problem);
   else printf("%.*s\n", (int)token.len, token.data);
   dl_buffer_free(&token);
   return problem ? 1 : 0;

@@ -10,7 +10,7 @@ local limit = require "demilune.limit"
 local limit_store = require "demilune.limit_store"
 local options = require "demilune.options"
 local route = require "demilune.route"
-local Router = require("demilune.router").Router
+local router = require "demilune.router"
 local units = require "demilune.units"
 
 ---@class demilune.AppOptions
@@ -58,7 +58,7 @@ local units = require "demilune.units"
 ---@field idempotent? demilune.Idempotency
 ---@field starts function[]
 ---@field stops function[]
-local App = setmetatable({ is_router = true }, { __index = Router })
+local App = setmetatable({ is_router = true }, { __index = router.Router })
 App.__index = App
 App.__tostring = function() return "app" end
 
@@ -80,6 +80,8 @@ local EXAMPLES = { size = '"1MiB"', duration = '"30s"', count = "100" }
 -- A head is read in one piece of 32 KiB, which its body still passes through.
 local MOST = { max_head = 30720, max_target = 30720, max_headers = 1000, max_depth = 1000 }
 local MOST_OF_ALL = 2 ^ 31 - 1
+-- With 0 of these no request could be answered; of the others 0 says something: no body at all, nobody waits, no bound.
+local NEVER_NOTHING = { max_head = true, max_target = true, max_headers = true, max_depth = true }
 local EXTRA = { forbid = true, ignore = true, allow = true }
 
 local function read_limits(place, given)
@@ -92,7 +94,7 @@ local function read_limits(place, given)
       errors.raise(place, "demilune.app: limits.%s is %s; write %s = %s", name, errors.show(value), name, EXAMPLES[sort])
     end
     local most = MOST[name] or MOST_OF_ALL
-    if limits[name] > most or sort == "duration" and limits[name] <= 0 then
+    if limits[name] > most or (sort == "duration" or NEVER_NOTHING[name]) and limits[name] <= 0 then
       errors.raise(place, "demilune.app: limits.%s is %s, which cannot be kept; it is more than 0 and at most %d", name, errors.show(value), most)
     end
   end
@@ -149,24 +151,31 @@ end
 ---@return boolean
 function app.is(value) return getmetatable(value) == App end
 
-local function need_function(what, fn)
+local function need_function(self, what, fn)
+  router.check_self(self, what)
   if type(fn) ~= "function" then
     errors.raise(errors.where(), "app:%s takes a function, not %s; write app:%s(function() ... end)", what, errors.show(fn), what)
   end
-  return fn
 end
 
 ---Runs before the first request is answered, after databases are open. May wait.
 ---@param fn fun()
-function App:on_start(fn) self.starts[#self.starts + 1] = need_function("on_start", fn) end
+function App:on_start(fn)
+  need_function(self, "on_start", fn)
+  self.starts[#self.starts + 1] = fn
+end
 
 ---Runs once the last request is answered, the newest first. May wait.
 ---@param fn fun()
-function App:on_stop(fn) self.stops[#self.stops + 1] = need_function("on_stop", fn) end
+function App:on_stop(fn)
+  need_function(self, "on_stop", fn)
+  self.stops[#self.stops + 1] = fn
+end
 
 ---Where the answers of routes with idempotent = true are kept: app:idempotency { database = db }.
 ---@param given demilune.IdempotencyOptions
 function App:idempotency(given)
+  router.check_self(self, "idempotency")
   if self.idempotent then
     errors.raise(errors.where(), "the app has said at %s where answers are kept; take one of the two app:idempotency out", self.idempotent.source)
   end
@@ -177,6 +186,7 @@ end
 ---@param url string
 ---@param given? table
 function App:database(url, given)
+  router.check_self(self, "database")
   local database = require("demilune.database").new(url, given)
   self.databases[#self.databases + 1] = database
   return database

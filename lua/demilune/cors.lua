@@ -40,6 +40,19 @@ local function origin_problem(origin)
   return nil
 end
 
+-- What other origins may use; a browser asks before each but the first three.
+local METHODS = { GET = true, HEAD = true, POST = true, PUT = true, PATCH = true, DELETE = true }
+
+local function check_methods(place, what, list)
+  for _, method in ipairs(list or {}) do
+    if not METHODS[method] then
+      errors.raise(place, '%s: cors.methods: there is no method %s; write some of "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"', what,
+        errors.show(method))
+    end
+  end
+  return list or {}
+end
+
 local function check_names(place, what, name, list, credentials)
   for _, item in ipairs(list or {}) do
     if item == "*" and credentials then
@@ -76,7 +89,7 @@ function cors.read(place, what, given)
     errors.raise(place, '%s: cors: max_age is %s; write max_age = "10m", or at most "1d"', what, errors.show(given.max_age))
   end
   return {
-    origins = { unpack(origins) }, credentials = given.credentials or false, methods = check_names(place, what, "methods", given.methods, false),
+    origins = { unpack(origins) }, credentials = given.credentials or false, methods = check_methods(place, what, given.methods),
     headers = check_names(place, what, "headers", given.headers, given.credentials),
     expose = check_names(place, what, "expose", given.expose, given.credentials), max_age = math.floor(max_age),
   }

@@ -125,7 +125,27 @@ local function with_subject(statement, params)
   return bound
 end
 
+local CALL_OPTIONS = { max = true, order = true }
+
+-- What a handler wrote wrongly is told at its line, and not as a failure of ours.
+local function check_call(statement, shape, params, call)
+  if getmetatable(statement) ~= Statement then
+    errors.raise(errors.where(), "a statement is called with a colon; write find:%s { ... }, not find.%s { ... }", shape, shape)
+  elseif params ~= nil and type(params) ~= "table" then
+    errors.raise(errors.where(), "statement:%s takes its parameters by name, not %s; write statement:%s { id = 1 }", shape,
+      errors.show(params), shape)
+  elseif call ~= nil and type(call) ~= "table" then
+    errors.raise(errors.where(), "statement:%s takes a table behind its parameters, such as { max = 10 }, not %s", shape, errors.show(call))
+  end
+  for name in pairs(call or {}) do
+    if not CALL_OPTIONS[name] then
+      errors.raise(errors.where(), "statement:%s: there is no option %s; behind its parameters it takes max and order", shape, errors.show(name))
+    end
+  end
+end
+
 local function execute(statement, shape, params, call)
+  check_call(statement, shape, params, call)
   local database = statement.database
   if statement.binds_subject then params = with_subject(statement, params) end
   local handle = handles[database]
@@ -151,7 +171,7 @@ end
 ---@param call? demilune.CallOptions
 ---@return table<string, any>[]
 function Statement:many(params, call)
-  local max = call and call.max
+  local max = type(call) == "table" and call.max or nil
   if max ~= nil and (type(max) ~= "number" or max % 1 ~= 0 or max < 1 or max > 1000000) then
     error(self.source .. ": :many takes { max = ... } from 1 to 1,000,000", 2)
   end
@@ -214,6 +234,9 @@ end
 ---@return T
 function Database:transaction(fn)
   if type(fn) ~= "function" then error("db:transaction takes a function; write db:transaction(function() ... end)", 2) end
+  if not handles[self]:is_open() then
+    error("the database is not open while the app loads; call db:transaction in app:on_start(function() ... end) or in a handler", 2)
+  end
   if transactions[self][running()] then
     error("db:transaction inside db:transaction: the outer one already holds all or nothing; call the function itself", 2)
   end

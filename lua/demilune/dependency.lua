@@ -35,6 +35,7 @@ function dependency.new(needs, resolve)
   if type(resolve) ~= "function" then
     errors.raise(place, "a dependency must be a function, not %s; write app:dependency(function(req, need) return value end)", errors.show(resolve))
   end
+  dependency.check_needs(place, "app:dependency", needs)
   return setmetatable({ needs = needs, resolve = resolve, source = place }, Dependency)
 end
 

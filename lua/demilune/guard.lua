@@ -85,21 +85,23 @@ function guard.any(members)
   return setmetatable({ kind = "any", members = { unpack(members) }, source = place }, plain)
 end
 
--- Names that a leaf cannot have are names that nobody has: a guard that nobody passes.
+-- Names that no leaf can have are names that nobody has: mistyped ones, or a guard that nobody passes.
 local function note_unknown(place, what, names, member, field)
-  local nearest
+  local known = {}
   for _, leaf in ipairs(guard_type.leaves(member)) do
-    local known = leaf[field]
-    if not known then return end
-    for _, name in ipairs(names) do
-      for _, other in ipairs(known) do
-        if other == name then return end
-      end
-      nearest = nearest or errors.nearest(name, known)
+    if not leaf[field] then return end
+    for _, name in ipairs(leaf[field]) do
+      if not known[name] then known[#known + 1], known[name] = name, true end
     end
   end
-  context.note("error", place, ("guard.%s: nobody can have the %s %s that it asks for"):format(what, what, table.concat(names, ", ")),
-    nearest and ("did you mean %s?"):format(nearest) or ("add it to the %ss of the guard below"):format(what))
+  -- Each by itself: beside one that somebody has, a mistyped one would go unnoticed.
+  for _, name in ipairs(names) do
+    local nearest = not known[name] and errors.nearest(name, known)
+    if not known[name] then
+      context.note("error", place, ("guard.%s: nobody can have the %s %s that it asks for"):format(what, what, name),
+        nearest and ("did you mean %s?"):format(nearest) or ("add it to the %ss of the guard below"):format(what))
+    end
+  end
 end
 
 local NAMED_OPTIONS = { role = { all = "boolean", of = "table" }, scope = { all = "boolean" } }
@@ -108,6 +110,16 @@ local function check_of(place, of)
   if not dependency.is(of) then
     errors.raise(place, "guard.role: of is what app:dependency gave, not %s; write { of = current_user }, whose value has role or roles",
       errors.show(of))
+  end
+end
+
+-- RFC 6749 3.3: a token has its scopes in one text, with spaces between them.
+local function check_scopes(place, names)
+  for _, name in ipairs(names) do
+    if name:find('[%s%c"\\\128-\255]') then
+      errors.raise(place, "guard.scope: %s is no scope, which has no spaces, quotes or backslashes; "
+        .. 'write guard.scope({ "read", "write" }, bearer) for several', errors.show(name))
+    end
   end
 end
 
@@ -120,6 +132,7 @@ local function named(kind, field)
     for _, name in ipairs(list) do
       if type(name) ~= "string" or name == "" then errors.raise(place, "%s: %s is no name; write %s", what, errors.show(name), example) end
     end
+    if kind == "scope" then check_scopes(place, list) end
     need_guard(place, what, member, example)
     refuse_public(place, what, member)
     given = options.check(place, what, given, NAMED_OPTIONS[kind])

@@ -18,6 +18,7 @@ local demilune = {
   log = require "demilune.log",
   password = require "demilune.password",
   random = require "demilune.random",
+  hmac = require "demilune.hmac",
   idempotency_migration = require("demilune.idempotency").migration,
   abort = response.abort,
   response = response.new,

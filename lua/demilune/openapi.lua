@@ -135,8 +135,14 @@ end
 
 -- The route's own, or the method and the path: "get_users_user_id".
 local function operation_id(document, route, compiled)
-  if route.operation_id then return route.operation_id end
-  local words = (compiled.method .. template(compiled.pattern)):lower():gsub("[^%w]+", "_"):gsub("_$", "")
+  local own = route.operation_id
+  if own and not document.told[own] then
+    document.told[own] = true
+    return own
+  end
+  -- A route of several methods is as many operations; the first has its name.
+  local method = compiled.method:lower()
+  local words = own and own .. "_" .. method or (method .. template(compiled.pattern):lower()):gsub("[^%w]+", "_"):gsub("_$", "")
   local id, number = words, 1
   while document.ids[id] do
     number = number + 1
@@ -215,7 +221,7 @@ end
 
 local function new_document()
   local document = {
-    schemas = json_schema.collection(), traits = { validated = false, guarded = false, limited = false, idempotent = false }, ids = {},
+    schemas = json_schema.collection(), traits = { validated = false, guarded = false, limited = false, idempotent = false }, ids = {}, told = {},
     paths = ordered.object(), shapes = {},
     security = openapi_security.collection(),
   }

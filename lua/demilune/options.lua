@@ -54,7 +54,9 @@ local sorts = {
     example = '10 or "10.50"',
   },
   ["function"] = { is = is("function"), say = "a function", example = "function(value) ... end" },
+  asker = { is = is("function"), say = "a function", example = "function(req, need) ... end" },
   table = { is = is("table"), say = "a table", example = "{ ... }" },
+  schema = { is = is("table"), say = "a field, a model or a table of fields", example = "{ name = model.string() }" },
   status = {
     is = function(value) return is_whole(value) and value >= 200 and value <= 599 end,
     say = "a status from 200 to 599",

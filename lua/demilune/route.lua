@@ -86,15 +86,16 @@ for _, method in ipairs(route.methods) do METHODS[method] = true end
 
 -- Checked here by sort; sections and guards have checks of their own.
 local OPTIONS = {
-  guard = "any", needs = "table", path = "table", query = "table", header = "table", cookie = "table", form = "table", body = "table",
-  body_kind = "string", returns = "table", status = "status", responses = "table", summary = "string", description = "string",
+  guard = "any", needs = "table", path = "table", query = "table", header = "table", cookie = "table", form = "table", body = "schema",
+  body_kind = "string", returns = "schema", status = "status", responses = "table", summary = "string", description = "string",
   tags = "strings", name = "string", operation_id = "string",
   deprecated = "any", sunset = "string", timeout = "duration", max_body = "size", headers = "table",
-  limit = "limit", owner = "function", shared = "boolean", idempotent = "any",
+  limit = "limit", owner = "asker", shared = "boolean", idempotent = "any",
 }
 
 -- Kinds that text cannot bring.
 local SCALAR_SOURCES = { path = "a path parameter", query = "a query parameter", header = "a header field", cookie = "a cookie" }
+local TOKENS = { header = true, cookie = true } -- whose names are tokens (RFC 9110 5.6.2)
 local TOLERANT = { query = true, header = true, cookie = true }
 local STRUCTURES = { model = true, map = true, file = true }
 local BODY_KINDS = { json = true, text = true, bytes = true }
@@ -125,6 +126,11 @@ local function check_scalars(place, what, name, section_model)
     if STRUCTURES[inner.kind] then
       errors.raise(place, "%s: %s.%s is a %s, which %s cannot carry; use a single value, an array of them, or model.json()",
         what, name, entry.name, inner.kind, SCALAR_SOURCES[name] or "a form")
+    end
+    local wire = desc.alias or entry.name
+    if TOKENS[name] and not wire:find("^[%w!#$%%&'*+%-.^_`|~]+$") then
+      errors.raise(place, "%s: %s: no client can send %s with the name %s; write one of letters, digits, - and _", what, name, SCALAR_SOURCES[name],
+        errors.show(wire))
     end
   end
 end
@@ -275,6 +281,8 @@ function route.check_headers(place, what, headers)
   return headers
 end
 
+local RESPONSE_OPTIONS = { description = "string", returns = "table" }
+
 local function check_responses(place, what, responses)
   for status, said in pairs(responses or {}) do
     if type(status) ~= "number" or status < 200 or status > 599 then
@@ -282,6 +290,7 @@ local function check_responses(place, what, responses)
     elseif type(said) ~= "string" and type(said) ~= "table" then
       errors.raise(place, "%s: responses[%d] must be a sentence, a model or { description = ..., returns = ... }", what, status)
     end
+    if type(said) == "table" and not field.is(said) then options.check(place, ("%s: responses[%d]"):format(what, status), said, RESPONSE_OPTIONS) end
   end
   return responses
 end

@@ -3,6 +3,7 @@
 -- app is one too. Nothing is joined here, so that what is added after mounting
 -- counts like what was there before.
 
+local context = require "demilune.context"
 local cors = require "demilune.cors"
 local dependency = require "demilune.dependency"
 local errors = require "demilune.errors"
@@ -67,6 +68,17 @@ function router.is(value)
   return metatable == Router or type(metatable) == "table" and metatable.is_router == true
 end
 
+---Refuses app.get(...), whose first argument is then taken for the app, and what a handler declares, which no request would find.
+---@param self any
+---@param name string the method's: "get"
+function router.check_self(self, name)
+  if context.plan then
+    errors.raise(errors.where(), "app:%s declares, which is over once the app is loaded; write it beside the others, not in a handler", name)
+  end
+  if router.is(self) then return end
+  errors.raise(errors.where(), "%s is called with a colon, so that it knows whose it is; write app:%s(...), not app.%s(...)", name, name, name)
+end
+
 local function add(self, method, path, given, handler)
   self.entries[#self.entries + 1] = { route = route.new(method, path, given, handler), prefix = "" }
 end
@@ -77,20 +89,31 @@ end
 ---@param given demilune.RouteOptions|demilune.Handler
 ---@param handler? demilune.Handler
 function Router:route(methods, path, given, handler)
-  for _, method in ipairs(type(methods) == "table" and methods or { methods }) do
+  router.check_self(self, "route")
+  local list = type(methods) == "table" and methods or { methods }
+  if #list == 0 then
+    errors.raise(errors.where(),
+      'route takes a list of methods first, not %s; write app:route({ "GET", "POST" }, "/echo", ...)', errors.show(methods))
+  end
+  for _, method in ipairs(list) do
     add(self, type(method) == "string" and method:upper() or tostring(method), path, given, handler)
   end
 end
 
 -- app:get, app:post, app:put, app:patch, app:delete, app:head, app:options.
 for _, method in ipairs(route.methods) do
-  Router[method:lower()] = function(self, path, given, handler) add(self, method, path, given, handler) end
+  local name = method:lower()
+  Router[name] = function(self, path, given, handler)
+    router.check_self(self, name)
+    add(self, method, path, given, handler)
+  end
 end
 
 ---Puts a router's routes below this one, and below a prefix when one is given.
 ---@param prefix string|demilune.Router
 ---@param mounted? demilune.Router
 function Router:mount(prefix, mounted)
+  router.check_self(self, "mount")
   local place = errors.where()
   if mounted == nil then prefix, mounted = "", prefix end
   if getmetatable(mounted) ~= Router then
@@ -104,7 +127,8 @@ end
 ---@param needs table<string, demilune.Dependency>|fun(req: demilune.Request): any
 ---@param resolve? fun(req: demilune.Request, need: table<string, any>): any
 ---@return demilune.Dependency
-function Router:dependency(needs, resolve) -- luacheck: no unused args
+function Router:dependency(needs, resolve)
+  router.check_self(self, "dependency")
   return (dependency.new(needs, resolve))
 end
 

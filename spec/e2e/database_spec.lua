@@ -134,6 +134,18 @@ describe("a database", function()
     assert.matches("store%.lua:%d+: the statement, line 1 column 18: several statements in one text", refusal(files))
   end)
 
+  it("stops the load at a statement or a transaction that runs too soon", function()
+    local files = fixture()
+    local function with(line)
+      files["app.lua"] = "local db = require('demilune').app {}:database 'sqlite:users.db'\n" .. line
+      return files
+    end
+    assert.matches("app.lua:2: the database is not open while the app loads; call db:transaction in app:on_start",
+      refusal(with "db:transaction(print)"), 1, true)
+    assert.matches("app.lua:2: the database is not open: it is opened when the app starts and closed when it stops; run statements in app:on_start",
+      refusal(with "db:statement('SELECT 1'):value()"), 1, true)
+  end)
+
   it("stops the start when a migration changed after it was applied", function()
     local running = start()
     stop(running)

@@ -19,6 +19,17 @@ describe("a siege", function()
     assert.truthy(out:find("| no normal request failed but those in flight on a killed worker | kept |", 1, true), out)
   end)
 
+  it("says what it takes to who asks, and to who mistypes", function()
+    local function answer(arguments)
+      local pipe = assert(io.popen("luajit tests/siege/siege.lua " .. arguments .. ' 2>&1; echo "|$?"'))
+      local text = pipe:read("*a")
+      pipe:close()
+      return text
+    end
+    assert.matches("^tests/siege/run %[%-%-minutes=10%].*|0\n$", answer "--help")
+    assert.matches("^tests/siege/run: %-%-minute=1 is not understood\ntests/siege/run %[%-%-minutes=10%].*|2\n$", answer "--minute=1")
+  end)
+
   it("knows which connections a worker held when it was killed", function()
     local running = server.start([[
       local app = require "demilune".app { guard = require "demilune".guard.public }

@@ -160,10 +160,13 @@ for _, argument in ipairs(arg) do
     options[name], given[name] = tonumber(value), true
   elseif argument == "--brief" then
     options.brief = true
+  elseif argument == "--help" or argument == "-h" then
+    io.write(USAGE)
+    os.exit(0)
   elseif known[argument] then
     wanted[argument] = true
   else
-    io.stderr:write(USAGE)
+    io.stderr:write(("tests/siege/run: %s is not understood\n"):format(argument), USAGE)
     os.exit(2)
   end
 end

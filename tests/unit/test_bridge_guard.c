@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* core.key_set, core.sealer, core.password_*, core.random and core.sha256_hex, as our own Lua modules call them. */
+/* core.key_set, core.sealer, core.password_*, core.random, core.sha256_hex and core.hmac_*, as our own Lua modules call them. */
 #include "unit.h"
 
 #include "guard_world.h"
@@ -92,6 +92,20 @@ static void random_bytes_and_digests_are_what_they_say(void **state) {
                     " assert(not pcall(core.random, 0) and not pcall(core.random, 4097) and not pcall(core.random, 'x'))"
                     " assert(core.sha256_hex 'abc' == 'ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad')"
                     " assert(core.sha256_hex(core.secret 'abc') == core.sha256_hex 'abc') assert(not pcall(core.sha256_hex, 5))");
+}
+
+/* Keys and signatures of RFC 4231, 4.3 and 4.7. */
+static void a_signature_is_known_by_its_key_and_its_text(void **state) {
+  world_run(*state,
+            "local what = 'what do ya want for nothing?' local tag = '5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843'"
+            " assert(core.hmac_hex('Jefe', what) == tag and core.hmac_hex(core.secret 'Jefe', what) == tag)"
+            " local long = 'Test Using Larger Than Block-Size Key - Hash Key First'"
+            " assert(core.hmac_hex(('\\170'):rep(131), long) == '60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54')"
+            " assert(core.hmac_is('Jefe', what, tag) and core.hmac_is(core.secret 'Jefe', what, tag))"
+            " assert(not core.hmac_is('jefe', what, tag) and not core.hmac_is('Jefe', what .. '?', tag) and not core.hmac_is('Jefe', what, ''))"
+            " for at = 1, 64 do local other = tag:sub(at, at) == '0' and '1' or '0'"
+            " assert(not core.hmac_is('Jefe', what, tag:sub(1, at - 1) .. other .. tag:sub(at + 1)) and not core.hmac_is('Jefe', what, tag:sub(1, at - 1))) end"
+            " assert(not core.hmac_is('Jefe', what, tag .. '0')) assert(not pcall(core.hmac_is, 'Jefe', what, nil) and not pcall(core.hmac_hex, 'Jefe', 5))");
 }
 
 /* --- passwords ---------------------------------------------------------------------------- */
@@ -197,6 +211,7 @@ int main(void) {
       cmocka_unit_test_setup_teardown(a_sealer_needs_secrets_that_are_long_enough, open_world, close_world),
       cmocka_unit_test_setup_teardown(handles_cannot_be_taken_apart, open_world, close_world),
       cmocka_unit_test_setup_teardown(random_bytes_and_digests_are_what_they_say, open_world, close_world),
+      cmocka_unit_test_setup_teardown(a_signature_is_known_by_its_key_and_its_text, open_world, close_world),
       cmocka_unit_test_setup_teardown(passwords_are_hashed_and_verified, open_world, close_world),
       cmocka_unit_test_setup_teardown(a_string_of_another_cost_is_outdated_once_it_is_right, open_world, close_world),
       cmocka_unit_test_setup_teardown(what_is_no_password_string_is_an_error_of_the_app, open_world, close_world),

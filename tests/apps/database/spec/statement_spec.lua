@@ -106,6 +106,25 @@ describe("a statement", function()
     end
   end)
 
+  it("says at the caller's line how it is called", function()
+    local function refusal(call)
+      local ok, message = test.run(function() return pcall(call) end)
+      assert.is_false(ok)
+      return message
+    end
+    for sentence, call in pairs {
+      ["a statement is called with a colon; write find:value { ... }, not find.value { ... }"] = function() return (store.count.value {}) end,
+      ["statement:run takes its parameters by name, not 5; write statement:run { id = 1 }"] = function() return (store.clear:run(5)) end,
+      ["statement:many takes a table behind its parameters, such as { max = 10 }, not 5"] = function() return (store.list:many({ limit = 1 }, 5)) end,
+      ['statement:many: there is no option "maxx"; behind its parameters it takes max and order'] = function()
+        return (store.list:many({ limit = 1 }, { maxx = 1 }))
+      end,
+    } do
+      assert.matches("^%S*statement_spec%.lua:%d+: ", refusal(call))
+      assert.matches(sentence, refusal(call), 1, true)
+    end
+  end)
+
   it("bounds what it gives", function()
     assert.equal("too_much", problem_of("many", store.numbers, { count = 1001 }).kind)
     assert.is_nil(problem_of("many", store.numbers, { count = 1001 }, { max = 1001 }))

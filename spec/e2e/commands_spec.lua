@@ -1,0 +1,83 @@
+-- SPDX-License-Identifier: MIT
+-- The command line: help for each command, and what is said of one that is not understood.
+
+local server = require "spec.support.server"
+
+-- What the program printed, on both channels, and its status.
+local function run(arguments, environment)
+  local command = ("env -u JWT_SECRET %s timeout 10 '%s' %s </dev/null 2>&1; echo \"|$?\""):format(environment or "", server.program, arguments)
+  local pipe = assert(io.popen(command))
+  local text, status = pipe:read("*a"):match("^(.*)|(%d+)%s*$")
+  pipe:close()
+  return text, tonumber(status)
+end
+
+local COMMANDS = { "dev", "serve", "reload", "new", "check", "routes", "openapi", "test", "secret", "hash", "token", "version" }
+
+describe("the command line", function()
+  it("has help for every command, and runs none that is asked for help", function()
+    for _, command in ipairs(COMMANDS) do
+      local text, status = run(command .. " --help")
+      assert.equal(0, status)
+      assert.equal("Usage: demilune " .. command, text:match("^Usage: demilune %l+"))
+      assert.same({ text, 0 }, { run("help " .. command) })
+      assert.same({ text, 0 }, { run(command .. " -h") })
+      assert.truthy(run("help"):find("\n  " .. command .. " ", 1, true))
+    end
+    assert.same({ 'demilune: there is no command "nothing"; see demilune help\n', 2 }, { run "help nothing" })
+  end)
+
+  it("shows each command its own flags", function()
+    local whose = { ["--port NUMBER"] = "dev serve", ["--pid NUMBER"] = "reload", ["--json"] = "check routes", ["--subject WHO"] = "token" }
+    for flags, of in pairs(whose) do
+      for _, command in ipairs(COMMANDS) do
+        local shown = run("help " .. command):find("\n  " .. flags, 1, true) ~= nil
+        assert.equal(of:find(command, 1, true) ~= nil, shown, command .. " " .. flags)
+      end
+    end
+  end)
+
+  it("refuses flags that the command does not take", function()
+    local cases = { ["check --port=1"] = "port", ["serve --json"] = "json", ["reload --workers 2"] = "workers", ["dev --prot 1"] = "prot" }
+    for given, flag in pairs(cases) do
+      local command = given:match("^%l+")
+      assert.same({ ("demilune %s: there is no flag --%s; see demilune help %s\n"):format(command, flag, command), 2 }, { run(given) })
+    end
+    assert.same({ "demilune dev: there is no flag -p; flags begin with two dashes, see demilune help dev\n", 2 }, { run "dev -p 9" })
+  end)
+
+  it("heeds variables where it heeds their flags", function()
+    local text, status = run("serve nowhere", "DEMILUNE_PORT=often")
+    assert.same({ "demilune: DEMILUNE_PORT=often must be a number from 0 to 65535 (0 lets the system choose)\n", 2 }, { text, status })
+    text, status = run("check nowhere", "DEMILUNE_PORT=often")
+    assert.same({ 1, "demilune: nowhere has no app.lua" }, { status, text:match("^[^;]+") })
+  end)
+
+  it("takes one folder", function()
+    assert.same({ 'demilune serve: takes one folder, and there are two: "a" and "b"\n', 2 }, { run "serve a b" })
+    assert.equal("demilune: nowhere has no app.lua; name an app's folder, or make one with `demilune new`\n", (run "dev nowhere --port=0"))
+    assert.equal("demilune new needs a name, e.g. demilune new notes\n", (run "new"))
+    assert.same({ "demilune: --unix= must be the path of a socket\n", 2 }, { run "serve --unix=" })
+  end)
+
+  it("says what is wrong with a token that is asked for", function()
+    local secret = "JWT_SECRET=0123456789abcdef0123456789abcdef"
+    assert.same({ "demilune token: needs to know whose token it is: --subject=WHO\n", 2 }, { run("token", secret) })
+    local seconds = "demilune token: --seconds is how long the token lives, from 1 on, such as 900\n"
+    for _, wrong in ipairs { "5m", "0", "-1", "99999999999999999999" } do
+      assert.same({ seconds, 2 }, { run("token --subject=7 --seconds=" .. wrong, secret) })
+    end
+    assert.matches("^demilune token: %-%-algorithm is none; write HS256", (run("token --subject=7 --algorithm=HS257", secret)))
+    assert.matches("^demilune token: JWT_SECRET: the variable is not set", (run "token --subject=7"))
+    assert.matches("^demilune token: nowhere.pem: No such file", (run "token --subject=7 --key-file=nowhere.pem"))
+    local text, status = run("token --subject 7 --roles=a", secret)
+    assert.same({ 0, 2 }, { status, select(2, text:gsub("%.", "")) })
+  end)
+
+  it("makes a secret of a number of bytes only", function()
+    assert.same({ 44, 23 }, { #run "secret", #run "secret 16" })
+    for _, given in ipairs { "8", "32b", "32 64", "257" } do
+      assert.same({ "demilune secret: takes a number of bytes from 16 to 256 (32 when left out)\n", 2 }, { run("secret " .. given) })
+    end
+  end)
+end)

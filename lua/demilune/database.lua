@@ -137,7 +137,8 @@ local function check_call(statement, shape, params, call)
   elseif call ~= nil and type(call) ~= "table" then
     errors.raise(errors.where(), "statement:%s takes a table behind its parameters, such as { max = 10 }, not %s", shape, errors.show(call))
   end
-  for name in pairs(call or {}) do
+  if call == nil then return end -- as most are: no table is made for them
+  for name in pairs(call) do
     if not CALL_OPTIONS[name] then
       errors.raise(errors.where(), "statement:%s: there is no option %s; behind its parameters it takes max and order", shape, errors.show(name))
     end

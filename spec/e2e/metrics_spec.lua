@@ -209,13 +209,25 @@ end)
 describe("/readyz", function()
   it("says that the service starts, serves and drains, while /livez stays well", function()
     local starting
-    start([[
+    local function app(rest)
+      return { ["app.lua"] = [[
 local demilune = require "demilune"
 local app = demilune.app { title = "Slow", version = "1", guard = demilune.guard.public }
-app:on_start(function() demilune.sleep(3) end)
+local db = app:database "sqlite:slow.db"
+local add, count = db:statement "INSERT INTO released DEFAULT VALUES", db:statement "SELECT count(*) FROM released"
+]] .. rest .. "return app", ["migrations/0001_released.sql"] = "CREATE TABLE released (id INTEGER PRIMARY KEY);" }
+    end
+    -- One server starts for as long as it waits for a row in the database that another has as well.
+    local other = server.start(app [[app:post("/release", function() add:run {} return "released" end) ]])
+    start(app [[
+app:on_start(function() while count:value() == 0 do demilune.sleep("10ms") end end)
 app:get("/large", function() return demilune.stream(function(write) for _ = 1, 40 do write(("x"):rep(500000)) end end) end)
-return app
-]], { meanwhile = function(self) if not starting and self:admin_port() then starting = self:admin("GET", "/readyz") end end })
+]], { data = other.data, meanwhile = function(self)
+      if starting or not self:admin_port() then return end
+      starting = self:admin("GET", "/readyz")
+      assert.are.equal(200, other:request("POST", "/release").status)
+    end })
+    other:stop()
     assert.are.equal(503, starting.status)
     assert.are.equal('{"ready":false,"reason":"starting"}\n', starting.body)
     assert.are.equal("application/json", starting.headers["content-type"])

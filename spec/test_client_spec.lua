@@ -132,7 +132,35 @@ describe("a request", function()
 
   it("has one body and known options", function()
     assert.has_error(function() client:post("/a", { json = {}, form = {} }) end, "a request has one body: give json, form or body, not two of them")
-    assert.error_matches(function() client:get("/a", { params = {} }) end, "the test client has no option params; it takes json")
+    assert.error_matches(function() client:get("/a", { params = {} }) end, 'client:get: there is no option "params"; it takes body')
+  end)
+
+  it("is refused at the spec's line where it cannot be meant", function()
+    for sentence, call in pairs {
+      ['client:get takes a path, which begins with a slash, not "a"; write client:get("/users")'] = function() return (client:get "a") end,
+      ['client:put takes a path, which begins with a slash, not nil; write client:put("/users")'] = function() return (client:put()) end,
+      ['client:get is called with a colon; write client:get("/path"), not client.get(...)'] = function() return (client.get "/a") end,
+      ['client:get: headers must be a table, not "a"; write headers = { ... }'] = function() return (client:get("/a", { headers = "a" })) end,
+      ["client:post: query must be a table, not 5; write query = { ... }"] = function() return (client:post("/a", { query = 5 })) end,
+      ['test.client: there is no option "base"; it takes headers, host'] = function() return (test.client { base = "/v1" }) end,
+      ["test.run takes a function, not 5; write test.run(function() ... end)"] = function() return (test.run(5)) end,
+      ['client:matrix: the principal ada: roles must be a list of strings, not "admin"; write roles = { "one", "two" }'] = function()
+        return (client:matrix { principals = { ada = { roles = "admin" } } })
+      end,
+      ['client:matrix: the principal ada: there is no option "header"; did you mean headers?'] = function()
+        return (client:matrix { principals = { ada = { header = {} } } })
+      end,
+      ["client:matrix: principals have names; write principals ="] = function() return (client:matrix { principals = { "ada", bob = {} } }) end,
+      ['client:matrix: public must be a list of strings, not "GET /"'] = function()
+        return (client:matrix { principals = { ada = {} }, public = "GET /" })
+      end,
+    } do
+      local ok, message = pcall(call)
+      assert.is_false(ok, sentence)
+      assert.matches("^%S*test_client_spec%.lua:%d+: ", message)
+      assert.matches(sentence, message, 1, true)
+    end
+    assert.same({}, sent)
   end)
 
   it("goes over the same connection until the server closes it", function()

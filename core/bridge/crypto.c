@@ -6,7 +6,6 @@
 #include "bridge/task.h"
 #include "crypto/hmac.h"
 #include "crypto/random.h"
-#include "crypto/secret.h"
 #include "model/secret_lua.h"
 
 #include <lauxlib.h>
@@ -124,30 +123,31 @@ static int bridge_sha256_hex(lua_State *L) {
   return 1;
 }
 
-/* HMAC-SHA256 of argument 2 under argument 1. */
-static void compute_hmac(lua_State *L, char hex[SHA256_HEX]) {
+/* hmac_hex(key, text) → 64 hexadecimal digits of HMAC-SHA256 */
+static int bridge_hmac_hex(lua_State *L) {
   unsigned char tag[DL_DIGEST_MAX];
+  char hex[SHA256_HEX];
   dl_str key = check_text(L, 1), text = check_text(L, 2);
   dl_hmac *hmac = dl_hmac_new(dl_bridge_crypto_of(L), DL_DIGEST_SHA256, key);
   dl_hmac_compute(hmac, text, tag);
   dl_hmac_free(hmac);
   write_hex(tag, hex);
-}
-
-/* hmac_hex(key, text) → 64 hexadecimal digits */
-static int bridge_hmac_hex(lua_State *L) {
-  char hex[SHA256_HEX];
-  compute_hmac(L, hex);
   lua_pushlstring(L, hex, sizeof(hex));
   return 1;
 }
 
-/* hmac_is(key, text, given) → whether given is what hmac_hex gives. What is compared with never becomes a string of Lua's. */
+/* hmac_is(key, text, given) → whether given is what hmac_hex gives, in either case. What came is read into bytes, for
+ * the right tag written in digits would be looked up by its own bytes. */
 static int bridge_hmac_is(lua_State *L) {
-  char hex[SHA256_HEX];
-  dl_str given = check_text(L, 3);
-  compute_hmac(L, hex);
-  lua_pushboolean(L, dl_crypto_equal(given.ptr, given.len, hex, sizeof(hex)));
+  unsigned char tag[SHA256_HEX / 2];
+  dl_str key = check_text(L, 1), text = check_text(L, 2), given = check_text(L, 3);
+  bool is_right = false;
+  if (dl_digest_read_hex(given, tag)) {
+    dl_hmac *hmac = dl_hmac_new(dl_bridge_crypto_of(L), DL_DIGEST_SHA256, key);
+    is_right = dl_hmac_verify(hmac, text, dl_str_from((char *)tag, sizeof(tag)));
+    dl_hmac_free(hmac);
+  }
+  lua_pushboolean(L, is_right);
   return 1;
 }
 

@@ -15,3 +15,19 @@ size_t dl_digest_length(dl_digest_kind kind) { return digests[kind].length; }
 void dl_digest(const dl_crypto *crypto, dl_digest_kind kind, dl_str bytes, unsigned char out[DL_DIGEST_MAX]) {
   if (!EVP_Digest(bytes.ptr, bytes.len, out, NULL, crypto->digests[kind], NULL)) dl_crypto_broken(digests[kind].name);
 }
+
+static int hex_digit(char c) {
+  char lower = dl_ascii_lower(c);
+  if (c >= '0' && c <= '9') return c - '0';
+  return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
+}
+
+bool dl_digest_read_hex(dl_str hex, unsigned char out[32]) {
+  if (hex.len != 64) return false;
+  for (size_t i = 0; i < 32; i++) {
+    int high = hex_digit(hex.ptr[2 * i]), low = hex_digit(hex.ptr[2 * i + 1]);
+    if (high < 0 || low < 0) return false;
+    out[i] = (unsigned char)(high << 4 | low);
+  }
+  return true;
+}

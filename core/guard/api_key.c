@@ -14,28 +14,12 @@ enum { API_KEYS_MAX = 1024 };
 
 /* --- compiling ------------------------------------------------------------------------ */
 
-static int hex_digit(char c) {
-  char lower = dl_ascii_lower(c);
-  if (c >= '0' && c <= '9') return c - '0';
-  return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
-}
-
-static bool read_digest(dl_str hex, unsigned char out[32]) {
-  if (hex.len != 64) return false;
-  for (size_t i = 0; i < 32; i++) {
-    int high = hex_digit(hex.ptr[2 * i]), low = hex_digit(hex.ptr[2 * i + 1]);
-    if (high < 0 || low < 0) return false;
-    out[i] = (unsigned char)(high << 4 | low);
-  }
-  return true;
-}
-
 static bool compile_key(dl_guard_compiler *compiler, int table, dl_api_key *key) {
   dl_str digest;
   if (!dl_guard_text(compiler, table, "name", &key->name)) return false;
   if (!key->name.len) return dl_guard_fail(compiler, "each of keys should have a name, which the log and limits show in its place");
   if (!dl_guard_text(compiler, table, "digest", &digest)) return false;
-  if (!read_digest(digest, key->digest))
+  if (!dl_digest_read_hex(digest, key->digest))
     return dl_guard_fail(compiler, "the digest of the key \"%.*s\" should be the 64 hexadecimal digits of its SHA-256", DL_STR_ARGS(key->name));
   return dl_guard_texts(compiler, table, "roles", &key->roles, &key->role_count) &&
          dl_guard_texts(compiler, table, "scopes", &key->scopes, &key->scope_count) &&

@@ -31,7 +31,7 @@ end
 ---@return boolean
 function hmac.verify(key, text, signature)
   check("hmac.verify", key, text)
-  return type(signature) == "string" and core.hmac_is(key, text, signature:lower())
+  return type(signature) == "string" and core.hmac_is(key, text, signature)
 end
 
 return hmac

@@ -6,6 +6,8 @@
 local context = require "demilune.context"
 local cookies = require "demilune.test_cookies"
 local core = require "demilune.core"
+local errors = require "demilune.errors"
+local options = require "demilune.options"
 local test_matrix = require "demilune.test_matrix"
 local test_reply = require "demilune.test_reply"
 local units = require "demilune.units"
@@ -28,7 +30,9 @@ local test = {}
 local Client = {}
 Client.__index = Client
 
-local OPTIONS = { json = true, form = true, body = true, headers = true, query = true, cookies = true, idempotency_key = true }
+local OPTIONS = {
+  json = "any", form = "table", body = "string", headers = "table", query = "table", cookies = "table", idempotency_key = "string",
+}
 
 local function percent(text)
   return (tostring(text):gsub("[^%w%-._~]", function(byte) return ("%%%02X"):format(byte:byte()) end))
@@ -50,15 +54,19 @@ local function body_of(given)
   return given.body, nil
 end
 
-local function check_options(given)
-  local bodies = 0
-  for name in pairs(given) do
-    if not OPTIONS[name] then
-      error(("the test client has no option %s; it takes json, form, body, headers, query, cookies and idempotency_key"):format(tostring(name)), 4)
-    end
-    if name == "json" or name == "form" or name == "body" then bodies = bodies + 1 end
+-- What a spec wrote wrongly is told at its line; what may be wrong about a request is for the server to say.
+local function check(self, method, path, given)
+  local place = errors.where()
+  local what = "client:" .. method:lower()
+  if getmetatable(self) ~= Client then
+    errors.raise(place, '%s is called with a colon; write %s("/path"), not client.%s(...)', what, what, method:lower())
   end
-  if bodies > 1 then error("a request has one body: give json, form or body, not two of them", 4) end
+  if type(path) ~= "string" or path:sub(1, 1) ~= "/" then
+    errors.raise(place, '%s takes a path, which begins with a slash, not %s; write %s("/users")', what, errors.show(path), what)
+  end
+  given = options.check(place, what, given, OPTIONS)
+  local bodies = (given.json ~= nil and 1 or 0) + (given.form and 1 or 0) + (given.body and 1 or 0)
+  if bodies > 1 then errors.raise(place, "a request has one body: give json, form or body, not two of them") end
   return given
 end
 
@@ -114,7 +122,8 @@ end
 ---@param given? demilune.TestOptions
 ---@return demilune.TestReply
 function Client:request(method, path, given)
-  local reply = self:raw(write(self, method, path, check_options(given or {})), method)
+  given = check(self, method, path, given)
+  local reply = self:raw(write(self, method, path, given), method)
   if not reply then error(("%s %s: the server closed the connection without an answer"):format(method, path), 2) end
   self.cookies:take(reply.cookies)
   return reply
@@ -122,7 +131,7 @@ end
 
 -- client:get(path, options) and its siblings.
 for _, method in ipairs { "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS" } do
-  Client[method:lower()] = function(self, path, given) return self:request(method, path, given) end
+  Client[method:lower()] = function(self, path, given) return Client.request(self, method, path, given) end
 end
 
 ---Asks for every route of the app as every principal, and raises where somebody is let in, or kept out, against what the routes declare.
@@ -159,13 +168,16 @@ end
 ---@param given? { host?: string, headers?: table<string, string> }
 ---@return demilune.TestClient
 function test.client(given)
-  given = given or {}
+  given = options.check(errors.where(), "test.client", given, { host = "string", headers = "table" })
   return setmetatable({ host = given.host or context.host or "localhost", headers = given.headers or {}, cookies = cookies.new() }, Client)
 end
 
 ---Runs what waits (a statement, a sleep) from a spec, and gives its results.
 ---@param fn fun(...): any
 function test.run(fn, ...)
+  if type(fn) ~= "function" then
+    errors.raise(errors.where(), "test.run takes a function, not %s; write test.run(function() ... end)", errors.show(fn))
+  end
   local arguments, count = { ... }, select("#", ...)
   return core.wait(function() return fn(unpack(arguments, 1, count)) end)
 end

@@ -5,7 +5,9 @@
 
 local context = require "demilune.context"
 local core = require "demilune.core"
+local errors = require "demilune.errors"
 local guard_type = require "demilune.guard_type"
+local options = require "demilune.options"
 local test_reply = require "demilune.test_reply"
 
 local test_matrix = {}
@@ -17,18 +19,19 @@ local test_matrix = {}
 ---@field roles? string[] what it has, as far as the spec knows
 ---@field scopes? string[]
 
-local PRINCIPAL = { headers = true, cookies = true, guard = true, roles = true, scopes = true }
+local PRINCIPAL = { headers = "table", cookies = "table", guard = "string", roles = "strings", scopes = "strings" }
 local ANNOUNCED = "9007199254740991" -- bytes
 local SCHEMES = { bearer = "bearer", basic = "basic" }
 
 -- --- what the declarations say -------------------------------------------------------
 
 local function check_principal(name, principal)
-  for option in pairs(principal) do
-    if not PRINCIPAL[option] then
-      error(("matrix: the principal %s has no option %s; it takes headers, cookies, guard, roles and scopes"):format(name, tostring(option)), 4)
-    end
+  local what = "client:matrix: the principal " .. tostring(name)
+  if type(name) ~= "string" or type(principal) ~= "table" then
+    errors.raise(errors.where(),
+      'client:matrix: principals have names; write principals = { nobody = {}, ada = { headers = ..., roles = { "user" } } }')
   end
+  options.check(errors.where(), what, principal, PRINCIPAL)
 end
 
 -- The kind of guard that knows it; nil for who has no credentials.
@@ -124,10 +127,11 @@ function test_matrix.run(client, given)
   if type(given) ~= "table" or type(given.principals) ~= "table" or not next(given.principals) then
     error('matrix takes principals; write client:matrix { principals = { nobody = {}, ada = { headers = ..., roles = { "user" } } } }', 3)
   end
+  options.check(errors.where(), "client:matrix", given, { principals = "table", public = "strings" })
+  for name, principal in pairs(given.principals) do check_principal(name, principal) end
   local outcomes, open, problems, number = {}, {}, {}, 0
   for _, name in ipairs(sorted(given.principals)) do
     local principal = given.principals[name]
-    check_principal(name, principal)
     local kind = kind_of(name, principal)
     for _, route in ipairs(context.plan.descriptions.routes) do
       local what = route.method .. " " .. route.pattern

@@ -235,7 +235,7 @@ local one = db:statement "SELECT 1"
     for _, case in ipairs {
       { { "serve", ".", "--prot=1" }, "--prot" }, { { "serve", ".", "--port=none" }, "--port=none must be" },
       { { "serve", ".", "--port", "70000" }, "--port=70000 must be" }, { { "serve", ".", "--access-log=xml" }, "off, json or text" },
-      { { "serve", ".", "--port" }, "--port" }, { { "serve", "a", "b", "c", "d", "e", "f", "g", "h", "i" }, "too many arguments" },
+      { { "serve", ".", "--port" }, "--port" }, { { "serve", "a", "b", "c", "d", "e", "f", "g", "h", "i" }, "takes one folder" },
       { { "fly" }, 'no command "fly"' },
     } do
       local status, _, err = server.run(case[1])

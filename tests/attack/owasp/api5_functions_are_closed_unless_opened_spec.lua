@@ -93,7 +93,7 @@ describe("client:matrix", function()
 
   it("says what it was not given", function()
     for spec, said in pairs { ["client:matrix {}"] = "matrix takes principals",
-      ["client:matrix { principals = { a = { role = 1 } } }"] = "no option role",
+      ["client:matrix { principals = { a = { role = 1 } } }"] = 'no option "role"',
       ["client:matrix { principals = { a = { headers = { ['X-Key'] = '1' } } } }"] = "which guard knows the principal a" } do
       local status, words = run(spec)
       assert.equal(1, status, words)

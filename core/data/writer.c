@@ -10,6 +10,8 @@
 
 enum { GROUP_MAX = 256 }; /* calls in one commit, so that the first of many is not kept waiting */
 
+static const uint64_t RETRY_NS = 10000000;
+
 typedef struct writer {
   dl_database *database;
   dl_sqlite *connection;
@@ -21,10 +23,18 @@ static void answer_all(dl_database *database, dl_queue *calls) {
   uv_mutex_unlock(&database->mutex);
 }
 
+/* A rollback that failed (no memory) left its transaction open: every later one would fail,
+ * and no other process could write meanwhile, nor start. */
+static bool close_left_open(writer *w) {
+  const dl_database_options *options = &w->database->options;
+  if (sqlite3_get_autocommit(w->connection->handle)) return true;
+  dl_sqlite_deadlines(w->connection, options->lock_ms, options->statement_ms);
+  return dl_sqlite_step(w->connection, DL_STEP_ROLLBACK) == SQLITE_OK;
+}
+
 static bool begin(writer *w, dl_problem *problem, dl_arena *arena) {
   const dl_database_options *options = &w->database->options;
-  /* A rollback that failed (no memory) left its transaction open, and every later one would fail. */
-  if (!sqlite3_get_autocommit(w->connection->handle)) dl_sqlite_step(w->connection, DL_STEP_ROLLBACK);
+  close_left_open(w);
   dl_sqlite_deadlines(w->connection, options->lock_ms, options->statement_ms);
   if (dl_sqlite_step(w->connection, DL_STEP_BEGIN) == SQLITE_OK) return true;
   dl_problem_read(problem, w->connection->handle, DL_STR("no transaction could begin"), arena);
@@ -260,10 +270,26 @@ static bool start(writer *w) {
   return ready;
 }
 
+static bool has_work(const dl_database *database) { return database->writes.first || database->leave; }
+
+/* With the mutex. Nothing stays locked for as long as nobody writes here. */
+static void wait_for_work(writer *w) {
+  dl_database *database = w->database;
+  bool closed = sqlite3_get_autocommit(w->connection->handle);
+  while (!closed && !has_work(database)) {
+    uv_mutex_unlock(&database->mutex);
+    closed = close_left_open(w);
+    uv_mutex_lock(&database->mutex);
+    if (!closed && !has_work(database)) uv_cond_timedwait(&database->work, &database->mutex, RETRY_NS);
+  }
+  while (!has_work(database)) uv_cond_wait(&database->work, &database->mutex);
+}
+
 /* Takes what waits: a transaction alone, or writes up to the next transaction. */
-static bool take_work(dl_database *database, dl_queue *group, dl_queue *late, dl_call **opening) {
+static bool take_work(writer *w, dl_queue *group, dl_queue *late, dl_call **opening) {
+  dl_database *database = w->database;
   uv_mutex_lock(&database->mutex);
-  while (!database->writes.first && !database->leave) uv_cond_wait(&database->work, &database->mutex);
+  wait_for_work(w);
   bool found = database->writes.first != NULL;
   while (database->writes.first && group->count < GROUP_MAX) {
     if (database->writes.first->work == DL_WORK_BEGIN && group->count) break;
@@ -283,7 +309,7 @@ static void work(writer *w) {
   for (;;) {
     dl_queue group = {0}, late = {0};
     dl_call *opening = NULL;
-    if (!take_work(w->database, &group, &late, &opening)) return;
+    if (!take_work(w, &group, &late, &opening)) return;
     answer_all(w->database, &late);
     if (group.count) run_group(w, &group);
     if (opening) run_transaction(w, opening);

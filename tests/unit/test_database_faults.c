@@ -260,6 +260,31 @@ static void a_write_that_cannot_be_undone_takes_its_transaction_along(void **sta
   }
 }
 
+/* Without memory for the rollback itself a transaction stays open in a writer that nobody
+ * asks again: other processes write all the same, by and by. */
+static void a_transaction_that_was_not_rolled_back_locks_nobody_out(void **state) {
+  enum { PATIENCE_MS = 20000 };
+  world *w = *state;
+  statements s;
+  sqlite3 *other;
+  if (!start(w, &s)) fail_msg("%s", w->error);
+  assert_int_equal(sqlite3_open(world_path(w, "test.db"), &other), SQLITE_OK);
+  assert_int_equal(sqlite3_exec(other, "SELECT count(*) FROM items", NULL, NULL, NULL), SQLITE_OK);
+  sqlite3_busy_timeout(other, PATIENCE_MS);
+  bool struck = true;
+  for (long at = 1; struck; at++) {
+    answer spoilt;
+    fault_arm((fault_rule){.operations = FAULT_MEMORY, .code = SQLITE_NOMEM, .lasting = true}, at);
+    world_send(w, &spoilt, NULL, s.spoil, DL_SHAPE_RUN, NOTHING, NOTHING);
+    turn_until(w, &spoilt.came);
+    struck = fault_lift();
+    assert_int_not_equal(spoilt.kind, DL_PROBLEM_NONE);
+    if (sqlite3_exec(other, "BEGIN IMMEDIATE; ROLLBACK", NULL, NULL, NULL) != SQLITE_OK) fail_msg("call %ld: %s", at, sqlite3_errmsg(other));
+  }
+  sqlite3_close(other);
+  world_stop(w);
+}
+
 /* --- killed --------------------------------------------------------------------------------- */
 
 /* Everything from the first open to the end, by a process of its own. */
@@ -298,6 +323,7 @@ int main(void) {
       T(a_disk_that_is_gone_until_the_end_loses_nothing_acknowledged),
       T(sqlite_without_memory_fails_what_wanted_it_and_nothing_else),
       T(a_write_that_cannot_be_undone_takes_its_transaction_along),
+      T(a_transaction_that_was_not_rolled_back_locks_nobody_out),
       T(killed_in_the_midst_of_any_change_nothing_acknowledged_is_lost),
   };
   if (!fault_install()) return 1;

@@ -182,37 +182,53 @@ static bool applied_digest(migrator *m, size_t number, char out[HASH_TEXT]) {
   return code == SQLITE_ROW || code == SQLITE_DONE;
 }
 
-static bool apply_in_transaction(migrator *m, size_t number, dl_buffer *text) {
+/* Whether the file is still to be applied; fails when another one was applied under its number. */
+static bool compare(migrator *m, size_t number, const char *digest, bool *is_new) {
+  char known[HASH_TEXT];
+  if (!applied_digest(m, number, known)) return false;
+  *is_new = !known[0];
+  if (*is_new || strcmp(known, digest) == 0) return true;
+  return refuse(m, "%s/%s was changed after it was applied to this database: put it back as it was, and write the change as migration %04zu", m->folder,
+                m->names[number - 1], m->count + 1);
+}
+
+static bool apply(migrator *m, size_t number, const char *text, const char *digest) {
   const char *name = m->names[number - 1];
-  char digest[HASH_TEXT], known[HASH_TEXT];
-  if (!read_file(m, name, text) || !hash(m, dl_buffer_str(text), digest) || !applied_digest(m, number, known)) return false;
-  if (strcmp(known, digest) == 0) return true;
-  if (known[0])
-    return refuse(m, "%s/%s was changed after it was applied to this database: put it back as it was, and write the change as migration %04zu",
-                  m->folder, name, m->count + 1);
+  bool is_new;
+  if (!compare(m, number, digest, &is_new)) return false;
+  if (!is_new) return true; /* another process was first */
   sqlite3_set_authorizer(m->connection->handle, authorize, m);
-  bool good = run_sql(m, name, text->data);
+  bool good = run_sql(m, name, text);
   sqlite3_set_authorizer(m->connection->handle, NULL, NULL);
   if (!good || !check_keys(m, name) || !remember(m, number, name, digest)) return false;
   dl_buffer_printf(&m->applied, "%s%s", m->applied.len ? ", " : "", name);
   return true;
 }
 
-static bool in_transaction(migrator *m, bool (*body)(migrator *m, size_t number, dl_buffer *text), size_t number, dl_buffer *text) {
-  const dl_database_options *options = &m->connection->database->options;
-  /* No limit on how long a migration runs: rebuilding a large table takes its time. */
-  dl_sqlite_deadlines(m->connection, options->migration_lock_ms, UINT32_MAX);
+/* No limit on how long a migration runs: rebuilding a large table takes its time. */
+static void renew_deadlines(migrator *m) { dl_sqlite_deadlines(m->connection, m->connection->database->options.migration_lock_ms, UINT32_MAX); }
+
+static bool apply_in_transaction(migrator *m, size_t number, const char *text, const char *digest) {
+  renew_deadlines(m);
   if (!execute(m, 0, "BEGIN EXCLUSIVE")) return false;
-  bool good = body(m, number, text) && execute(m, number, "COMMIT");
+  bool good = apply(m, number, text, digest) && execute(m, number, "COMMIT");
   if (!good && !sqlite3_get_autocommit(m->connection->handle)) sqlite3_exec(m->connection->handle, "ROLLBACK", NULL, NULL, NULL);
   return good;
 }
 
+/* Nobody who writes is waited for unless there is something to apply. */
+static bool apply_once(migrator *m, size_t number, dl_buffer *text) {
+  char digest[HASH_TEXT];
+  bool is_new;
+  if (!read_file(m, m->names[number - 1], text) || !hash(m, dl_buffer_str(text), digest) || !compare(m, number, digest, &is_new)) return false;
+  return !is_new || apply_in_transaction(m, number, text->data, digest);
+}
+
 /* --- all of them ------------------------------------------------------------------------- */
 
-static bool make_table(migrator *m, size_t number, dl_buffer *text) {
-  (void)text;
-  return execute(m, number,
+/* Only reads where there is one. */
+static bool make_table(migrator *m) {
+  return execute(m, 0,
                  "CREATE TABLE IF NOT EXISTS demilune_migrations "
                  "(number INTEGER PRIMARY KEY, name TEXT NOT NULL, sha256 TEXT NOT NULL, applied_at TEXT NOT NULL) STRICT");
 }
@@ -233,8 +249,9 @@ static bool none_is_missing(migrator *m) {
 
 static bool apply_all(migrator *m) {
   dl_buffer text = {0};
-  bool good = in_transaction(m, make_table, 0, NULL) && none_is_missing(m);
-  for (size_t number = 1; good && number <= m->count; number++) good = in_transaction(m, apply_in_transaction, number, &text);
+  renew_deadlines(m);
+  bool good = make_table(m) && none_is_missing(m);
+  for (size_t number = 1; good && number <= m->count; number++) good = apply_once(m, number, &text);
   dl_buffer_free(&text);
   return good;
 }

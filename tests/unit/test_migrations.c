@@ -2,6 +2,7 @@
 /* Migrations: order, memory, and everything that must stop a start. */
 #include "database_world.h"
 
+#include <sqlite3.h>
 #include <sys/wait.h>
 
 static int setup(void **state) {
@@ -157,6 +158,26 @@ static void processes_that_start_together_migrate_once(void **state) {
   assert_string_equal(ask(w, "SELECT count(*) FROM users").rows, "2");
 }
 
+/* As a worker does that is replaced while the others serve. */
+static void a_start_with_nothing_to_apply_waits_for_no_writer(void **state) {
+  world *w = *state;
+  starts(w);
+  sqlite3 *other = NULL;
+  assert_int_equal(sqlite3_open(world_path(w, "test.db"), &other), SQLITE_OK);
+  assert_int_equal(sqlite3_exec(other, "BEGIN IMMEDIATE; INSERT INTO users (name) VALUES ('not yet');", NULL, NULL, NULL), SQLITE_OK);
+  world_stop(w);
+  dl_database_options hasty = {.migrations = "migrations", .migration_lock_ms = 1};
+  world_database(w, "sqlite:test.db", hasty);
+  if (!world_start(w)) fail_msg("%s", w->error);
+  world_stop(w);
+  world_write(w, "migrations/0002_more.sql", "CREATE TABLE more (id INTEGER);");
+  world_database(w, "sqlite:test.db", hasty);
+  assert_false(world_start(w));
+  assert_non_null(strstr(w->error, "locked"));
+  assert_int_equal(sqlite3_close(other), SQLITE_OK);
+  starts(w);
+}
+
 int main(void) {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
   const struct CMUnitTest tests[] = {
@@ -169,6 +190,7 @@ int main(void) {
       T(a_table_can_be_rebuilt_but_its_keys_must_hold),
       T(a_missing_folder_is_named),
       T(processes_that_start_together_migrate_once),
+      T(a_start_with_nothing_to_apply_waits_for_no_writer),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

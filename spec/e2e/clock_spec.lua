@@ -2,13 +2,12 @@
 -- A wall clock that jumps by hours under a running server: what has a date follows it, what has a duration does not notice. The clock
 -- is tests/clock/jumping_clock.c, preloaded into the real program.
 
-local ffi = require "ffi"
+local clock = require "spec.support.clock"
 local jwt = require "spec.support.jwt"
 local server = require "spec.support.server"
 
 local PATIENCE, HOUR = 30, 3600 -- seconds
 local SECRET = "7f2c9b61e0d4835aa1c6f09e42b87d53"
-local CLOCK = (server.program:match("^(.*)/") or ".") .. "/tests/jumping_clock.so"
 local APP = [[
 local demilune = require "demilune"
 local model, guard = demilune.model, demilune.guard
@@ -28,14 +27,11 @@ return app
 ]]
 
 describe("a wall clock that jumps", function()
-  local running, folder, path
+  local running, folder, time
   before_each(function()
     folder = server.make_folder()
-    path = folder .. "/clock"
-    local file = assert(io.open(path, "wb"))
-    file:write(("\0"):rep(8))
-    file:close()
-    running = server.start(APP, { env = { JUMPING_CLOCK = path, LD_PRELOAD = CLOCK, ASAN_OPTIONS = "verify_asan_link_order=0", SECRET = SECRET } })
+    time = clock.new(folder)
+    running = server.start(APP, { env = time:environment { SECRET = SECRET } })
   end)
   after_each(function()
     local status, log = running:stop()
@@ -43,13 +39,8 @@ describe("a wall clock that jumps", function()
     assert(status == 0, log)
   end)
 
-  -- Seconds from the machine's clock. The server reads its clock once in each turn of its loop, hence a look at it.
-  local function jump(seconds)
-    local file = assert(io.open(path, "r+b"))
-    file:write(ffi.string(ffi.new("int64_t[1]", seconds), 8))
-    file:close()
-    local now = tonumber(running:request("GET", "/now").body)
-    assert.is_true(math.abs(now - os.time() - seconds) < PATIENCE, now - os.time() .. " s ahead, not " .. seconds)
+  local function jump(ahead)
+    time:jump(ahead, function() return running:request("GET", "/now").body end)
   end
 
   local function token(seconds)

@@ -2,7 +2,7 @@
 -- Idempotent routes over sockets: how often the handler ran is counted in the database that also keeps the answers.
 
 local cjson = require "cjson"
-local ffi = require "ffi"
+local clock = require "spec.support.clock"
 local jwt = require "spec.support.jwt"
 local server = require "spec.support.server"
 
@@ -12,7 +12,6 @@ local MIGRATION = require("demilune.idempotency_store").migration
 local PATIENCE = 20 -- seconds
 local HOUR = 3600
 local SECRET = "7f2c9b61e0d4835aa1c6f09e42b87d53"
-local CLOCK = (server.program:match("^(.*)/") or ".") .. "/tests/jumping_clock.so"
 
 local APP = [[
 local demilune = require "demilune"
@@ -105,7 +104,7 @@ end
 local ADA = token "ada"
 
 describe("an idempotent route", function()
-  local running, folder, data, clock
+  local running, folder, data, time
 
   local function start(options)
     options = options or {}
@@ -116,18 +115,12 @@ describe("an idempotent route", function()
 
   -- With a clock that the test moves.
   local function start_with_clock()
-    clock = data .. "/clock"
-    local file = assert(io.open(clock, "wb"))
-    file:write(("\0"):rep(8))
-    file:close()
-    start { env = { JUMPING_CLOCK = clock, LD_PRELOAD = CLOCK, ASAN_OPTIONS = "verify_asan_link_order=0" } }
+    time = clock.new(data)
+    start { env = time:environment() }
   end
 
-  local function jump(seconds)
-    local file = assert(io.open(clock, "r+b"))
-    file:write(ffi.string(ffi.new("int64_t[1]", seconds), 8))
-    file:close()
-    assert.is_true(math.abs(tonumber(running:request("GET", "/now").body) - os.time() - seconds) < PATIENCE)
+  local function jump(ahead)
+    time:jump(ahead, function() return running:request("GET", "/now").body end)
   end
 
   before_each(function()

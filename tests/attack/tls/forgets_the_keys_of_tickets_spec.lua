@@ -4,47 +4,29 @@
 -- tests/clock/jumping_clock.c, which here says that the machine has run for longer.
 
 local certificates = require "spec.support.certificates"
-local ffi = require "ffi"
-local http = require "spec.support.http"
-local server = require "spec.support.server"
+local clock = require "spec.support.clock"
+local wait_until = require("spec.support.server").wait_until
 local tls = require "tests.attack.support.tls"
+local tls_server = require "tests.attack.support.tls_server"
 
-local APP = [[
-local demilune = require "demilune"
-local app = demilune.app { guard = demilune.guard.public }
-app:get("/", function() return "hello" end)
-return app
-]]
-
-local CLOCK = (server.program:match("^(.*)/") or ".") .. "/tests/jumping_clock.so"
 local PERIOD, PATIENCE = 12 * 3600, 30 -- seconds
 local WORKERS, TRIES = 2, 6
 
 describe("forgets the keys of tickets:", function()
-  local files, running, path
+  local server, time
 
   before_each(function()
-    files = certificates.new()
-    path = files:path "clock"
-    local file = assert(io.open(path, "wb"))
-    file:write(("\0"):rep(16))
-    file:close()
-    local flags = files:make("server", { names = "DNS:localhost" })
-    running = server.start(APP, {
-      workers = WORKERS, flags = flags, env = { JUMPING_CLOCK = path, LD_PRELOAD = CLOCK, ASAN_OPTIONS = "verify_asan_link_order=0" },
-    })
+    local files = certificates.new()
+    time = clock.new(files.folder)
+    server = tls_server.start(tls_server.HELLO, { workers = WORKERS, env = time:environment() }, files)
   end)
 
-  after_each(function()
-    local status, log = running:stop()
-    files:remove()
-    assert.equal(0, status, log)
-  end)
+  after_each(function() server:stop() end)
 
   local function go_on(version, session)
-    local client = tls.client(http.connect(running.port), { version = version, session = session })
+    local client = server:client { version = version, session = session }
     if not client then return nil end
-    client:send "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    client:send(tls_server.REQUEST)
     local answered = client:read_until(function(text) return text:find("hello", 1, true) end):find("hello", 1, true)
     local resumed, next_session = client:is_resumed(), client:session()
     client:close()
@@ -53,10 +35,8 @@ describe("forgets the keys of tickets:", function()
 
   -- Lets so many seconds pass, and waits for the key that follows from that.
   local function let_pass(seconds, key)
-    local file = assert(io.open(path, "r+b"))
-    file:write(ffi.string(ffi.new("int64_t[2]", 0, seconds), 16))
-    file:close()
-    return assert(server.wait_until(PATIENCE, function()
+    time:set(0, seconds)
+    return assert(wait_until(PATIENCE, function()
       local session = go_on "tlsv1_3"
       local now = session and tls.ticket_key(session)
       return now ~= key and now

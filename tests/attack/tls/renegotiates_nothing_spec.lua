@@ -2,39 +2,20 @@
 -- A second handshake inside a connection (RFC 5246 7.4.1.1): cheap to ask for and dear to do (CVE-2011-1473), and the way by which what
 -- somebody else sent before it became a victim's (CVE-2009-3555). TLS 1.3 has none.
 
-local certificates = require "spec.support.certificates"
 local http = require "spec.support.http"
-local server = require "spec.support.server"
 local tls12 = require "tests.attack.support.tls12"
+local tls_server = require "tests.attack.support.tls_server"
 
-local APP = [[
-local demilune = require "demilune"
-local app = demilune.app { guard = demilune.guard.public, limits = { idle_timeout = "5m", header_timeout = "5m" } }
-app:get("/", function() return "hello" end)
-app:post("/count", { body = demilune.model.raw() }, function(req) return { bytes = #req.body } end)
-return app
-]]
-
-local REQUEST = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 local CLIENT_HELLO = "\1\0\0\41\3\3" .. ("r"):rep(32) .. "\0\0\2\192\43\1\0"
 local NO_RENEGOTIATION = "\1\100" -- a warning (RFC 5246 7.2)
 local MANY = 4000
 
 describe("renegotiates nothing:", function()
-  local files, running
+  local server
 
-  setup(function()
-    files = certificates.new()
-    local flags = files:make("server", { names = "DNS:localhost" })
-    flags[#flags + 1] = "--http-redirect=0"
-    running = server.start(APP, { flags = flags })
-  end)
+  setup(function() server = tls_server.start(tls_server.HELLO, { flags = { "--http-redirect=0" } }) end)
 
-  teardown(function()
-    local status, log = running:stop()
-    files:remove()
-    assert.equal(0, status, log)
-  end)
+  teardown(function() server:stop() end)
 
   local function ask(channel, count)
     local records = {}
@@ -43,7 +24,7 @@ describe("renegotiates nothing:", function()
   end
 
   local function answered(channel)
-    channel.connection:send(channel:record(tls12.DATA, REQUEST))
+    channel.connection:send(channel:record(tls12.DATA, tls_server.REQUEST))
     local text = ""
     for kind, payload in function() return channel:receive() end do
       assert.equal(tls12.DATA, kind)
@@ -54,7 +35,7 @@ describe("renegotiates nothing:", function()
   end
 
   it("who asks is told no, and goes on under the keys that there are", function()
-    local channel = tls12.channel(http.connect(running.port))
+    local channel = tls12.channel(http.connect(server.port))
     for _ = 1, 20 do
       ask(channel, 1)
       assert.same({ tls12.ALERT, NO_RENEGOTIATION }, { channel:receive() })
@@ -64,15 +45,15 @@ describe("renegotiates nothing:", function()
   end)
 
   it("a program that insists is told no", function()
-    local text = files:output(("timeout 20 openssl s_client -tls1_2 -connect 127.0.0.1:%d"):format(running.port), "R\nR\n")
+    local text = server.files:output(("timeout 20 openssl s_client -tls1_2 -connect 127.0.0.1:%d"):format(server.port), "R\nR\n")
     assert.truthy(text:find("\nRENEGOTIATING\n", 1, true), text)
     assert.truthy(text:find("no renegotiation", 1, true), text)
   end)
 
   it("a flood ends the connection, and nobody else's", function()
-    local other = tls12.channel(http.connect(running.port))
+    local other = tls12.channel(http.connect(server.port))
     for _, connect in ipairs { http.connect, http.connect_narrow } do
-      local channel = tls12.channel(connect(running.port, 10))
+      local channel = tls12.channel(connect(server.port, 10))
       ask(channel, MANY)
       local _, ending = channel.connection:read_rest()
       assert.equal("closed", ending)
@@ -83,7 +64,7 @@ describe("renegotiates nothing:", function()
   end)
 
   it("so does one in the middle of a body, and the body does not count", function()
-    local channel = tls12.channel(http.connect(running.port, 10))
+    local channel = tls12.channel(http.connect(server.port, 10))
     channel.connection:send(channel:record(tls12.DATA, "POST /count HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n12345"))
     ask(channel, MANY)
     local bytes, ending = channel.connection:read_rest()

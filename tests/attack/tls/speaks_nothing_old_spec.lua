@@ -5,14 +5,7 @@
 local certificates = require "spec.support.certificates"
 local hello = require "tests.attack.support.hello"
 local http = require "spec.support.http"
-local server = require "spec.support.server"
-
-local APP = [[
-local demilune = require "demilune"
-local app = demilune.app { guard = demilune.guard.public }
-app:get("/", function() return "hello" end)
-return app
-]]
+local tls_server = require "tests.attack.support.tls_server"
 
 local HANDSHAKE_FAILURE, ILLEGAL_PARAMETER, PROTOCOL_VERSION, INAPPROPRIATE_FALLBACK = 40, 47, 70, 86
 local VERSIONS = { ["SSL 3.0"] = "\3\0", ["TLS 1.0"] = "\3\1", ["TLS 1.1"] = "\3\2" }
@@ -27,22 +20,16 @@ local SUITES = { -- by their numbers in IANA's registry
 local EXTENSIONS = { heartbeat = 15, truncated_hmac = 4, next_protocol = 13172, compress_certificate = 27 }
 
 describe("speaks nothing old:", function()
-  local files, running
+  local server
 
   setup(function()
-    files = certificates.new()
-    local flags = files:make("server", { names = "DNS:localhost" })
-    for _, flag in ipairs(files:make("rsa", { names = "DNS:localhost", rsa = true })) do flags[#flags + 1] = flag end
-    running = server.start(APP, { flags = flags })
+    local files = certificates.new()
+    server = tls_server.start(tls_server.HELLO, { flags = files:make("rsa", { names = "DNS:localhost", rsa = true }) }, files)
   end)
 
-  teardown(function()
-    local status, log = running:stop()
-    files:remove()
-    assert.equal(0, status, log)
-  end)
+  teardown(function() server:stop() end)
 
-  local function ask(given) return hello.ask(http.connect(running.port), given) end
+  local function ask(given) return hello.ask(http.connect(server.port), given) end
 
   -- What a ServerHello says behind the session's id.
   local function read(message)
@@ -80,7 +67,7 @@ describe("speaks nothing old:", function()
   end
 
   it("SSL 2.0", function()
-    local connection = running:connect()
+    local connection = http.connect(server.port)
     connection:send "\128\46\1\0\2\0\21\0\0\0\16\1\0\128\3\0\128\7\0\192\6\0\64\2\0\128\4\0\128sixteen bytes .."
     local bytes, ending = connection:read_rest()
     assert.equal("closed", ending)

@@ -2,10 +2,8 @@
 -- Early data (RFC 8446 2.3, 8; RFC 8470): a request in the first flight of a resumed session, which whoever has recorded it can send again. No
 -- ticket of ours allows it; here it is sent all the same.
 
-local certificates = require "spec.support.certificates"
 local http = require "spec.support.http"
-local server = require "spec.support.server"
-local tls = require "tests.attack.support.tls"
+local tls_server = require "tests.attack.support.tls_server"
 
 local APP = [[
 local demilune = require "demilune"
@@ -20,19 +18,11 @@ local EARLY = "POST /early HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\
 local LATE = "GET /late HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 describe("takes no early data:", function()
-  local files, running, late
+  local server, late
 
-  setup(function()
-    files = certificates.new()
-    local flags = files:make("server", { names = "DNS:localhost" })
-    running, late = server.start(APP, { flags = flags }), 0
-  end)
+  setup(function() server, late = tls_server.start(APP), 0 end)
 
-  teardown(function()
-    local status, log = running:stop()
-    files:remove()
-    assert.equal(0, status, log)
-  end)
+  teardown(function() server:stop() end)
 
   -- How many requests of each kind have been handled, as a request after the handshake is told.
   local function ask(client)
@@ -44,7 +34,7 @@ describe("takes no early data:", function()
   end
 
   local function session()
-    local client = assert(tls.client(http.connect(running.port), { version = "tlsv1_3" }))
+    local client = assert(server:client { version = "tlsv1_3" })
     ask(client)
     local made = client:session()
     client:close()
@@ -52,17 +42,17 @@ describe("takes no early data:", function()
   end
 
   it("no ticket allows it", function()
-    local path = files:path "session"
-    local command = "timeout 20 openssl s_client -tls1_3 -connect 127.0.0.1:" .. running.port
+    local path = server.files:path "session"
+    local command = "timeout 20 openssl s_client -tls1_3 -connect 127.0.0.1:" .. server.port
     late = late + 1
-    files:output(command .. " -ign_eof -sess_out " .. path, (LATE:gsub("\r\n\r\n$", "\r\nConnection: close\r\n\r\n")))
-    local text = files:output("openssl sess_id -noout -text -in " .. path)
+    server.files:output(command .. " -ign_eof -sess_out " .. path, (LATE:gsub("\r\n\r\n$", "\r\nConnection: close\r\n\r\n")))
+    local text = server.files:output("openssl sess_id -noout -text -in " .. path)
     assert.truthy(text:find("Max Early Data: 0", 1, true), text)
   end)
 
   it("a request in it is never handled, and the handshake goes on", function()
     for _ = 1, 3 do
-      local client = assert(tls.client(http.connect(running.port), { version = "tlsv1_3", session = session(), early = EARLY }))
+      local client = assert(server:client { version = "tlsv1_3", session = session(), early = EARLY })
       assert.is_true(client:is_resumed())
       assert.is_false(client:is_early_data_taken())
       assert.equal(0, ask(client))
@@ -71,17 +61,17 @@ describe("takes no early data:", function()
   end)
 
   it("more of it than could be passed over ends the connection", function()
-    local client = tls.client(http.connect(running.port), { version = "tlsv1_3", session = session(), early = EARLY:rep(2000) })
+    local client = server:client { version = "tlsv1_3", session = session(), early = EARLY:rep(2000) }
     if client then -- it is done before the server has seen all of it
       client:send(LATE)
       assert.equal("", client:read_until(function() return false end))
     end
-    assert.equal(0, ask(assert(tls.client(http.connect(running.port)))))
+    assert.equal(0, ask(assert(server:client())))
   end)
 
   it("the first flight, recorded and sent again, does nothing", function()
-    local first = tls.client(http.connect(running.port), { version = "tlsv1_3", session = session(), early = EARLY })
-    local again = http.connect(running.port)
+    local first = server:client { version = "tlsv1_3", session = session(), early = EARLY }
+    local again = http.connect(server.port)
     again:send(first.first_flight)
     assert.truthy((again:read()):find("\22\3\3", 1, true)) -- a ServerHello, to which only the first client has the keys
     again:close()

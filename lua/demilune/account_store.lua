@@ -12,6 +12,7 @@ local random = require "demilune.random"
 ---@field begin fun(subject: string, scope: string, expires: integer): string a new family's first token
 ---@field rotate fun(token: string): demilune.Rotation? uses the token up, and nil for one that is none any more; all or nothing
 ---@field revoke fun(token: string) ends the token's family
+---@field finish_all fun(subject: string) ends all families of one subject
 
 ---@class demilune.Rotation
 ---@field token string the next one of the family
@@ -32,6 +33,7 @@ CREATE TABLE refresh_tokens (
   used INTEGER NOT NULL DEFAULT 0
 );
 CREATE INDEX refresh_tokens_family ON refresh_tokens (family);
+CREATE INDEX refresh_tokens_subject ON refresh_tokens (subject);
 CREATE INDEX refresh_tokens_expires ON refresh_tokens (expires);
 ]]
 
@@ -40,6 +42,7 @@ local SQL = {
   use = "UPDATE TABLE SET used = 1 WHERE digest = :digest AND used = 0 AND expires > :now RETURNING family, subject, scope, expires",
   revoke = "DELETE FROM TABLE WHERE family = (SELECT family FROM TABLE WHERE digest = :digest)",
   revoke_used = "DELETE FROM TABLE WHERE family = (SELECT family FROM TABLE WHERE digest = :digest AND used = 1)",
+  finish_all = "DELETE FROM TABLE WHERE subject = :subject",
   forget = "DELETE FROM TABLE WHERE expires <= :now",
 }
 
@@ -88,6 +91,8 @@ function account_store.new(place, database, name)
   end
 
   function store.revoke(token) statements.revoke:run { digest = core.sha256_hex(token) } end
+
+  function store.finish_all(subject) statements.finish_all:run { subject = subject } end
 
   return store
 end

@@ -63,12 +63,13 @@ local NO_STORE = { ["Cache-Control"] = "no-store" }
 
 local function read_store(place, given)
   if (given.database == nil) == (given.store == nil) then
-    errors.raise(place, "demilune.accounts keeps refresh tokens in one place; write database = db, or store = { begin =, rotate =, revoke = }")
+    errors.raise(place, "demilune.accounts keeps refresh tokens in one place; write database = db, "
+      .. "or store = { begin =, rotate =, revoke =, finish_all = }")
   end
   if given.database then return account_store.new(place, given.database, given.table or "refresh_tokens") end
-  for _, name in ipairs { "begin", "rotate", "revoke" } do
+  for _, name in ipairs { "begin", "rotate", "revoke", "finish_all" } do
     if type(given.store[name]) ~= "function" then
-      errors.raise(place, "demilune.accounts: store.%s must be a function; a store has begin, rotate and revoke", name)
+      errors.raise(place, "demilune.accounts: store.%s must be a function; a store has begin, rotate, revoke and finish_all", name)
     end
   end
   return given.store
@@ -141,9 +142,7 @@ end
 -- Who is not found costs as long as a wrong password.
 local function verify(account, given) return password.verify(account and account.password, given) end
 
-local function subject_of(account)
-  return type(account.id) == "number" and ("%d"):format(account.id) or (tostring(account.id):gsub("U?LL$", ""))
-end
+local function text_of(id) return type(id) == "number" and ("%d"):format(id) or (tostring(id):gsub("U?LL$", "")) end
 
 -- --- the router ----------------------------------------------------------------------------
 
@@ -179,7 +178,7 @@ local function login(given, respond)
       given.rehash(account, stored)
     end
     local expires = math.floor(core.now()) + given.lifetime
-    return respond(account, scopes, given.store.begin(subject_of(account), req.form.scope, expires), stored, expires)
+    return respond(account, scopes, given.store.begin(text_of(account.id), req.form.scope, expires), stored, expires)
   end
 end
 
@@ -232,9 +231,12 @@ local function logout(given)
   end
 end
 
+---@class demilune.Accounts : demilune.Router
+---@field finish_all fun(self, subject: string|integer) ends all logins of an account, on whatever machine it has them; waits. Access tokens live on.
+
 ---A router with a login, a refresh and a logout.
 ---@param given demilune.AccountsOptions
----@return demilune.Router
+---@return demilune.Accounts
 function accounts.new(given)
   given = read(errors.where(), given)
   local made = router.new { prefix = given.prefix, tags = given.tags or { "accounts" }, guard = guard.public }
@@ -256,6 +258,7 @@ function accounts.new(given)
   made:post(given.logout_url or "/logout", {
     status = 204, limit = refresh_limit, headers = NO_STORE, summary = "Log out",
   }, logout(given))
+  function made.finish_all(_, subject) given.store.finish_all(text_of(subject)) end
   return made
 end
 

@@ -20,15 +20,17 @@ local function with_lists(row)
   return { id = row.id, password = row.password, roles = { row.role }, scopes = { "read", "write" } }
 end
 
-app:mount(demilune.accounts {
+local accounts = demilune.accounts {
   bearer = bearer, database = store.db, username = model.email(),
   find = function(username) return with_lists(store.find:one { email = username }) end,
   find_by_id = function(subject) return with_lists(store.find_by_id:one { id = tonumber(subject) }) end,
   rehash = function(account, phc) store.rehash:run { id = account.id, password = phc } end,
-})
+}
+app:mount(accounts)
+app:delete("/logins", { guard = bearer, status = 204 }, function(req) accounts:finish_all(req.principal.subject) end)
 
 -- Nothing of ours but the routes.
-app:mount(demilune.accounts {
+local own = demilune.accounts {
   bearer = bearer, prefix = "/own", tags = { "own" }, token_url = "/login", refresh_url = "/again", logout_url = "/out", cookie = "__Host-own",
   lifetime = "1h", limit = "2/minute", refresh_limit = "1000/minute",
   find = function(username) return username == "robot" and { id = "robot" } or nil end,
@@ -42,8 +44,11 @@ app:mount(demilune.accounts {
       return subject and { token = "next-" .. subject, subject = subject, scope = "", expires = math.floor(demilune.now()) + 60 } or nil
     end,
     revoke = function(token) store.revoked[#store.revoked + 1] = token end,
+    finish_all = function(subject) store.revoked[#store.revoked + 1] = "all of " .. subject end,
   },
-})
+}
+app:mount(own)
+app:delete("/own/logins/{id}", { path = { id = model.integer() }, status = 204 }, function(req) own:finish_all(req.path.id) end)
 
 app:get("/me", { guard = bearer }, function(req)
   return { subject = req.principal.subject, roles = req.principal.roles, scopes = req.principal.scopes }

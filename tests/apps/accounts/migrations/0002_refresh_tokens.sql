@@ -7,4 +7,5 @@ CREATE TABLE refresh_tokens (
   used INTEGER NOT NULL DEFAULT 0
 );
 CREATE INDEX refresh_tokens_family ON refresh_tokens (family);
+CREATE INDEX refresh_tokens_subject ON refresh_tokens (subject);
 CREATE INDEX refresh_tokens_expires ON refresh_tokens (expires);

@@ -214,6 +214,24 @@ describe("a logout", function()
   end)
 end)
 
+describe("all logins of an account", function()
+  before_each(set_up)
+
+  it("end at once when it asks for it, and nobody else's", function()
+    test.run(function()
+      store.remove:run { email = "eve@example.com" }
+      store.add:run { email = "eve@example.com", role = "user", password = demilune.password.hash(PASSWORD) }
+    end)
+    local other = cookie_of(log_in { username = "eve@example.com" })
+    local first, reply = cookie_of(log_in()), log_in()
+    local second = cookie_of(refresh(first))
+    assert.equal(204, client:delete("/logins", { headers = { Authorization = "Bearer " .. reply.json().access_token } }).status)
+    assert.equal(1, #tokens())
+    for _, token in ipairs { first, second, cookie_of(reply) } do assert.equal(401, refresh(token).status) end
+    assert.same({ 200, 200 }, { refresh(other).status, refresh(cookie_of(log_in())).status })
+  end)
+end)
+
 describe("parts of one's own", function()
   before_each(set_up)
 
@@ -226,7 +244,8 @@ describe("parts of one's own", function()
     assert.equal(429, client:post("/own/login", { form = { username = "robot", password = "anything" } }).status)
     assert.equal("next-robot", stored_of(cookie_of(client:post("/own/again"), "__Host-own")))
     assert.equal(204, client:post("/own/out").status)
-    assert.same({ "next-robot" }, store.revoked)
+    assert.equal(204, client:delete("/own/logins/7").status)
+    assert.same({ "next-robot", "all of 7" }, store.revoked)
   end)
 end)
 

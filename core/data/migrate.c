@@ -188,8 +188,8 @@ static bool compare(migrator *m, size_t number, const char *digest, bool *is_new
   if (!applied_digest(m, number, known)) return false;
   *is_new = !known[0];
   if (*is_new || strcmp(known, digest) == 0) return true;
-  return refuse(m, "%s/%s was changed after it was applied to this database: put it back as it was, and write the change as migration %04zu", m->folder,
-                m->names[number - 1], m->count + 1);
+  return refuse(m, "%s/%s was changed after it was applied to this database: put it back as it was, and write the change as migration %04zu",
+                m->folder, m->names[number - 1], m->count + 1);
 }
 
 static bool apply(migrator *m, size_t number, const char *text, const char *digest) {

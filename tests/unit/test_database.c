@@ -208,25 +208,44 @@ static void a_statement_that_runs_too_long_is_stopped_and_the_next_one_works(voi
   assert_string_equal(counted.rows, "0");
 }
 
+/* Bytes of the write-ahead index that SQLite locks while it writes, and while it reads (sqlite.org/walformat.html, 2.3.1). */
+enum { WRITE_LOCK = 120, READ_LOCKS = 123, READ_LOCKS_COUNT = 5 };
+
+/* Whoever closes the file takes SQLite's own locks away: it stays open for as long as the database is. */
+static bool is_locked(int fd, off_t first, off_t count) {
+  struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = first, .l_len = count};
+  assert_int_equal(fcntl(fd, F_OFD_GETLK, &lock), 0);
+  return lock.l_type != F_UNLCK;
+}
+
+static void turn_until_locked(world *w, int fd, off_t first, off_t count) {
+  while (!is_locked(fd, first, count)) {
+    uv_run(&w->uv, UV_RUN_NOWAIT);
+    usleep(1000);
+  }
+}
+
 static void a_statement_that_was_given_up_is_stopped_and_its_neighbours_are_not(void **state) {
   world *w = *state;
   world_database(w, "sqlite:test.db", (dl_database_options){.migrations = "migrations", .readers = 1, .statement_ms = 600000, .queue_ms = 600000});
-  const dl_statement *forever = world_seal(w, "WITH RECURSIVE n (i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n");
+  const dl_statement *forever =
+      world_seal(w, "WITH RECURSIVE n (i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n) SELECT count(*) + (SELECT count(*) FROM users) FROM n");
   const dl_statement *write =
       world_seal(w, "INSERT INTO users (email) WITH RECURSIVE n (i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n) SELECT 'u' || i FROM n");
   const dl_statement *add = world_seal(w, "INSERT INTO users (email) VALUES ('kept')");
   const dl_statement *count = world_seal(w, "SELECT count(*) FROM users");
   start(w);
+  int fd = open(world_path(w, "test.db-shm"), O_RDWR | O_CLOEXEC);
+  assert_true(fd >= 0);
   static answer answers[3], queued;
   dl_call *reading = world_send(w, &answers[0], NULL, forever, DL_SHAPE_VALUE, NOTHING, NOTHING);
+  turn_until_locked(w, fd, READ_LOCKS, READ_LOCKS_COUNT);
   dl_call *waiting = world_send(w, &queued, NULL, forever, DL_SHAPE_VALUE, NOTHING, NOTHING);
   world_send(w, &answers[1], NULL, add, DL_SHAPE_RUN, NOTHING, NOTHING);
   dl_call *writing = world_send(w, &answers[2], NULL, write, DL_SHAPE_RUN, NOTHING, NOTHING);
   dl_call_give_up(waiting);
-  for (int i = 0; i < 10; i++) {
-    uv_run(&w->uv, UV_RUN_NOWAIT);
-    usleep(5000);
-  }
+  turn_until_locked(w, fd, WRITE_LOCK, 1);
+  uv_run(&w->uv, UV_RUN_NOWAIT);
   assert_false(answers[0].came || answers[1].came || answers[2].came);
   dl_call_give_up(reading);
   dl_call_give_up(writing);
@@ -237,6 +256,8 @@ static void a_statement_that_was_given_up_is_stopped_and_its_neighbours_are_not(
   assert_int_equal(answers[2].kind, DL_PROBLEM_TIMEOUT);
   assert_int_equal(queued.kind, DL_PROBLEM_STOPPED);
   assert_string_equal(world_call(w, count, DL_SHAPE_VALUE, NOTHING, NOTHING).rows, "1");
+  world_stop(w);
+  close(fd);
 }
 
 static void a_reader_can_change_nothing_and_the_file_is_its_owners(void **state) {

@@ -22,9 +22,9 @@ static void answer_preflight(dl_exchange *exchange, const dl_cors *cors, dl_str 
 static const dl_cors *cors_of(const dl_exchange *exchange, dl_method method) {
   dl_route_match match;
   const dl_plan *plan = exchange->plan;
-  if (!plan->route_cors || dl_router_find(plan->router, method, exchange->request.path, &match) != DL_ROUTE_FOUND) return plan->cors;
+  if (dl_router_find(plan->router, method, exchange->request.path, &match) != DL_ROUTE_FOUND) return plan->cors;
   const dl_route *route = match.route;
-  return route->cors ? route->cors : plan->cors;
+  return route->cors;
 }
 
 dl_admission dl_step_cors(dl_exchange *exchange) {
@@ -125,7 +125,7 @@ static bool is_safe(dl_method method) { return method == DL_METHOD_GET || method
 dl_admission dl_step_origin(dl_exchange *exchange) {
   const dl_http_request *request = &exchange->request;
   if (is_safe(request->method) || !dl_http_cross_origin(request, exchange->view.host)) return DL_ADMITTED;
-  const dl_cors *cors = exchange->route->cors ? exchange->route->cors : exchange->plan->cors;
+  const dl_cors *cors = exchange->route->cors;
   if (cors && dl_cors_allows_credentials(cors, dl_http_request_header(request, DL_HEADER_ORIGIN))) return DL_ADMITTED;
   exchange->view.foreign = true;
   if (!exchange->guard.ambient) return DL_ADMITTED;

@@ -249,6 +249,7 @@ static bool compile_file(compiler *c, int table) {
   route->status = 200;
   route->run_reference = LUA_NOREF;
   name_route(c, route);
+  route->cors = c->plan->cors;
   return compile_fields(c, table, route) && add_route(c, route);
 }
 

@@ -47,7 +47,7 @@ typedef struct dl_route {
   uint64_t timeout_us;
   const dl_guard *guard;         /* NULL, of our own files: everybody passes */
   const dl_route_limits *limits; /* NULL: none */
-  const dl_cors *cors;           /* NULL: the plan's */
+  const dl_cors *cors;           /* NULL: no page of another origin may read, whatever the plan says of other paths */
   dl_str fields;    /* header lines of every response of this route, CRLF ended */
   dl_str json_head; /* status line, content type and fields for `status` */
 } dl_route;
@@ -72,8 +72,8 @@ typedef struct dl_plan {
   uint32_t allowed_host_count; /* 0: any host */
   const dl_trusted *trusted;  /* proxies that may say for whom they speak; NULL: none */
   bool docs;
-  const dl_cors *cors; /* NULL: no page of another origin may read */
-  bool route_cors;     /* a route has its own */
+  const dl_cors *cors; /* of paths without a route; NULL: no page of another origin may read */
+  bool route_cors;     /* a route has some */
   const dl_route *routes; /* all, the last declared first */
   uint32_t route_count;
   dl_str error_fields; /* header lines of responses that belong to no route */

@@ -20,6 +20,7 @@ local app = demilune.app { title = "Pages", version = "1",
   cors = { origins = { "https://front.example" }, credentials = true, methods = { "GET", "POST", "DELETE" } } }
 local done = 0
 local function act() done = done + 1 return { done = done } end
+local closed = demilune.router { prefix = "/closed", cors = false, guard = session }
 local silent = demilune.router { cors = { origins = { "https://front.example" } } }
 app:post("/login", { guard = guard.public, limit = "100/minute", form = { name = model.string() } }, function(req)
   return demilune.response { status = 204, headers = { ["Set-Cookie"] = session:issue { subject = req.form.name } } }
@@ -29,6 +30,9 @@ app:delete("/session", { guard = session }, act)
 app:post("/session-form", { guard = session, form = { to = model.string() } }, act)
 silent:post("/without-credentials", { guard = session }, act)
 app:mount(silent)
+closed:post("/act", act)
+closed:get("/read", function() return { ok = true } end)
+app:mount(closed)
 app:post("/basic", { guard = basic, limit = "100/minute" }, act)
 app:post("/cookie-key", { guard = cookie_key }, act)
 app:post("/header-key", { guard = header_key }, act)
@@ -115,6 +119,19 @@ describe("a page of another origin", function()
     assert.equal(200, ask("POST", "/basic", password, front).status)
     assert.equal(403, ask("POST", "/without-credentials", visitor, front).status)
     assert.equal(204, ask("POST", "/login", front).status)
+  end)
+
+  it("may neither act nor read where a router takes the app's cors away", function()
+    local front = { ["Sec-Fetch-Site"] = "cross-site", Origin = "https://front.example" }
+    local before = done()
+    assert.equal(403, ask("POST", "/closed/act", visitor, front).status)
+    assert.equal(before, done())
+    local preflight = { ["Access-Control-Request-Method"] = "POST" }
+    for _, response in ipairs { ask("GET", "/closed/read", visitor, front), ask("OPTIONS", "/closed/act", front, preflight) } do
+      for name in pairs(response.headers) do assert.is_nil(name:find "^access%-control%-", name) end
+    end
+    assert.equal("https://front.example", ask("GET", "/read", visitor, front).headers["access-control-allow-origin"])
+    assert.equal(200, ask("POST", "/closed/act", visitor, { ["Sec-Fetch-Site"] = "same-origin" }).status)
   end)
 
   it("may do what needs nobody's credentials, or what a form cannot send", function()

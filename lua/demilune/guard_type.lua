@@ -64,13 +64,12 @@ end
 ---@return boolean
 function guard_type.is_late(part) return part.kind == "owner" or part.of ~= nil end
 
----Whether everybody who passes guard would pass wanted too.
+---Whether everybody who passes guard would pass wanted too. What Lua decides is sure only of the same guard.
 ---@param guard demilune.Guard
 ---@param wanted demilune.Guard
 ---@return boolean
 function guard_type.covers(guard, wanted)
   if guard == wanted then return true end
-  if wanted.kind == "owner" then return guard_type.covers(guard, wanted.member) end
   for _, alternative in ipairs(wanted.members or {}) do
     if guard_type.covers(guard, alternative) then return true end
   end

@@ -141,7 +141,9 @@ static dl_call *new_draft(handle *self, const dl_statement *statement, dl_shape 
 }
 
 static void check_open(lua_State *L, const handle *self) {
-  if (!dl_database_is_open(self->database)) luaL_error(L, "the database is not open: it is opened when the app starts and closed when it stops; run statements in app:on_start or in a handler");
+  if (!dl_database_is_open(self->database))
+    luaL_error(L,
+               "the database is not open: it is opened when the app starts and closed when it stops; run statements in app:on_start or in a handler");
 }
 
 /* --- parameters ----------------------------------------------------------------- */
@@ -313,14 +315,17 @@ static dl_pair *pairs_field(lua_State *L, dl_arena *arena, const char *name, siz
   return pairs;
 }
 
-/* handle:seal{ sql, source, filters, orders, default_order, bytes } → statement's number | nil, message */
+/* handle:seal{ sql, source, filters, orders, default_order, bytes, filled } → statement's number, whether it has the parameter that is
+ * filled in | nil, message */
 static int handle_seal(lua_State *L) {
   handle *self = check_handle(L);
   luaL_checktype(L, 2, LUA_TTABLE);
   dl_arena arena;
   dl_arena_init(&arena, 0);
-  dl_statement_text text = {
-      .sql = string_field(L, 2, "sql"), .source = string_field(L, 2, "source"), .default_order = string_field(L, 2, "default_order")};
+  dl_statement_text text = {.sql = string_field(L, 2, "sql"),
+                            .source = string_field(L, 2, "source"),
+                            .default_order = string_field(L, 2, "default_order"),
+                            .filled = string_field(L, 2, "filled")};
   text.filters = pairs_field(L, &arena, "filters", &text.filter_count);
   text.orders = pairs_field(L, &arena, "orders", &text.order_count);
   lua_getfield(L, 2, "bytes");
@@ -337,7 +342,8 @@ static int handle_seal(lua_State *L) {
   dl_arena_free(&arena);
   if (statement) {
     lua_pushinteger(L, (lua_Integer)statement->index);
-    return 1;
+    lua_pushboolean(L, statement->is_filled);
+    return 2;
   }
   lua_pushnil(L);
   lua_pushstring(L, error);
@@ -430,8 +436,7 @@ static int database_open(lua_State *L) {
   return 1;
 }
 
-static const luaL_Reg handle_methods[] = {
-    {"seal", handle_seal}, {"prepare", handle_prepare}, {"is_open", handle_is_open}, {NULL, NULL}};
+static const luaL_Reg handle_methods[] = {{"seal", handle_seal}, {"prepare", handle_prepare}, {"is_open", handle_is_open}, {NULL, NULL}};
 static const luaL_Reg waiting_methods[] = {
     {"start", handle_start},       {"stop", handle_stop}, {"execute", handle_execute}, {"begin", handle_begin}, {"commit", handle_commit},
     {"rollback", handle_rollback}, {NULL, NULL}};

@@ -17,6 +17,7 @@ typedef struct sealer {
   const char *part; /* "the statement", "filter 'role'": for messages */
   dl_fragment *fragment;
   bool base;
+  dl_str filled;
   dl_str text;
   size_t at;
   size_t kept; /* text before this index is in pieces already */
@@ -103,8 +104,20 @@ static bool scan_comment(sealer *s) {
   return true;
 }
 
+/* A filter applies when its parameters are given, and that one never is. */
+static bool check_filled(sealer *s, size_t at, bool list) {
+  if (list) return refuse(s, at, "the server fills this parameter in with one value: it is no list");
+  if (!s->base && !s->statement->is_filled)
+    return refuse(s, at,
+                  "the server fills this parameter in, and a filter applies only to calls that give its parameters: "
+                  "write the condition into the statement itself");
+  s->statement->is_filled = true;
+  return true;
+}
+
 static bool find_parameter(sealer *s, size_t at, dl_str name, char suffix, uint32_t *index) {
   dl_statement *statement = s->statement;
+  if (dl_str_equal(name, s->filled) && !check_filled(s, at, suffix == '*')) return false;
   bool list = suffix == '*';
   int known = dl_statement_parameter(statement, name);
   if (known >= 0) {
@@ -342,7 +355,7 @@ dl_statement *dl_statement_seal(dl_arena *arena, const dl_statement_text *text, 
   dl_statement *statement = dl_arena_zalloc(arena, 1, sizeof(*statement));
   statement->sql = dl_arena_copy(arena, text->sql);
   statement->source = dl_arena_copy(arena, text->source);
-  sealer s = {.arena = arena, .statement = statement};
+  sealer s = {.arena = arena, .statement = statement, .filled = text->filled};
   if (seal_all(&s, text)) return statement;
   *error = s.error;
   return NULL;

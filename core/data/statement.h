@@ -33,6 +33,7 @@ typedef struct dl_statement_text {
   dl_str default_order; /* name, or empty: each call must choose */
   const dl_str *bytes;
   size_t byte_count; /* parameters that are bytes, not text */
+  dl_str filled;     /* a parameter that no call gives, since the server fills it in; empty: none */
 } dl_statement_text;
 
 typedef struct dl_parameter {
@@ -67,6 +68,7 @@ typedef struct dl_statement {
   dl_fragment *filters, *orders;
   size_t filter_count, order_count;
   int default_order; /* index, or -1 */
+  bool is_filled;    /* it has the parameter that the server fills in */
   uint32_t index;    /* among the statements of its database */
   bool writes;       /* found when the database prepares it at start */
 } dl_statement;

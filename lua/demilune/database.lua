@@ -207,14 +207,14 @@ function Database:statement(sql, given)
   if unique ~= nil and type(unique) ~= "string" and type(unique) ~= "table" then
     errors.raise(place, 'db:statement: unique is the text of the 409; write unique = "This e-mail address is taken"')
   end
-  local number, problem = handles[self]:seal {
-    sql = sql, source = place, filters = sorted_pairs(place, "filters", given.filters), orders = sorted_pairs(place, "orders", given.orders),
+  local number, result = handles[self]:seal {
+    sql = sql, source = place, filled = "principal_subject", filters = sorted_pairs(place, "filters", given.filters), orders = sorted_pairs(place, "orders", given.orders),
     default_order = given.default_order, bytes = given.bytes,
   }
-  if not number then error(problem:sub(1, #place) == place and problem or place .. ": " .. problem, 0) end
+  if not number then error(result:sub(1, #place) == place and result or place .. ": " .. result, 0) end
   return setmetatable({
     database = self, number = number, source = place, conflicts = { unique_violation = unique, foreign_key_violation = given.foreign_key },
-    binds_subject = sql:find(":principal_subject%f[^%w_]") ~= nil or nil,
+    binds_subject = result or nil,
   }, Statement)
 end
 

@@ -56,7 +56,7 @@ describe("a guarded route with an identifier", function()
   it("says it by a statement that binds the subject, wherever it is held", function()
     local db = 'local db = app:database("sqlite::memory:", { migrations = false })\n'
     local bound = db .. "local find = db:statement [[SELECT :id AS id, :principal_subject AS who]]\n"
-    local unbound = db .. "local find = db:statement [[SELECT :id AS id, :principal_subject_x AS who]]\n"
+    local unbound = db .. "local find = db:statement [[SELECT :id AS id, ':principal_subject' AS who -- :principal_subject]]\n"
     local direct = 'app:get("/notes/{id}", { guard = bearer }, function(req) return find:one { id = 1 } end)'
     local needed = [[
       local store = { notes = { find = function(id) return find:one { id = id } end } }

@@ -41,7 +41,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   dl_arena_init(&arena, 0);
   dl_str input = dl_str_from((const char *)data, size);
   dl_pair filter = {.name = DL_STR("f")};
-  dl_statement_text text = {.sql = input, .source = DL_STR("fuzz")};
+  dl_statement_text text = {.sql = input, .source = DL_STR("fuzz"), .filled = DL_STR("a")};
   const char *divide = size ? memchr(data, '\0', size) : NULL;
   if (divide) {
     filter.value = dl_str_from(input.ptr, (size_t)(divide - input.ptr));
@@ -53,6 +53,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   dl_statement *statement = dl_statement_seal(&arena, &text, &error);
   if (!statement && !error) abort();
   if (statement) {
+    int filled = dl_statement_parameter(statement, text.filled);
+    if (statement->is_filled != (filled >= 0) || (filled >= 0 && !statement->parameters[filled].base)) abort();
     for (unsigned filters = 0; filters <= (divide ? 1u : 0u); filters++)
       for (uint8_t list = 0; list < 3; list++) check(statement, &(dl_variant){.filters = (uint16_t)filters, .lists = {list, list, list, list}});
   }

@@ -239,6 +239,29 @@ static void alternatives_that_make_no_sense_are_refused(void **state) {
   }
 }
 
+static void what_the_server_fills_in_stands_in_the_statement_itself(void **state) {
+  (void)state;
+  static const struct {
+    const char *sql, *filter, *says; /* NULL: sealed */
+    bool filled;
+  } cases[] = {
+      {"SELECT 1 WHERE a = :subject", NULL, NULL, true},
+      {"SELECT 1 WHERE a = :subject AND {filters}", "b = :b AND c = :subject", NULL, true},
+      {"SELECT 1 WHERE a = :subject_x -- :subject\n AND b = ':subject'", NULL, NULL, false},
+      {"SELECT 1 WHERE {filters}", "a = :subject", "filter 'f', line 1 column 5: the server fills this parameter in, and a filter", false},
+      {"SELECT 1 WHERE {filters}", "a = :subject? OR b = :b", "write the condition into the statement itself", false},
+      {"SELECT 1 WHERE a IN (:subject*)", NULL, "it is no list", false},
+  };
+  for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+    dl_statement_text text = plain(cases[i].sql);
+    dl_pair filter = {DL_STR("f"), dl_str_of(cases[i].filter)};
+    text.filled = DL_STR("subject");
+    if (cases[i].filter) text.filters = &filter, text.filter_count = 1;
+    if (!cases[i].says) assert_int_equal(seal(&text)->is_filled, cases[i].filled);
+    else if (!strstr(refusal(&text), cases[i].says)) fail_msg("%s: %s", cases[i].sql, refusal(&text));
+  }
+}
+
 static void bytes_are_named_and_must_exist(void **state) {
   (void)state;
   const dl_str bytes[] = {DL_STR("digest")};
@@ -264,6 +287,7 @@ int main(void) {
       cmocka_unit_test(filters_apply_when_their_parameters_are_given),
       cmocka_unit_test(an_order_is_chosen_by_name),
       cmocka_unit_test(alternatives_that_make_no_sense_are_refused),
+      cmocka_unit_test(what_the_server_fills_in_stands_in_the_statement_itself),
       cmocka_unit_test(bytes_are_named_and_must_exist),
   };
   return cmocka_run_group_tests(tests, setup, teardown);

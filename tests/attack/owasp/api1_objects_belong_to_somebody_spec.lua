@@ -67,6 +67,22 @@ app:get("/role/{id}", { path = id, guard = guard.role("admin", bearer) }, functi
   end)
 end)
 
+describe("a statement that asks whose rows only in a filter, which applies to calls that give its parameters,", function()
+  it("does not load", function()
+    local why = owasp.refusal(app [[
+db:statement("SELECT text FROM notes WHERE {filters}", { filters = { mine = "owner = :principal_subject", text = "text = :text" } })]])
+    assert.truthy(why and why:find("write the condition into the statement itself", 1, true), why)
+  end)
+end)
+
+describe("a need that is an owner, where the route's guard asks for none,", function()
+  it("does not load", function()
+    local why = owasp.refusal(app [[
+app:get("/mine", { needs = { who = guard.owner(function() return false end, bearer) } }, function(_, need) return need.who.subject end)]])
+    assert.truthy(why and why:find("lets others pass too; give the route that guard", 1, true), why)
+  end)
+end)
+
 describe("a route that says nothing of whose object it is", function()
   it("does not load", function()
     local why = owasp.refusal(app [[app:get("/notes/{id}", { path = id }, function(req) return any_note:one { id = req.path.id } end)]])

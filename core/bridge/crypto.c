@@ -47,11 +47,11 @@ static int push_hash(lua_State *L, void *data) {
 
 static int push_verdict(lua_State *L, void *data) {
   const dl_password_answer *answer = data;
-  if (answer->result == DL_PASSWORD_MALFORMED) return luaL_error(L, "the stored password is no Argon2id string; password_hash makes them");
   if (answer->result == DL_PASSWORD_FAILED) return luaL_error(L, "the password could not be verified: there is no memory for it");
   lua_pushboolean(L, answer->result == DL_PASSWORD_OK);
   lua_pushboolean(L, answer->outdated);
-  return 2;
+  lua_pushboolean(L, answer->result == DL_PASSWORD_MALFORMED);
+  return 3;
 }
 
 static void on_hashed(const dl_password_answer *answer, void *owner, uint64_t serial) {
@@ -73,14 +73,12 @@ static int bridge_password_hash(lua_State *L) {
 }
 
 /* password_verify(PHC string | nil, text | secret) → whether it is right, whether the
- * string should be made anew. nil, for a user that does not exist, is always wrong
- * and takes as long. Waits. */
+ * string should be made anew, whether it is none. nil or "", for a user that does not
+ * exist or has no password, and what is no PHC string are always wrong and take as
+ * long. Waits. */
 static int bridge_password_verify(lua_State *L) {
   dl_str stored = {0}, password = check_text(L, 2);
-  if (!lua_isnil(L, 1)) {
-    stored = check_text(L, 1);
-    luaL_argcheck(L, stored.len, 1, "expected a PHC string, or nil for a user that does not exist");
-  }
+  if (!lua_isnil(L, 1)) stored = check_text(L, 1);
   if (dl_password_pool_is_full(dl_bridge_passwords(L))) return refuse_busy(L);
   dl_ticket ticket = dl_task_wait(L, "password_verify");
   dl_password_pool_verify(dl_bridge_passwords(L), stored, password, on_verified, ticket.task, ticket.serial);

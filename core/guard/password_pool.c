@@ -63,7 +63,10 @@ static void compute_hash(job *asked) {
 static void compute_verify(job *asked) {
   static const dl_password_cost cost = DL_PASSWORD_COST;
   dl_str stored = dl_str_from(asked->stored, asked->stored_length), password = dl_str_from(asked->password, asked->password_length);
-  asked->answer.result = stored.len ? dl_password_verify(stored, password) : dl_password_verify_nobody(password, &cost);
+  dl_password_result result = stored.len ? dl_password_verify(stored, password) : dl_password_verify_nobody(password, &cost);
+  /* Who has no password takes as long as who does not exist. */
+  if (result == DL_PASSWORD_MALFORMED && dl_password_verify_nobody(password, &cost) == DL_PASSWORD_FAILED) result = DL_PASSWORD_FAILED;
+  asked->answer.result = result;
   asked->answer.outdated = asked->answer.result == DL_PASSWORD_OK && dl_password_outdated(stored, &cost);
 }
 

@@ -208,7 +208,8 @@ function Database:statement(sql, given)
     errors.raise(place, 'db:statement: unique is the text of the 409; write unique = "This e-mail address is taken"')
   end
   local number, result = handles[self]:seal {
-    sql = sql, source = place, filled = "principal_subject", filters = sorted_pairs(place, "filters", given.filters), orders = sorted_pairs(place, "orders", given.orders),
+    sql = sql, source = place, filled = "principal_subject",
+    filters = sorted_pairs(place, "filters", given.filters), orders = sorted_pairs(place, "orders", given.orders),
     default_order = given.default_order, bytes = given.bytes,
   }
   if not number then error(result:sub(1, #place) == place and result or place .. ": " .. result, 0) end

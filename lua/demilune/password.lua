@@ -3,6 +3,7 @@
 -- on the core's thread pool, a bounded number at once, while other requests go on.
 
 local core = require "demilune.core"
+local log = require "demilune.log"
 
 ---@class demilune.password
 local password = {}
@@ -20,14 +21,17 @@ end
 function password.hash(given) return core.password_hash(check("password.hash", given)) end
 
 ---Whether it is the password. Waits, and as long for nil: who does not exist must not
----be told from who mistyped.
----@param stored string? what password.hash gave; nil for an unknown user
+---be told from who mistyped, nor who has no password. What is stored and is none of
+---password.hash's is nobody's password, and an error in the log.
+---@param stored string? what password.hash gave; nil for an unknown user, nil or "" for one without a password
 ---@param given any a string or a secret
 ---@return boolean is_right
 ---@return boolean outdated that it should be hashed anew, when it is right
 function password.verify(stored, given)
   if stored == core.null then stored = nil end
-  return core.password_verify(stored, check("password.verify", given))
+  local is_right, outdated, malformed = core.password_verify(stored, check("password.verify", given))
+  if malformed then log.error "a stored password is no Argon2id string, so nobody can log in by it; password.hash makes them" end
+  return is_right, outdated
 end
 
 return password

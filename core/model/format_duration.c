@@ -27,6 +27,7 @@ static bool accept(dl_value *value, const duration *d, dl_conversion *conversion
   int64_t seconds = d->seconds + d->micros / DL_MICROS, micros = d->micros % DL_MICROS;
   if (seconds >= SECONDS_MAX) return refuse(too_long, conversion);
   double number = (double)seconds + (double)micros / DL_MICROS;
+  if (number >= (double)SECONDS_MAX) number = nextafter((double)SECONDS_MAX, 0); /* its last hundredths round up to what is too long */
   *value = dl_value_number(d->negative && number > 0 ? -number : number);
   return true;
 }

@@ -256,6 +256,7 @@ static const text_case time_cases[] = {
     {DL_KIND_DURATION, "2 DAYS", "172800", SAME},
     {DL_KIND_DURATION, "-1 day", "-86400", SAME},
     {DL_KIND_DURATION, "999999999 days", "86399999913600", SAME},
+    {DL_KIND_DURATION, "999999999 days, 23:59:59.999999", "86399999999999.98", SAME}, /* as near as a double gets */
     {DL_KIND_DURATION, "1000000000 days", "!time_delta_parsing", SAME},
     {DL_KIND_DURATION, "P9999999999Y", "!time_delta_parsing", SAME},
     {DL_KIND_DURATION, "P99999999999D", "!time_delta_parsing", SAME},

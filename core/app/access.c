@@ -116,7 +116,9 @@ dl_admission dl_step_guard(dl_exchange *exchange) {
 
 /* --- step 8, from whose page ---------------------------------------------------------------- */
 
-/* Those that RFC 9110 9.2.1 calls safe change nothing, and their answers are CORS' matter. */
+/* Those that RFC 9110 9.2.1 calls safe change nothing, and their answers are CORS' matter.
+ * What they may do is begin a session, at the end of a link: whoever sends mails with
+ * such links, or to an identity provider, has to know the browser again. */
 static bool is_safe(dl_method method) { return method == DL_METHOD_GET || method == DL_METHOD_HEAD || method == DL_METHOD_OPTIONS; }
 
 /* A browser adds cookies, passwords and certificates to what any page sends, and no
@@ -124,11 +126,12 @@ static bool is_safe(dl_method method) { return method == DL_METHOD_GET || method
  * of another port or subdomain is of the same site. */
 dl_admission dl_step_origin(dl_exchange *exchange) {
   const dl_http_request *request = &exchange->request;
-  if (is_safe(request->method) || !dl_http_cross_origin(request, exchange->view.host)) return DL_ADMITTED;
+  if (!dl_http_cross_origin(request, exchange->view.host)) return DL_ADMITTED;
   const dl_cors *cors = exchange->route->cors;
   if (cors && dl_cors_allows_credentials(cors, dl_http_request_header(request, DL_HEADER_ORIGIN))) return DL_ADMITTED;
-  exchange->view.foreign = true;
-  if (!exchange->guard.ambient) return DL_ADMITTED;
+  bool safe = is_safe(request->method);
+  exchange->view.foreign = !safe || !dl_http_navigation(request, &exchange->arena);
+  if (safe || !exchange->guard.ambient) return DL_ADMITTED;
   exchange->guard.reason = "a page of another origin sent it with the user's cookie, password or certificate; where it may, name it in cors with credentials = true";
   return refuse(exchange, 403, DL_STR("A page of another origin may not do this with the user's credentials"));
 }

@@ -24,3 +24,8 @@ bool dl_http_cross_origin(const dl_http_request *request, dl_str host) {
   if (!origin.len) return false;
   return !is_origin_of(origin, host.len ? host : dl_http_request_header(request, DL_HEADER_HOST));
 }
+
+bool dl_http_navigation(const dl_http_request *request, dl_arena *arena) {
+  return dl_str_equal(dl_http_request_find(request, DL_STR("sec-fetch-mode"), arena), DL_STR("navigate")) &&
+         dl_str_equal(dl_http_request_find(request, DL_STR("sec-fetch-dest"), arena), DL_STR("document"));
+}

@@ -25,6 +25,9 @@ local silent = demilune.router { cors = { origins = { "https://front.example" } 
 app:post("/login", { guard = guard.public, limit = "100/minute", form = { name = model.string() } }, function(req)
   return demilune.response { status = 204, headers = { ["Set-Cookie"] = session:issue { subject = req.form.name } } }
 end)
+app:get("/enter/{name}", { guard = guard.public, limit = "100/minute" }, function(req)
+  return demilune.response { status = 204, headers = { ["Set-Cookie"] = session:issue { subject = req.path.name } } }
+end)
 app:post("/session", { guard = session }, act)
 app:delete("/session", { guard = session }, act)
 app:post("/session-form", { guard = session, form = { to = model.string() } }, act)
@@ -102,6 +105,24 @@ describe("a page of another origin", function()
       assert.same({ 403, nil }, { response.status, response.headers["set-cookie"] })
     end)
   end
+
+  it("begins none by a request that changes nothing, as a picture or a frame of it, but a link leads to one", function()
+    local modes = { { "no-cors", "image" }, { "navigate", "iframe" }, { "navigate", "object" }, { "cors", "empty" }, { "no-cors", "document" }, {} }
+    for _, site in ipairs { "cross-site", "same-site" } do
+      for _, mode in ipairs(modes) do
+        local fields = { ["Sec-Fetch-Site"] = site, ["Sec-Fetch-Mode"] = mode[1], ["Sec-Fetch-Dest"] = mode[2] }
+        local response = ask("GET", "/enter/eve", fields)
+        assert.same({ 403, nil }, { response.status, response.headers["set-cookie"] })
+        assert.equal(403, ask("HEAD", "/enter/eve", fields).status)
+      end
+      local link = { ["Sec-Fetch-Site"] = site, ["Sec-Fetch-Mode"] = "navigate", ["Sec-Fetch-Dest"] = "document" }
+      assert.equal(204, ask("GET", "/enter/ann", link).status)
+    end
+    assert.equal(403, ask("GET", "/enter/eve", { Origin = "https://evil.example" }).status)
+    for _, fields in ipairs { {}, { ["Sec-Fetch-Site"] = "none" }, { ["Sec-Fetch-Site"] = "same-origin", ["Sec-Fetch-Mode"] = "cors" } } do
+      assert.equal(204, ask("GET", "/enter/ann", fields).status)
+    end
+  end)
 
   it("is refused by the cookie that passed, though a key that a form cannot send was good as well", function()
     local both = { Cookie = visitor.Cookie, ["X-Key"] = key }

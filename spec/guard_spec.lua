@@ -402,13 +402,15 @@ describe("a route with a guard", function()
     local options = { guard = guard.role({ "admin", "root" }, made, { of = user }), needs = { a_other = other, user = user } }
     local route = compile(options)
     assert.equal(made, route.guard) -- what the core decides
+    local principal
     local function call(what)
-      given, events = what, {}
-      local ok, problem = pcall(route.run, { principal = { subject = "7" } })
+      given, events, principal = what, {}, { subject = "7", roles = { "admin" } }
+      local ok, problem = pcall(route.run, { principal = principal })
       return ok or problem.status or problem, table.concat(events, ", ")
     end
     assert.same({ true, "user 7, other" }, { call { role = "admin" } })
-    assert.same({ true, "user 7, other" }, { call { roles = { "user", "root" } } })
+    assert.same({ true, "user 7, other" }, { call { role = "user", roles = { "user", "root", 5 } } })
+    assert.same({ { "user", "root" }, "user root" }, { principal.roles, core.roles }) -- those of the user
     for _, user_without in ipairs { { role = "user" }, { roles = { "user" } }, {}, { role = { "admin" } }, { roles = "admin" } } do
       assert.same({ 403, "user 7" }, { call(user_without) })
     end
@@ -419,8 +421,8 @@ describe("a route with a guard", function()
     local made = bearer()
     local user = demilune.dependency(function(req) return req.user end)
     local route = compile { guard = guard.role({ "a", "b" }, guard.role("b", made, { of = user }), { of = user, all = true }) }
-    assert.same({}, route.run { user = { roles = { "a", "b" } } })
-    local ok, problem = pcall(route.run, { user = { role = "b" } })
+    assert.same({}, route.run { principal = {}, user = { roles = { "a", "b" } } })
+    local ok, problem = pcall(route.run, { principal = {}, user = { role = "b" } })
     assert.same({ false, 403 }, { ok, problem.status })
   end)
 

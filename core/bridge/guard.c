@@ -249,6 +249,25 @@ static int principal_subject(lua_State *L) {
   return 1;
 }
 
+/* set_roles(names): those that the request's principal has from here on, in place of what its credentials say. */
+static int set_roles(lua_State *L) {
+  dl_request_view *request = dl_task_request(L);
+  luaL_checktype(L, 1, LUA_TTABLE);
+  if (!request) return luaL_error(L, "set_roles: there is no request");
+  uint32_t count = (uint32_t)lua_objlen(L, 1);
+  dl_str *roles = dl_arena_zalloc(request->arena, count + 1, sizeof(*roles));
+  for (uint32_t i = 0; i < count; i++) {
+    lua_rawgeti(L, 1, (int)i + 1);
+    size_t length;
+    const char *name = luaL_checklstring(L, -1, &length);
+    roles[i] = dl_arena_copy(request->arena, dl_str_from(name, length));
+    lua_pop(L, 1);
+  }
+  request->principal.roles = roles;
+  request->principal.role_count = count;
+  return 0;
+}
+
 /* foreign_page() → whether the request comes from a page that may not act as the user; false outside requests */
 static int foreign_page(lua_State *L) {
   const dl_request_view *request = dl_task_request(L);
@@ -257,7 +276,8 @@ static int foreign_page(lua_State *L) {
 }
 
 static const luaL_Reg functions[] = {
-    {"key_set", bridge_key_set}, {"sealer", bridge_sealer}, {"principal_subject", principal_subject}, {"foreign_page", foreign_page}, {NULL, NULL},
+    {"key_set", bridge_key_set}, {"sealer", bridge_sealer}, {"principal_subject", principal_subject}, {"set_roles", set_roles}, {"foreign_page", foreign_page},
+    {NULL, NULL},
 };
 
 void dl_bridge_guard(lua_State *L) {

@@ -191,24 +191,31 @@ local function with_sessions(run, sessions)
   end
 end
 
-local function holds(user, name)
-  if user.role == name then return true end
-  for _, role in ipairs(type(user.roles) == "table" and user.roles or {}) do
-    if role == name then return true end
+local function roles_of(user)
+  local roles = {}
+  local function add(name)
+    if type(name) == "string" and not roles[name] then roles[#roles + 1], roles[name] = name, true end
   end
-  return false
+  add(user.role)
+  for _, name in ipairs(type(user.roles) == "table" and user.roles or {}) do add(name) end
+  return roles
 end
 
--- Raises a 403 unless the dependency's user has the roles that the guard names.
+-- Raises a 403 unless the dependency's user has the roles that the guard names. They are the principal's then, for handlers and `visible_to`:
+-- what a token says is what was true when it was made.
 local function role_asker(guard)
-  return function(user)
+  return function(req, user)
     if type(user) ~= "table" then
       error(("%s: guard.role asks for the roles of what this dependency gives, which must be a table with role or roles, not %s")
         :format(guard.of.source, errors.show(user)), 0)
     end
-    local held = 0
-    for _, name in ipairs(guard.names) do held = held + (holds(user, name) and 1 or 0) end
-    if held == #guard.names or held > 0 and not guard.all then return end
+    local held, roles = 0, roles_of(user)
+    for _, name in ipairs(guard.names) do held = held + (roles[name] and 1 or 0) end
+    if held == #guard.names or held > 0 and not guard.all then
+      core.set_roles(roles)
+      req.principal.roles = { unpack(roles) }
+      return
+    end
     core.log("info", "a guard refused", { reason = "the user of a dependency has not the role" })
     response.abort(403)
   end
@@ -235,7 +242,7 @@ local function join(handler, needs, place, what, guard, roles)
     resolvers[number], places[number] = needed.resolve, needed.source
     lines[#lines + 1] = ("  local v%d v%d, ending = resolve[%d](req, %s)"):format(number, number, number, table_source(needed.needs, numbers))
     lines[#lines + 1] = ("  if ending ~= nil then keep(req, held, ending, places[%d]) end"):format(number)
-    for index in ipairs(askers[number] or {}) do lines[#lines + 1] = ("  ask[%d][%d](v%d)"):format(number, index, number) end
+    for index in ipairs(askers[number] or {}) do lines[#lines + 1] = ("  ask[%d][%d](req, v%d)"):format(number, index, number) end
   end
   lines[#lines + 1] = ("  return (handler(req, %s))"):format(table_source(needs, numbers))
   lines[#lines + 1] = "end"

@@ -34,6 +34,14 @@ app:get("/held-constant", { needs = { held = held }, returns = User }, function(
 app:get("/nested", { returns = model.object { user = User, by = model.map(Card) } }, function() return { user = row, by = { a = row.cards[1] } } end)
 app:get("/either", { returns = model.union { User, Card } }, function() return row end)
 app:get("/public", { guard = guard.public, returns = User }, function() return row end)
+-- Who ada and root are today, whatever their tokens say.
+local current = app:dependency({ who = bearer }, function(_, need)
+  return { roles = need.who.subject == "root" and { "user", "admin" } or { "user" } }
+end)
+app:get("/today", { guard = guard.role({ "user", "admin" }, bearer, { of = current }), returns = User }, function(req)
+  row.name = "ada " .. table.concat(req.principal.roles, "+")
+  return row
+end)
 return app]], function(world)
   local ADA, ROOT = owasp.as("ada", "user"), owasp.as("root", "admin")
 
@@ -77,6 +85,12 @@ return app]], function(world)
     local auditor = world:ask("GET", "/me", owasp.as("eve", "user", "auditor")).body
     assert.truthy(auditor:find('"limit"', 1, true))
     assert.is_nil(auditor:find('"note"', 1, true))
+  end)
+
+  it("by the roles that somebody has today, where the guard asks for those of a user", function()
+    local demoted, promoted = world:ask("GET", "/today", owasp.as("ada", "user", "admin")), world:ask("GET", "/today", owasp.as("root", "user"))
+    assert.same({ "ada user", nil }, { demoted.json.name, demoted.json.note })
+    assert.same({ "ada user+admin", "owes us" }, { promoted.json.name, promoted.json.note })
   end)
 
   it("and to nobody where no guard looked, though a token is shown", function()

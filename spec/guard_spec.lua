@@ -233,8 +233,12 @@ describe("guard.session with a store", function()
     assert.is_false((made:lives(principal {})), "a cookie sealed before there was a store")
     assert.is_true((made:lives { guard = "bearer", claims = { sid = "b" } }))
     assert.equal("__Host-session=; Path=/; Max-Age=0; HttpOnly; Secure; SameSite=Strict", made:clear { principal = principal { sid = "a" } })
+    made:clear { cookie = { ["__Host-session"] = '__Host-session sealed {"sid":"c"}' } } -- behind another guard
+    for _, cookie in ipairs { "made up", '__Host-session sealed {"sub":"7"}', { "two", "of it" } } do
+      made:clear { cookie = { ["__Host-session"] = cookie } }
+    end
     made:finish_all(7)
-    assert.same({ "a", "all of 7" }, finished)
+    assert.same({ "a", "c", "all of 7" }, finished)
   end)
 
   it("answers 401 with a challenge for a session that has ended, before anything else is asked", function()

@@ -100,9 +100,9 @@ end
 
 local OURS = { sub = true, roles = true, scopes = true, exp = true, sid = true }
 
--- Else a page could log its visitor in as somebody whom it knows, to read later what they did (login CSRF).
-local function refuse_foreign_page()
-  if core.foreign_page() then response.abort(403, "A page of another origin may not begin a session") end
+-- Else a page could log its visitor in as somebody whom it knows, to read later what they did (login CSRF), or out.
+local function refuse_foreign_page(what)
+  if core.foreign_page() then response.abort(403, ("A page of another origin may not %s a session"):format(what)) end
 end
 
 ---The Set-Cookie field that begins a session. With a store it waits. A request of a page of
@@ -110,7 +110,7 @@ end
 ---@param given { subject: string|integer, roles: string[]?, scopes: string[]?, claims: table<string, any>? }
 ---@return string
 function Session:issue(given)
-  refuse_foreign_page()
+  refuse_foreign_page "begin"
   local subject = type(given.subject) == "number" and ("%d"):format(given.subject) or given.subject
   if type(subject) ~= "string" or subject == "" then error("session:issue: subject says whose session it is; write subject = user.id", 2) end
   local sealed = {}
@@ -139,13 +139,24 @@ local function need_store(self, what)
   if not self.store then error("session:" .. what .. " ends what a store keeps; write database = db in guard.session", 3) end
 end
 
----The Set-Cookie field that ends it; with a store the session of the request ends there too, and it waits.
----@param req? demilune.Request one that the session let pass
+-- The store's id in the request's cookie, whatever guard let it pass and whether it lives or not.
+local function id_of(self, req)
+  local principal = req.principal
+  if principal and principal.guard == "session" then return principal.claims.sid end
+  local value = req.cookie[self.cookie]
+  local claims = type(value) == "string" and core.json_decode(self.sealer:unseal(self.cookie, value) or "null")
+  return type(claims) == "table" and claims.sid or nil
+end
+
+---The Set-Cookie field that ends it; with a store the session of the request ends there too, and it waits. Behind another guard the session
+---is that of the cookie, which a route that declares cookies has to name. Pages of other origins end none, as they begin none.
+---@param req? demilune.Request
 ---@return string
 function Session:clear(req)
-  local claims = req and req.principal and req.principal.guard == "session" and req.principal.claims
   if self.store and not req then error("session:clear: the store must know which session ends; write session:clear(req)", 2) end
-  if self.store and claims and claims.sid then self.store.finish(claims.sid) end
+  refuse_foreign_page "end"
+  local id = self.store and id_of(self, req)
+  if id then self.store.finish(id) end
   return set_cookie(self, "", 0)
 end
 

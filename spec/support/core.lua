@@ -42,7 +42,10 @@ function KeySet:algorithms()
 end
 function core.key_set(keys) return setmetatable({ keys = keys }, KeySet) end
 function core.sealer(secrets)
-  return { secrets = secrets, seal = function(_, purpose, text) return purpose .. " sealed " .. text end }
+  return {
+    secrets = secrets, seal = function(_, purpose, text) return purpose .. " sealed " .. text end,
+    unseal = function(_, purpose, text) return text:match("^" .. purpose:gsub("%-", "%%-") .. " sealed (.*)$") end,
+  }
 end
 function core.set_roles(names) core.roles = table.concat(names, " ") end
 function core.sha256_hex(secret) return ("%02x"):format(#core.secret_reveal(secret)):rep(32) end

@@ -111,6 +111,19 @@ describe("a session is whose login it was:", function()
     assert.equal(401, world:ask("POST", "/kept/logout", first).status)
   end)
 
+  it("a logout ends the session of its cookie, whatever let the request pass, and not for another origin's page", function()
+    local mine, other = world:log_in("kept", "ada"), world:log_in("kept", "ada")
+    assert.equal(403, world:ask("POST", "/kept/leave", mine, nil, { ["Sec-Fetch-Site"] = "same-site" }).status)
+    assert.equal("ada", (world:who("kept", mine)))
+    assert.equal(204, world:ask("POST", "/kept/leave", mine).status)
+    assert.same({ nil, 401 }, { world:who("kept", mine) })
+    assert.equal(204, world:ask("POST", "/kept/leave", mine).status) -- no mistake twice
+    assert.equal(204, world:ask("POST", "/kept/leave", "__Host-kept=made-up").status)
+    local token = { Authorization = "Bearer " .. world:ask("POST", "/token").body }
+    assert.equal(204, world:ask("POST", "/kept/leave-by-either", other, nil, token).status)
+    assert.same({ nil, 401 }, { world:who("kept", other) })
+  end)
+
   it("one logout may be for all that a subject has, and for nobody else", function()
     local mine, other, somebodys = world:log_in("kept", "eve"), world:log_in("kept", "eve"), world:log_in("kept", "evelyn")
     assert.equal(204, world:ask("POST", "/kept/logout-everywhere", mine).status)

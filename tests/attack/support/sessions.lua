@@ -33,6 +33,8 @@ for name, session in pairs(kinds) do
     return { subject = req.principal.subject, cart = req.principal.claims.cart }
   end)
 end
+app:post("/kept/leave", { guard = guard.public }, function(req) return answer(kinds.kept:clear(req)) end)
+app:post("/kept/leave-by-either", { guard = guard.any { bearer, kinds.kept } }, function(req) return answer(kinds.kept:clear(req)) end)
 app:post("/kept/logout-everywhere", { guard = kinds.kept }, function(req)
   kinds.kept:finish_all(req.principal.subject)
   return answer(kinds.kept:clear(req))
@@ -55,8 +57,10 @@ World.__index = World
 local FORM = "application/x-www-form-urlencoded"
 
 --- A request with that Cookie field, if there is one.
-function World:ask(method, target, cookie, form)
-  return self.running:request(method, target, { headers = { Cookie = cookie, ["Content-Type"] = form and FORM }, body = form })
+function World:ask(method, target, cookie, form, more)
+  local headers = { Cookie = cookie, ["Content-Type"] = form and FORM }
+  for name, value in pairs(more or {}) do headers[name] = value end
+  return self.running:request(method, target, { headers = headers, body = form })
 end
 
 --- NAME=VALUE of the cookie that a response sets.

@@ -104,6 +104,13 @@ static void hold(dl_generation *generation, dl_generation_done done, void *owner
   generation->waiting = self;
 }
 
+static void tell_nobody(void *owner, const char *error) { (void)owner, (void)error; }
+
+void dl_generation_disown(dl_generation *generation) {
+  waiting *self = generation->waiting;
+  if (self) self->done = tell_nobody;
+}
+
 static void tell(dl_generation *generation, const char *error) {
   waiting self = *(waiting *)generation->waiting;
   dl_free(generation->waiting);

@@ -46,6 +46,9 @@ typedef void (*dl_generation_done)(void *owner, const char *error);
 void dl_generation_start(dl_generation *generation, dl_generation_done done, void *owner);
 void dl_generation_stop(dl_generation *generation, dl_generation_done done, void *owner);
 
+/* Whoever waits for its functions hears of them no more; they go on until it is ended. */
+void dl_generation_disown(dl_generation *generation);
+
 /* Ends its Lua while the loop still turns; no request of it may be left. What it held
  * (databases) closes as the loop runs on, also after it was freed. */
 void dl_generation_end(dl_generation *generation);

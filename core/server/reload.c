@@ -21,11 +21,10 @@ static void finish_load(demilune_server *server, const char *error) {
   done(server, NULL);
 }
 
-/* A load that was dropped meanwhile answers nobody. */
 static void on_loaded_started(void *owner, const char *error) {
   demilune_server *server = owner;
-  server->loaded_started = server->loaded_started || !error;
-  if (server->load_done) finish_load(server, error);
+  server->loaded_started = !error;
+  finish_load(server, error);
 }
 
 /* What there is to warn of is said once, by the first of several workers. */
@@ -65,7 +64,12 @@ void dl_server_load(demilune_server *server, uint64_t number, int files_fd, void
   dl_generation_start(server->loaded, on_loaded_started, server);
 }
 
+/* What ends has begun to stop the generation that it has, and takes no other. */
 void dl_server_swap(demilune_server *server) {
+  if (server->stopping) {
+    dl_server_drop(server);
+    return;
+  }
   dl_worker_replace_generation(&server->worker, server->loaded);
   server->generation = server->loaded;
   server->loaded = NULL;
@@ -73,10 +77,13 @@ void dl_server_swap(demilune_server *server) {
 }
 
 /* It may be called from inside its own start function: it is put with the replaced
- * ones, which the next sweep ends. Its stop functions run if its start functions did. */
+ * ones, which the next sweep ends. Until then its start functions go on, and what
+ * becomes of them is nobody's news: another load may be waited for already. Its stop
+ * functions run if its start functions did. */
 void dl_server_drop(demilune_server *server) {
   server->load_done = NULL;
   if (!server->loaded) return;
+  dl_generation_disown(server->loaded);
   if (!server->loaded_started) server->loaded->state = DL_GENERATION_STOPPED;
   dl_worker_forget_generation(&server->worker, server->loaded);
   server->loaded = NULL;

@@ -66,6 +66,54 @@ describe("a reload", function()
     all_are "two"
   end)
 
+  it("that failed in one worker answers for no later one where it goes on for a moment", function()
+    local DATABASE = [[
+local db = app:database("sqlite:reload.db")
+local claim = db:statement "INSERT INTO once (id) VALUES (:id) ON CONFLICT DO NOTHING"
+local is_claimed = db:statement "SELECT count(*) FROM once WHERE id = :id"
+local function wait(id) while is_claimed:value { id = id } == 0 do demilune.sleep("5ms") end end
+local started = false
+app:get("/started", function() return tostring(started) end)
+app:get("/is/{id}", function(req) return tostring(is_claimed:value { id = req.path.id }) end)
+app:post("/claim/{id}", function(req) return tostring(claim:run { id = req.path.id }) end)]]
+    local FAILS = [[
+app:on_start(function()
+  if claim:run { id = "fails%d" } == 1 then wait "works%d" return end
+  claim:run { id = "waits%d" }
+  wait "go%d"
+  error "the other worker was first"
+end)]]
+    local WORKS = [[
+app:on_start(function()
+  if claim:run { id = "works%d" } == 0 then demilune.sleep("1s") end
+  started = true
+end)]]
+    start { ["app.lua"] = app("one", DATABASE), ["migrations/0001_once.sql"] = "CREATE TABLE once (id TEXT PRIMARY KEY)" }
+    for round = 1, 8 do
+      save(app("fails", DATABASE .. FAILS:gsub("%%d", round)))
+      running:signal("HUP")
+      assert.truthy(server.wait_until(PATIENCE, function() return running:request("GET", "/is/waits" .. round).body == "1" end), running:log())
+      save(app("works" .. round, DATABASE .. WORKS:gsub("%%d", round)))
+      running:signal("HUP") -- and the next one begins in the moment in which this one fails
+      assert.equal("1", running:request("POST", "/claim/go" .. round).body)
+      assert.truthy(running:log_line("reloaded: generation " .. round + 1))
+      for _ = 1, 30 do assert.equal("true", running:request("GET", "/started").body) end
+      all_are("works" .. round)
+    end
+  end)
+
+  it("leaves a worker that ends with what it has, whose stop functions run once", function()
+    local STOPS = 'app:on_stop(function() demilune.log.warning("stop begins") demilune.sleep("2s") demilune.log.warning("stop ends") end)'
+    start(app("one", STOPS))
+    os.execute("kill -TERM " .. running:workers()[1])
+    assert.truthy(running:log_line('"stop begins"'), running:log())
+    save(app "two")
+    assert.equal(0, (reload()))
+    assert.truthy(server.wait_until(PATIENCE, function() return select(2, running:log():gsub('"stop ends"', "")) >= 2 end), running:log())
+    wait_for_version "two"
+    assert.equal(2, select(2, running:log():gsub('"stop begins"', "")))
+  end)
+
   it("by SIGHUP serves the new files in every worker, on connections that were open before", function()
     start(app "one")
     local kept = running:connect(PATIENCE)

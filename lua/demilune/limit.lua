@@ -136,7 +136,9 @@ end
 
 local function key_text(rule, key)
   local kind = type(key)
-  if kind == "string" or kind == "number" or kind == "cdata" then return tostring(key) end
+  if kind == "string" then return key end
+  if kind == "number" then return ("%.17g"):format(key) end -- tostring has 14 digits, and would count neighbours as one
+  if kind == "cdata" then return (tostring(key):gsub("U?LL$", "")) end
   return error(("%s: limit: by gave %s; give text or a number, or nil for what is not counted"):format(rule.source, errors.show(key)), 0)
 end
 

@@ -30,6 +30,8 @@ app:get("/team", { header = Header, needs = { team = team },
 local ends = {}
 local held = app:dependency(function() return 1, { finish = function(ok) ends[#ends + 1] = ok end } end)
 app:get("/held", { needs = { held = held }, limit = { rate = "2/minute", by = function() return "all" end } }, function() return ends end)
+app:get("/wide/{id}", { path = { id = model.integer() }, limit = { rate = "1/minute", by = function(req) return req.path.id end } },
+  function() return "fine" end)
 app:get("/broken", { limit = { rate = "2/minute", by = function() return {} end } }, function() return "fine" end)
 app:post("/echo", { limit = "100000/minute", body = model.object { text = model.string() } }, function(req) return req.body.text end)
 return app
@@ -133,6 +135,13 @@ describe("limits in Redis", function()
     assert.equal(200, passed.status)
     assert.is_nil(passed.headers["retry-after"])
     for _ = 1, 4 do assert.equal(200, get(running, "/team").status) end
+  end)
+
+  it("count each number that a function gives apart", function()
+    for _, id in ipairs { "17", "18", "1700000000000001", "1700000000000002", "9007199254740990", "9007199254740991" } do
+      assert.equal(200, get(running, "/wide/" .. id).status, id)
+      assert.equal(429, get(running, "/wide/" .. id).status, id)
+    end
   end)
 
   it("by a function end what was depended on as any other failure does", function()

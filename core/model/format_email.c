@@ -26,20 +26,36 @@ static const uint32_t hidden[][2] = {
     {0x3164, 0x3164}, {0xd800, 0xf8ff}, {0xfdd0, 0xfdef}, {0xfe00, 0xfe0f}, {0xfeff, 0xfeff}, {0xff00, 0xffff}, {0xe0000, 0x10ffff},
 };
 
+/* What IDNA takes for ASCII letters and digits (RFC 5892 2.4; UAX 15): superscripts,
+ * ligatures, modifiers, letterlike symbols, number forms, enclosed and squared ones,
+ * presentation forms, mathematical letters. In a domain they spell another's name. */
+static const uint32_t disguised[][2] = {
+    {0xaa, 0xaa},       {0xb2, 0xb3},       {0xb9, 0xba},       {0x132, 0x133},     {0x17f, 0x17f},   {0x1c7, 0x1cc},   {0x1f1, 0x1f3},
+    {0x2b0, 0x2b8},     {0x2e0, 0x2e4},     {0x37e, 0x37e},     {0x1d2c, 0x1d6a},   {0x1d9b, 0x1dbf}, {0x1e9e, 0x1e9e}, {0x1fef, 0x1fef},
+    {0x2024, 0x2026},   {0x203c, 0x203c},   {0x2047, 0x2049},   {0x2070, 0x209c},   {0x20a8, 0x20a8}, {0x2100, 0x218b}, {0x2460, 0x24ff},
+    {0x2a74, 0x2a76},   {0x2c7c, 0x2c7d},   {0x3200, 0x33ff},   {0xa7f2, 0xa7f4},   {0xfb00, 0xfb06}, {0xfb29, 0xfb29}, {0xfe10, 0xfe6b},
+    {0x107a5, 0x107a5}, {0x1d400, 0x1d7ff}, {0x1f100, 0x1f190}, {0x1fbf0, 0x1fbf9},
+};
+
 static uint32_t decode(const char *p, size_t length) {
   uint32_t point = (unsigned char)p[0] & (0x7fu >> length);
   for (size_t i = 1; i < length; i++) point = point << 6 | ((unsigned char)p[i] & 0x3f);
   return point;
 }
 
+static bool is_among(uint32_t point, const uint32_t (*ranges)[2], size_t count) {
+  for (size_t i = 0; i < count; i++)
+    if (point >= ranges[i][0] && point <= ranges[i][1]) return true;
+  return false;
+}
+
 /* Length of the visible character beyond ASCII at p, or 0. */
-static size_t visible(const char *p, size_t available) {
+static size_t visible(const char *p, size_t available, bool in_domain) {
   size_t length = dl_utf8_sequence(p, available);
   if (length < 2) return 0;
   uint32_t point = decode(p, length);
-  for (size_t i = 0; i < sizeof(hidden) / sizeof(hidden[0]); i++)
-    if (point >= hidden[i][0] && point <= hidden[i][1]) return 0;
-  return length;
+  if (is_among(point, hidden, sizeof hidden / sizeof *hidden)) return 0;
+  return in_domain && is_among(point, disguised, sizeof disguised / sizeof *disguised) ? 0 : length;
 }
 
 static bool atom_char(char c) { return dl_format_letter(c) || dl_format_digit(c) || (c && strchr("!#$%&'*+-/=?^_`{|}~", c)); }
@@ -49,7 +65,7 @@ static const char *check_local(dl_str local) {
   if (local.len > LOCAL_MAX) return "it has more than 64 bytes before the @";
   if (local.ptr[0] == '.' || local.ptr[local.len - 1] == '.') return "its part before the @ begins or ends with a dot";
   for (size_t i = 0, step; i < local.len; i += step) {
-    step = (unsigned char)local.ptr[i] < 0x80 ? 1 : visible(local.ptr + i, local.len - i);
+    step = (unsigned char)local.ptr[i] < 0x80 ? 1 : visible(local.ptr + i, local.len - i, false);
     if (local.ptr[i] == '.' && local.ptr[i + 1] == '.') return "it has two dots in a row";
     if (!step || (step == 1 && local.ptr[i] != '.' && !atom_char(local.ptr[i]))) return "it holds a character that may not stand before the @";
   }
@@ -65,8 +81,9 @@ static const char *check_label(dl_str label) {
   if (marked && !ascii_form) return "its domain has hyphens where only an international name in ASCII form has them";
   for (size_t i = 0, step; i < label.len; i += step) {
     char c = label.ptr[i];
-    step = (unsigned char)c < 0x80 ? 1 : ascii_form ? 0 : visible(label.ptr + i, label.len - i);
-    if (!step || (step == 1 && !dl_format_letter(c) && !dl_format_digit(c) && c != '-')) return "its domain should hold letters, digits, hyphens and dots";
+    step = (unsigned char)c < 0x80 ? 1 : ascii_form ? 0 : visible(label.ptr + i, label.len - i, true);
+    if (!step || (step == 1 && !dl_format_letter(c) && !dl_format_digit(c) && c != '-'))
+      return "its domain should hold letters, digits, hyphens and dots";
   }
   return NULL;
 }
@@ -87,7 +104,9 @@ static const char *check_domain(dl_str domain) {
   return dl_format_digit(label.ptr[label.len - 1]) ? "its domain ends in a digit" : NULL;
 }
 
-static bool plain_local(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '+' || c == '-'; }
+static bool plain_local(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '+' || c == '-';
+}
 static bool plain_domain(char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); }
 
 /* Nearly every address passes here in one look at each byte: letters, digits and

@@ -195,6 +195,13 @@ static const text_case emails[] = {
      "!value_error", SAME},                              /* a wide form */
     {"a\xe2\x80\xae@example.com", "!value_error", SAME}, /* right-to-left override */
     {"a@example.com\xc2\xa0", "!value_error", SAME},
+    {"a@\xe2\x85\xbd" ".com", "!value_error", SAME}, /* a small Roman hundred, a c to IDNA */
+    {"a@\xe2\x84\xaa" ".com", "!value_error", SAME}, /* the Kelvin sign */
+    {"a@\xf0\x9d\x90\x9a" ".com", "!value_error", SAME}, /* a bold letter */
+    {"a@\xef\xac\x81" ".com", "!value_error", SAME}, /* a ligature */
+    {"a@\xe2\x93\x90" ".com", "!value_error", SAME}, /* in a circle */
+    {"a@\xc2\xb2" ".com", "!value_error", SAME}, /* a superscript */
+    {"\xc2\xaa@stra\xc3\x9f" "e.de", "\xc2\xaa@stra\xc3\x9f" "e.de", SAME},
 };
 
 static void check_texts(dl_kind kind, const text_case *cases, size_t count) {

@@ -6,8 +6,10 @@
 local context = require "demilune.context"
 local core = require "demilune.core"
 local errors = require "demilune.errors"
+local globals_of = require "demilune.globals"
 
 -- Taken before anything of an app runs.
+local debug = debug
 local real = {
   getmetatable = getmetatable, setmetatable = setmetatable, rawset = rawset, load = load, setfenv = setfenv, require = require, type = type,
   collectgarbage = collectgarbage,
@@ -44,18 +46,61 @@ local DENIED_OF = {
   string = { dump = "an app makes no compiled Lua" },
 }
 
+-- What modules ask for that run in several Lua versions, before they use it: there is none, and that is no mistake.
+local OF_OTHER_VERSIONS = {
+  _ENV = true, arg = true, bit32 = true, gcinfo = true, jit = true, newproxy = true, utf8 = true, warn = true,
+}
+
 -- Modules of ours that an app may require; all others are this layer's own.
 local MODULES = {
   demilune = true, ["demilune.model"] = true, ["demilune.guard"] = true, ["demilune.json"] = true, ["demilune.log"] = true,
-  ["demilune.password"] = true, ["demilune.random"] = true,
+  ["demilune.password"] = true, ["demilune.random"] = true, ["demilune.hmac"] = true,
 }
 
--- A table that reads like another one and cannot be written.
+-- The names that a function can use which called what calls this.
+local function names_in_sight(globals)
+  local names, reader = {}, debug.getinfo(3, "f").func
+  for name in pairs(globals) do names[#names + 1] = name end
+  for index = 1, 250 do
+    local name = debug.getlocal(3, index)
+    if not name then break end
+    names[#names + 1] = name
+  end
+  for index = 1, 60 do
+    local name = debug.getupvalue(reader, index)
+    if not name then break end
+    names[#names + 1] = name
+  end
+  return names
+end
+
+-- What a function will say that nobody has called yet.
+local function note_unknown(chunk, globals)
+  local path = debug.getinfo(chunk, "S").source:gsub("^@", "")
+  globals_of.each(chunk, function(name, line)
+    if rawget(globals, name) ~= nil or OF_OTHER_VERSIONS[name] then return end
+    local place = path .. ":" .. line
+    if DENIED[name] then
+      context.note("warning", place, name .. " is not for apps", DENIED[name])
+      return
+    end
+    local names = globals_of.locals_of(path)
+    for known in pairs(globals) do names[#names + 1] = known end
+    local nearest = errors.nearest(name, names)
+    context.note("warning", place, ("there is no variable %s, so that whatever reads it fails"):format(name),
+      nearest and ("write %s, or declare it with local"):format(nearest) or "declare it with local before it is used")
+  end)
+end
+
+-- A table that reads like another one and cannot be written. A global that there is not would read as nil, and `guard = nil` as none.
 local function frozen(contents, label, denied, unwritable)
   setmetatable(contents, {
     __index = function(_, name)
       if denied[name] then error(("%s%s is not for apps: %s"):format(label, name, denied[name]), 2) end
-      return nil
+      if label ~= "" or OF_OTHER_VERSIONS[name] then return nil end
+      local nearest = errors.nearest(name, names_in_sight(contents))
+      error(("there is no variable %s%s; declare it with local before it is used"):format(tostring(name),
+        nearest and ", did you mean " .. nearest .. "?" or ""), 2)
     end,
   })
   local made = setmetatable({}, {
@@ -186,7 +231,9 @@ function sandbox.new(find)
   globals.loadstring = globals.load
   globals.require = requirer(function(name)
     local chunk, tried = find(name)
-    return chunk and real.setfenv(chunk, environment), tried
+    if not chunk then return nil, tried end
+    note_unknown(chunk, globals)
+    return real.setfenv(chunk, environment)
   end)
   function globals.rawset(target, name, value)
     if unwritable[target] or real.type(target) == "table" and real.getmetatable(target) and not globals.getmetatable(target) then
@@ -200,7 +247,10 @@ function sandbox.new(find)
   end
   return {
     environment = environment, require = globals.require,
-    run = function(chunk) return real.setfenv(chunk, environment)() end,
+    run = function(chunk)
+      note_unknown(chunk, globals)
+      return real.setfenv(chunk, environment)()
+    end,
   }
 end
 

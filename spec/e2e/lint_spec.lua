@@ -74,6 +74,22 @@ describe("a guarded route with an identifier", function()
   end)
 end)
 
+describe("a variable that there is not", function()
+  it("is found in functions that nobody has called, and in files that are required", function()
+    local list = findings_of [[local admin = bearer
+local function never() return admin or adimn end
+app:get("/x", { guard = bearer }, function(request) return { reqest.path, math.floor(1), io.open "x", tostring(never) } end)]]
+    local told = {}
+    for index, finding in ipairs(list) do told[index] = { finding.severity, finding.source, finding.message, finding.mend } end
+    local missing = "there is no variable %s, so that whatever reads it fails"
+    assert.same({
+      { "warning", "app.lua:8", missing:format "adimn", "write admin, or declare it with local" },
+      { "warning", "app.lua:9", "io is not for apps", "an app reaches no files; keep data in a database, and log with demilune.log" },
+      { "warning", "app.lua:9", missing:format "reqest", "write request, or declare it with local" },
+    }, told)
+  end)
+end)
+
 describe("a login without a limit", function()
   it("is found by what it does", function()
     local routes = {

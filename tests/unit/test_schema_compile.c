@@ -227,6 +227,23 @@ static void many_fields_are_all_found(void **state) {
   assert_str(world_check(world, schema, world_read(world, "{\"item_301_x\":1,\"\":2}")), "!extra_forbidden body.item_301_x; extra_forbidden body.");
 }
 
+static void many_fields_that_clients_call_otherwise_are_all_known_by_both_names(void **state) {
+  schema_world *world = *state;
+  world_run(world, "aliased = { kind = 'model', extra = 'allow', fields = {} }"
+                   "for i = 1, 300 do aliased.fields[i] = { name = 'item_' .. i .. '_x', schema = { kind = 'integer', optional = true, alias = "
+                   "i % 3 > 0 and 'item' .. i or nil } } end");
+  const dl_schema *schema = world_compile(world, "aliased");
+  for (int i = 300; i > 0; i--) {
+    char json[128], expected[64];
+    snprintf(json, sizeof(json), "{\"item_%d_x\":%d}", i, i);
+    snprintf(expected, sizeof(expected), "!extra_forbidden body.item_%d_x", i);
+    world_begin(world, DL_MODE_STRICT);
+    assert_str(world_check(world, schema, world_read(world, json)), i % 3 ? expected : json);
+  }
+  world_begin(world, DL_MODE_STRICT);
+  assert_str(world_check(world, schema, world_read(world, "{\"item_301_x\":1}")), "{\"item_301_x\":1}");
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       SCHEMA_TEST(names_the_field_and_what_to_write),
@@ -239,6 +256,7 @@ int main(void) {
       SCHEMA_TEST(a_reference_has_options_of_its_own),
       SCHEMA_TEST(what_failed_once_may_be_mended_and_compiled),
       SCHEMA_TEST(many_fields_are_all_found),
+      SCHEMA_TEST(many_fields_that_clients_call_otherwise_are_all_known_by_both_names),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -86,6 +86,80 @@ return app]], function(world)
   end)
 end)
 
+-- What clients call otherwise than Lua does, in models that keep what they do not know.
+owasp.wall("fields have the name that clients call them by, and no other:", HEAD .. [[
+local app = demilune.app { title = "accounts", version = "1", guard = bearer }
+local Open = model("Open", { extra = "allow" }) {
+  name = model.string { max_length = 5, alias = "userName" },
+  is_admin = model.boolean { read_only = true, alias = "isAdmin" },
+  age = model.optional(model.string { pattern = "^[0-9]+$", alias = "userAge" }),
+}
+local function got(value) return { name = value.name, is_admin = value.is_admin, age = value.age, tenant = value.x_tenant, more = value.more } end
+app:post("/body", { limit = "1000/minute", body = Open }, function(req) return got(req.body) end)
+app:post("/form", { limit = "1000/minute", form = Open }, function(req) return got(req.form) end)
+app:get("/query", { query = Open }, function(req) return got(req.query) end)
+app:get("/cookie", { cookie = Open }, function(req) return got(req.cookie) end)
+app:get("/header", { header = model("Tenant", { extra = "allow" }) { x_tenant = model.string { max_length = 5 } } }, function(req)
+  return got(req.header)
+end)
+local Nested = model.object { list = model.array(Open), by = model.map(model.union { Open, model.integer() }) }
+app:post("/nested", { limit = "1000/minute", body = Nested }, function(req)
+  return { got(req.body.list[1]), got(req.body.by.a) }
+end)
+app:post("/validated", { limit = "1000/minute", body = model.any() }, function(req)
+  local value, errors = Open:validate(req.body)
+  return value and got(value) or demilune.abort(422, errors)
+end)
+return app]], function(world)
+  local ADA = owasp.as("ada", "user")
+  local TAKEN = { is_admin = true, name = "much too long a name", age = "not a number" }
+
+  local function with(headers)
+    for name, value in pairs(ADA) do headers[name] = value end
+    return headers
+  end
+
+  it("not in a JSON body, however deep", function()
+    for _, path in ipairs { "/body", "/validated" } do
+      local taken = world:ask("POST", path, ADA, { userName = "ada", more = "kept" })
+      assert.same({ 200, { name = "ada", more = "kept" } }, { taken.status, taken.json })
+      for name, value in pairs(TAKEN) do
+        local response = world:ask("POST", path, ADA, { userName = "ada", userAge = "5", [name] = value })
+        assert.equal(422, response.status, path .. " " .. name .. response.body)
+        assert.equal(422, world:ask("POST", path, ADA, { [name] = value }).status)
+      end
+    end
+    local good = { userName = "ada" }
+    assert.equal(200, world:ask("POST", "/nested", ADA, { list = { good }, by = { a = good } }).status)
+    for name, value in pairs(TAKEN) do
+      local bad = { userName = "ada", [name] = value }
+      assert.equal(422, world:ask("POST", "/nested", ADA, { list = { bad }, by = { a = good } }).status, name)
+      assert.equal(422, world:ask("POST", "/nested", ADA, { list = { good }, by = { a = bad } }).status, name)
+    end
+  end)
+
+  it("not in a form, a query or cookies", function()
+    local function sent(more)
+      return world.running:request("POST", "/form",
+        { headers = with { ["Content-Type"] = "application/x-www-form-urlencoded" }, body = "userName=ada" .. more }).status,
+        world:ask("GET", "/query?userName=ada" .. more, ADA).status,
+        world:ask("GET", "/cookie", with { Cookie = "userName=ada" .. more:gsub("&", "; ") }).status
+    end
+    assert.same({ 200, 200, 200 }, { sent "&more=kept" })
+    for _, more in ipairs { "&is_admin=true", "&name=eve", "&age=x", "&name=eve&name=adam" } do
+      assert.same({ 422, 422, 422 }, { sent(more) }, more)
+    end
+  end)
+
+  it("not among header fields, whose hyphens no alias had to name", function()
+    local taken = world:ask("GET", "/header", with { ["X-Tenant"] = "a" })
+    assert.same({ 200, "a" }, { taken.status, taken.json.tenant })
+    for _, headers in ipairs { { ["X-Tenant"] = "a", x_tenant = "much too long" }, { x_tenant = "b" } } do
+      assert.equal(422, world:ask("GET", "/header", with(headers)).status)
+    end
+  end)
+end)
+
 describe("visible_to a role that nobody can have", function()
   it("does not load", function()
     local app = owasp.HEAD .. 'local app = demilune.app { guard = bearer }\n'

@@ -110,6 +110,29 @@ static void defaults_must_pass_their_own_checks(void **state) {
   expect_mistakes(*state, mistakes, sizeof(mistakes) / sizeof(mistakes[0]));
 }
 
+/* What only a model can leave out is not looked at anywhere else. */
+static void what_is_for_some_alone_is_a_field_of_a_model(void **state) {
+  static const mistake mistakes[] = {
+      {"{ kind = 'array', items = { kind = 'string', write_only = true } }",
+       "[]: write_only is for fields of a model, and this is an array's items; write it at the field that holds the array", ""},
+      {"{ kind = 'array', items = { kind = 'string', read_only = true } }", "[]: read_only is for fields of a model", ""},
+      {"{ kind = 'array', items = { kind = 'string', visible_to = { 'admin' } } }", "[]: visible_to is for fields of a model", ""},
+      {"{ kind = 'map', values = { kind = 'string', write_only = true } }",
+       "{values}: write_only is for fields of a model, and this is a map's values", "write it at the field that holds the map"},
+      {"{ kind = 'map', values = { kind = 'any' }, keys = { kind = 'string', read_only = true } }", "{keys}: read_only is for fields",
+       "a map's keys"},
+      {"{ kind = 'union', members = { { kind = 'integer' }, { kind = 'string', write_only = true } } }",
+       "(member 2): write_only is for fields of a model", "a member of a union; write it at the field that holds the union"},
+      {"{ kind = 'array', items = { kind = 'ref', get = function() return { kind = 'string', write_only = true } end } }",
+       "[]: write_only is for fields of a model", "an array's items"},
+      {"{ kind = 'array', items = { kind = 'ref', read_only = true, get = function() return { kind = 'model', fields = {} } end } }",
+       "[]: read_only is for fields of a model", "an array's items"},
+      {"{ kind = 'model', name = 'M', fields = { { name = 'a', schema = { kind = 'array', items = { kind = 'any', write_only = true } } } } }",
+       "M.a[]: write_only is for fields of a model", ""},
+  };
+  expect_mistakes(*state, mistakes, sizeof(mistakes) / sizeof(mistakes[0]));
+}
+
 static void models_are_whole(void **state) {
   static const mistake mistakes[] = {
       {"{ kind = 'model', name = 'M' }", "M: a model needs its fields", ""},
@@ -250,6 +273,7 @@ int main(void) {
       SCHEMA_TEST(finds_constraints_that_nothing_can_pass),
       SCHEMA_TEST(shows_where_a_pattern_does_not_compile),
       SCHEMA_TEST(defaults_must_pass_their_own_checks),
+      SCHEMA_TEST(what_is_for_some_alone_is_a_field_of_a_model),
       SCHEMA_TEST(models_are_whole),
       SCHEMA_TEST(discriminators_tell_every_member_apart),
       SCHEMA_TEST(references_lead_to_models),

@@ -15,9 +15,12 @@ local User = model "User" {
   role = model.string { read_only = true, default = "user" },
   note = model.optional(model.string(), { visible_to = "admin" }),
   password = model.string { write_only = true },
+  pin = model.optional(model.string { write_only = true }),
+  old = model.optional(model.array(model.string()), { write_only = true }),
   cards = model.array(Card, { default = {} }),
 }
-local row = { id = 1, name = "ada", role = "user", note = "owes us", password = "hunter2", salary = 5, cards = { { number = "1", limit = 9 } } }
+local row = { id = 1, name = "ada", role = "user", note = "owes us", password = "hunter2", pin = "hunter2", old = { "hunter2" }, salary = 5,
+  cards = { { number = "1", limit = 9 } } }
 app:post("/users", { limit = "100/minute", body = User, returns = User, status = 201 }, function(req)
   req.body.id = 7
   return req.body
@@ -169,20 +172,49 @@ describe("visible_to a role that nobody can have", function()
   end)
 end)
 
-describe("visible_to where nothing could be left out", function()
-  for returns, said in pairs {
-    ['model.array(model.string { visible_to = "admin" })'] = "is for fields of a model, and this is an array's items",
-    ['model.map(model.string { visible_to = "admin" })'] = "is for fields of a model, and this is a map's values",
-    ['model.union { model.string { visible_to = "admin" }, model.integer() }'] = "is for fields of a model, and this is a member of a union",
-    ['model.string { visible_to = "admin" }'] = "is for fields of a model, and this is the whole returns",
+describe("what is for some alone, where nothing could be left out,", function()
+  local function refused(declared, said)
+    local status, words = owasp.check(owasp.HEAD .. 'local app = demilune.app { guard = bearer }\napp:post("/", { limit = "9/minute", ' .. declared
+      .. " }, function() return 1 end)\nreturn app")
+    assert.equal(1, status)
+    assert.truthy(words:find(said, 1, true), words)
+  end
+
+  for _, word in ipairs { 'visible_to = "admin"', "write_only = true", "read_only = true" } do
+    for shape, said in pairs {
+      ["model.array(%s)"] = "an array's items; write it at the field that holds the array",
+      ["model.object { list = model.array(model.array(%s)) }"] = "an array's items",
+      ["model.map(%s)"] = "a map's values; write it at the field that holds the map",
+      ["model.map(model.integer(), { keys = %s })"] = "a map's keys",
+      ["model.union { %s, model.integer() }"] = "a member of a union; write it at the field that holds the union",
+      ["model.array(model.optional(%s))"] = "an array's items",
+      ["model.array(model.ref(function() return %s end))"] = "an array's items",
+      ["%s"] = "the whole SECTION",
+      ["model.optional(%s)"] = "the whole SECTION",
+      ["model.ref(function() return %s end)"] = "the whole SECTION",
+    } do
+      local given = shape:gsub("%%s", function() return "model.string { " .. word .. " }" end)
+      it("does not load: " .. given, function()
+        local name = word:match "^%S+"
+        for _, section in ipairs { "returns", "body" } do
+          refused(section .. " = " .. given, name .. " is for fields of a model, and this is " .. said:gsub("SECTION", section))
+        end
+      end)
+    end
+  end
+
+  it("does not load as a whole form or query either", function()
+    for _, section in ipairs { "form", "query", "header", "cookie" } do
+      refused(section .. " = model.ref(model.object { a = model.string() }, { read_only = true })",
+        "read_only is for fields of a model, and this is the whole " .. section)
+    end
+    refused("query = { tags = model.array(model.string { read_only = true }) }", "read_only is for fields of a model, and this is an array's items")
+  end)
+
+  for declared, said in pairs {
     ["model.object { a = model.string { visible_to = {} } }"] = "visible_to names no role, so that nobody would see it",
     ['model.object { a = model.string { visible_to = "admin", write_only = true } }'] = "is write_only, so that no role sees it",
   } do
-    it("does not load: " .. returns, function()
-      local status, words = owasp.check(owasp.HEAD .. 'local app = demilune.app { guard = bearer }\napp:get("/", { returns = ' .. returns
-        .. " }, function() return 1 end)\nreturn app")
-      assert.equal(1, status)
-      assert.truthy(words:find(said, 1, true), words)
-    end)
+    it("does not load: " .. declared, function() refused("returns = " .. declared, said) end)
   end
 end)

@@ -186,6 +186,15 @@ describe("guard.api_key", function()
     assert.matches("header field or a cookie", refusal(guard.api_key, { header = "X-A", cookie = "a", keys = { a = KEY } }))
   end)
 
+  it("takes no moment before 1970 for one that never comes", function()
+    for _, expires in ipairs { 0, 0.5, -1, 0 / 0, "1970-01-01T00:00:00Z", "1969-12-31T23:59:59Z", "1970-01-01T01:00:00+01:00" } do
+      assert.matches("the key a: expires is .*; write a later moment, or leave expires out for a key without an end",
+        refusal(guard.api_key, { keys = { a = { secret = KEY, expires = expires } } }))
+    end
+    assert.matches('expires is "soon"; write expires = "2030', refusal(guard.api_key, { keys = { a = { secret = KEY, expires = "soon" } } }))
+    assert.equal(1, guard.api_key({ keys = { a = { secret = KEY, expires = 1 } } }).keys[1].expires)
+  end)
+
   it("finds keys that stand in the source", function()
     guard.api_key { keys = { a = "d41d8cd98f00b204e9800998ecf8427e" } }
     assert.matches("the key a is a plain string", context.findings[1].message)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * One line per request. JSON for machines; for people at a terminal a short line
- * in colour. The path of the target is logged without its query, which may hold
- * what is nobody's business.
+ * in colour. Neither has the target's query, which may hold what is nobody's
+ * business.
  */
 #include "app/exchange.h"
 
@@ -45,12 +45,24 @@ static const char *colour_of(int status) {
   return "\x1b[32m";
 }
 
-/* Control characters cannot be in a parsed path's raw target: it is percent-encoded. */
+/* The path as it was sent, without a scheme and a host before it: percent-encoded, it
+ * holds nothing that a terminal obeys and no blank. */
+static dl_str sent_path(const dl_http_request *request) {
+  dl_str path = request->target;
+  const char *query = memchr(path.ptr, '?', path.len);
+  if (query) path.len = (size_t)(query - path.ptr);
+  if (path.ptr[0] == '/' || dl_str_equal(path, DL_STR("*"))) return path;
+  const char *slashes = memchr(path.ptr, '/', path.len); /* "http://host/path" */
+  path = dl_str_skip(path, (size_t)(slashes - path.ptr) + 2);
+  const char *begin = memchr(path.ptr, '/', path.len);
+  return begin ? dl_str_skip(path, (size_t)(begin - path.ptr)) : request->path;
+}
+
 static void write_text(dl_exchange *exchange, dl_buffer *line) {
   const dl_log *log = &exchange->worker->loop->log;
   dl_buffer_printf(line, "%s%d%s %-6.*s ", log->colour ? colour_of(exchange->status) : "", exchange->status, log->colour ? "\x1b[0m" : "",
                    DL_STR_ARGS(exchange->request.method_text));
-  dl_buffer_append_str(line, exchange->request.target.len ? exchange->request.target : DL_STR("(no request)"));
+  dl_buffer_append_str(line, exchange->request.target.len ? sent_path(&exchange->request) : DL_STR("(no request)"));
   dl_buffer_printf(line, "  %.1f ms  %llu B  %.*s\n", (double)exchange->elapsed_us / 1000.0, (unsigned long long)exchange->sent_bytes, DL_STR_ARGS(exchange->view.client));
 }
 

@@ -145,7 +145,8 @@ static dl_jwt_result check_times(const json_t *claims, const dl_jwt_rules *rules
     return DL_JWT_CLAIMS;
   if (!has_expiry) return DL_JWT_NO_EXPIRY;
   if (now >= expires + leeway) return DL_JWT_EXPIRED;
-  if (rules->lifetime_s && expires > now + rules->lifetime_s + leeway) return DL_JWT_TOO_LIVED;
+  /* Without an iat nobody knows how long it has lived; what is left of it is known always. */
+  if (rules->lifetime_s && expires - (has_issued && issued < now ? issued : now) > rules->lifetime_s + leeway) return DL_JWT_TOO_LIVED;
   if ((has_not_before && not_before > now + leeway) || (has_issued && issued > now + leeway)) return DL_JWT_NOT_YET;
   *expires_s = (int64_t)floor(expires);
   return DL_JWT_OK;

@@ -19,7 +19,7 @@ typedef struct dl_jwt_rules {
   dl_str audiences[DL_JWT_AUDIENCES_MAX];
   size_t audience_count; /* aud must name one of them; 0: a token with aud is refused (RFC 7519 4.1.3) */
   uint32_t leeway_s;     /* for clocks that differ; at most DL_JWT_LEEWAY_MAX_S counts */
-  uint32_t lifetime_s;   /* exp may lie at most that far ahead; 0: no limit */
+  uint32_t lifetime_s;   /* exp may lie at most that far ahead, and that far after iat where there is one; 0: no limit */
 } dl_jwt_rules;
 
 /* Why a token was refused: for logs and metrics, never for the client. */
@@ -35,7 +35,7 @@ typedef struct dl_jwt_rules {
   X(BOUND, "it is bound to a key (cnf), and whoever bears it is not asked to prove that he has it") \
   X(NO_EXPIRY, "it has no exp") \
   X(EXPIRED, "it has expired") \
-  X(TOO_LIVED, "its exp lies further ahead than the guard's lifetime") \
+  X(TOO_LIVED, "its exp lies further ahead, or after its iat, than the guard's lifetime") \
   X(NOT_YET, "its nbf or iat lies ahead") \
   X(ISSUER, "its iss is another") \
   X(AUDIENCE, "its aud names somebody else, or nobody where it should name us")

@@ -23,7 +23,7 @@ static bool compile_key(dl_guard_compiler *compiler, int table, dl_api_key *key)
     return dl_guard_fail(compiler, "the digest of the key \"%.*s\" should be the 64 hexadecimal digits of its SHA-256", DL_STR_ARGS(key->name));
   return dl_guard_texts(compiler, table, "roles", &key->roles, &key->role_count) &&
          dl_guard_texts(compiler, table, "scopes", &key->scopes, &key->scope_count) &&
-         dl_guard_seconds(compiler, table, "expires", 0, INT64_C(253402300799), &key->expires_s); /* the year 9999 */
+         dl_guard_seconds(compiler, table, "expires", INT64_MAX, INT64_C(253402300799), &key->expires_s); /* the year 9999 */
 }
 
 /* A key under two names would make it a matter of order whose it is. */
@@ -105,7 +105,7 @@ static dl_guard_result check_api_key(const dl_guard_node *node, dl_guard_attempt
     return dl_guard_refuse(attempt, node, DL_GUARD_ERROR_INVALID, "the API key is empty or too long");
   const dl_api_key *key = key_of(node, presented);
   if (!key) return dl_guard_refuse(attempt, node, DL_GUARD_ERROR_INVALID, "the API key is none of ours");
-  if (key->expires_s && context->now_s >= key->expires_s) return dl_guard_refuse(attempt, node, DL_GUARD_ERROR_INVALID, "the API key has expired");
+  if (context->now_s >= key->expires_s) return dl_guard_refuse(attempt, node, DL_GUARD_ERROR_INVALID, "the API key has expired");
   *out = (dl_principal){.guard = node->kind->name,
                         .name = key->name,
                         .roles = key->roles,

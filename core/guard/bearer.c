@@ -28,7 +28,7 @@ static bool compile_times(dl_guard_compiler *compiler, int table, dl_jwt_rules *
   int64_t leeway, lifetime;
   if (!dl_guard_seconds(compiler, table, "leeway", 0, DL_JWT_LEEWAY_MAX_S, &leeway)) return false;
   if (!dl_guard_seconds(compiler, table, "lifetime", 0, LIFETIME_MAX_S, &lifetime)) return false;
-  if (!lifetime) return dl_guard_fail(compiler, "a bearer guard needs a lifetime, the longest that a token may still hold: write lifetime = \"15m\"");
+  if (!lifetime) return dl_guard_fail(compiler, "a bearer guard needs a lifetime, the longest that a token may live: write lifetime = \"15m\"");
   rules->leeway_s = (uint32_t)leeway;
   rules->lifetime_s = (uint32_t)lifetime;
   return true;

@@ -83,7 +83,7 @@ typedef struct dl_api_key {
   unsigned char digest[32];
   const dl_str *roles, *scopes;
   uint32_t role_count, scope_count;
-  int64_t expires_s; /* 0: never */
+  int64_t expires_s; /* INT64_MAX: never */
 } dl_api_key;
 
 typedef struct dl_basic_user {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Models: their fields in order, the table that finds a field by its name on the
- * wire, and the text each field stands behind in JSON.
+ * Models: their fields in order, the tables that find a field by its name on the
+ * wire and in Lua, and the text each field stands behind in JSON.
  */
 #include "model/schema_internal.h"
 
@@ -24,6 +24,13 @@ const dl_field *dl_model_find(const dl_model *model, dl_str name, bool nocase) {
   }
 }
 
+bool dl_model_would_shadow(const dl_model *model, dl_str name) {
+  if (!model->inner) return false;
+  uint32_t slot = dl_model_hash(name) & model->slot_mask;
+  while (model->inner[slot] && !dl_str_equal(model->fields[model->inner[slot] - 1].name, name)) slot = (slot + 1) & model->slot_mask;
+  return model->inner[slot] != 0;
+}
+
 static void build_slots(dl_compilation *compilation, dl_model *model) {
   uint32_t slots = 4;
   while (slots < model->field_count * 2) slots *= 2;
@@ -40,6 +47,18 @@ static bool add_slot(dl_compilation *compilation, dl_model *model, uint32_t i) {
                              DL_STR_ARGS(field->wire));
   model->slots[slot] = (uint16_t)(i + 1);
   return true;
+}
+
+/* A kept field goes into the same table as the declared ones, under the name it came by. */
+static void build_inner(dl_compilation *compilation, dl_model *model) {
+  for (uint32_t i = 0; model->extra == DL_EXTRA_ALLOW && i < model->field_count; i++) {
+    const dl_field *field = &model->fields[i];
+    if (dl_field_is(field, field->name)) continue;
+    if (!model->inner) model->inner = dl_arena_zalloc(compilation->arena, model->slot_mask + 1u, sizeof(*model->inner));
+    uint32_t slot = dl_model_hash(field->name) & model->slot_mask;
+    while (model->inner[slot]) slot = (slot + 1) & model->slot_mask;
+    model->inner[slot] = (uint16_t)(i + 1);
+  }
 }
 
 static dl_str fragment_of(dl_compilation *compilation, dl_str wire) {
@@ -106,6 +125,7 @@ static bool compile_fields(dl_compilation *compilation, int index, dl_model *mod
   build_slots(compilation, model);
   for (uint32_t i = 0; i < count; i++)
     if (!compile_field(compilation, fields, i, model)) return false;
+  build_inner(compilation, model);
   lua_pop(L, 1);
   return true;
 }

@@ -319,6 +319,29 @@ static void mark_concealing(dl_compilation *compilation) {
   }
 }
 
+/* Only a model can leave something out: an array without some of its items would be another array. */
+static bool check_visibility(dl_compilation *compilation, const dl_schema *schema, const char *is, const char *holder) {
+  const char *word = schema->write_only ? "write_only" : schema->read_only ? "read_only" : schema->visible_to ? "visible_to" : NULL;
+  if (!word) return true;
+  return fail_at(
+      compilation, schema, "%s",
+      dl_arena_format(compilation->arena, "%s is for fields of a model, and this is %s; write it at the field that holds the %s", word, is, holder));
+}
+
+static bool check_inner(dl_compilation *compilation, const dl_schema *schema) {
+  switch ((dl_kind)schema->kind) {
+  case DL_KIND_ARRAY: return check_visibility(compilation, schema->array.items, "an array's items", "array");
+  case DL_KIND_MAP:
+    if (schema->map.keys && !check_visibility(compilation, schema->map.keys, "a map's keys", "map")) return false;
+    return check_visibility(compilation, schema->map.values, "a map's values", "map");
+  case DL_KIND_UNION:
+    for (uint32_t i = 0; i < schema->alternatives.count; i++)
+      if (!check_visibility(compilation, schema->alternatives.members[i], "a member of a union", "union")) return false;
+    return true;
+  default: return true;
+  }
+}
+
 /* A default is checked as a response would be, and its JSON kept for responses. */
 static bool check_default(dl_compilation *compilation, dl_schema *schema) {
   if (!schema->has_default) return true;
@@ -343,7 +366,7 @@ static bool check_default(dl_compilation *compilation, dl_schema *schema) {
 static bool finish(dl_compilation *compilation) {
   if (!resolve_all(compilation)) return false;
   for (dl_schema *schema = compilation->made; schema; schema = schema->next_made)
-    if (!dl_compile_union_finish(compilation, schema)) return false;
+    if (!check_inner(compilation, schema) || !dl_compile_union_finish(compilation, schema)) return false;
   mark_concealing(compilation);
   for (dl_schema *schema = compilation->made; schema; schema = schema->next_made)
     if (!check_default(compilation, schema)) return false;

@@ -73,6 +73,7 @@ typedef struct dl_model {
   uint32_t field_count;
   uint32_t slot_mask; /* slots - 1, a power of two less one */
   uint16_t *slots;    /* field index + 1, 0 where empty; open addressing by dl_model_hash */
+  uint16_t *inner;    /* the same by the names in Lua, of fields that clients call otherwise, where unknown ones are kept; NULL: there are none */
   dl_extra extra;
   dl_refusal unknown; /* extra_forbidden */
   int constructor;    /* registry reference of function(a, b) return { ["x"] = a, ["y"] = b } end, or LUA_NOREF */
@@ -275,6 +276,8 @@ bool dl_call_default_factory(const dl_schema *schema, dl_value *value, dl_valida
 
 /* The field of that name on the wire, or NULL. */
 const dl_field *dl_model_find(const dl_model *model, dl_str name, bool nocase);
+/* Whether a kept field of that name would lie in Lua where a declared one does, which clients call otherwise. */
+bool dl_model_would_shadow(const dl_model *model, dl_str name);
 uint32_t dl_model_hash(dl_str name);
 
 static inline bool dl_field_is(const dl_field *field, dl_str name) {

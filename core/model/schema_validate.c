@@ -208,12 +208,15 @@ static bool validate_fields(const dl_model *model, dl_value *items, dl_validatio
   return ok;
 }
 
-/* A read_only field is refused even where unknown ones are kept: else it could be
- * set by the back door. */
+/* A read_only field is refused even where unknown ones are kept, and so is what a
+ * field is called in Lua alone: else a field could be set by the back door, without
+ * its checks. */
 static bool refuse_unknown(const dl_schema *schema, const dl_member *member, bool known, dl_validation *validation) {
   dl_place here = {.up = validation->frame, .name = dl_value_str(&member->key)};
   validation->frame = &here;
   if (known) refuse_type(schema, "extra_forbidden", DL_STR("is set by the server and may not be sent"), &member->value, validation);
+  else if (schema->model.extra == DL_EXTRA_ALLOW)
+    refuse_type(schema, "extra_forbidden", DL_STR("is not what clients call this field"), &member->value, validation);
   else dl_validation_refusal(validation, schema, &schema->model.unknown, &member->value);
   validation->frame = here.up;
   return false;
@@ -227,9 +230,10 @@ static bool unknown_members(const dl_schema *schema, const dl_value *object, uin
   uint32_t count = 0;
   bool ok = true;
   for (uint32_t i = 0; i < object->len; i++) {
-    const dl_field *field = dl_model_find(model, dl_value_str(&object->members[i].key), false);
+    dl_str name = dl_value_str(&object->members[i].key);
+    const dl_field *field = dl_model_find(model, name, false);
     if (field && (!hidden(field, validation) || validation->output)) continue;
-    if (kept && !field) kept[count++] = object->members[i];
+    if (kept && !field && !dl_model_would_shadow(model, name)) kept[count++] = object->members[i];
     else ok = refuse_unknown(schema, &object->members[i], field != NULL, validation);
   }
   if (kept) *extra = (dl_value){.kind = DL_VALUE_OBJECT, .len = count, .members = kept};

@@ -38,7 +38,9 @@ local function read_expiry(place, what, expires)
   if not seconds then
     errors.raise(place, '%s: expires is %s; write expires = "2030-01-01T00:00:00Z"', what, errors.show(expires))
   end
-  return math.floor(seconds)
+  if seconds >= 1 then return math.floor(seconds) end
+  return errors.raise(place, "%s: expires is %s, which is long past; write a later moment, or leave expires out for a key without an end",
+    what, errors.show(expires))
 end
 
 local function read_digest(place, what, entry)

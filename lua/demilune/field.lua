@@ -148,6 +148,23 @@ function field.check_visibility(place, what, given)
   end
 end
 
+---A model can leave a field out; the whole of a body cannot be left out. The core
+---refuses other such places as it compiles them.
+---@param description demilune.Field
+---@param section string
+function field.refuse_visibility(description, section)
+  field.resolve(description) -- so that the references end
+  local current = description
+  while current do
+    for _, word in ipairs { "write_only", "read_only", "visible_to" } do
+      if current[word] then
+        errors.raise(current.source, "%s is for fields of a model, and this is the whole %s; put it into a model's field", word, section)
+      end
+    end
+    current = current.kind == "ref" and current.get() or nil
+  end
+end
+
 ---Makes a field's description from a kind and checked options.
 ---@param kind string
 ---@param given table?

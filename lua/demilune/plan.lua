@@ -93,15 +93,6 @@ end
 
 -- --- models ----------------------------------------------------------------------
 
--- A model leaves a field out; an array that left items out would be another array.
-local function refuse_visibility(desc, where)
-  if desc and desc.visible_to then
-    errors.raise(desc.source, "visible_to is for fields of a model, and this is %s; put it into a model's field", where)
-  end
-end
-
-local WHOLE = { items = "an array's items", values = "a map's values", keys = "a map's keys" }
-
 -- Calls visit once for each description that desc leads to.
 local function each_description(desc, seen, visit)
   desc = field.resolve(desc)
@@ -109,13 +100,7 @@ local function each_description(desc, seen, visit)
   seen[desc] = true
   visit(desc)
   for _, entry in ipairs(desc.fields or {}) do each_description(entry.schema, seen, visit) end
-  for name, where in pairs(WHOLE) do
-    if field.is(desc[name]) then refuse_visibility(desc[name], where) end
-  end
-  for _, member in ipairs(desc.members or {}) do
-    refuse_visibility(member, "a member of a union")
-    each_description(member, seen, visit)
-  end
+  for _, member in ipairs(desc.members or {}) do each_description(member, seen, visit) end
   if desc.items then each_description(desc.items, seen, visit) end
   if desc.kind == "map" then each_description(desc.values, seen, visit) end
 end
@@ -141,8 +126,11 @@ local function survey(app, routes)
   end
   for _, joined in ipairs(routes) do
     for _, section in ipairs { "form", "body", "returns" } do
-      refuse_visibility(joined.declared[section], "the whole " .. section)
-      if joined.declared[section] then each_description(joined.declared[section], seen, visit) end
+      local desc = joined.declared[section]
+      if desc then
+        field.refuse_visibility(desc, section)
+        each_description(desc, seen, visit)
+      end
     end
   end
 end

@@ -116,6 +116,7 @@ local function section(place, what, name, given)
     errors.raise(place, "%s: %s must be a model or a table of fields, not %s; write %s = { name = %s() }",
       what, name, tostring(given), name, tostring(given))
   end
+  field.refuse_visibility(given, name)
   return field.resolve(given)
 end
 

@@ -106,12 +106,15 @@ static const dl_value *member(const dl_value *object, dl_str name) {
 
 static bool is_text(const dl_value *value, dl_str text) { return value && value->kind == DL_VALUE_STRING && dl_str_equal(dl_value_str(value), text); }
 
+static double seconds_of(const dl_value *value) { return value->kind == DL_VALUE_INTEGER ? (double)value->integer : value->number; }
+
 /* Whether a time lies between two moments; the claim may be missing when optional. */
 static bool lies_in(const dl_value *value, double from, double to, bool optional) {
   if (!value) return optional;
-  double seconds = value->kind == DL_VALUE_INTEGER ? (double)value->integer : value->number;
-  return (value->kind == DL_VALUE_INTEGER || value->kind == DL_VALUE_NUMBER) && seconds >= from && seconds <= to;
+  return (value->kind == DL_VALUE_INTEGER || value->kind == DL_VALUE_NUMBER) && seconds_of(value) >= from && seconds_of(value) <= to;
 }
+
+static bool lives_an_hour(const dl_value *from, const dl_value *to) { return !from || seconds_of(to) - seconds_of(from) <= 3600 + 30; }
 
 static bool names_us(const dl_value *audience) {
   if (!audience || audience->kind != DL_VALUE_ARRAY) return is_text(audience, DL_STR("api"));
@@ -127,7 +130,8 @@ static bool allowed(const dl_value *claims) {
   const dl_value *subject = member(claims, DL_STR("sub"));
   return is_text(member(claims, DL_STR("iss")), DL_STR("us")) && names_us(member(claims, DL_STR("aud"))) && (!subject || subject->kind == DL_VALUE_STRING) &&
          lies_in(member(claims, DL_STR("exp")), nextafter(NOW - 30, INFINITY), NOW + 3600 + 30, false) && lies_in(member(claims, DL_STR("nbf")), -1e15, NOW + 30, true) &&
-         lies_in(member(claims, DL_STR("iat")), -1e15, NOW + 30, true);
+         lies_in(member(claims, DL_STR("iat")), -1e15, NOW + 30, true) &&
+         lives_an_hour(member(claims, DL_STR("iat")), member(claims, DL_STR("exp")));
 }
 
 /* Under our own signature, which no fuzzer could make: the claims alone decide, as the

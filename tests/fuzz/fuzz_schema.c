@@ -2,7 +2,8 @@
 /*
  * Documents against a schema that has every kind: read, check, push, write. What
  * passes can be written by the same schema, and what is written passes again and
- * is written the same. What does not pass has errors that are JSON. The first
+ * is written the same: a dog's unknown fields are kept, and one that passed for a
+ * declared field would break this. What does not pass has errors that are JSON. The first
  * byte chooses strict, lax or text; text is "name=value&name=value".
  */
 #include "model/schema.h"
@@ -33,8 +34,9 @@ static const char descriptions[] =
     "for _, kind in ipairs(kinds) do table.insert(rich.fields, { name = kind, schema = { kind = kind, optional = true } }) end\n"
     "local cat = { kind = 'model', name = 'Cat', fields = { { name = 'type', schema = { kind = 'literal', values = { 'cat' } } }, { name = 'lives', "
     "schema = { kind = 'integer' } } } }\n"
-    "local dog = { kind = 'model', name = 'Dog', extra = 'allow', fields = { { name = 'type', schema = { kind = 'literal', values = { 'dog' } } } } "
-    "}\n"
+    "local dog = { kind = 'model', name = 'Dog', extra = 'allow', fields = { { name = 'type', schema = { kind = 'literal', values = { 'dog' } } },\n"
+    "  { name = 'barks', schema = { kind = 'integer', ge = 0, le = 9, alias = 'the barks', optional = true } },\n"
+    "  { name = 'chip', schema = { kind = 'boolean', read_only = true, alias = 'the chip', optional = true } } } }\n"
     "table.insert(rich.fields, { name = 'pet', schema = { kind = 'union', discriminator = 'type', members = { cat, dog }, optional = true } })\n"
     "local one = { kind = 'model', name = 'One', extra = 'ignore', fields = { { name = 'a', schema = { kind = 'integer' } } } }\n"
     "local two = { kind = 'model', name = 'Two', fields = { { name = 'a', schema = { kind = 'integer' } }, { name = 'b', schema = { kind = 'any' } } "

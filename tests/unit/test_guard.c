@@ -120,6 +120,7 @@ static void a_token_that_is_not_good_is_refused_with_the_same_words(void **state
   } bad[] = {
       {"token { sub = '7', exp = 1799999999 }", "expired"},
       {"token { sub = '7', exp = 1800000901 }", "lifetime"},
+      {"token { sub = '7', exp = 1800000600, iat = 1797408000 }", "lifetime"},
       {"token { sub = '7', nbf = 1800000001 }", "nbf"},
       {"token { sub = '7', iat = 1800000001 }", "iat"},
       {"token { sub = 7 }", "kind"},

@@ -60,6 +60,18 @@ static void a_key_ends_at_its_expiry_and_the_others_go_on(void **state) {
   assert_int_equal(ask(w, guard, "X-API-Key: the new key\r\n"), DL_GUARD_PASS);
 }
 
+static void a_key_whose_end_is_past_never_lets_in(void **state) {
+  guard_world *w = *state;
+  static const char *const moments[] = {"0", "0.9", "1", "1799999999"};
+  for (size_t i = 0; i < sizeof(moments) / sizeof(moments[0]); i++) {
+    char expression[256];
+    snprintf(expression, sizeof(expression),
+             "{ kind = 'api_key', header = 'X-API-Key', keys = { { name = 'a', digest = core.sha256_hex 'the old key', expires = %s } } }",
+             moments[i]);
+    expect(w, ask(w, world_guard(w, expression), "X-API-Key: the old key\r\n"), DL_GUARD_UNAUTHENTICATED, KEY, "expired");
+  }
+}
+
 static void what_is_no_key_is_refused_with_the_same_words(void **state) {
   guard_world *w = *state;
   const dl_guard *guard = world_guard(w, "api_key");
@@ -239,6 +251,7 @@ int main(void) {
       cmocka_unit_test_setup_teardown(a_resource_is_named_in_every_challenge_of_its_bearer, open_world, close_world),
       cmocka_unit_test_setup_teardown(any_of_the_keys_passes_under_its_own_name, open_world, close_world),
       cmocka_unit_test_setup_teardown(a_key_ends_at_its_expiry_and_the_others_go_on, open_world, close_world),
+      cmocka_unit_test_setup_teardown(a_key_whose_end_is_past_never_lets_in, open_world, close_world),
       cmocka_unit_test_setup_teardown(what_is_no_key_is_refused_with_the_same_words, open_world, close_world),
       cmocka_unit_test_setup_teardown(a_key_may_come_in_a_cookie, open_world, close_world),
       cmocka_unit_test_setup_teardown(a_sealed_session_says_who_it_is, open_world, close_world),

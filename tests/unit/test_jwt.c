@@ -222,6 +222,23 @@ static void times_are_checked(void **state) {
       {"{\"exp\":1800000900,\"iat\":1800000001}", 0, 0, DL_JWT_NOT_YET},
       {"{\"exp\":1800000900,\"iat\":1799999000}", 0, 0, DL_JWT_OK},
       {"{\"exp\":1800000900,\"iat\":{}}", 0, 0, DL_JWT_CLAIMS},
+      /* However little is left of it, it has lived as long as it has. */
+      {"{\"exp\":1800000600,\"iat\":1797408000}", 0, 900, DL_JWT_TOO_LIVED},
+      {"{\"exp\":1800000600,\"iat\":1797408000}", 0, 0, DL_JWT_OK},
+      {"{\"exp\":1800000600,\"iat\":1799999700}", 0, 900, DL_JWT_OK},
+      {"{\"exp\":1800000600,\"iat\":1799999699}", 0, 900, DL_JWT_TOO_LIVED},
+      {"{\"exp\":1800000600,\"iat\":1799999699.5}", 0, 900, DL_JWT_TOO_LIVED},
+      {"{\"exp\":1800000600,\"iat\":1799999670}", 30, 900, DL_JWT_OK},
+      {"{\"exp\":1800000600,\"iat\":1799999669}", 30, 900, DL_JWT_TOO_LIVED},
+      {"{\"exp\":1799999990,\"iat\":1799999000}", 30, 900, DL_JWT_TOO_LIVED},
+      {"{\"exp\":1800000600,\"iat\":0}", 30, 4294967295, DL_JWT_OK},
+      {"{\"exp\":1800000600,\"iat\":-9e14}", 30, 4294967295, DL_JWT_TOO_LIVED},
+      {"{\"exp\":9e14,\"iat\":9e14}", 30, 900, DL_JWT_TOO_LIVED},
+      {"{\"exp\":1800000600,\"iat\":9e14}", 30, 900, DL_JWT_NOT_YET},
+      {"{\"exp\":1800000600,\"iat\":-1e300}", 30, 900, DL_JWT_CLAIMS},
+      {"{\"exp\":1800000920,\"iat\":1800000020}", 30, 900, DL_JWT_OK},
+      /* nbf says from when on it may be used, not since when it is there. */
+      {"{\"exp\":1800000600,\"nbf\":1797408000}", 0, 900, DL_JWT_OK},
   };
   for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
     w->rules = (dl_jwt_rules){.leeway_s = cases[i].leeway, .lifetime_s = cases[i].lifetime};

@@ -156,6 +156,54 @@ static void unknown_fields_are_refused_dropped_or_kept(void **state) {
   world_check_rows(*state, DL_MODE_STRICT, ROWS(rows));
 }
 
+/* A kept field lies in one Lua table with the declared ones: it may take the place of none. */
+static void a_kept_field_never_passes_for_a_declared_one(void **state) {
+#define ALIASED(EXTRA)                                                                                                                               \
+  "{ kind = 'model', extra = '" EXTRA "', fields = { " FIELD("name", "kind = 'string', max_length = 5, alias = 'userName'")                          \
+      FIELD("is_admin", "kind = 'boolean', read_only = true, alias = 'isAdmin'")                                                                     \
+          FIELD("age", "kind = 'integer', optional = true, alias = 'userAge'") FIELD("plain", "kind = 'integer', optional = true") " } }"
+#define TAGGED                                                                                                                                       \
+  "{ kind = 'union', discriminator = 'kind', members = { { kind = 'model', name = 'Dog', extra = 'allow', fields = { " FIELD(                        \
+      "kind", "kind = 'literal', values = { 'dog' }, alias = 'type'") " } } } }"
+  static const schema_row rows[] = {
+      {ALIASED("allow"), "{\"userName\":\"ada\",\"more\":1,\"plain\":2}", "{\"name\":\"ada\",\"plain\":2,\"more\":1}"},
+      {ALIASED("allow"), "{\"userName\":\"ada\",\"is_admin\":true,\"name\":\"much too long\",\"age\":\"no number\"}",
+       "!extra_forbidden body.is_admin; extra_forbidden body.name; extra_forbidden body.age"},
+      {ALIASED("allow"), "{\"name\":\"ada\"}", "!missing body.userName; extra_forbidden body.name"},
+      {ALIASED("allow"), "{\"userName\":\"ada\",\"isAdmin\":true}", "!extra_forbidden body.isAdmin"},
+      {ALIASED("allow"), "{\"userName\":\"ada\",\"Is_admin\":1,\"is_admin2\":1,\"\":1}", "{\"name\":\"ada\",\"Is_admin\":1,\"is_admin2\":1,\"\":1}"},
+      {ALIASED("ignore"), "{\"userName\":\"ada\",\"is_admin\":true,\"age\":\"no number\"}", "{\"name\":\"ada\"}"},
+      {ALIASED("forbid"), "{\"userName\":\"ada\",\"is_admin\":true}", "!extra_forbidden body.is_admin"},
+      /* A name of Lua's that is also what clients call another field is that other field. */
+      {"{ kind = 'model', extra = 'allow', fields = { " FIELD("a", "kind = 'integer', alias = 'b'") FIELD("b", "kind = 'string', alias = 'c'") " } }",
+       "{\"b\":1,\"c\":\"x\"}", "{\"a\":1,\"b\":\"x\"}"},
+      {"{ kind = 'model', extra = 'allow', fields = { " FIELD("a", "kind = 'integer', alias = 'b'") FIELD("b", "kind = 'string', alias = 'c'") " } }",
+       "{\"b\":1,\"c\":\"x\",\"a\":2}", "!extra_forbidden body.a"},
+      /* Wherever such a model stands. */
+      {"{ kind = 'array', items = " ALIASED("allow") " }", "[{\"userName\":\"a\"},{\"userName\":\"a\",\"is_admin\":true}]",
+       "!extra_forbidden body.1.is_admin"},
+      {"{ kind = 'map', values = " ALIASED("allow") " }", "{\"x\":{\"userName\":\"a\",\"age\":1}}", "!extra_forbidden body.x.age"},
+      {"{ kind = 'union', members = { " ALIASED("allow") ", { kind = 'integer' } } }", "{\"userName\":\"a\",\"is_admin\":true}",
+       "!extra_forbidden body.model.is_admin; int_type body.integer"},
+      {TAGGED, "{\"type\":\"dog\",\"legs\":4}", "{\"kind\":\"dog\",\"legs\":4}"},
+      {TAGGED, "{\"type\":\"dog\",\"kind\":\"cat\"}", "!extra_forbidden body.dog.kind"},
+  };
+  world_check_rows(*state, DL_MODE_STRICT, ROWS(rows));
+  world_check_rows(*state, DL_MODE_LAX, ROWS(rows));
+
+  schema_world *world = *state;
+  const dl_schema *header = world_compile(
+      world, "{ kind = 'model', extra = 'allow', fields = { " FIELD("x_tenant", "kind = 'string', max_length = 3, alias = 'x-tenant'") " } }");
+  static const dl_pair fields[] = {{DL_STR("X-Tenant"), DL_STR("a")}, {DL_STR("other"), DL_STR("b")}, {DL_STR("x_tenant"), DL_STR("zzzz")}};
+  world_begin(world, DL_MODE_TEXT);
+  assert_str(world_check(world, header, dl_schema_collect(header, fields, 3, true, &world->request)), "!extra_forbidden body.x_tenant");
+  world_begin(world, DL_MODE_TEXT);
+  assert_str(world_check(world, header, dl_schema_collect(header, fields + 2, 1, true, &world->request)),
+             "!missing body.x-tenant; extra_forbidden body.x_tenant");
+#undef TAGGED
+#undef ALIASED
+}
+
 static void absent_and_null_are_two_things(void **state) {
   static const schema_row rows[] = {
       {MODEL(FIELD("a", "kind = 'integer', default = 7")), "{}", "{\"a\":7}"},
@@ -357,6 +405,7 @@ int main(void) {
       SCHEMA_TEST(json_in_a_string_is_read_as_strictly_as_a_body),
       SCHEMA_TEST(an_array_holds_at_most_ten_thousand_items_unless_told),
       SCHEMA_TEST(unknown_fields_are_refused_dropped_or_kept),
+      SCHEMA_TEST(a_kept_field_never_passes_for_a_declared_one),
       SCHEMA_TEST(absent_and_null_are_two_things),
       SCHEMA_TEST(int64_is_cdata_and_a_default_is_fresh_each_time),
       SCHEMA_TEST(checks_keep_change_or_refuse),

@@ -110,6 +110,29 @@ static void defaults_must_pass_their_own_checks(void **state) {
   expect_mistakes(*state, mistakes, sizeof(mistakes) / sizeof(mistakes[0]));
 }
 
+/* What only a model can leave out is not looked at anywhere else. */
+static void what_is_for_some_alone_is_a_field_of_a_model(void **state) {
+  static const mistake mistakes[] = {
+      {"{ kind = 'array', items = { kind = 'string', write_only = true } }",
+       "[]: write_only is for fields of a model, and this is an array's items; write it at the field that holds the array", ""},
+      {"{ kind = 'array', items = { kind = 'string', read_only = true } }", "[]: read_only is for fields of a model", ""},
+      {"{ kind = 'array', items = { kind = 'string', visible_to = { 'admin' } } }", "[]: visible_to is for fields of a model", ""},
+      {"{ kind = 'map', values = { kind = 'string', write_only = true } }",
+       "{values}: write_only is for fields of a model, and this is a map's values", "write it at the field that holds the map"},
+      {"{ kind = 'map', values = { kind = 'any' }, keys = { kind = 'string', read_only = true } }", "{keys}: read_only is for fields",
+       "a map's keys"},
+      {"{ kind = 'union', members = { { kind = 'integer' }, { kind = 'string', write_only = true } } }",
+       "(member 2): write_only is for fields of a model", "a member of a union; write it at the field that holds the union"},
+      {"{ kind = 'array', items = { kind = 'ref', get = function() return { kind = 'string', write_only = true } end } }",
+       "[]: write_only is for fields of a model", "an array's items"},
+      {"{ kind = 'array', items = { kind = 'ref', read_only = true, get = function() return { kind = 'model', fields = {} } end } }",
+       "[]: read_only is for fields of a model", "an array's items"},
+      {"{ kind = 'model', name = 'M', fields = { { name = 'a', schema = { kind = 'array', items = { kind = 'any', write_only = true } } } } }",
+       "M.a[]: write_only is for fields of a model", ""},
+  };
+  expect_mistakes(*state, mistakes, sizeof(mistakes) / sizeof(mistakes[0]));
+}
+
 static void models_are_whole(void **state) {
   static const mistake mistakes[] = {
       {"{ kind = 'model', name = 'M' }", "M: a model needs its fields", ""},
@@ -227,18 +250,37 @@ static void many_fields_are_all_found(void **state) {
   assert_str(world_check(world, schema, world_read(world, "{\"item_301_x\":1,\"\":2}")), "!extra_forbidden body.item_301_x; extra_forbidden body.");
 }
 
+static void many_fields_that_clients_call_otherwise_are_all_known_by_both_names(void **state) {
+  schema_world *world = *state;
+  world_run(world, "aliased = { kind = 'model', extra = 'allow', fields = {} }"
+                   "for i = 1, 300 do aliased.fields[i] = { name = 'item_' .. i .. '_x', schema = { kind = 'integer', optional = true, alias = "
+                   "i % 3 > 0 and 'item' .. i or nil } } end");
+  const dl_schema *schema = world_compile(world, "aliased");
+  for (int i = 300; i > 0; i--) {
+    char json[128], expected[64];
+    snprintf(json, sizeof(json), "{\"item_%d_x\":%d}", i, i);
+    snprintf(expected, sizeof(expected), "!extra_forbidden body.item_%d_x", i);
+    world_begin(world, DL_MODE_STRICT);
+    assert_str(world_check(world, schema, world_read(world, json)), i % 3 ? expected : json);
+  }
+  world_begin(world, DL_MODE_STRICT);
+  assert_str(world_check(world, schema, world_read(world, "{\"item_301_x\":1}")), "{\"item_301_x\":1}");
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       SCHEMA_TEST(names_the_field_and_what_to_write),
       SCHEMA_TEST(finds_constraints_that_nothing_can_pass),
       SCHEMA_TEST(shows_where_a_pattern_does_not_compile),
       SCHEMA_TEST(defaults_must_pass_their_own_checks),
+      SCHEMA_TEST(what_is_for_some_alone_is_a_field_of_a_model),
       SCHEMA_TEST(models_are_whole),
       SCHEMA_TEST(discriminators_tell_every_member_apart),
       SCHEMA_TEST(references_lead_to_models),
       SCHEMA_TEST(a_reference_has_options_of_its_own),
       SCHEMA_TEST(what_failed_once_may_be_mended_and_compiled),
       SCHEMA_TEST(many_fields_are_all_found),
+      SCHEMA_TEST(many_fields_that_clients_call_otherwise_are_all_known_by_both_names),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

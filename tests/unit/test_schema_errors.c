@@ -60,6 +60,8 @@ static void the_output_side_takes_what_clients_may_not_send(void **state) {
       {MODEL(FIELD("pin", "kind = 'string', write_only = true")), "{\"pin\":\"1234\"}", "{}"},
       {"{ kind = 'model', extra = 'allow', fields = { { name = 'pin', schema = { kind = 'string', write_only = true } } } }",
        "{\"pin\":\"1234\",\"more\":2}", "{\"more\":2}"},
+      {"{ kind = 'model', extra = 'allow', fields = { { name = 'pin', schema = { kind = 'string', write_only = true, alias = 'PIN' } } } }",
+       "{\"pin\":\"1234\"}", "!extra_forbidden body.pin"},
   };
   for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
     const dl_schema *schema = world_compile(world, rows[i].description);

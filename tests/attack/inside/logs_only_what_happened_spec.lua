@@ -77,6 +77,7 @@ end)
 
 describe("a log for people", function()
   local server = require "spec.support.server"
+  local tokens = require "tests.attack.support.tokens"
 
   it("has nothing that moves the cursor, begins a line or turns the direction of writing", function()
     local running = server.start(APP, { command = "dev", env = { JWT_SECRET = ("k"):rep(8) .. "3b9a6e1c5d7f2a4088e1c5d7f2a40" } })
@@ -87,5 +88,28 @@ describe("a log for people", function()
     assert.truthy(written:find(shown, 1, true), written)
     assert.truthy(written:find("\195\164\226\130\172\240\159\153\130", 1, true), written)
     assert.is_nil(written:find("[\27\127\r]"), written)
+  end)
+
+  it("names the path of a request, in either format, and nothing of its query", function()
+    local asked = {
+      ["/orders?token=hunter2"] = "/orders", ["/orders?"] = "/orders", ["/orders?a=/hunter2?b"] = "/orders",
+      ["/caf%C3%A9%20x?hunter2"] = "/caf%C3%A9%20x", ["/%C2%9B2J%E2%80%AE?hunter2"] = "/%C2%9B2J%E2%80%AE",
+      ["http://h/orders?hunter2"] = "/orders", ["HTTPS://h:1/a/b?c/hunter2"] = "/a/b", ["http://h?/hunter2"] = "/", ["http://h"] = "/",
+    }
+    for _, format in ipairs { "text", "json" } do
+      local running = server.start(APP, { flags = { "--access-log=" .. format }, env = { JWT_SECRET = tokens.SECRET } })
+      for target in pairs(asked) do
+        local response = running:request("GET", target, { host = target:match "^%a+://([^/?]+)" })
+        assert.equal(404, response.status, target)
+      end
+      for _, broken in ipairs { "/orders?hunter2#x", "/orders\27?hunter2", "hunter2?x", "/a%0a?hunter2" } do
+        assert.equal(400, running:request("GET", broken).status)
+      end
+      assert.equal(204, running:request("OPTIONS", "*").status)
+      local _, written = running:stop()
+      assert.is_nil(written:find("hunter2", 1, true), written)
+      for _, path in pairs(format == "text" and asked or {}) do assert.truthy(written:find("GET    " .. path .. "  ", 1, true), written) end
+      assert.truthy(written:find(format == "text" and "OPTIONS *  " or '"path":"*"', 1, true), written)
+    end
   end)
 end)

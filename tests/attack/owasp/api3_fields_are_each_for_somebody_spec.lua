@@ -15,9 +15,12 @@ local User = model "User" {
   role = model.string { read_only = true, default = "user" },
   note = model.optional(model.string(), { visible_to = "admin" }),
   password = model.string { write_only = true },
+  pin = model.optional(model.string { write_only = true }),
+  old = model.optional(model.array(model.string()), { write_only = true }),
   cards = model.array(Card, { default = {} }),
 }
-local row = { id = 1, name = "ada", role = "user", note = "owes us", password = "hunter2", salary = 5, cards = { { number = "1", limit = 9 } } }
+local row = { id = 1, name = "ada", role = "user", note = "owes us", password = "hunter2", pin = "hunter2", old = { "hunter2" }, salary = 5,
+  cards = { { number = "1", limit = 9 } } }
 app:post("/users", { limit = "100/minute", body = User, returns = User, status = 201 }, function(req)
   req.body.id = 7
   return req.body
@@ -100,6 +103,80 @@ return app]], function(world)
   end)
 end)
 
+-- What clients call otherwise than Lua does, in models that keep what they do not know.
+owasp.wall("fields have the name that clients call them by, and no other:", HEAD .. [[
+local app = demilune.app { title = "accounts", version = "1", guard = bearer }
+local Open = model("Open", { extra = "allow" }) {
+  name = model.string { max_length = 5, alias = "userName" },
+  is_admin = model.boolean { read_only = true, alias = "isAdmin" },
+  age = model.optional(model.string { pattern = "^[0-9]+$", alias = "userAge" }),
+}
+local function got(value) return { name = value.name, is_admin = value.is_admin, age = value.age, tenant = value.x_tenant, more = value.more } end
+app:post("/body", { limit = "1000/minute", body = Open }, function(req) return got(req.body) end)
+app:post("/form", { limit = "1000/minute", form = Open }, function(req) return got(req.form) end)
+app:get("/query", { query = Open }, function(req) return got(req.query) end)
+app:get("/cookie", { cookie = Open }, function(req) return got(req.cookie) end)
+app:get("/header", { header = model("Tenant", { extra = "allow" }) { x_tenant = model.string { max_length = 5 } } }, function(req)
+  return got(req.header)
+end)
+local Nested = model.object { list = model.array(Open), by = model.map(model.union { Open, model.integer() }) }
+app:post("/nested", { limit = "1000/minute", body = Nested }, function(req)
+  return { got(req.body.list[1]), got(req.body.by.a) }
+end)
+app:post("/validated", { limit = "1000/minute", body = model.any() }, function(req)
+  local value, errors = Open:validate(req.body)
+  return value and got(value) or demilune.abort(422, errors)
+end)
+return app]], function(world)
+  local ADA = owasp.as("ada", "user")
+  local TAKEN = { is_admin = true, name = "much too long a name", age = "not a number" }
+
+  local function with(headers)
+    for name, value in pairs(ADA) do headers[name] = value end
+    return headers
+  end
+
+  it("not in a JSON body, however deep", function()
+    for _, path in ipairs { "/body", "/validated" } do
+      local taken = world:ask("POST", path, ADA, { userName = "ada", more = "kept" })
+      assert.same({ 200, { name = "ada", more = "kept" } }, { taken.status, taken.json })
+      for name, value in pairs(TAKEN) do
+        local response = world:ask("POST", path, ADA, { userName = "ada", userAge = "5", [name] = value })
+        assert.equal(422, response.status, path .. " " .. name .. response.body)
+        assert.equal(422, world:ask("POST", path, ADA, { [name] = value }).status)
+      end
+    end
+    local good = { userName = "ada" }
+    assert.equal(200, world:ask("POST", "/nested", ADA, { list = { good }, by = { a = good } }).status)
+    for name, value in pairs(TAKEN) do
+      local bad = { userName = "ada", [name] = value }
+      assert.equal(422, world:ask("POST", "/nested", ADA, { list = { bad }, by = { a = good } }).status, name)
+      assert.equal(422, world:ask("POST", "/nested", ADA, { list = { good }, by = { a = bad } }).status, name)
+    end
+  end)
+
+  it("not in a form, a query or cookies", function()
+    local function sent(more)
+      return world.running:request("POST", "/form",
+        { headers = with { ["Content-Type"] = "application/x-www-form-urlencoded" }, body = "userName=ada" .. more }).status,
+        world:ask("GET", "/query?userName=ada" .. more, ADA).status,
+        world:ask("GET", "/cookie", with { Cookie = "userName=ada" .. more:gsub("&", "; ") }).status
+    end
+    assert.same({ 200, 200, 200 }, { sent "&more=kept" })
+    for _, more in ipairs { "&is_admin=true", "&name=eve", "&age=x", "&name=eve&name=adam" } do
+      assert.same({ 422, 422, 422 }, { sent(more) }, more)
+    end
+  end)
+
+  it("not among header fields, whose hyphens no alias had to name", function()
+    local taken = world:ask("GET", "/header", with { ["X-Tenant"] = "a" })
+    assert.same({ 200, "a" }, { taken.status, taken.json.tenant })
+    for _, headers in ipairs { { ["X-Tenant"] = "a", x_tenant = "much too long" }, { x_tenant = "b" } } do
+      assert.equal(422, world:ask("GET", "/header", with(headers)).status)
+    end
+  end)
+end)
+
 describe("visible_to a role that nobody can have", function()
   it("does not load", function()
     local app = owasp.HEAD .. 'local app = demilune.app { guard = bearer }\n'
@@ -109,20 +186,49 @@ describe("visible_to a role that nobody can have", function()
   end)
 end)
 
-describe("visible_to where nothing could be left out", function()
-  for returns, said in pairs {
-    ['model.array(model.string { visible_to = "admin" })'] = "is for fields of a model, and this is an array's items",
-    ['model.map(model.string { visible_to = "admin" })'] = "is for fields of a model, and this is a map's values",
-    ['model.union { model.string { visible_to = "admin" }, model.integer() }'] = "is for fields of a model, and this is a member of a union",
-    ['model.string { visible_to = "admin" }'] = "is for fields of a model, and this is the whole returns",
+describe("what is for some alone, where nothing could be left out,", function()
+  local function refused(declared, said)
+    local status, words = owasp.check(owasp.HEAD .. 'local app = demilune.app { guard = bearer }\napp:post("/", { limit = "9/minute", ' .. declared
+      .. " }, function() return 1 end)\nreturn app")
+    assert.equal(1, status)
+    assert.truthy(words:find(said, 1, true), words)
+  end
+
+  for _, word in ipairs { 'visible_to = "admin"', "write_only = true", "read_only = true" } do
+    for shape, said in pairs {
+      ["model.array(%s)"] = "an array's items; write it at the field that holds the array",
+      ["model.object { list = model.array(model.array(%s)) }"] = "an array's items",
+      ["model.map(%s)"] = "a map's values; write it at the field that holds the map",
+      ["model.map(model.integer(), { keys = %s })"] = "a map's keys",
+      ["model.union { %s, model.integer() }"] = "a member of a union; write it at the field that holds the union",
+      ["model.array(model.optional(%s))"] = "an array's items",
+      ["model.array(model.ref(function() return %s end))"] = "an array's items",
+      ["%s"] = "the whole SECTION",
+      ["model.optional(%s)"] = "the whole SECTION",
+      ["model.ref(function() return %s end)"] = "the whole SECTION",
+    } do
+      local given = shape:gsub("%%s", function() return "model.string { " .. word .. " }" end)
+      it("does not load: " .. given, function()
+        local name = word:match "^%S+"
+        for _, section in ipairs { "returns", "body" } do
+          refused(section .. " = " .. given, name .. " is for fields of a model, and this is " .. said:gsub("SECTION", section))
+        end
+      end)
+    end
+  end
+
+  it("does not load as a whole form or query either", function()
+    for _, section in ipairs { "form", "query", "header", "cookie" } do
+      refused(section .. " = model.ref(model.object { a = model.string() }, { read_only = true })",
+        "read_only is for fields of a model, and this is the whole " .. section)
+    end
+    refused("query = { tags = model.array(model.string { read_only = true }) }", "read_only is for fields of a model, and this is an array's items")
+  end)
+
+  for declared, said in pairs {
     ["model.object { a = model.string { visible_to = {} } }"] = "visible_to names no role, so that nobody would see it",
     ['model.object { a = model.string { visible_to = "admin", write_only = true } }'] = "is write_only, so that no role sees it",
   } do
-    it("does not load: " .. returns, function()
-      local status, words = owasp.check(owasp.HEAD .. 'local app = demilune.app { guard = bearer }\napp:get("/", { returns = ' .. returns
-        .. " }, function() return 1 end)\nreturn app")
-      assert.equal(1, status)
-      assert.truthy(words:find(said, 1, true), words)
-    end)
+    it("does not load: " .. declared, function() refused("returns = " .. declared, said) end)
   end
 end)

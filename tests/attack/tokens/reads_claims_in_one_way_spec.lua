@@ -43,6 +43,13 @@ tokens.promise("reads claims in one way:", function(world)
     end
   end)
 
+  it("an iat since when it lives longer than tokens may, however little is left of it", function()
+    for _, text in ipairs { tostring(os.time() - 30 * 86400), tostring(os.time() - 3600), "0", "-0", "-1", "-1e14", "1e-300", "1.5" } do
+      refused(tokens.claims('"iat":' .. text))
+    end
+    world:accepted("HS256", tokens.make(HEADER, tokens.claims('"iat":' .. os.time() - 60)))
+  end)
+
   it("a subject, issuer or audience of another kind", function()
     for _, text in ipairs { "1", "null", "[]", "{}", "true", '["ada"]' } do
       refused(('{"sub":%s,"exp":%d}'):format(text, os.time() + 600))

@@ -129,6 +129,13 @@ describe("a path", function()
 
   it("refuses what is neither text nor a parameter", function()
     assert.matches('^GET users: a path begins with a slash; write "/users"', refusal(function() new_app():get("users", handler) end))
+    for path, mended in pairs {
+      ["/x/:id"] = "{id}", ["/files/*"] = "{rest}", ["/f/<id>"] = "{id}", ["/f/<int:id>"] = "{int}", ["/*path"] = "{path}",
+    } do
+      local message = refusal(function() new_app():get(path, handler) end)
+      assert.truthy(message:find("would be a path with that text; write " .. mended .. " for a parameter", 1, true), message)
+    end
+    new_app():get("/v1/items:batch", handler) -- a colon inside is text
     assert.matches('"user%-{id}" is neither text nor a parameter', refusal(function() new_app():get("/user-{id}", handler) end))
     assert.matches("names {id} twice", refusal(function() new_app():get("/{id}/{id}", handler) end))
   end)

@@ -26,6 +26,8 @@ static void write_page(dl_exchange *exchange, dl_buffer *page, dl_str message, d
   append_html(page, exchange->request.target);
   DL_BUFFER_LITERAL(page, ", route <code>");
   append_html(page, exchange->view.route);
+  DL_BUFFER_LITERAL(page, "</code> of <code>");
+  append_html(page, exchange->route->source);
   DL_BUFFER_LITERAL(page, "</code></p><pre>");
   append_html(page, traceback);
   DL_BUFFER_LITERAL(page, "</pre><small>Request ");
@@ -36,6 +38,8 @@ static void write_page(dl_exchange *exchange, dl_buffer *page, dl_str message, d
 static void write_json(dl_exchange *exchange, dl_buffer *out, dl_str message, dl_str traceback) {
   DL_BUFFER_LITERAL(out, "{\"detail\":\"Internal server error\",\"request_id\":");
   dl_buffer_append_json_string(out, exchange->view.id);
+  DL_BUFFER_LITERAL(out, ",\"source\":");
+  dl_buffer_append_json_string(out, exchange->route->source);
   DL_BUFFER_LITERAL(out, ",\"error\":");
   dl_buffer_append_json_string(out, message);
   DL_BUFFER_LITERAL(out, ",\"traceback\":");

@@ -71,6 +71,7 @@ static void log_failure(dl_exchange *exchange, lua_State *co, const char *what) 
   if (dl_log_begin(log, DL_LOG_ERROR, dl_str_of(what))) {
     dl_request_log(&exchange->view, log);
     dl_log_field(log, "route", exchange->view.route);
+    dl_log_field(log, "source", exchange->route->source);
     dl_log_field(log, "error", dl_str_of(lua_tostring(L, -1)));
     dl_log_end(log);
   }

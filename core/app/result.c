@@ -33,6 +33,7 @@ void dl_result_send_failure(dl_exchange *exchange, dl_str message, dl_str traceb
   if (dl_log_begin(log, DL_LOG_ERROR, DL_STR("a handler failed"))) {
     dl_request_log(&exchange->view, log);
     dl_log_field(log, "route", exchange->view.route);
+    dl_log_field(log, "source", exchange->route->source); /* a tail call leaves no trace of the handler */
     dl_log_field(log, "error", message);
     if (traceback.len) dl_log_field(log, "traceback", traceback);
     dl_log_end(log);

@@ -256,6 +256,26 @@ static void push_trace(lua_State *L, dl_request_view *view) {
 
 /* --- looking up ------------------------------------------------------------------- */
 
+/* What other frameworks call it would be nil here, and the mistake told elsewhere. */
+static int refuse_name_of_others(lua_State *L, dl_str key) {
+  static const struct {
+    dl_str name;
+    const char *instead;
+  } names[] = {
+      {DL_STR("headers"), "req.header.name, or req:get_header(\"name\")"},
+      {DL_STR("params"), "req.path.name, or req.query.name"},
+      {DL_STR("path_params"), "req.path.name"},
+      {DL_STR("query_params"), "req.query.name"},
+      {DL_STR("cookies"), "req.cookie.name"},
+      {DL_STR("json"), "req.body, of a route that declares body = { ... }"},
+      {DL_STR("url"), "req.target"},
+      {DL_STR("ip"), "req.client"},
+  };
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+    if (dl_str_equal(key, names[i].name)) return luaL_error(L, "there is no req.%s; write %s", names[i].name.ptr, names[i].instead);
+  return 0;
+}
+
 static int request_index(lua_State *L) {
   dl_request_view *view = view_at(L, 1);
   dl_str key = {0};
@@ -282,12 +302,14 @@ static int request_index(lua_State *L) {
     push_trace(L, view);
     return 1;
   }
-  if (!view->has_fields) return 0;
-  push_slots(L, view);
-  lua_rawgeti(L, -1, SLOT_FIELDS);
-  lua_pushvalue(L, 2);
-  lua_rawget(L, -2);
-  return 1;
+  if (view->has_fields) {
+    push_slots(L, view);
+    lua_rawgeti(L, -1, SLOT_FIELDS);
+    lua_pushvalue(L, 2);
+    lua_rawget(L, -2);
+    if (!lua_isnil(L, -1)) return 1;
+  }
+  return refuse_name_of_others(L, key);
 }
 
 static bool is_builtin(dl_str key) {

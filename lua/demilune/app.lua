@@ -192,4 +192,16 @@ function App:database(url, given)
   return database
 end
 
+---Its methods, those of routers among them.
+---@return table<string, function>
+function app.methods()
+  local methods = {}
+  for _, class in ipairs { router.Router, App } do
+    for name, value in pairs(class) do
+      if type(value) == "function" and name:sub(1, 2) ~= "__" then methods[name] = value end
+    end
+  end
+  return methods
+end
+
 return app

@@ -7,6 +7,7 @@ local app_module = require "demilune.app"
 local context = require "demilune.context"
 local errors = require "demilune.errors"
 local files = require "demilune.files"
+local names = require "demilune.names"
 local plan = require "demilune.plan"
 local sandbox = require "demilune.sandbox"
 
@@ -58,7 +59,7 @@ end
 local function explain(problem)
   if type(problem) ~= "string" then return problem end
   if own ~= "" and problem:sub(1, #own) == own then return errors.where() .. ": " .. problem:gsub("^.-:%d+: ", "") end
-  return problem
+  return names.explain(problem, app_module.methods())
 end
 
 -- The line that a message names, under it; a list needs none.

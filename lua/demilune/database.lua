@@ -6,6 +6,7 @@
 local context = require "demilune.context"
 local core = require "demilune.core"
 local errors = require "demilune.errors"
+local names = require "demilune.names"
 local options = require "demilune.options"
 local response = require "demilune.response"
 
@@ -66,7 +67,7 @@ Problem.__index = Problem
 ---@field private number integer
 ---@field private conflicts table<string, string|table<string, string>>
 ---@field source string where it was declared
----@field binds_subject? boolean that :principal_subject is in its SQL: it finds nobody else's rows
+---@field binds_subject boolean that :principal_subject is in its SQL: it finds nobody else's rows
 local Statement = {}
 Statement.__index = Statement
 Statement.__tostring = function(self) return "statement " .. self.source end
@@ -215,7 +216,7 @@ function Database:statement(sql, given)
   if not number then error(result:sub(1, #place) == place and result or place .. ": " .. result, 0) end
   return setmetatable({
     database = self, number = number, source = place, conflicts = { unique_violation = unique, foreign_key_violation = given.foreign_key },
-    binds_subject = result or nil,
+    binds_subject = result,
   }, Statement)
 end
 
@@ -259,6 +260,15 @@ function Database:stop()
   local handle = handles[self]
   if handle:is_open() then handle:stop() end
 end
+
+local SEALED = "write local find = db:statement [[SELECT ...]] while the app loads, and find:one, find:many, find:value or find:run in handlers"
+names.strict("db:", Database, {
+  query = SEALED, execute = SEALED, exec = SEALED, prepare = SEALED, begin = "write db:transaction(function() ... end)",
+})
+names.strict("statement:", Statement, {
+  all = "write statement:many", fetch = "write statement:many", first = "write statement:one", get = "write statement:one",
+  execute = "write statement:run", exec = "write statement:run", rows = "write statement:many",
+})
 
 local database = {}
 

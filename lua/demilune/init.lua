@@ -2,6 +2,7 @@
 -- require "demilune": everything an app may use, by the words of the design.
 
 local core = require "demilune.core"
+local names = require "demilune.names"
 local units = require "demilune.units"
 local response = require "demilune.response"
 
@@ -42,4 +43,8 @@ function demilune.sleep(duration)
   core.sleep(seconds)
 end
 
-return demilune
+local NO_CLIENT = "an app has no client: what it may reach is named in its declarations"
+return names.strict("demilune.", demilune, {
+  http = NO_CLIENT, fetch = NO_CLIENT,
+  now_ms = "demilune.now() gives seconds, with a fraction", Response = "write demilune.response", Router = "write demilune.router",
+})

@@ -3,6 +3,7 @@
 -- request the line carries its id by itself; secrets print as redacted.
 
 local core = require "demilune.core"
+local names = require "demilune.names"
 
 ---@class demilune.log
 ---@field debug fun(text: string, fields?: table<string, any>)
@@ -15,4 +16,4 @@ for _, level in ipairs { "debug", "info", "warning", "error" } do
   log[level] = function(text, fields) core.log(level, tostring(text), fields) end
 end
 
-return log
+return names.strict("log.", log, { warn = "write log.warning", trace = "write log.debug", fatal = "write log.error" })

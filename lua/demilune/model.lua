@@ -7,6 +7,7 @@ local core = require "demilune.core"
 local errors = require "demilune.errors"
 local field = require "demilune.field"
 local options = require "demilune.options"
+local strict = require("demilune.names").strict
 
 ---@class demilune.Model : demilune.Field
 ---@field name? string
@@ -372,12 +373,8 @@ function model.object(fields, given)
   return build(place, nil, list_fields(place, "model.object", fields, 0), options.check(place, "model.object", given, OPTIONS))
 end
 
-return setmetatable(model, {
-  __call = getmetatable(model).__call,
-  __index = function(_, name)
-    local names = {}
-    for known in pairs(model) do names[#names + 1] = known end
-    local nearest = errors.nearest(name, names)
-    return errors.raise(errors.where(), "there is no model.%s%s", tostring(name), nearest and ("; did you mean model.%s?"):format(nearest) or "")
-  end,
+return strict("model.", model, {
+  int = "write model.integer()", str = "write model.string()", text = "write model.string()", bool = "write model.boolean()",
+  float = "write model.number()", enum = 'write model.literal { "one", "other" }', list = "write model.array(model.string())",
+  dict = "write model.map(model.string())", timestamp = "write model.datetime()", password = "write model.secret()",
 })

@@ -165,6 +165,10 @@ function route.parameters(place, what, path)
     if name then
       if seen[name] then errors.raise(place, "%s: the path names {%s} twice; give each parameter its own name", what, name) end
       names[#names + 1], seen[name] = name, true
+    elseif segment:find("^[:*]") or segment:find("^<.*>$") then -- as others write parameters; here it would be that text
+      local said = segment:match("[%a_][%w_]*") or "rest"
+      errors.raise(place, "%s: %q would be a path with that text; write {%s} for a parameter, or {%s:path} at the end for all that follows", what,
+        segment, said, said)
     elseif segment:find("[{}]") then
       errors.raise(place, "%s: %q is neither text nor a parameter; write {name} between two slashes, or {name:path} at the end", what, segment)
     end

@@ -65,7 +65,7 @@ end
 ---@return boolean
 function router.is(value)
   local metatable = getmetatable(value)
-  return metatable == Router or type(metatable) == "table" and metatable.is_router == true
+  return metatable == Router or type(metatable) == "table" and rawget(metatable, "is_router") == true
 end
 
 ---Refuses app.get(...), whose first argument is then taken for the app, and what a handler declares, which no request would find.

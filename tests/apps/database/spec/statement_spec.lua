@@ -148,6 +148,19 @@ describe("a statement", function()
     assert.equal(500, client:post("/twice").status)
   end)
 
+  it("has no other ways, and says which there are", function()
+    for hint, call in pairs {
+      ["there is no db:query; write local find = db:statement"] = function() return store.db:query "SELECT 1" end,
+      ["there is no statement:all; write statement:many"] = function() return store.count:all() end,
+      ["there is no statement:valeu; did you mean statement:value?"] = function() return store.count:valeu() end,
+    } do
+      local ok, message = pcall(call)
+      assert.is_false(ok)
+      assert.truthy(message:find(hint, 1, true), message)
+      assert.matches("statement_spec%.lua:%d+: ", message)
+    end
+  end)
+
   it("waits only inside a task", function()
     local ok, message = pcall(store.count.value, store.count)
     assert.is_false(ok)

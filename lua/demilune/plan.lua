@@ -59,7 +59,7 @@ local function flatten(router, inherited, open, out)
       local declared, pattern = entry.route, join_path(prefix, entry.route.pattern)
       out[#out + 1] = {
         declared = declared, pattern = pattern, tags = append(tags, declared.tags), guard = declared.guard or guard, cors = cors,
-        limits = append(limits, limit.named(declared.limit, declared.method .. " " .. pattern)),
+        limits = append(limits, limit.named(declared.limit, (declared.counted_as or declared.method) .. " " .. pattern)),
       }
     end
   end

@@ -74,6 +74,7 @@ local units = require "demilune.units"
 
 ---@class demilune.Route : demilune.RouteOptions
 ---@field method string
+---@field counted_as? string all methods of one router:route, whose limit counts them together
 ---@field handler demilune.Handler
 ---@field source string
 

@@ -112,10 +112,13 @@ void dl_pipeline_serve(dl_exchange *exchange);
  * While view.keeps_answer it is not sent but becomes the exchange's answer. */
 void dl_respond(dl_exchange *exchange, int status, dl_str content_type, dl_str fields, dl_str body);
 
+/* Likewise, but no cache may keep it unless fields say so: what one client was refused is not for others. */
+void dl_respond_refusal(dl_exchange *exchange, int status, dl_str content_type, dl_str fields, dl_str body);
+
 /* A page of our own. */
 void dl_respond_page(dl_exchange *exchange, int status, dl_str html);
 
-/* {"detail": text} with the plan's fields and some more. */
+/* A refusal with {"detail": text}. */
 void dl_respond_error(dl_exchange *exchange, int status, dl_str detail, dl_str fields);
 
 /* 304 or the file. */

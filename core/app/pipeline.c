@@ -233,7 +233,7 @@ static bool step_validate(dl_exchange *exchange) {
   dl_buffer *scratch = &exchange->worker->scratch;
   dl_buffer_clear(scratch);
   dl_validation_write(validation, scratch);
-  dl_respond(exchange, 422, DL_STR("application/json"), (dl_str){0}, dl_buffer_str(scratch));
+  dl_respond_refusal(exchange, 422, DL_STR("application/json"), (dl_str){0}, dl_buffer_str(scratch));
   return false;
 }
 

@@ -48,8 +48,9 @@ typedef struct dl_route {
   const dl_guard *guard;         /* NULL, of our own files: everybody passes */
   const dl_route_limits *limits; /* NULL: none */
   const dl_cors *cors;           /* NULL: the plan's */
-  dl_str fields;    /* header lines of every response of this route, CRLF ended */
-  dl_str json_head; /* status line, content type and fields for `status` */
+  dl_str fields;                 /* header lines of what this route answers, CRLF ended */
+  dl_str refusal_fields;         /* of refusals and failures: the same, but no cache may keep them */
+  dl_str json_head;              /* status line, content type and fields for `status` */
 } dl_route;
 
 typedef struct dl_plan_limits {

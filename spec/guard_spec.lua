@@ -33,6 +33,22 @@ before_each(function()
   context.mode, context.findings = "test", {}
 end)
 
+describe("a guard's place", function()
+  local function session(name) return guard.session { secret = SECRET, lifetime = "1h", cookie = name }.place end
+
+  it("is the cookie's name, and which one of that name it is", function()
+    assert.same({ "__Host-a/1", "__Host-b/1", "__Host-a/2" }, { session "__Host-a", session "__Host-b", session "__Host-a" })
+    assert.equal("__Host-a/1", bearer({ cookie = "__Host-a" }).place) -- the kind tells it from a session
+  end)
+
+  it("tells bearers apart unless an issuer does", function()
+    local one, other = bearer(), bearer()
+    assert.matches("^/%d+$", one.place)
+    assert.not_equal(one.place, other.place)
+    assert.is_nil(bearer({ issuer = "https://a.example" }).place)
+  end)
+end)
+
 describe("guard.bearer", function()
   it("describes to the core what tokens must be", function()
     local made = bearer { issuer = "https://a.example", audience = "api", realm = "users", leeway = "5s", token_url = "/token" }

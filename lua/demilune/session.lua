@@ -89,7 +89,8 @@ function session.new(given)
   end
   local name, same_site = read_cookie(place, given)
   return setmetatable({
-    kind = "session", source = place, cookie = name, same_site = same_site, sealer = core.sealer(list), lifetime = math.floor(lifetime),
+    kind = "session", source = place, place = guard_type.place("session", name), cookie = name, same_site = same_site,
+    sealer = core.sealer(list), lifetime = math.floor(lifetime),
     known_roles = given.roles, known_scopes = given.scopes, store = read_store(place, given),
   }, metatable)
 end

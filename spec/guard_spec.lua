@@ -253,12 +253,15 @@ describe("guard.session with a store", function()
     assert.same({ "a", "all of 7" }, finished)
   end)
 
-  it("answers 401 with a challenge for a session that has ended, before anything else is asked", function()
+  it("answers 401 with a challenge for a session that has ended, before the handler and what it needs", function()
     local made = guard.session { secret = SECRET, lifetime = "1h", store = STORE }
     local app = demilune.app {}
     app:get("/notes/{id}", { guard = made, owner = function() error "asked" end }, handler)
-    local ok, problem = pcall(plan.compile(app).routes[1].run, { principal = principal { sid = "a" } })
+    local asker = plan.compile(app).routes[1].lives
+    local ok, problem = pcall(asker, { principal = principal { sid = "a" } })
     assert.same({ false, 401, 'Cookie cookie-name="__Host-session"' }, { ok, problem.status, problem.headers["WWW-Authenticate"] })
+    lives.a = true
+    asker { principal = principal { sid = "a" } }
   end)
 
   it("refuses half a store, and a store that can be gone round", function()

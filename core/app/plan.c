@@ -245,6 +245,7 @@ static bool compile_route(compiler *c, int table) {
     return fail(c, dl_arena_format(c->arena, "%.*s: \"%.*s\" is not a method a route can have", DL_STR_ARGS(route->source), DL_STR_ARGS(method)));
   name_route(c, route);
   route->run_reference = field_function(c, table, "run");
+  route->lives_reference = field_function(c, table, "lives");
   route->body_kind = body_kind_of(field_str(c, table, "body_kind"));
   route->body_optional = field_bool(c, table, "body_optional");
   route->status = (int)field_number(c, table, "status", 200);
@@ -272,7 +273,7 @@ static bool compile_file(compiler *c, int table) {
   route->path = field_str(c, table, "path");
   route->source = route->path;
   route->status = 200;
-  route->run_reference = LUA_NOREF;
+  route->run_reference = route->lives_reference = LUA_NOREF;
   name_route(c, route);
   return compile_fields(c, table, route) && add_route(c, route);
 }

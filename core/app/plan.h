@@ -31,7 +31,8 @@ typedef struct dl_route {
   const struct dl_route *next; /* in the plan's list */
   uint32_t number;             /* 0 to route_count - 1 */
   const dl_file *file;
-  int run_reference; /* the Lua function, in the registry */
+  int run_reference;   /* the Lua function, in the registry */
+  int lives_reference; /* likewise, of sessions that are kept in a store; LUA_NOREF: none is */
   const dl_schema *schemas[DL_SOURCE_COUNT];
   const dl_schema *returns;
   dl_str parameter_names[DL_ROUTER_MAX_PARAMETERS];

@@ -136,6 +136,21 @@ function Session:lives(principal)
   return lives and true or false, ('Cookie cookie-name="%s"'):format(self.cookie)
 end
 
+---What the core asks, once a guard has opened one of these sessions, before anything is counted or read for whose it is: raises
+---the 401 for one that its store has ended, whatever the cookie says. It may wait. Nil where no session is kept in a store.
+---@param sessions demilune.Session[] that are
+---@return (fun(req: demilune.Request))?
+function session.asker(sessions)
+  if #sessions == 0 then return nil end
+  return function(req)
+    for index = 1, #sessions do
+      local lives, challenge = sessions[index]:lives(req.principal)
+      if lives then return end
+      if index == #sessions then response.abort(401, "Not authenticated", { ["WWW-Authenticate"] = challenge }) end
+    end
+  end
+end
+
 local function need_store(self, what)
   if not self.store then error("session:" .. what .. " ends what a store keeps; write database = db in guard.session", 3) end
 end

@@ -9,7 +9,8 @@ local demilune = require "demilune"
 local model, guard = demilune.model, demilune.guard
 local secret = model.secret { min_bytes = 32 }
 local settings = demilune.settings { SECRET = secret, ADMIN_SECRET = secret }
-local app = demilune.app { title = "Counted", version = "1" }
+local app = demilune.app { title = "Counted", version = "1", limits = { max_body = "1KiB" } }
+local kept = guard.session { secret = settings.SECRET, lifetime = "1h", cookie = "__Host-kept", database = app:database "sqlite:counted.db" }
 local users = guard.session { secret = settings.SECRET, lifetime = "1h" }
 local admins = guard.session { secret = settings.ADMIN_SECRET, lifetime = "1h", cookie = "__Host-admin" }
 local people = guard.bearer { secret = settings.SECRET, lifetime = "15m" }
@@ -26,22 +27,27 @@ limited:get("/people", { guard = people }, fine)
 limited:get("/partners", { guard = partners }, fine)
 limited:get("/each", { guard = guard.any { admins, partners, people, users } }, fine)
 limited:get("/ruled", { guard = guard.role("user", guard.any { people, users }) }, fine)
+limited:get("/kept", { guard = kept }, fine)
+limited:get("/kept/admin", { guard = guard.role("admin", kept) }, fine)
+limited:post("/kept", { guard = kept, body = { text = model.string() } }, fine)
+app:post("/logout-everywhere", { guard = kept, status = 204 }, function(req) kept:finish_all(req.principal.subject) end)
 app:mount(limited)
-local names = { partners = partners, people = people }
+local names = { partners = partners, people = people, users = users, admins = admins, kept = kept }
 app:post("/login/{kind}/{subject}", { guard = guard.public, limit = "10000/minute" }, function(req)
   local roles = { "user" }
-  local token = names[req.path.kind]
-  if token then return token:issue { subject = req.path.subject, roles = roles } end
-  local session = req.path.kind == "admins" and admins or users
-  return demilune.response { status = 204, headers = { ["Set-Cookie"] = session:issue { subject = req.path.subject, roles = roles } } }
+  local made = names[req.path.kind]
+  local issued = made:issue { subject = req.path.subject, roles = roles }
+  return made.kind == "bearer" and issued or demilune.response { status = 204, headers = { ["Set-Cookie"] = issued } }
 end)
 return app
 ]]
 
+local MIGRATION = "CREATE TABLE sessions (digest TEXT PRIMARY KEY, subject TEXT NOT NULL, expires INTEGER NOT NULL);"
+
 describe("a limit is used up by nobody else:", function()
   local world
   setup(function()
-    local app = server.write_app(APP)
+    local app = server.write_app { ["app.lua"] = APP, ["migrations/0001_sessions.sql"] = MIGRATION }
     local running = server.start(app, { workers = 2, env = { SECRET = sessions.SECRET, ADMIN_SECRET = sessions.OTHER_SECRET } })
     world = { app = app, running = running }
   end)
@@ -91,5 +97,25 @@ describe("a limit is used up by nobody else:", function()
       passes(2, target, who)
       assert.equal(429, ask("/ruled", who))
     end
+  end)
+
+  it("a session that has ended", function()
+    local stolen, other = as("kept", "ada"), as("kept", "ada")
+    passes(3, "/kept", stolen)
+    passes(2, "/kept", other) -- of living ones there is one count
+    assert.equal(429, ask("/kept", stolen))
+    stolen = as("kept", "bob")
+    passes(1, "/kept", stolen)
+    assert.equal(204, world.running:request("POST", "/logout-everywhere", { headers = stolen }).status)
+    for _ = 1, 10 do
+      assert.equal(401, ask("/kept", stolen))
+      assert.equal(401, ask("/kept/admin", stolen))
+      assert.equal(401, world.running:request("POST", "/kept", { headers = stolen, body = "{}" }).status)
+      assert.equal(401, world.running:request("POST", "/kept", { headers = stolen, body = ("a"):rep(2000) }).status)
+    end
+    local mine = as("kept", "bob")
+    passes(3, "/kept", mine)
+    assert.equal(403, ask("/kept/admin", mine)) -- trying doors is counted
+    assert.equal(429, ask("/kept", mine))
   end)
 end)

@@ -74,6 +74,14 @@ describe("a limit", function()
     assert.matches("cost must be a whole number", refusal(route_of, { limit = { rate = "5/minute", cost = 1.5 } }))
   end)
 
+  it("of a route with several methods counts all of them together", function()
+    local app = demilune.app { guard = guard.public }
+    app:route({ "POST", "put" }, "/x", { limit = { "5/minute", "9/hour" } }, handler)
+    for _, compiled in ipairs(plan.compile(app).routes) do
+      assert.same({ "POST, PUT /x", "POST, PUT /x #2" }, { compiled.limits[1].name, compiled.limits[2].name })
+    end
+  end)
+
   it("of an app or a router counts all its routes together, besides the route's own", function()
     local app = demilune.app { guard = guard.public, limit = "1000/hour" }
     local users, more = demilune.router { prefix = "/users", limit = "100/hour" }, demilune.router { prefix = "/users", limit = "9/hour" }

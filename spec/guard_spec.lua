@@ -33,6 +33,22 @@ before_each(function()
   context.mode, context.findings = "test", {}
 end)
 
+describe("a guard's place", function()
+  local function session(name) return guard.session { secret = SECRET, lifetime = "1h", cookie = name }.place end
+
+  it("is the cookie's name, and which one of that name it is", function()
+    assert.same({ "__Host-a/1", "__Host-b/1", "__Host-a/2" }, { session "__Host-a", session "__Host-b", session "__Host-a" })
+    assert.equal("__Host-a/1", bearer({ cookie = "__Host-a" }).place) -- the kind tells it from a session
+  end)
+
+  it("tells bearers apart unless an issuer does", function()
+    local one, other = bearer(), bearer()
+    assert.matches("^/%d+$", one.place)
+    assert.not_equal(one.place, other.place)
+    assert.is_nil(bearer({ issuer = "https://a.example" }).place)
+  end)
+end)
+
 describe("guard.bearer", function()
   it("describes to the core what tokens must be", function()
     local made = bearer { issuer = "https://a.example", audience = "api", realm = "users", leeway = "5s", token_url = "/token" }
@@ -250,12 +266,15 @@ describe("guard.session with a store", function()
     assert.same({ "a", "c", "all of 7" }, finished)
   end)
 
-  it("answers 401 with a challenge for a session that has ended, before anything else is asked", function()
+  it("answers 401 with a challenge for a session that has ended, before the handler and what it needs", function()
     local made = guard.session { secret = SECRET, lifetime = "1h", store = STORE }
     local app = demilune.app {}
     app:get("/notes/{id}", { guard = made, owner = function() error "asked" end }, handler)
-    local ok, problem = pcall(plan.compile(app).routes[1].run, { principal = principal { sid = "a" } })
+    local asker = plan.compile(app).routes[1].lives
+    local ok, problem = pcall(asker, { principal = principal { sid = "a" } })
     assert.same({ false, 401, 'Cookie cookie-name="__Host-session"' }, { ok, problem.status, problem.headers["WWW-Authenticate"] })
+    lives.a = true
+    asker { principal = principal { sid = "a" } }
   end)
 
   it("refuses half a store, and a store that can be gone round", function()

@@ -14,6 +14,9 @@ enum { DL_LIMIT_PLACES = 2 };
 
 typedef enum dl_counting { DL_COUNTING_NOT_ASKED, DL_COUNTING_ANSWERED, DL_COUNTING_FAILED } dl_counting;
 
+/* Of a session that is kept in a store: being asked in the call above, then waited for; and what came of it. */
+typedef enum dl_session { DL_SESSION_UNASKED, DL_SESSION_ASKING, DL_SESSION_ASKED, DL_SESSION_LIVES, DL_SESSION_REFUSED, DL_SESSION_LATE } dl_session;
+
 typedef enum dl_phase { DL_PHASE_HANDLER, DL_PHASE_KEEP, DL_PHASE_STREAM, DL_PHASE_AFTER } dl_phase;
 
 /* A handler that is cancelled has so long to end; an answer so long to be kept. */
@@ -44,6 +47,8 @@ struct dl_exchange {
   uint64_t password_serial;  /* which verification it waits for; 0: none */
   dl_limit_query *limit_query; /* what the store is being asked */
   dl_limit_result limit_answer; /* what it said */
+  dl_task *session_task;     /* which asks the store whether the session lives; else NULL */
+  uint8_t session;           /* dl_session */
   uint8_t step;              /* of dl_pipeline_admit: the one that is undecided */
   uint8_t counting;          /* dl_counting, of that step */
   dl_exchange *queue_previous, *queue_next; /* queue.h: those who wait before and behind it */
@@ -112,10 +117,13 @@ void dl_pipeline_serve(dl_exchange *exchange);
  * While view.keeps_answer it is not sent but becomes the exchange's answer. */
 void dl_respond(dl_exchange *exchange, int status, dl_str content_type, dl_str fields, dl_str body);
 
+/* Likewise, but no cache may keep it unless fields say so: what one client was refused is not for others. */
+void dl_respond_refusal(dl_exchange *exchange, int status, dl_str content_type, dl_str fields, dl_str body);
+
 /* A page of our own. */
 void dl_respond_page(dl_exchange *exchange, int status, dl_str html);
 
-/* {"detail": text} with the plan's fields and some more. */
+/* A refusal with {"detail": text}. */
 void dl_respond_error(dl_exchange *exchange, int status, dl_str detail, dl_str fields);
 
 /* 304 or the file. */

@@ -55,6 +55,6 @@ void dl_failure_page(dl_exchange *exchange, dl_str message, dl_str traceback) {
     dl_respond_page(exchange, 500, dl_buffer_str(scratch));
   } else {
     write_json(exchange, scratch, message, traceback);
-    dl_respond(exchange, 500, DL_STR("application/json"), (dl_str){0}, dl_buffer_str(scratch));
+    dl_respond_refusal(exchange, 500, DL_STR("application/json"), (dl_str){0}, dl_buffer_str(scratch));
   }
 }

@@ -3,7 +3,7 @@
  * Steps 12 to 14: the route's function in a task, its deadline, its stream if it
  * is one, and afterwards the functions that wait for the end of the response.
  */
-#include "app/exchange.h"
+#include "app/access.h"
 
 #include <lauxlib.h>
 
@@ -250,6 +250,10 @@ void dl_handle_drained(dl_exchange *exchange) {
 void dl_handle_expired(dl_deadline *deadline) {
   dl_exchange *exchange = (dl_exchange *)(void *)((char *)deadline - offsetof(dl_exchange, deadline));
   dl_worker *worker = exchange->worker;
+  if (exchange->session_task) {
+    dl_session_expired(exchange);
+    return;
+  }
   if (exchange->waits_for_drain) return;
   if (!exchange->timed_out) {
     exchange->timed_out = true;

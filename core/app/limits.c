@@ -21,6 +21,7 @@ void dl_pipeline_forgo(dl_exchange *exchange) {
   exchange->password_serial = 0;
   if (exchange->limit_query) dl_limit_query_cancel(exchange->limit_query);
   exchange->limit_query = NULL;
+  dl_session_forgo(exchange);
   dl_queue_forgo(exchange);
 }
 

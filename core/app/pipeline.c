@@ -69,6 +69,7 @@ dl_admission dl_pipeline_admit(dl_exchange *exchange) {
       step_route,              /* what is asked for decides every later step */
       dl_step_limit_client,    /* before the guard: guessing credentials is what it slows down */
       dl_step_guard,           /* who asks: before the body, so that strangers cost nothing */
+      dl_step_session,         /* ended ones are nobody's: before they could use up what is the user's */
       dl_step_origin,          /* whose page asks: before it could use up what is the user's */
       dl_step_limit_principal, /* before roles: trying doors is counted too */
       dl_step_role,
@@ -233,7 +234,7 @@ static bool step_validate(dl_exchange *exchange) {
   dl_buffer *scratch = &exchange->worker->scratch;
   dl_buffer_clear(scratch);
   dl_validation_write(validation, scratch);
-  dl_respond(exchange, 422, DL_STR("application/json"), (dl_str){0}, dl_buffer_str(scratch));
+  dl_respond_refusal(exchange, 422, DL_STR("application/json"), (dl_str){0}, dl_buffer_str(scratch));
   return false;
 }
 

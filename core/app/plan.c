@@ -17,6 +17,7 @@ static const char security_fields[] =
     "Cross-Origin-Opener-Policy: same-origin\r\n";
 static const char api_policy[] = "Content-Security-Policy: default-src 'none'; frame-ancestors 'none'\r\n";
 static const char page_policy[] = "Content-Security-Policy: default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'\r\n";
+static const char no_store[] = "Cache-Control: no-store\r\n";
 
 typedef struct compiler {
   lua_State *L;
@@ -113,39 +114,63 @@ static void compile_hosts(compiler *c, int plan_table) {
 
 /* --- header blocks --------------------------------------------------------------- */
 
-static bool append_headers(compiler *c, dl_buffer *buffer, int headers, dl_str source) {
+/* By which caches are told what to keep: RFC 9111, RFC 9213, whose fields end so, and
+ * what fronts go by before they look at these. */
+static bool is_for_caches(dl_str name) {
+  static const dl_str suffix = {"cache-control", 13}, others[] = {{"expires", 7}, {"surrogate-control", 17}, {"x-accel-expires", 15}};
+  if (name.len >= suffix.len && dl_str_equal_nocase(dl_str_skip(name, name.len - suffix.len), suffix)) return true;
+  for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+    if (dl_str_equal_nocase(name, others[i])) return true;
+  return false;
+}
+
+/* lasting: those that say nothing to caches. */
+static bool append_headers(compiler *c, dl_buffer *all, dl_buffer *lasting, int headers, dl_str source) {
   if (!lua_istable(c->L, headers)) return true;
   lua_pushnil(c->L);
   while (lua_next(c->L, headers)) {
     size_t name_len, value_len;
     const char *name = lua_type(c->L, -2) == LUA_TSTRING ? lua_tolstring(c->L, -2, &name_len) : NULL;
     const char *value = lua_tolstring(c->L, -1, &value_len);
-    if (!name || !value || !dl_http_header_line(buffer, dl_str_from(name, name_len), dl_str_from(value, value_len)))
-      return fail(c, dl_arena_format(c->arena, "%.*s: the header \"%s\" is not a field name with a one-line text value", DL_STR_ARGS(source), name ? name : "?"));
+    if (!name || !value || !dl_http_header_line(all, dl_str_from(name, name_len), dl_str_from(value, value_len)))
+      return fail(c, dl_arena_format(c->arena, "%.*s: the header \"%s\" is not a field name with a one-line text value", DL_STR_ARGS(source),
+                                     name ? name : "?"));
+    if (!is_for_caches(dl_str_from(name, name_len))) dl_http_header_line(lasting, dl_str_from(name, name_len), dl_str_from(value, value_len));
     lua_pop(c->L, 1);
   }
   return true;
 }
 
 /* What an app declares itself replaces ours. */
+static dl_str join_fields(compiler *c, const dl_route *route, dl_str own) {
+  dl_buffer all = {0};
+  dl_http_header_lines_except(&all, DL_STR(security_fields), own);
+  dl_http_header_lines_except(&all, DL_STR(api_policy), own);
+  if (route->guard && !dl_guard_is_public(route->guard)) dl_http_header_lines_except(&all, DL_STR(no_store), own);
+  dl_buffer_append_str(&all, own);
+  dl_str joined = dl_arena_copy(c->arena, dl_buffer_str(&all));
+  dl_buffer_free(&all);
+  return joined;
+}
+
+/* Who lets caches keep what a route answers does not mean what one client was refused:
+ * a cache goes by the URL, and would give it to all. */
 static bool compile_fields(compiler *c, int table, dl_route *route) {
-  dl_buffer own = {0}, all = {0};
+  dl_buffer own = {0}, lasting = {0}, all = {0};
   lua_getfield(c->L, table, "headers");
-  bool ok = append_headers(c, &own, lua_gettop(c->L), route->source);
+  bool ok = append_headers(c, &own, &lasting, lua_gettop(c->L), route->source);
+  if (lasting.len < own.len) DL_BUFFER_LITERAL(&lasting, no_store);
   dl_http_header_lines_except(&all, DL_STR("Strict-Transport-Security: \r\n"), dl_buffer_str(&own));
   route->own_hsts = all.len == 0;
-  dl_buffer_clear(&all);
-  dl_http_header_lines_except(&all, DL_STR(security_fields), dl_buffer_str(&own));
-  dl_http_header_lines_except(&all, DL_STR(api_policy), dl_buffer_str(&own));
-  if (route->guard && !dl_guard_is_public(route->guard)) dl_http_header_lines_except(&all, DL_STR("Cache-Control: no-store\r\n"), dl_buffer_str(&own));
-  dl_buffer_append_str(&all, dl_buffer_str(&own));
-  route->fields = dl_arena_copy(c->arena, dl_buffer_str(&all));
+  route->fields = join_fields(c, route, dl_buffer_str(&own));
+  route->refusal_fields = join_fields(c, route, dl_buffer_str(&lasting));
   dl_buffer_clear(&all);
   dl_http_status_line(&all, route->status);
   if (dl_http_status_has_body(route->status)) DL_BUFFER_LITERAL(&all, "Content-Type: application/json\r\n");
   dl_buffer_append_str(&all, route->fields);
   route->json_head = dl_arena_copy(c->arena, dl_buffer_str(&all));
   dl_buffer_free(&own);
+  dl_buffer_free(&lasting);
   dl_buffer_free(&all);
   lua_pop(c->L, 1);
   return ok;
@@ -220,6 +245,7 @@ static bool compile_route(compiler *c, int table) {
     return fail(c, dl_arena_format(c->arena, "%.*s: \"%.*s\" is not a method a route can have", DL_STR_ARGS(route->source), DL_STR_ARGS(method)));
   name_route(c, route);
   route->run_reference = field_function(c, table, "run");
+  route->lives_reference = field_function(c, table, "lives");
   route->body_kind = body_kind_of(field_str(c, table, "body_kind"));
   route->body_optional = field_bool(c, table, "body_optional");
   route->status = (int)field_number(c, table, "status", 200);
@@ -247,7 +273,7 @@ static bool compile_file(compiler *c, int table) {
   route->path = field_str(c, table, "path");
   route->source = route->path;
   route->status = 200;
-  route->run_reference = LUA_NOREF;
+  route->run_reference = route->lives_reference = LUA_NOREF;
   name_route(c, route);
   route->cors = c->plan->cors;
   return compile_fields(c, table, route) && add_route(c, route);

@@ -31,7 +31,8 @@ typedef struct dl_route {
   const struct dl_route *next; /* in the plan's list */
   uint32_t number;             /* 0 to route_count - 1 */
   const dl_file *file;
-  int run_reference; /* the Lua function, in the registry */
+  int run_reference;   /* the Lua function, in the registry */
+  int lives_reference; /* likewise, of sessions that are kept in a store; LUA_NOREF: none is */
   const dl_schema *schemas[DL_SOURCE_COUNT];
   const dl_schema *returns;
   dl_str parameter_names[DL_ROUTER_MAX_PARAMETERS];
@@ -48,8 +49,9 @@ typedef struct dl_route {
   const dl_guard *guard;         /* NULL, of our own files: everybody passes */
   const dl_route_limits *limits; /* NULL: none */
   const dl_cors *cors;           /* NULL: no page of another origin may read, whatever the plan says of other paths */
-  dl_str fields;    /* header lines of every response of this route, CRLF ended */
-  dl_str json_head; /* status line, content type and fields for `status` */
+  dl_str fields;                 /* header lines of what this route answers, CRLF ended */
+  dl_str refusal_fields;         /* of refusals and failures: the same, but no cache may keep them */
+  dl_str json_head;              /* status line, content type and fields for `status` */
 } dl_route;
 
 typedef struct dl_plan_limits {

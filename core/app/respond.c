@@ -52,6 +52,7 @@ static void finish_head(dl_exchange *exchange, dl_buffer *out, bool has_length, 
 }
 
 static dl_str declared_fields(const dl_exchange *exchange) { return exchange->route ? exchange->route->fields : exchange->plan->error_fields; }
+static dl_str refusal_fields(const dl_exchange *exchange) { return exchange->route ? exchange->route->refusal_fields : exchange->plan->error_fields; }
 
 static void append_fields(dl_buffer *out, dl_str content_type, dl_str declared, dl_str fields) {
   if (content_type.len) dl_http_header_line(out, DL_STR("Content-Type"), content_type);
@@ -93,19 +94,23 @@ void dl_respond_answer(dl_exchange *exchange, bool replayed) {
   if (has_body) append_body(exchange, out, answer->body);
 }
 
-static dl_buffer *begin(dl_exchange *exchange, int status, dl_str content_type, dl_str fields) {
-  return begin_with(exchange, status, content_type, declared_fields(exchange), fields);
-}
-
-void dl_respond(dl_exchange *exchange, int status, dl_str content_type, dl_str fields, dl_str body) {
+static void respond_with(dl_exchange *exchange, int status, dl_str content_type, dl_str declared, dl_str fields, dl_str body) {
   if (exchange->view.keeps_answer) {
-    keep(exchange, status, content_type, declared_fields(exchange), fields, body);
+    keep(exchange, status, content_type, declared, fields, body);
     return;
   }
   bool has_body = dl_http_status_has_body(status);
-  dl_buffer *out = begin(exchange, status, has_body ? content_type : (dl_str){0}, fields);
+  dl_buffer *out = begin_with(exchange, status, has_body ? content_type : (dl_str){0}, declared, fields);
   finish_head(exchange, out, dl_http_status_has_length(status), has_body ? body.len : 0);
   if (has_body) append_body(exchange, out, body);
+}
+
+void dl_respond(dl_exchange *exchange, int status, dl_str content_type, dl_str fields, dl_str body) {
+  respond_with(exchange, status, content_type, declared_fields(exchange), fields, body);
+}
+
+void dl_respond_refusal(dl_exchange *exchange, int status, dl_str content_type, dl_str fields, dl_str body) {
+  respond_with(exchange, status, content_type, refusal_fields(exchange), fields, body);
 }
 
 void dl_respond_page(dl_exchange *exchange, int status, dl_str html) {
@@ -125,7 +130,7 @@ void dl_respond_error(dl_exchange *exchange, int status, dl_str detail, dl_str f
   DL_BUFFER_LITERAL(scratch, "{\"detail\":");
   dl_buffer_append_json_string(scratch, detail);
   DL_BUFFER_LITERAL(scratch, "}");
-  dl_respond(exchange, status, DL_STR("application/json"), fields, dl_buffer_str(scratch));
+  dl_respond_refusal(exchange, status, DL_STR("application/json"), fields, dl_buffer_str(scratch));
 }
 
 void dl_respond_scratch_json(dl_exchange *exchange) {
@@ -177,7 +182,7 @@ void dl_respond_file(dl_exchange *exchange, const dl_file *file) {
 void dl_respond_stream_begin(dl_exchange *exchange, int status, dl_str fields) {
   exchange->chunked = exchange->request.version_minor == 1;
   if (!exchange->chunked) exchange->close = true; /* HTTP/1.0: the end of the connection is the end of the body */
-  dl_buffer *out = begin(exchange, status, (dl_str){0}, fields);
+  dl_buffer *out = begin_with(exchange, status, (dl_str){0}, declared_fields(exchange), fields);
   if (exchange->chunked) DL_BUFFER_LITERAL(out, "Transfer-Encoding: chunked\r\n");
   finish_head(exchange, out, false, 0);
 }

@@ -47,7 +47,7 @@ void dl_result_send_failure(dl_exchange *exchange, dl_str message, dl_str traceb
   DL_BUFFER_LITERAL(scratch, "{\"detail\":\"Internal server error\",\"request_id\":");
   dl_buffer_append_json_string(scratch, exchange->view.id);
   DL_BUFFER_LITERAL(scratch, "}");
-  dl_respond(exchange, 500, DL_STR("application/json"), (dl_str){0}, dl_buffer_str(scratch));
+  dl_respond_refusal(exchange, 500, DL_STR("application/json"), (dl_str){0}, dl_buffer_str(scratch));
 }
 
 static void fail(dl_exchange *exchange, const char *format, const char *what) {
@@ -221,8 +221,10 @@ static void send_abort(dl_exchange *exchange, lua_State *co) {
   if (!problem && lua_isnil(co, -1)) dl_buffer_append_json_string(scratch, dl_http_reason(status));
   else if (!problem) dl_json_from_lua(co, lua_gettop(co), &exchange->arena, scratch, &problem);
   DL_BUFFER_LITERAL(scratch, "}");
+  /* A 304 refuses nothing, and says of what a cache has what the 200 would (RFC 9110 15.4.5). */
   if (problem) fail(exchange, "%s", problem);
-  else dl_respond(exchange, status, DL_STR("application/json"), dl_buffer_str(&fields), dl_buffer_str(scratch));
+  else
+    (status == 304 ? dl_respond : dl_respond_refusal)(exchange, status, DL_STR("application/json"), dl_buffer_str(&fields), dl_buffer_str(scratch));
   dl_buffer_free(&fields);
 }
 

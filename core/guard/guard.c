@@ -68,7 +68,7 @@ static dl_guard_node *compile_table(dl_guard_compiler *compiler, int table) {
   }
   dl_random_bytes(&node->tag, sizeof(node->tag));
   compiler->depth++;
-  bool compiled = node->kind->compile(compiler, table, node);
+  bool compiled = dl_guard_text(compiler, table, "place", &node->place) && node->kind->compile(compiler, table, node);
   compiler->depth--;
   if (!compiled) return NULL;
   remember(compiler->L, table, node);
@@ -193,26 +193,11 @@ static dl_str challenge_of(const dl_guard *guard, const dl_guard_attempt *attemp
   return guard->lines[0];
 }
 
-/* Subjects are named by whoever gives out tokens or sessions: of two guards the same
- * name is two people, unless both verify that one issuer gave it. Names of API keys,
- * users and clients are the app's own. */
-static uint32_t place_of(const dl_guard *guard, const dl_guard_node *leaf) {
-  uint32_t place = 0, count = 0;
-  if (leaf->kind != &dl_guard_kind_session && leaf->kind != &dl_guard_kind_bearer) return 0;
-  if (leaf->kind == &dl_guard_kind_bearer && leaf->bearer.rules.issuer.len) return 0;
-  for (size_t i = 0; i < guard->leaf_count; i++) {
-    if (guard->leaves[i]->kind != leaf->kind) continue;
-    count++;
-    if (guard->leaves[i] == leaf) place = count;
-  }
-  return count > 1 ? place : 0;
-}
-
 dl_guard_result dl_guard_check(const dl_guard *guard, dl_guard_context *context, dl_principal *out) {
   dl_guard_attempt attempt = {.context = context};
   *out = (dl_principal){0};
   dl_guard_result result = guard->node->kind->check(guard->node, &attempt, out);
-  if (out->guard.len && attempt.passed) out->place = place_of(guard, attempt.passed);
+  if (out->guard.len && attempt.passed) out->place = attempt.passed->place;
   if (result == DL_GUARD_PASS || result == DL_GUARD_WAIT) return result;
   context->challenge = challenge_of(guard, &attempt);
   context->reason = attempt.reason;

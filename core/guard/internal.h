@@ -103,6 +103,7 @@ struct dl_guard_node {
   const dl_guard_kind_row *kind;
   const dl_guard *guard; /* made when a route names this very node */
   uint64_t tag;          /* drawn at random: what tells this node's cache entries from others' */
+  dl_str place;          /* a principal's, of this guard */
   dl_str realm;          /* bearer, basic */
   dl_str header;         /* api_key */
   dl_str cookie;         /* api_key, session; bearer when it may come in one too */

@@ -4,7 +4,6 @@
 #include "model/value_lua.h"
 
 #include <lauxlib.h>
-#include <stdio.h>
 
 static bool has(const dl_str *names, uint32_t count, dl_str name) {
   for (uint32_t i = 0; i < count; i++)
@@ -16,13 +15,11 @@ bool dl_principal_has_role(const dl_principal *principal, dl_str role) { return 
 bool dl_principal_has_scope(const dl_principal *principal, dl_str scope) { return has(principal->scopes, principal->scope_count, scope); }
 
 dl_str dl_principal_key(const dl_principal *principal, dl_arena *arena) {
-  char place[16] = "";
-  /* Lengths in front, so that no choice of subject makes another principal's key. */
+  /* Lengths in front, so that no choice of subject makes another principal's key; a place has no colon. */
   dl_str who = principal->name.len ? principal->name : principal->subject;
   if (!principal->guard.len) return (dl_str){0};
-  if (principal->place) snprintf(place, sizeof place, "#%u", (unsigned)principal->place);
-  return dl_str_of(dl_arena_format(arena, "%.*s%s:%zu:%.*s:%.*s", DL_STR_ARGS(principal->guard), place, principal->issuer.len,
-                                   DL_STR_ARGS(principal->issuer), DL_STR_ARGS(who)));
+  return dl_str_of(dl_arena_format(arena, "%.*s%s%.*s:%zu:%.*s:%.*s", DL_STR_ARGS(principal->guard), principal->place.len ? "#" : "",
+                                   DL_STR_ARGS(principal->place), principal->issuer.len, DL_STR_ARGS(principal->issuer), DL_STR_ARGS(who)));
 }
 
 /* --- copying ----------------------------------------------------------------------- */
@@ -64,6 +61,7 @@ dl_principal dl_principal_copy(const dl_principal *principal, dl_arena *arena) {
   dl_principal copy = *principal; /* guard is static */
   copy.subject = copy_text(principal->subject, arena);
   copy.issuer = copy_text(principal->issuer, arena);
+  copy.place = copy_text(principal->place, arena);
   copy.name = copy_text(principal->name, arena);
   copy.roles = copy_names(principal->roles, principal->role_count, arena);
   copy.scopes = copy_names(principal->scopes, principal->scope_count, arena);

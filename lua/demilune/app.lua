@@ -27,7 +27,7 @@ local units = require "demilune.units"
 ---@field limit? demilune.Limit of all routes together
 ---@field limit_store? string|userdata|demilune.LimitStoreOptions the Redis that counts limits for all machines
 ---@field cors? demilune.Cors|false
----@field headers? table<string, string> of every response a route gives
+---@field headers? table<string, string> of every response a route gives; of a Cache-Control, refusals and failures make no-store
 ---@field tags? (string|{ name: string, description: string? })[] their order and meaning in the documentation
 ---@field servers? (string|{ url: string, description: string? })[]
 ---@field contact? table

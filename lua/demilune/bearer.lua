@@ -264,11 +264,13 @@ function bearer.new(given)
   local scopes, descriptions = read_scopes(place, given.scopes)
   local lifetime, list = read_lifetime(place, given), read_keys(place, given)
   local keys, described = key_set(place, given, list), resource.read(place, given)
+  local cookie_name = cookie.read(place, "guard.bearer", given.cookie)
   return setmetatable({
-    kind = "bearer", source = place, keys = keys, lifetime = lifetime, leeway = read_leeway(place, given), issuer = given.issuer,
+    kind = "bearer", source = place, place = not given.issuer and guard_type.place("bearer", cookie_name) or nil, keys = keys,
+    lifetime = lifetime, leeway = read_leeway(place, given), issuer = given.issuer,
     audience = read_audience(place, given.audience, list), realm = check_text(place, "realm", given.realm), known_roles = given.roles,
     known_scopes = scopes, scope_descriptions = descriptions, roles_claim = given.roles_claim or "roles",
-    scope_claim = given.scope_claim or "scope", cookie = cookie.read(place, "guard.bearer", given.cookie), token_url = given.token_url,
+    scope_claim = given.scope_claim or "scope", cookie = cookie_name, token_url = given.token_url,
     resource = described, resource_metadata = described and described.metadata,
   }, metatable)
 end

@@ -179,18 +179,6 @@ local function split_owners(owners)
   return early, late
 end
 
--- A session that its store has ended is none, whatever its cookie says.
-local function with_sessions(run, sessions)
-  if #sessions == 0 then return run end
-  return function(req, need)
-    for index = 1, #sessions do
-      local lives, challenge = sessions[index]:lives(req.principal)
-      if lives then return run(req, need) end
-      if index == #sessions then response.abort(401, "Not authenticated", { ["WWW-Authenticate"] = challenge }) end
-    end
-  end
-end
-
 local function roles_of(user)
   local roles = {}
   local function add(name)
@@ -256,7 +244,6 @@ end
 ---@field limits? demilune.LimitRule[] of the route; those by a function are counted here
 ---@field owners? function[] that say whose object it is
 ---@field roles? demilune.Guard[] that look at a dependency's user
----@field sessions? demilune.Session[] that are kept in a store
 
 ---The handler and all it needs as one function of the request.
 ---A handler without needs, of which nothing is asked, is given back as it is.
@@ -278,7 +265,7 @@ function dependency.compile(handler, needs, place, what, asked)
     local inner = run
     run = function(req) return inner(req, {}) end
   end
-  return with_sessions(with_owners(run, early), asked.sessions or {})
+  return with_owners(run, early)
 end
 
 return dependency

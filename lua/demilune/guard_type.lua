@@ -6,6 +6,7 @@
 ---@class demilune.Guard
 ---@field kind string
 ---@field source? string where it was made
+---@field place? string which one it is, of those whose subjects may be the same and somebody else
 ---@field member? demilune.Guard of role, scope and owner
 ---@field members? demilune.Guard[] of any
 ---@field names? string[] of role and scope
@@ -24,6 +25,22 @@ function guard_type.metatable(methods)
   local metatable = { __index = methods or {}, __tostring = show }
   metatables[metatable] = true
   return metatable
+end
+
+local made = {}
+
+---The place of a guard that is being made. Subjects are named by whoever gives out tokens or sessions: of two guards the
+---same name is two people, unless both verify that one issuer gave it. What people are counted and remembered by must be the
+---same in every worker, on every machine and after a reload, so it is made of no secret, which is replaced, and of no line:
+---the cookie, which the browsers of one service hold once, and which one of that cookie it is.
+---@param kind string
+---@param cookie? string
+---@return string
+function guard_type.place(kind, cookie)
+  local name = cookie or ""
+  made[kind] = made[kind] or {}
+  made[kind][name] = (made[kind][name] or 0) + 1
+  return ("%s/%d"):format(name, made[kind][name])
 end
 
 ---@param value any

@@ -14,6 +14,7 @@ local limit = require "demilune.limit"
 local lint = require "demilune.lint"
 local resource = require "demilune.resource"
 local route = require "demilune.route"
+local session = require "demilune.session"
 
 local plan = {}
 
@@ -59,7 +60,7 @@ local function flatten(router, inherited, open, out)
       local declared, pattern = entry.route, join_path(prefix, entry.route.pattern)
       out[#out + 1] = {
         declared = declared, pattern = pattern, tags = append(tags, declared.tags), guard = declared.guard or guard, cors = cors,
-        limits = append(limits, limit.named(declared.limit, declared.method .. " " .. pattern)),
+        limits = append(limits, limit.named(declared.limit, (declared.counted_as or declared.method) .. " " .. pattern)),
       }
     end
   end
@@ -88,7 +89,7 @@ local function split_guard(joined, what)
     errors.raise(declared.source, "%s has an owner, but guard.public finds nobody who could be it; give the route another guard", what)
   end
   limit.check_guard(declared.source, what, joined.limits, guard)
-  return guard, { guard = joined.guard, owners = owners, roles = roles, sessions = sessions }
+  return guard, { guard = joined.guard, owners = owners, roles = roles }, sessions
 end
 
 -- --- models ----------------------------------------------------------------------
@@ -170,7 +171,7 @@ end
 local function compile_route(app, joined)
   local declared = joined.declared
   local what = declared.method .. " " .. joined.pattern
-  local guard, asked = split_guard(joined, what)
+  local guard, asked, sessions = split_guard(joined, what)
   asked.limits = joined.limits
   if declared.idempotent then
     idempotency.check(app, declared, what, guard)
@@ -179,6 +180,7 @@ local function compile_route(app, joined)
   local compiled = {
     method = declared.method, pattern = joined.pattern, name = declared.source, source = declared.source,
     guard = guard, run = dependency.compile(declared.handler, declared.needs, declared.source, what, asked),
+    lives = session.asker(sessions),
     limits = joined.limits[1] and joined.limits or nil, cors = joined.cors or nil,
     status = declared.status or 200, timeout = declared.timeout, max_body = declared.max_body, headers = join_headers(app, declared),
     idempotent = declared.idempotent, deprecated = declared.deprecated, body_optional = declared.body and declared.body.optional or nil,

@@ -70,10 +70,11 @@ local units = require "demilune.units"
 ---@field sunset? string when it goes away
 ---@field timeout? number|string deadline of the handler
 ---@field max_body? integer|string
----@field headers? table<string, string> of every response the route gives
+---@field headers? table<string, string> of every response the route gives; of a Cache-Control, refusals and failures make no-store
 
 ---@class demilune.Route : demilune.RouteOptions
 ---@field method string
+---@field counted_as? string all methods of one router:route, whose limit counts them together
 ---@field handler demilune.Handler
 ---@field source string
 

@@ -80,7 +80,9 @@ function router.check_self(self, name)
 end
 
 local function add(self, method, path, given, handler)
-  self.entries[#self.entries + 1] = { route = route.new(method, path, given, handler), prefix = "" }
+  local made = route.new(method, path, given, handler)
+  self.entries[#self.entries + 1] = { route = made, prefix = "" }
+  return made
 end
 
 ---A route for one method or several: app:route({ "GET", "POST" }, "/echo", { ... }, handler).
@@ -95,9 +97,10 @@ function Router:route(methods, path, given, handler)
     errors.raise(errors.where(),
       'route takes a list of methods first, not %s; write app:route({ "GET", "POST" }, "/echo", ...)', errors.show(methods))
   end
-  for _, method in ipairs(list) do
-    add(self, type(method) == "string" and method:upper() or tostring(method), path, given, handler)
-  end
+  local named = {}
+  for index, method in ipairs(list) do named[index] = type(method) == "string" and method:upper() or tostring(method) end
+  -- Whoever declares a limit once means one limit, not one for each method.
+  for _, method in ipairs(named) do add(self, method, path, given, handler).counted_as = table.concat(named, ", ") end
 end
 
 -- app:get, app:post, app:put, app:patch, app:delete, app:head, app:options.

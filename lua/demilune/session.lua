@@ -89,7 +89,8 @@ function session.new(given)
   end
   local name, same_site = read_cookie(place, given)
   return setmetatable({
-    kind = "session", source = place, cookie = name, same_site = same_site, sealer = core.sealer(list), lifetime = math.floor(lifetime),
+    kind = "session", source = place, place = guard_type.place("session", name), cookie = name, same_site = same_site,
+    sealer = core.sealer(list), lifetime = math.floor(lifetime),
     known_roles = given.roles, known_scopes = given.scopes, store = read_store(place, given),
   }, metatable)
 end
@@ -133,6 +134,21 @@ function Session:lives(principal)
   local id = principal.guard == "session" and principal.claims.sid
   local lives = principal.guard ~= "session" or type(id) == "string" and self.store.lives(id)
   return lives and true or false, ('Cookie cookie-name="%s"'):format(self.cookie)
+end
+
+---What the core asks, once a guard has opened one of these sessions, before anything is counted or read for whose it is: raises
+---the 401 for one that its store has ended, whatever the cookie says. It may wait. Nil where no session is kept in a store.
+---@param sessions demilune.Session[] that are
+---@return (fun(req: demilune.Request))?
+function session.asker(sessions)
+  if #sessions == 0 then return nil end
+  return function(req)
+    for index = 1, #sessions do
+      local lives, challenge = sessions[index]:lives(req.principal)
+      if lives then return end
+      if index == #sessions then response.abort(401, "Not authenticated", { ["WWW-Authenticate"] = challenge }) end
+    end
+  end
 end
 
 local function need_store(self, what)

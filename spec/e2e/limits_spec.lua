@@ -5,6 +5,7 @@
 local files = require "spec.support.files"
 local http = require "spec.support.http"
 local json = require "dkjson"
+local jwt = require "spec.support.jwt"
 local process = require "spec.support.process"
 local redis = require "spec.support.redis"
 local server = require "spec.support.server"
@@ -97,6 +98,39 @@ describe("a limit of 5/minute", function()
 end)
 
 teardown(redis.remove_all)
+
+describe("a limit by principal", function()
+  local TWO = [[
+  local demilune = require "demilune"
+  local guard, model = demilune.guard, demilune.model
+  local secret = model.secret()
+  local settings = demilune.settings { ONE = secret, OTHER = secret, STORE = model.string() }
+  local app = demilune.app { title = "Two", limit_store = { url = settings.STORE, on_store_failure = "closed", timeout = "1s" },
+    limit = { rate = "4/minute", by = "principal" } }
+  local one, other = guard.bearer { secret = settings.ONE, lifetime = "15m" }, guard.bearer { secret = settings.OTHER, lifetime = "15m" }
+  %s
+  app:get("/one", { guard = one }, function() return "fine" end)
+  app:get("/any", { guard = guard.any { other, one } }, function() return "fine" end)
+  return app
+  ]]
+
+  it("tells the subjects of two guards apart, and knows each on all servers, whatever routes these have", function()
+    local store, secrets, servers = redis.new(), { ONE = ("one-s3cret-"):rep(4), OTHER = ("0ther-s3cret-"):rep(4) }, {}
+    for index, routes in ipairs { "", 'app:get("/other", { guard = other }, function() return "fine" end)' } do
+      servers[index] = server.start(TWO:format(routes), { workers = 2, env = { ONE = secrets.ONE, OTHER = secrets.OTHER, STORE = store.url } })
+    end
+    local targets = { ONE = { "/one", "/one", "/any", "/any", "/one" }, OTHER = { "/any", "/any", "/any", "/any", "/any" } }
+    for name, secret in pairs(secrets) do
+      local claims = ('{"sub":"1","exp":%d}'):format(os.time() + 600)
+      local who = { Authorization = "Bearer " .. jwt.sign('{"alg":"HS256"}', claims, secret) }
+      local statuses = {}
+      for index = 1, 5 do statuses[index] = get(servers[index % 2 + 1], targets[name][index], who).status end
+      assert.same({ 200, 200, 200, 200, 429 }, statuses)
+    end
+    for _, running in ipairs(servers) do assert.equal(0, (running:stop())) end
+    store:remove()
+  end)
+end)
 
 describe("limits in Redis", function()
   local store, running

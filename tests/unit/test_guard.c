@@ -30,15 +30,16 @@ static void the_same_subject_of_two_guards_is_two_principals(void **state) {
   guard_world *w = *state;
   world_run(w, "one = core.key_set { { secret = core.secret 'the first of two secrets, 32 bytes!', algorithm = 'HS256' } }\n"
                "other = core.key_set { { secret = core.secret 'the other of two secrets, 32 bytes!', algorithm = 'HS256' } }\n"
+               "function named(keys, place, issuer) return { kind = 'bearer', keys = keys, lifetime = 900, place = place, issuer = issuer } end\n"
                "function both(first, second) return { kind = 'any', members = {\n"
-               "  { kind = 'bearer', keys = one, lifetime = 900, issuer = first }, { kind = 'bearer', keys = other, lifetime = 900, issuer = second } } } end");
+               "  named(one, not first and '/1' or nil, first), named(other, not second and '/2' or nil, second) } } end");
   static const struct {
     const char *guard, *one, *other; /* and the key of ada's token of each */
   } rows[] = {
-      {"both()", "bearer#1:1:a:ada", "bearer#2:1:a:ada"},
-      {"both(nil, 'a')", "bearer#1:1:a:ada", "bearer:1:a:ada"}, /* the first says a, and nobody verifies that */
-      {"both('a', 'a')", "bearer:1:a:ada", "bearer:1:a:ada"},   /* one issuer that changes its keys */
-      {"{ kind = 'role', names = { 'x' }, member = both() }", "bearer#1:1:a:ada", "bearer#2:1:a:ada"},
+      {"both()", "bearer#/1:1:a:ada", "bearer#/2:1:a:ada"},
+      {"both(nil, 'a')", "bearer#/1:1:a:ada", "bearer:1:a:ada"}, /* the first says a, and nobody verifies that */
+      {"both('a', 'a')", "bearer:1:a:ada", "bearer:1:a:ada"},    /* one issuer that changes its keys */
+      {"{ kind = 'role', names = { 'x' }, member = both() }", "bearer#/1:1:a:ada", "bearer#/2:1:a:ada"},
   };
   const char *first = world_text(w, "token({ sub = 'ada', iss = 'a', roles = { 'x' } }, one)");
   const char *second = world_text(w, "token({ sub = 'ada', iss = 'a', roles = { 'x' } }, other)");
@@ -48,6 +49,20 @@ static void the_same_subject_of_two_guards_is_two_principals(void **state) {
       assert_int_equal(ask_bearer(w, guard, i % 2 ? second : first), DL_GUARD_PASS);
       assert_str(dl_principal_key(&w->principal, &w->arena), i % 2 ? rows[i / 2].other : rows[i / 2].one);
     }
+  }
+}
+
+static void who_passes_a_guard_is_the_same_principal_wherever_it_stands(void **state) {
+  guard_world *w = *state;
+  world_run(w, "hers = { kind = 'bearer', keys = keys, lifetime = 900, place = '/2' }\n"
+               "theirs = { kind = 'bearer', keys = other, lifetime = 900, place = '/1' }");
+  static const char *const everywhere[] = {
+      "hers", "{ kind = 'any', members = { hers, theirs } }", "{ kind = 'any', members = { theirs, api_key, hers } }",
+      "{ kind = 'role', names = { 'x' }, member = { kind = 'any', members = { theirs, { kind = 'role', names = { 'x' }, member = hers } } } }"};
+  const char *token = world_text(w, "token { sub = 'ada', roles = { 'x' } }");
+  for (size_t i = 0; i < sizeof everywhere / sizeof *everywhere; i++) {
+    assert_int_equal(ask_bearer(w, world_guard(w, everywhere[i]), token), DL_GUARD_PASS);
+    assert_str(dl_principal_key(&w->principal, &w->arena), "bearer#/2:0::ada");
   }
 }
 
@@ -268,6 +283,7 @@ static void a_principal_is_a_table_in_lua(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(a_good_token_says_who_it_is, open_world, close_world),
+      cmocka_unit_test_setup_teardown(who_passes_a_guard_is_the_same_principal_wherever_it_stands, open_world, close_world),
       cmocka_unit_test_setup_teardown(the_same_subject_of_two_guards_is_two_principals, open_world, close_world),
       cmocka_unit_test_setup_teardown(the_scheme_is_case_insensitive_and_any_number_of_spaces_may_follow, open_world, close_world),
       cmocka_unit_test_setup_teardown(without_credentials_the_challenge_names_no_error, open_world, close_world),

@@ -21,6 +21,7 @@ app:post("/search", { body = Filter }, function() return 1 end)
 app:post("/match", { body = { text = model.string { pattern = "^(a+)+$", max_length = 60000 } } }, function() return 1 end)
 app:get("/forever", { timeout = "100ms" }, function() return forever:value() end)
 app:get("/often", { limit = "3/minute" }, function() return 1 end)
+app:route({ "GET", "POST", "PUT", "PATCH", "DELETE" }, "/login", { limit = "3/minute" }, function() return 1 end)
 return app]], ["migrations/0001_things.sql"] = [[
 CREATE TABLE things (id INTEGER PRIMARY KEY);
 WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000) INSERT INTO things SELECT i FROM n;]] }, function(world)
@@ -59,5 +60,11 @@ WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000) I
     local last
     for _ = 1, 4 do last = world:ask("GET", "/often").status end
     assert.equal(429, last)
+  end)
+
+  it("who asks by every method of a route asks as often as by one", function()
+    local statuses = {}
+    for index, method in ipairs { "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE" } do statuses[index] = world:ask(method, "/login").status end
+    assert.same({ 200, 200, 200, 429, 429, 429 }, statuses)
   end)
 end)

@@ -169,6 +169,7 @@ void dl_call_submit(dl_call *call) {
   if (!database->unanswered++) uv_ref((uv_handle_t *)&database->answer);
   call->deadline = uv_hrtime() + (uint64_t)database->options.queue_ms * 1000000u;
   uv_mutex_lock(&database->mutex);
+  if (call->transaction && call->work != DL_WORK_BEGIN) call->transaction->holders++; /* deliver gives it back */
   dl_queue *queue = queue_for(database, call);
   if (queue) dl_queue_put(queue, call);
   else dl_queue_put(&database->answers, call);
@@ -182,6 +183,14 @@ void dl_call_submit(dl_call *call) {
 
 /* --- answers and news -------------------------------------------------------------------- */
 
+static void let_go(dl_transaction *transaction) {
+  dl_database *database = transaction->database;
+  uv_mutex_lock(&database->mutex);
+  bool last = --transaction->holders == 0;
+  uv_mutex_unlock(&database->mutex);
+  if (last) dl_free(transaction);
+}
+
 static void deliver(dl_database *database) {
   uv_mutex_lock(&database->mutex);
   dl_queue answers = database->answers;
@@ -193,6 +202,7 @@ static void deliver(dl_database *database) {
     /* One that never began, or that nobody is left to hold. */
     bool began = call->work == DL_WORK_BEGIN && call->problem.kind == DL_PROBLEM_NONE;
     if (call->work == DL_WORK_BEGIN && (database->orphan || !began)) dl_transaction_release(call->transaction);
+    else if (call->work != DL_WORK_BEGIN && call->transaction) let_go(call->transaction);
     dl_call_drop(call);
   }
 }
@@ -350,10 +360,6 @@ void dl_transaction_abandon(dl_transaction *transaction) {
 }
 
 void dl_transaction_release(dl_transaction *transaction) {
-  dl_database *database = transaction->database;
   dl_transaction_abandon(transaction);
-  uv_mutex_lock(&database->mutex);
-  bool last = --transaction->holders == 0;
-  uv_mutex_unlock(&database->mutex);
-  if (last) dl_free(transaction);
+  let_go(transaction);
 }

@@ -155,7 +155,8 @@ void dl_transaction_commit(dl_call *call, dl_transaction *transaction);
 void dl_transaction_rollback(dl_call *call, dl_transaction *transaction);
 
 /* Gives up: what is not committed is rolled back, and nobody is told. The pointer
- * stays good until dl_transaction_release, which gives up as well. */
+ * stays good until dl_transaction_release, which gives up as well; call->transaction
+ * of a call that was submitted, until its done has returned. */
 void dl_transaction_abandon(dl_transaction *transaction);
 void dl_transaction_release(dl_transaction *transaction);
 

@@ -258,6 +258,35 @@ static void a_conflict_that_ends_the_transaction_is_told_to_later_calls(void **s
   assert_string_equal(world_call(w, s.count, DL_SHAPE_VALUE, NOTHING, NOTHING).rows, "0");
 }
 
+/* As a bridge does whose task was given up: what nobody hears ends its transaction. */
+static void on_unheard(dl_call *call) {
+  assert_ptr_equal(call->transaction->database, call->database);
+  dl_transaction_abandon(call->transaction);
+  on_answered(call);
+}
+
+/* When an answer is seen the writer has ended the transaction, and held it no longer. */
+static void a_transaction_outlives_whoever_began_it_until_its_calls_are_answered(void **state) {
+  world *w = *state;
+  statements s = start(w, (dl_database_options){0});
+  answer inside, ending;
+  dl_transaction *t = begin(w);
+  dl_call *call = world_send(w, &inside, t, s.add, DL_SHAPE_RUN, TEXT("a"), NOTHING), *last = new_end(w, &ending);
+  call->done = last->done = on_unheard;
+  dl_transaction_commit(last, t);
+  dl_transaction_release(t);
+  turn_until(w, &ending.came);
+  assert_true(inside.came);
+  t = begin(w);
+  assert_int_equal(end(w, t, dl_transaction_rollback).kind, DL_PROBLEM_NONE);
+  last = new_end(w, &ending); /* one that comes too late, and is never given to the writer */
+  last->done = on_unheard;
+  dl_transaction_commit(last, t);
+  dl_transaction_release(t);
+  turn_until(w, &ending.came);
+  assert_int_equal(ending.kind, DL_PROBLEM_ENDED);
+}
+
 /* --- bounds --------------------------------------------------------------------------- */
 
 static void a_lock_that_is_not_given_up_is_named(void **state) {
@@ -374,6 +403,7 @@ int main(void) {
       T(a_rolled_back_or_abandoned_transaction_leaves_nothing),
       T(a_transaction_past_its_deadline_is_rolled_back_and_said_to_be),
       T(a_conflict_that_ends_the_transaction_is_told_to_later_calls),
+      T(a_transaction_outlives_whoever_began_it_until_its_calls_are_answered),
       T(a_lock_that_is_not_given_up_is_named),
       T(a_disk_without_room_acknowledges_nothing_that_it_lost_and_serves_again),
       T(a_full_queue_refuses_and_a_long_wait_ends),

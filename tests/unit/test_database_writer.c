@@ -388,6 +388,22 @@ static void a_full_queue_refuses_and_a_long_wait_ends(void **state) {
   assert_int_equal(last.kind, DL_PROBLEM_NONE);
 }
 
+/* It holds the write lock for as long: what it notes of an index with one value in all rows is how many it looked at. */
+static void stopping_measures_no_whole_table(void **state) {
+  world *w = *state;
+  world_write(w, "migrations/0002_large.sql",
+              "CREATE TABLE large (kind INTEGER); CREATE INDEX by_kind ON large (kind);"
+              "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 5000) INSERT INTO large SELECT 0 FROM n;");
+  prepare(w, (dl_database_options){0});
+  world_seal(w, "SELECT count(*) FROM large WHERE kind = 1 AND rowid > 7");
+  assert_true(world_start(w));
+  world_stop(w);
+  prepare(w, (dl_database_options){0});
+  const dl_statement *noted = world_seal(w, "SELECT CAST(substr(stat, instr(stat, ' ') + 1) AS INTEGER) FROM sqlite_stat1 WHERE idx = 'by_kind'");
+  assert_true(world_start(w));
+  assert_in_range(atoi(world_call(w, noted, DL_SHAPE_VALUE, NOTHING, NOTHING).rows), 100, 1000);
+}
+
 static void stopping_answers_what_waits_and_refuses_what_comes(void **state) {
   world *w = *state;
   statements s = start(w, (dl_database_options){0});
@@ -431,6 +447,7 @@ int main(void) {
       T(a_lock_that_is_not_given_up_is_named),
       T(a_disk_without_room_acknowledges_nothing_that_it_lost_and_serves_again),
       T(a_full_queue_refuses_and_a_long_wait_ends),
+      T(stopping_measures_no_whole_table),
       T(stopping_answers_what_waits_and_refuses_what_comes),
       T(freed_while_at_work_it_ends_by_itself_and_answers_nobody),
   };

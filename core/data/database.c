@@ -51,6 +51,8 @@ dl_database *dl_database_new(dl_loop *loop, dl_str url, const dl_database_option
   set_defaults(own);
   own->folder = dl_arena_copy(&database->arena, dl_str_of(own->folder)).ptr;
   if (own->migrations) own->migrations = dl_arena_copy(&database->arena, dl_str_of(own->migrations)).ptr;
+  if (own->files) own->files_folder = dl_arena_copy(&database->arena, dl_str_of(own->files_folder)).ptr;
+  dl_file_set_hold(own->files);
   database->in_memory = dl_str_equal(name, DL_STR(":memory:"));
   database->path = database->in_memory ? ":memory:" : path_in(database, name);
   uv_mutex_init(&database->mutex);
@@ -214,6 +216,7 @@ static void free_database(dl_database *database) {
   }
   uv_cond_destroy(&database->work);
   uv_mutex_destroy(&database->mutex);
+  dl_file_set_free(database->options.files);
   dl_arena_free(&database->arena);
   dl_free(database->statements);
   dl_free(database->start_error);

@@ -18,12 +18,15 @@ enum { FILES_MAX = 4096, DEPTH_MAX = 16, FILE_BYTES_MAX = 1 << 20, ALL_BYTES_MAX
 
 /* In the memory: a record for each file, its path and its bytes behind it. */
 typedef struct record {
-  uint32_t path_length, length;
+  uint32_t path_length, length; /* NAME_ONLY: no bytes */
 } record;
+
+static const uint32_t NAME_ONLY = UINT32_MAX;
 
 struct dl_file_set {
   const char *bytes;
   size_t length;
+  unsigned holders;
 };
 
 /* --- collecting ----------------------------------------------------------------------------- */
@@ -46,37 +49,44 @@ static bool ends_in(const char *name, const char *ending) {
 }
 
 static bool is_wanted(const char *name) {
-  static const char *const endings[] = {".lua", ".pem", ".key", ".crt", ".json", ".jwk", ".jwks"};
+  static const char *const endings[] = {".lua", ".pem", ".key", ".crt", ".json", ".jwk", ".jwks", ".sql"};
   if (strcmp(name, ".env") == 0) return true;
   for (size_t i = 0; *name != '.' && i < sizeof endings / sizeof *endings; i++)
     if (ends_in(name, endings[i])) return true;
   return false;
 }
 
-/* What cannot be read is left out: whoever asks for it is told that it is not there. */
+static int open_fitting(const char *path, struct stat *info) {
+  int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  if (fd < 0 || (fstat(fd, info) == 0 && S_ISREG(info->st_mode) && info->st_size <= FILE_BYTES_MAX)) return fd;
+  close(fd);
+  return -1;
+}
+
+/* What cannot be read is left out: whoever asks for it is told that it is not there. A
+ * migration must not be passed over like that: whoever looks for them reads it then. */
 static bool add_file(collector *all, const char *path) {
   struct stat info;
-  int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-  if (fd < 0) return true;
-  if (fstat(fd, &info) != 0 || !S_ISREG(info.st_mode) || info.st_size > FILE_BYTES_MAX) {
-    close(fd);
-    return true;
-  }
+  int fd = open_fitting(path, &info);
+  if (fd < 0 && !ends_in(path, ".sql")) return true;
+  if (fd < 0) info.st_size = 0;
   const char *name = path + all->root_length + 1;
-  record head = {(uint32_t)strlen(name), (uint32_t)info.st_size};
+  record head = {(uint32_t)strlen(name), NAME_ONLY};
   size_t begin = all->out.len;
   dl_buffer_append(&all->out, (const char *)&head, sizeof head);
   dl_buffer_append(&all->out, name, head.path_length);
   char *room = dl_malloc((size_t)info.st_size + 1);
   ssize_t got, done = 0;
   while (done < info.st_size && (got = read(fd, room + done, (size_t)(info.st_size - done))) > 0) done += got;
-  close(fd);
-  head.length = (uint32_t)done;
+  if (fd >= 0) close(fd);
+  if (fd >= 0) head.length = (uint32_t)done;
   memcpy(all->out.data + begin, &head, sizeof head);
   dl_buffer_append(&all->out, room, (size_t)done);
   dl_free(room);
-  if (++all->count > FILES_MAX) return fail(all, "the app's folder holds more than 4,096 files that an app can load; move what is not the app's elsewhere");
-  if (all->out.len > ALL_BYTES_MAX) return fail(all, "the app's folder holds more than 64 MiB of files that an app can load; move what is not the app's elsewhere");
+  if (++all->count > FILES_MAX)
+    return fail(all, "the app's folder holds more than 4,096 files that an app can load; move what is not the app's elsewhere");
+  if (all->out.len > ALL_BYTES_MAX)
+    return fail(all, "the app's folder holds more than 64 MiB of files that an app can load; move what is not the app's elsewhere");
   return true;
 }
 
@@ -132,24 +142,47 @@ dl_file_set *dl_file_set_open(int fd) {
   if (info.st_size > 0) bytes = mmap(NULL, (size_t)info.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
   if (bytes == MAP_FAILED) return NULL;
   dl_file_set *set = dl_malloc(sizeof *set);
-  *set = (dl_file_set){bytes, (size_t)info.st_size};
+  *set = (dl_file_set){bytes, (size_t)info.st_size, 1};
   return set;
 }
 
+/* The record at *at, which is moved behind it. */
+static bool read_record(const dl_file_set *set, size_t *at, dl_str *path, dl_str *bytes) {
+  record head;
+  if (set->length - *at < sizeof head) return false;
+  memcpy(&head, set->bytes + *at, sizeof head);
+  size_t begin = *at + sizeof head, left = set->length - begin, length = head.length == NAME_ONLY ? 0 : head.length;
+  if (head.path_length > left || length > left - head.path_length) return false;
+  *path = dl_str_from(set->bytes + begin, head.path_length);
+  *bytes = head.length == NAME_ONLY ? (dl_str){0} : dl_str_from(path->ptr + path->len, length);
+  *at = begin + path->len + length;
+  return true;
+}
+
 dl_str dl_file_set_get(const dl_file_set *set, dl_str path) {
-  for (size_t at = 0; at + sizeof(record) <= set->length;) {
-    record head;
-    memcpy(&head, set->bytes + at, sizeof head);
-    at += sizeof head;
-    if (head.path_length > set->length - at || head.length > set->length - at - head.path_length) break;
-    if (dl_str_equal(dl_str_from(set->bytes + at, head.path_length), path)) return dl_str_from(set->bytes + at + head.path_length, head.length);
-    at += head.path_length + head.length;
-  }
+  dl_str each, bytes;
+  for (size_t at = 0; read_record(set, &at, &each, &bytes);)
+    if (dl_str_equal(each, path)) return bytes;
   return (dl_str){0};
 }
 
+bool dl_file_set_next(const dl_file_set *set, dl_str folder, size_t *at, dl_str *name) {
+  dl_str path, bytes;
+  while (read_record(set, at, &path, &bytes)) {
+    if (path.len <= folder.len || !dl_str_starts(path, folder) || path.ptr[folder.len] != '/') continue;
+    *name = dl_str_skip(path, folder.len + 1);
+    if (!memchr(name->ptr, '/', name->len)) return true;
+  }
+  return false;
+}
+
+dl_file_set *dl_file_set_hold(dl_file_set *set) {
+  if (set) set->holders++;
+  return set;
+}
+
 void dl_file_set_free(dl_file_set *set) {
-  if (!set) return;
+  if (!set || --set->holders) return;
   if (set->bytes) munmap((void *)(uintptr_t)set->bytes, set->length);
   dl_free(set);
 }

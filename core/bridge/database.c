@@ -407,14 +407,23 @@ static bool is_folder(const char *path) {
   return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
 }
 
-/* database_open(url, { folder, migrations, migrations_may_miss, readers, ... }) → handle | nil, message */
+static bool has_migrations(const dl_database_options *options) {
+  size_t at = 0;
+  dl_str name;
+  if (options->files && dl_file_set_next(options->files, dl_str_of(options->files_folder), &at, &name)) return true;
+  return options->migrations && is_folder(options->migrations);
+}
+
+/* database_open(url, { folder, migrations, migrations_name, migrations_may_miss, readers, ... }) → handle | nil, message */
 static int database_open(lua_State *L) {
   size_t length;
   const char *url = luaL_checklstring(L, 1, &length);
   luaL_checktype(L, 2, LUA_TTABLE);
   dl_database_options options = {.folder = string_field(L, 2, "folder").ptr, .migrations = string_field(L, 2, "migrations").ptr};
+  options.files_folder = string_field(L, 2, "migrations_name").ptr;
+  if (options.files_folder) options.files = dl_lua_of(L)->files;
   lua_getfield(L, 2, "migrations_may_miss");
-  if (lua_toboolean(L, -1) && options.migrations && !is_folder(options.migrations)) options.migrations = NULL;
+  if (lua_toboolean(L, -1) && !has_migrations(&options)) options.migrations = NULL;
   for (size_t i = 0; i < sizeof(numbers) / sizeof(*numbers); i++) {
     lua_getfield(L, 2, numbers[i].name);
     unsigned number = (unsigned)lua_tointeger(L, -1);

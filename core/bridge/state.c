@@ -150,7 +150,7 @@ dl_lua *dl_lua_new(dl_loop *loop) {
   return lua;
 }
 
-void dl_lua_use_files(dl_lua *lua, const dl_file_set *files) { lua->files = files; }
+void dl_lua_use_files(dl_lua *lua, dl_file_set *files) { lua->files = files; }
 
 lua_State *dl_lua_state(const dl_lua *lua) { return lua->L; }
 dl_limit_counter *dl_lua_limits(dl_lua *lua) { return &lua->limits; }

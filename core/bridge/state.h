@@ -14,7 +14,7 @@ typedef struct dl_spawned dl_spawned;
 struct dl_lua {
   lua_State *L;
   dl_loop *loop;      /* borrowed */
-  const dl_file_set *files; /* borrowed; NULL: the app is read from its folder */
+  dl_file_set *files; /* borrowed; NULL: the app is read from its folder */
   dl_arena arena;     /* what was compiled at load */
   dl_crypto *crypto;  /* outlives the keys that Lua holds */
   dl_password_pool *passwords;

@@ -51,6 +51,8 @@ dl_database *dl_database_new(dl_loop *loop, dl_str url, const dl_database_option
   set_defaults(own);
   own->folder = dl_arena_copy(&database->arena, dl_str_of(own->folder)).ptr;
   if (own->migrations) own->migrations = dl_arena_copy(&database->arena, dl_str_of(own->migrations)).ptr;
+  if (own->files) own->files_folder = dl_arena_copy(&database->arena, dl_str_of(own->files_folder)).ptr;
+  dl_file_set_hold(own->files);
   database->in_memory = dl_str_equal(name, DL_STR(":memory:"));
   database->path = database->in_memory ? ":memory:" : path_in(database, name);
   uv_mutex_init(&database->mutex);
@@ -169,6 +171,7 @@ void dl_call_submit(dl_call *call) {
   if (!database->unanswered++) uv_ref((uv_handle_t *)&database->answer);
   call->deadline = uv_hrtime() + (uint64_t)database->options.queue_ms * 1000000u;
   uv_mutex_lock(&database->mutex);
+  if (call->transaction && call->work != DL_WORK_BEGIN) call->transaction->holders++; /* deliver gives it back */
   dl_queue *queue = queue_for(database, call);
   if (queue) dl_queue_put(queue, call);
   else dl_queue_put(&database->answers, call);
@@ -182,6 +185,14 @@ void dl_call_submit(dl_call *call) {
 
 /* --- answers and news -------------------------------------------------------------------- */
 
+static void let_go(dl_transaction *transaction) {
+  dl_database *database = transaction->database;
+  uv_mutex_lock(&database->mutex);
+  bool last = --transaction->holders == 0;
+  uv_mutex_unlock(&database->mutex);
+  if (last) dl_free(transaction);
+}
+
 static void deliver(dl_database *database) {
   uv_mutex_lock(&database->mutex);
   dl_queue answers = database->answers;
@@ -193,6 +204,7 @@ static void deliver(dl_database *database) {
     /* One that never began, or that nobody is left to hold. */
     bool began = call->work == DL_WORK_BEGIN && call->problem.kind == DL_PROBLEM_NONE;
     if (call->work == DL_WORK_BEGIN && (database->orphan || !began)) dl_transaction_release(call->transaction);
+    else if (call->work != DL_WORK_BEGIN && call->transaction) let_go(call->transaction);
     dl_call_drop(call);
   }
 }
@@ -204,6 +216,7 @@ static void free_database(dl_database *database) {
   }
   uv_cond_destroy(&database->work);
   uv_mutex_destroy(&database->mutex);
+  dl_file_set_free(database->options.files);
   dl_arena_free(&database->arena);
   dl_free(database->statements);
   dl_free(database->start_error);
@@ -350,10 +363,6 @@ void dl_transaction_abandon(dl_transaction *transaction) {
 }
 
 void dl_transaction_release(dl_transaction *transaction) {
-  dl_database *database = transaction->database;
   dl_transaction_abandon(transaction);
-  uv_mutex_lock(&database->mutex);
-  bool last = --transaction->holders == 0;
-  uv_mutex_unlock(&database->mutex);
-  if (last) dl_free(transaction);
+  let_go(transaction);
 }

@@ -9,6 +9,7 @@
 #ifndef DL_DATA_DATABASE_H
 #define DL_DATA_DATABASE_H
 
+#include "base/file_set.h"
 #include "base/needs.h"
 #include "data/statement.h"
 #include "net/loop.h"
@@ -53,6 +54,8 @@ const char *dl_problem_name(dl_problem_kind kind);
 typedef struct dl_database_options {
   const char *folder;         /* what a relative path in the url starts from [.] */
   const char *migrations;     /* folder of numbered .sql files, from the working folder [none] */
+  dl_file_set *files;         /* where they are read instead if it has the folder; held until the database is freed [none] */
+  const char *files_folder;   /* the same folder in files */
   unsigned readers;           /* connections that read [3] */
   unsigned queue_max;         /* calls that may wait for a reader, or for the writer [1,000] */
   unsigned queue_ms;          /* how long one may wait there [5,000] */
@@ -155,7 +158,8 @@ void dl_transaction_commit(dl_call *call, dl_transaction *transaction);
 void dl_transaction_rollback(dl_call *call, dl_transaction *transaction);
 
 /* Gives up: what is not committed is rolled back, and nobody is told. The pointer
- * stays good until dl_transaction_release, which gives up as well. */
+ * stays good until dl_transaction_release, which gives up as well; call->transaction
+ * of a call that was submitted, until its done has returned. */
 void dl_transaction_abandon(dl_transaction *transaction);
 void dl_transaction_release(dl_transaction *transaction);
 

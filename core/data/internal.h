@@ -98,7 +98,7 @@ struct dl_transaction {
   dl_database *database;
   dl_transaction_state state;
   bool abandoned;
-  unsigned holders; /* who began it, and the writer until it has ended */
+  unsigned holders; /* who began it, the writer until it has ended, and each of its calls until it is answered */
   const char *why;  /* it ended, for calls that come too late; static */
   dl_queue calls;
 };

@@ -2,7 +2,9 @@
 /*
  * Migrations: a folder of numbered .sql files, each applied once, in order, in a
  * transaction of its own, and remembered with its SHA-256. What was applied must
- * stay as it is: a file that changed afterwards stops the start.
+ * stay as it is: a file that changed afterwards stops the start. A server's workers
+ * read them from the files that the app was loaded from, so that one which is replaced
+ * applies nothing that lies on the disk for a reload to come.
  * Runs on the writer's thread. Needs: read in the migrations folder.
  */
 #include "data/internal.h"
@@ -14,12 +16,15 @@
 #include <openssl/evp.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <unistd.h>
 
 enum { NUMBER_DIGITS = 4, NUMBERS_MAX = 9999, FILE_MAX = 16 << 20, HASH_TEXT = 65 };
 
 typedef struct migrator {
   dl_sqlite *connection;
   const char *folder;
+  const dl_file_set *files; /* NULL: the folder on the disk */
+  dl_str files_folder;
   dl_arena *arena;
   dl_problem *problem;
   char **names; /* by number - 1 */
@@ -63,23 +68,37 @@ static bool take_name(migrator *m, const char *name) {
   return true;
 }
 
-static bool read_folder(migrator *m) {
+static bool read_disk(migrator *m) {
   DIR *folder = opendir(m->folder);
   if (!folder) return refuse(m, "the migrations folder %s cannot be read: %s", m->folder, strerror(errno));
   bool good = true;
   for (struct dirent *entry; good && (entry = readdir(folder));) good = take_name(m, entry->d_name);
   closedir(folder);
+  return good;
+}
+
+/* One that the files do not have, as where it is a link, is read from the disk. */
+static bool read_names(migrator *m) {
+  bool good = true;
+  dl_str name;
+  for (size_t at = 0; m->files && good && dl_file_set_next(m->files, m->files_folder, &at, &name);)
+    good = take_name(m, dl_arena_copy(m->arena, name).ptr);
+  if (!good || m->count) return good;
+  m->files = NULL;
+  return read_disk(m);
+}
+
+static bool read_folder(migrator *m) {
+  bool good = read_names(m);
   for (size_t i = 0; good && i < m->count; i++)
     if (!m->names[i])
       return refuse(m, "%s: there is no migration %04zu, though there is %s: number them without gaps", m->folder, i + 1, m->names[m->count - 1]);
   return good;
 }
 
-static bool read_file(migrator *m, const char *name, dl_buffer *text) {
-  const char *path = dl_arena_format(m->arena, "%s/%s", m->folder, name);
+static bool read_disk_file(migrator *m, const char *path, dl_buffer *text) {
   FILE *file = fopen(path, "rbe");
   if (!file) return refuse(m, "the migration %s cannot be read: %s", path, strerror(errno));
-  dl_buffer_clear(text);
   size_t got;
   do {
     dl_buffer_reserve(text, 65536);
@@ -88,7 +107,16 @@ static bool read_file(migrator *m, const char *name, dl_buffer *text) {
   } while (got && text->len <= FILE_MAX);
   bool failed = ferror(file) != 0;
   fclose(file);
-  if (failed) return refuse(m, "the migration %s cannot be read", path);
+  return failed ? refuse(m, "the migration %s cannot be read", path) : true;
+}
+
+static bool read_file(migrator *m, const char *name, dl_buffer *text) {
+  const char *path = dl_arena_format(m->arena, "%s/%s", m->folder, name);
+  dl_str kept = {0};
+  if (m->files) kept = dl_file_set_get(m->files, dl_str_of(dl_arena_format(m->arena, "%s/%s", m->files_folder.ptr, name)));
+  dl_buffer_clear(text);
+  if (kept.ptr) dl_buffer_append(text, kept.ptr, kept.len);
+  else if (!read_disk_file(m, path, text)) return false;
   if (text->len > FILE_MAX) return refuse(m, "the migration %s is over 16 MiB: load data from the app, not from a migration", path);
   if (!dl_utf8_valid(dl_buffer_str(text)) || (text->len && memchr(text->data, '\0', text->len)))
     return refuse(m, "the migration %s is not valid UTF-8, or holds a NUL", path);
@@ -233,12 +261,18 @@ static bool make_table(migrator *m) {
                  "(number INTEGER PRIMARY KEY, name TEXT NOT NULL, sha256 TEXT NOT NULL, applied_at TEXT NOT NULL) STRICT");
 }
 
+/* A reload may have applied what these files do not have yet, and have failed behind it. */
+static bool is_newer(const migrator *m, const char *name) {
+  return m->files && access(dl_arena_format(m->arena, "%s/%s", m->folder, name), F_OK) == 0;
+}
+
 static bool none_is_missing(migrator *m) {
   sqlite3_stmt *find = NULL;
   int code =
       sqlite3_prepare_v2(m->connection->handle, "SELECT name FROM demilune_migrations WHERE number > ? ORDER BY number LIMIT 1", -1, &find, NULL);
   if (code == SQLITE_OK) code = sqlite3_bind_int64(find, 1, (sqlite3_int64)m->count);
   if (code == SQLITE_OK) code = sqlite3_step(find);
+  if (code == SQLITE_ROW && is_newer(m, (const char *)sqlite3_column_text(find, 0))) code = SQLITE_DONE;
   if (code == SQLITE_ROW)
     refuse(m, "%s: %s was applied to this database and is not in the folder: this app is older than its database", m->folder,
            (const char *)sqlite3_column_text(find, 0));
@@ -257,7 +291,9 @@ static bool apply_all(migrator *m) {
 }
 
 bool dl_migrate(dl_sqlite *connection, dl_arena *arena, const char **applied, dl_problem *problem) {
-  migrator m = {.connection = connection, .folder = connection->database->options.migrations, .arena = arena, .problem = problem};
+  const dl_database_options *options = &connection->database->options;
+  migrator m = {.connection = connection, .folder = options->migrations, .files = options->files, .arena = arena, .problem = problem};
+  if (m.files) m.files_folder = dl_str_of(options->files_folder);
   m.names = dl_arena_zalloc(arena, NUMBERS_MAX, sizeof(*m.names));
   bool good = read_folder(&m) && execute(&m, 0, "PRAGMA foreign_keys = OFF") && apply_all(&m) && execute(&m, 0, "PRAGMA foreign_keys = ON");
   if (good && m.applied.len) *applied = dl_arena_copy(arena, dl_buffer_str(&m.applied)).ptr;

@@ -272,12 +272,13 @@ names.strict("statement:", Statement, {
 
 local database = {}
 
+---The folder inside the app's, as its files are named; nil when there is to be none.
 local function migrations_folder(place, given)
   if given == false then return nil end
   if given ~= nil and type(given) ~= "string" then
     errors.raise(place, 'app:database: migrations is a folder inside the app\'s, or false; write migrations = "migrations"')
   end
-  return context.folder .. "/" .. (given or "migrations")
+  return ((given or "migrations"):gsub("^%./+", ""):gsub("/+$", ""))
 end
 
 ---Declares a database; nothing is opened before the app starts.
@@ -295,7 +296,8 @@ function database.new(url, given)
   end
   local opening = { folder = os.getenv "DEMILUNE_DATA" or context.folder, migrations_may_miss = given.migrations == nil }
   for name, value in pairs(given) do opening[name] = value end
-  opening.migrations = migrations_folder(place, given.migrations)
+  local name = migrations_folder(place, given.migrations)
+  opening.migrations, opening.migrations_name = name and context.folder .. "/" .. name, name
   local handle, problem = core.database_open(url, opening)
   if not handle then errors.raise(place, "app:database: %s", problem) end
   local made = setmetatable({ source = place }, Database)

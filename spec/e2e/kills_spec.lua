@@ -3,6 +3,7 @@
 -- tests/kills/killer.c, preloaded into the real program: before and after each call by which processes, messages or files change. Usually every
 -- few of them are tried; with DEMILUNE_KILLS=all every one.
 
+local files = require "spec.support.files"
 local http = require "spec.support.http"
 local kills = require "spec.support.kills"
 local server = require "spec.support.server"
@@ -278,6 +279,26 @@ describe("kill -9", function()
       assert.equal("ok", world.running:request("GET", "/schema").body:match("%S+$"))
     end
     assert.is_true(hits >= 2, hits) -- writes that came together have fewer steps
+    world:stop()
+  end)
+
+  -- In the middle of a deploy: the new files are there, their reload is still to come.
+  it("of a worker applies no migration that only a reload should, and the reload does", function()
+    world:start { flags = { "--access-log=off", "--admin=0" } }
+    settle()
+    files.write(world.app .. "/migrations/0003_other.sql", "CREATE TABLE other (id INTEGER); DROP TABLE more;")
+    files.write(world.app .. "/migrations/0002_more.sql", "half of a fi") -- a copy that has not ended
+    local before = world.running:workers()[1]
+    os.execute("kill -KILL " .. before)
+    assert.truthy(server.wait_until(PATIENCE, function() return world.running:log():find("is replaced", 1, true) end), world.running:log())
+    settle()
+    for _ = 1, 10 do assert.equal(MIGRATED, world.running:request("GET", "/schema").body) end
+    files.write(world.app .. "/migrations/0002_more.sql", kills.MIGRATIONS["migrations/0002_more.sql"])
+    world:save((app("v2"):gsub("FROM more", "FROM other")))
+    world.running:signal("HUP")
+    assert.truthy(server.wait_until(PATIENCE, function() return reloads() == 1 end), world.running:log())
+    assert.truthy(world.running:log():find("migrations applied: 0003_other.sql", 1, true), world.running:log())
+    for _ = 1, 10 do assert.equal("3 2 0 ok", world.running:request("GET", "/schema").body) end
     world:stop()
   end)
 end)

@@ -59,7 +59,8 @@ static void check_message(dl_str bytes, size_t descriptors) {
   int before = last_descriptor();
   bool whole = bytes.len >= 16 && length <= bytes.len - 16 && length < DL_MESSAGE_TEXT_BYTES;
   require((dl_channel_receive(ends[1], &message, &fd) == 1) == whole, "a message is taken when it is whole");
-  if (whole) require(message.length == length && memcmp(message.text, bytes.ptr + 16, length) == 0 && message.text[length] == 0, "the text is what was sent");
+  if (whole)
+    require(message.length == length && memcmp(message.text, bytes.ptr + 16, length) == 0 && message.text[length] == 0, "the text is what was sent");
   require((fd >= 0) == (descriptors > 0), "a descriptor that came is given");
   if (fd >= 0) close(fd);
   require(last_descriptor() == before, "no descriptor is left over");
@@ -107,6 +108,8 @@ static void check_files(dl_str bytes) {
     require(memmem(bytes.ptr, bytes.len, copy, found.len) != NULL, "a file's bytes are those of the memory");
     free(copy);
   }
+  dl_str name;
+  for (size_t at = 0; dl_file_set_next(set, path, &at, &name);) require(at <= bytes.len && name.len < bytes.len, "names lie inside the memory");
   dl_file_set_free(set);
 }
 

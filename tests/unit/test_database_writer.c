@@ -152,24 +152,25 @@ static void rows_over_the_bound_undo_the_write_that_gave_them(void **state) {
   assert_string_equal(world_call(w, count, DL_SHAPE_VALUE, NOTHING, NOTHING).rows, "0");
 }
 
-static void a_commit_that_fails_fails_all_that_it_held(void **state) {
+static const char *const late_table = "CREATE TABLE late (item INTEGER REFERENCES items (id) DEFERRABLE INITIALLY DEFERRED);";
+
+static void a_deferred_key_that_points_nowhere_fails_its_own_call_only(void **state) {
   world *w = *state;
-  world_write(w, "migrations/0002_late.sql", "CREATE TABLE late (item INTEGER REFERENCES items (id) DEFERRABLE INITIALLY DEFERRED);");
-  prepare(w, (dl_database_options){0});
-  const dl_statement *add = world_seal(w, "INSERT INTO items (name) VALUES (:name)");
+  world_write(w, "migrations/0002_late.sql", late_table);
+  statements s = prepare(w, (dl_database_options){0});
   const dl_statement *late = world_seal(w, "INSERT INTO late VALUES (99)");
-  const dl_statement *count = world_seal(w, "SELECT count(*) FROM items");
+  const dl_statement *drop = world_seal(w, "DELETE FROM items WHERE name = :name");
+  const dl_statement *good = world_seal(w, "INSERT INTO late SELECT id FROM items WHERE name = :name RETURNING item");
   assert_true(world_start(w));
-  const dl_statement *list[] = {add, late, add};
-  static const char *const names[] = {"a", "", "b"};
-  answer answers[3];
-  send_together(w, answers, list, names, 3);
-  for (size_t i = 0; i < 3; i++) {
-    assert_int_equal(answers[i].kind, DL_PROBLEM_FOREIGN_KEY);
-    assert_non_null(strstr(answers[i].message, "commit failed"));
-  }
-  assert_string_equal(world_call(w, count, DL_SHAPE_VALUE, NOTHING, NOTHING).rows, "1"); /* the null that send_together sent ahead */
-  assert_int_equal(world_call(w, add, DL_SHAPE_RUN, TEXT("c"), NOTHING).kind, DL_PROBLEM_NONE);
+  const dl_statement *list[] = {s.add, late, good, drop, s.add};
+  static const char *const names[] = {"a", "", "a", "a", "b"};
+  static const dl_problem_kind kinds[] = {DL_PROBLEM_NONE, DL_PROBLEM_FOREIGN_KEY, DL_PROBLEM_NONE, DL_PROBLEM_FOREIGN_KEY, DL_PROBLEM_NONE};
+  answer answers[5];
+  send_together(w, answers, list, names, 5);
+  for (size_t i = 0; i < 5; i++) assert_int_equal(answers[i].kind, kinds[i]);
+  assert_non_null(strstr(answers[1].message, "app.lua:7: FOREIGN KEY constraint failed"));
+  assert_non_null(strstr(answers[1].message, "db:transaction"));
+  assert_string_equal(world_call(w, s.names, DL_SHAPE_VALUE, NOTHING, NOTHING).rows, "a,b");
 }
 
 /* --- transactions ------------------------------------------------------------------- */
@@ -258,6 +259,57 @@ static void a_conflict_that_ends_the_transaction_is_told_to_later_calls(void **s
   assert_string_equal(world_call(w, s.count, DL_SHAPE_VALUE, NOTHING, NOTHING).rows, "0");
 }
 
+static void a_transaction_defers_keys_until_its_own_commit(void **state) {
+  world *w = *state;
+  world_write(w, "migrations/0002_late.sql", late_table);
+  prepare(w, (dl_database_options){0});
+  const dl_statement *late = world_seal(w, "INSERT INTO late VALUES (99)");
+  const dl_statement *mend = world_seal(w, "INSERT INTO items (id) VALUES (99)");
+  const dl_statement *count = world_seal(w, "SELECT count(*) FROM late");
+  assert_true(world_start(w));
+  dl_transaction *t = begin(w);
+  assert_int_equal(world_in(w, t, late, DL_SHAPE_RUN, NOTHING, NOTHING).kind, DL_PROBLEM_NONE);
+  answer a = end(w, t, dl_transaction_commit);
+  assert_int_equal(a.kind, DL_PROBLEM_FOREIGN_KEY);
+  assert_non_null(strstr(a.message, "commit failed"));
+  dl_transaction_release(t);
+  t = begin(w);
+  assert_int_equal(world_in(w, t, late, DL_SHAPE_RUN, NOTHING, NOTHING).kind, DL_PROBLEM_NONE);
+  assert_int_equal(world_in(w, t, mend, DL_SHAPE_RUN, NOTHING, NOTHING).kind, DL_PROBLEM_NONE);
+  assert_int_equal(end(w, t, dl_transaction_commit).kind, DL_PROBLEM_NONE);
+  dl_transaction_release(t);
+  assert_string_equal(world_call(w, count, DL_SHAPE_VALUE, NOTHING, NOTHING).rows, "1");
+}
+
+/* As a bridge does whose task was given up: what nobody hears ends its transaction. */
+static void on_unheard(dl_call *call) {
+  assert_ptr_equal(call->transaction->database, call->database);
+  dl_transaction_abandon(call->transaction);
+  on_answered(call);
+}
+
+/* When an answer is seen the writer has ended the transaction, and held it no longer. */
+static void a_transaction_outlives_whoever_began_it_until_its_calls_are_answered(void **state) {
+  world *w = *state;
+  statements s = start(w, (dl_database_options){0});
+  answer inside, ending;
+  dl_transaction *t = begin(w);
+  dl_call *call = world_send(w, &inside, t, s.add, DL_SHAPE_RUN, TEXT("a"), NOTHING), *last = new_end(w, &ending);
+  call->done = last->done = on_unheard;
+  dl_transaction_commit(last, t);
+  dl_transaction_release(t);
+  turn_until(w, &ending.came);
+  assert_true(inside.came);
+  t = begin(w);
+  assert_int_equal(end(w, t, dl_transaction_rollback).kind, DL_PROBLEM_NONE);
+  last = new_end(w, &ending); /* one that comes too late, and is never given to the writer */
+  last->done = on_unheard;
+  dl_transaction_commit(last, t);
+  dl_transaction_release(t);
+  turn_until(w, &ending.came);
+  assert_int_equal(ending.kind, DL_PROBLEM_ENDED);
+}
+
 /* --- bounds --------------------------------------------------------------------------- */
 
 static void a_lock_that_is_not_given_up_is_named(void **state) {
@@ -336,6 +388,22 @@ static void a_full_queue_refuses_and_a_long_wait_ends(void **state) {
   assert_int_equal(last.kind, DL_PROBLEM_NONE);
 }
 
+/* It holds the write lock for as long: what it notes of an index with one value in all rows is how many it looked at. */
+static void stopping_measures_no_whole_table(void **state) {
+  world *w = *state;
+  world_write(w, "migrations/0002_large.sql",
+              "CREATE TABLE large (kind INTEGER); CREATE INDEX by_kind ON large (kind);"
+              "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 5000) INSERT INTO large SELECT 0 FROM n;");
+  prepare(w, (dl_database_options){0});
+  world_seal(w, "SELECT count(*) FROM large WHERE kind = 1 AND rowid > 7");
+  assert_true(world_start(w));
+  world_stop(w);
+  prepare(w, (dl_database_options){0});
+  const dl_statement *noted = world_seal(w, "SELECT CAST(substr(stat, instr(stat, ' ') + 1) AS INTEGER) FROM sqlite_stat1 WHERE idx = 'by_kind'");
+  assert_true(world_start(w));
+  assert_in_range(atoi(world_call(w, noted, DL_SHAPE_VALUE, NOTHING, NOTHING).rows), 100, 1000);
+}
+
 static void stopping_answers_what_waits_and_refuses_what_comes(void **state) {
   world *w = *state;
   statements s = start(w, (dl_database_options){0});
@@ -369,14 +437,17 @@ int main(void) {
       T(one_calls_failure_is_its_own),
       T(a_conflict_that_rolls_everything_back_costs_only_its_own_call),
       T(rows_over_the_bound_undo_the_write_that_gave_them),
-      T(a_commit_that_fails_fails_all_that_it_held),
+      T(a_deferred_key_that_points_nowhere_fails_its_own_call_only),
       T(a_transaction_is_seen_by_itself_first_and_by_all_after_its_commit),
       T(a_rolled_back_or_abandoned_transaction_leaves_nothing),
       T(a_transaction_past_its_deadline_is_rolled_back_and_said_to_be),
       T(a_conflict_that_ends_the_transaction_is_told_to_later_calls),
+      T(a_transaction_defers_keys_until_its_own_commit),
+      T(a_transaction_outlives_whoever_began_it_until_its_calls_are_answered),
       T(a_lock_that_is_not_given_up_is_named),
       T(a_disk_without_room_acknowledges_nothing_that_it_lost_and_serves_again),
       T(a_full_queue_refuses_and_a_long_wait_ends),
+      T(stopping_measures_no_whole_table),
       T(stopping_answers_what_waits_and_refuses_what_comes),
       T(freed_while_at_work_it_ends_by_itself_and_answers_nobody),
   };

@@ -91,6 +91,32 @@ static void a_set_leaves_out_what_no_app_loads(void **state) {
   end(&app);
 }
 
+static void no_migration_is_passed_over(void **state) {
+  (void)state;
+  folder app;
+  begin(&app);
+  make(&app, "migrations");
+  make(&app, "migrations/old");
+  put(&app, "migrations/0001_first.sql", "SELECT 1;");
+  put(&app, "migrations/0002_large.sql", "");
+  put(&app, "migrations/old/0003_deep.sql", "");
+  put(&app, "migrations.sql", "");
+  char path[96];
+  snprintf(path, sizeof path, "%s/migrations/0002_large.sql", app.path);
+  assert_int_equal(truncate(path, (1 << 20) + 1), 0);
+  dl_file_set *set = collect(&app);
+  assert_ptr_equal(dl_file_set_hold(set), set);
+  dl_file_set_free(set);
+  assert_str(dl_file_set_get(set, DL_STR("migrations/0001_first.sql")), "SELECT 1;");
+  assert_null(dl_file_set_get(set, DL_STR("migrations/0002_large.sql")).ptr);
+  size_t at = 0, count = 0;
+  for (dl_str name; dl_file_set_next(set, DL_STR("migrations"), &at, &name); count++)
+    assert_true(dl_str_equal(name, DL_STR("0001_first.sql")) || dl_str_equal(name, DL_STR("0002_large.sql")));
+  assert_int_equal(count, 2);
+  dl_file_set_free(set);
+  end(&app);
+}
+
 static void a_folder_that_is_not_there_has_no_files(void **state) {
   (void)state;
   folder nowhere = {"/tmp/demilune-is-not-here"};
@@ -117,6 +143,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_set_keeps_what_was_there_whatever_comes_after),
       cmocka_unit_test(a_set_leaves_out_what_no_app_loads),
+      cmocka_unit_test(no_migration_is_passed_over),
       cmocka_unit_test(a_folder_that_is_not_there_has_no_files),
       cmocka_unit_test(a_folder_with_too_much_in_it_is_refused),
   };

@@ -178,6 +178,77 @@ static void a_start_with_nothing_to_apply_waits_for_no_writer(void **state) {
   starts(w);
 }
 
+/* --- from the files that the app was loaded from ------------------------------------- */
+
+static dl_file_set *files_now(world *w) {
+  char message[256];
+  int fd = dl_file_set_collect(w->folder, message);
+  if (fd < 0) fail_msg("%s", message);
+  dl_file_set *set = dl_file_set_open(fd);
+  close(fd);
+  return set;
+}
+
+/* Frees the set at once, as a generation does that is dropped while its database starts. */
+static bool start_from(world *w, dl_file_set *set) {
+  if (w->database && dl_database_is_open(w->database)) world_stop(w);
+  world_database(w, "sqlite:test.db", (dl_database_options){.migrations = "migrations", .files = set, .files_folder = "migrations"});
+  dl_file_set_free(set);
+  return world_start(w);
+}
+
+static void starts_from(world *w, dl_file_set *set) {
+  if (!start_from(w, set)) fail_msg("%s", w->error);
+}
+
+static void what_came_to_the_disk_later_is_not_applied(void **state) {
+  world *w = *state;
+  dl_file_set *set = files_now(w);
+  world_write(w, "migrations/0001_users.sql", "CREATE TABLE other (id INTEGER);");
+  world_write(w, "migrations/0002_more.sql", "CREATE TABLE more (id INTEGER);");
+  starts_from(w, set);
+  world_write(w, "migrations/0001_users.sql",
+              "CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT);\nINSERT INTO users (name) VALUES ('first; one');\n");
+  unlink(world_path(w, "migrations/0002_more.sql"));
+  assert_string_equal(ask(w, "SELECT name FROM demilune_migrations").rows, "0001_users.sql");
+}
+
+/* As a worker does that is replaced while a reload is on its way, or after one that failed late. */
+static void what_a_later_load_applied_stops_no_start_while_it_lies_on_the_disk(void **state) {
+  world *w = *state;
+  dl_file_set *before = dl_file_set_hold(files_now(w));
+  starts_from(w, before);
+  world_write(w, "migrations/0002_more.sql", "CREATE TABLE more (id INTEGER);");
+  starts_from(w, files_now(w));
+  starts_from(w, dl_file_set_hold(before));
+  unlink(world_path(w, "migrations/0002_more.sql"));
+  assert_false(start_from(w, before));
+  assert_non_null(strstr(w->error, "0002_more.sql was applied to this database and is not in the folder"));
+}
+
+static void a_large_one_is_read_from_the_disk_and_one_too_large_is_named(void **state) {
+  world *w = *state;
+  static char text[(1 << 20) + 64] = "CREATE TABLE large (id INTEGER);";
+  memset(text + strlen(text), ' ', 1 << 20);
+  world_write(w, "migrations/0002_large.sql", text);
+  starts_from(w, files_now(w));
+  assert_string_equal(ask(w, "SELECT count(*) FROM large").rows, "0");
+  world_write(w, "migrations/0003_huge.sql", "");
+  assert_int_equal(truncate(world_path(w, "migrations/0003_huge.sql"), (16 << 20) + 1), 0);
+  assert_false(start_from(w, files_now(w)));
+  assert_non_null(strstr(w->error, "0003_huge.sql is over 16 MiB"));
+}
+
+static void a_folder_that_is_a_link_is_read_from_the_disk(void **state) {
+  world *w = *state;
+  char moved[256];
+  snprintf(moved, sizeof(moved), "%s", world_path(w, "elsewhere"));
+  assert_int_equal(rename(world_path(w, "migrations"), moved), 0);
+  assert_int_equal(symlink(moved, world_path(w, "migrations")), 0);
+  starts_from(w, files_now(w));
+  assert_string_equal(ask(w, "SELECT name FROM demilune_migrations").rows, "0001_users.sql");
+}
+
 int main(void) {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
   const struct CMUnitTest tests[] = {
@@ -191,6 +262,10 @@ int main(void) {
       T(a_missing_folder_is_named),
       T(processes_that_start_together_migrate_once),
       T(a_start_with_nothing_to_apply_waits_for_no_writer),
+      T(what_came_to_the_disk_later_is_not_applied),
+      T(what_a_later_load_applied_stops_no_start_while_it_lies_on_the_disk),
+      T(a_large_one_is_read_from_the_disk_and_one_too_large_is_named),
+      T(a_folder_that_is_a_link_is_read_from_the_disk),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

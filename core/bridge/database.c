@@ -407,12 +407,18 @@ static bool is_folder(const char *path) {
   return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
 }
 
-/* database_open(url, { folder, migrations, migrations_may_miss, readers, ... }) → handle | nil, message */
+static dl_database_place place_field(lua_State *L, int index) {
+  dl_str place = string_field(L, index, "place");
+  return dl_str_equal(place, DL_STR("folder")) ? DL_PLACE_FOLDER : dl_str_equal(place, DL_STR("memory")) ? DL_PLACE_MEMORY : DL_PLACE_OF_URL;
+}
+
+/* database_open(url, { folder, place, migrations, migrations_may_miss, readers, ... }) → handle | nil, message */
 static int database_open(lua_State *L) {
   size_t length;
   const char *url = luaL_checklstring(L, 1, &length);
   luaL_checktype(L, 2, LUA_TTABLE);
-  dl_database_options options = {.folder = string_field(L, 2, "folder").ptr, .migrations = string_field(L, 2, "migrations").ptr};
+  dl_database_options options = {
+      .folder = string_field(L, 2, "folder").ptr, .place = place_field(L, 2), .migrations = string_field(L, 2, "migrations").ptr};
   lua_getfield(L, 2, "migrations_may_miss");
   if (lua_toboolean(L, -1) && options.migrations && !is_folder(options.migrations)) options.migrations = NULL;
   for (size_t i = 0; i < sizeof(numbers) / sizeof(*numbers); i++) {

@@ -49,9 +49,17 @@ typedef struct dl_problem {
 
 const char *dl_problem_name(dl_problem_kind kind);
 
+/* Where its file lies. */
+typedef enum dl_database_place {
+  DL_PLACE_OF_URL, /* where the url says */
+  DL_PLACE_FOLDER, /* in the folder, whatever path the url has: another path is another file there */
+  DL_PLACE_MEMORY  /* nowhere: in memory, whatever the url says */
+} dl_database_place;
+
 /* Zero fields mean the default in brackets. */
 typedef struct dl_database_options {
   const char *folder;         /* what a relative path in the url starts from [.] */
+  dl_database_place place;    /* [DL_PLACE_OF_URL] */
   const char *migrations;     /* folder of numbered .sql files, from the working folder [none] */
   unsigned readers;           /* connections that read [3] */
   unsigned queue_max;         /* calls that may wait for a reader, or for the writer [1,000] */

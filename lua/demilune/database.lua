@@ -262,6 +262,9 @@ end
 
 local database = {}
 
+-- Specs write into a folder of their own, and a check into nothing, whatever path a setting names: it is that of the real one.
+local PLACES = { test = "folder", check = "memory" }
+
 local function migrations_folder(place, given)
   if given == false then return nil end
   if given ~= nil and type(given) ~= "string" then
@@ -283,7 +286,9 @@ function database.new(url, given)
     errors.raise(place, "app:database: sqlite::memory: is one database for each process, and the %d workers would not see one another's data; "
       .. 'write app:database("sqlite:name.db"), or serve with --workers 1', context.workers)
   end
-  local opening = { folder = os.getenv "DEMILUNE_DATA" or context.folder, migrations_may_miss = given.migrations == nil }
+  local opening = {
+    folder = os.getenv "DEMILUNE_DATA" or context.folder, place = PLACES[context.mode], migrations_may_miss = given.migrations == nil,
+  }
   for name, value in pairs(given) do opening[name] = value end
   opening.migrations = migrations_folder(place, given.migrations)
   local handle, problem = core.database_open(url, opening)

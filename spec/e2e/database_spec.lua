@@ -84,6 +84,35 @@ describe("a database", function()
     assert.is_true(tonumber(output:match("1%.%.(%d+)")) >= 15, output)
   end)
 
+  it("is one of the specs' own in demilune test, whatever path its url has", function()
+    local folder = server.write_app {
+      [".env"] = ("FIRST=sqlite:%s/real.db\nSECOND=sqlite:%s/./real.db\nTHIRD=sqlite:../../%s/real.db\n"):format(data, data, data),
+      ["migrations/0001_notes.sql"] = "CREATE TABLE notes (text TEXT NOT NULL);",
+      ["app.lua"] = [[
+        local demilune = require "demilune"
+        local model = demilune.model
+        local settings = demilune.settings { FIRST = model.string(), SECOND = model.string(), THIRD = model.string() }
+        local app = demilune.app { guard = demilune.guard.public }
+        local adds, counts = {}, {}
+        for _, name in ipairs { "FIRST", "SECOND", "THIRD" } do
+          local db = app:database(settings[name])
+          adds[#adds + 1] = db:statement "INSERT INTO notes (text) VALUES ('x')"
+          counts[#counts + 1] = db:statement "SELECT count(*) FROM notes"
+        end
+        app:on_start(function() adds[1]:run() end)
+        app:get("/counts", function() return { counts[1]:value(), counts[2]:value(), counts[3]:value() } end)
+        return app]],
+      ["spec/app_spec.lua"] = [[
+        it("has three databases of its own", function()
+          assert.equal("[1,0,0]", require("demilune.test").client():get("/counts").body)
+        end)]],
+    }
+    local status, out, err = server.run { "test", "--output=TAP", folder }
+    server.remove_folder(folder)
+    assert.equal(0, status, out .. err)
+    assert.is_nil(io.open(data .. "/real.db"))
+  end)
+
   it("keeps what it was given over a restart, in one file", function()
     local first = start()
     assert.equal(201, post(first, "ada@example.com").status)

@@ -25,7 +25,7 @@ static const struct {
     {"reload", "[APP]", "load an app's files anew in the server that serves it, and say how that went", dl_command_reload, DL_FLAGS_RELOAD, NULL},
     {"new", "NAME", "make an app with a passing spec", dl_command_new, DL_FLAGS_NONE, "NAME is the folder to make."},
     {"check", "[APP]", "load an app and say what is wrong with it", dl_command_check, DL_FLAGS_LISTING,
-     "It exits with 1 when the app does not load, or would not in production."},
+     "Migrations and statements are tried on an empty database in memory.\nIt exits with 1 when the app does not load, or would not in production."},
     {"routes", "[APP]", "list the routes, who may call them and what they take", dl_command_routes, DL_FLAGS_LISTING, NULL},
     {"openapi", "[APP]", "print the OpenAPI 3.1 document", dl_command_openapi, DL_FLAGS_OPENAPI, NULL},
     {"test", "[APP]", "run the app's specs inside the server", dl_command_test, DL_FLAGS_NONE, "What follows APP goes to busted: --filter=TEXT, --output=TAP, files."},

@@ -71,6 +71,9 @@ typedef struct dl_database_options {
   size_t result_bytes;        /* how much one result may hold [32 MiB] */
 } dl_database_options;
 
+/* The number that the next migration in this folder has; 1 when there is none. */
+size_t dl_migrations_next(const char *folder);
+
 /* Prepares a database; nothing is opened. NULL with *error (static or owned by
  * nobody: copy it before the next call) when the url is none we know. */
 dl_database *dl_database_new(dl_loop *loop, dl_str url, const dl_database_options *options, const char **error);
@@ -85,6 +88,11 @@ typedef void (*dl_database_event)(void *owner, const char *error);
 
 /* Opens, migrates, and prepares every statement; done is called later. */
 void dl_database_start(dl_database *database, dl_database_event done, void *owner);
+
+/* What start would do to an empty database: found is called with each thing that is wrong,
+ * statement by statement, or with the migration that fails, before this returns. Of one
+ * in memory that is not started, which it leaves as it was. */
+void dl_database_try(dl_database *database, dl_database_event found, void *owner);
 
 /* Refuses new calls, answers those that wait, checkpoints, closes; done is called
  * later, or at once when nothing was started. A transaction that is open may go on

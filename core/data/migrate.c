@@ -75,6 +75,18 @@ static bool read_folder(migrator *m) {
   return good;
 }
 
+size_t dl_migrations_next(const char *path) {
+  size_t highest = 0;
+  DIR *folder = opendir(path);
+  if (!folder) return 1;
+  for (struct dirent *entry; (entry = readdir(folder));) {
+    size_t number = number_of(entry->d_name);
+    if (number > highest) highest = number;
+  }
+  closedir(folder);
+  return highest + 1;
+}
+
 static bool read_file(migrator *m, const char *name, dl_buffer *text) {
   const char *path = dl_arena_format(m->arena, "%s/%s", m->folder, name);
   FILE *file = fopen(path, "rbe");

@@ -15,6 +15,8 @@ local running = coroutine.running
 -- transactions. Not in the database itself: an app would reach them there, and so
 -- end what others wait for.
 local handles, transactions = setmetatable({}, { __mode = "k" }), setmetatable({}, { __mode = "k" })
+-- Of each database, the folder of its migrations: nil when it has none.
+local folders = setmetatable({}, { __mode = "k" })
 
 ---@class demilune.DatabaseOptions
 ---@field migrations? string|false a folder of numbered .sql files, in the app's folder; "migrations" when there is one
@@ -273,6 +275,44 @@ local function migrations_folder(place, given)
   return context.folder .. "/" .. (given or "migrations")
 end
 
+-- As the app's author knows it: "migrations/0001_users.sql".
+local function inside_app(path)
+  local parent = context.folder .. "/"
+  return path:sub(1, #parent) == parent and path:sub(#parent + 1) or path
+end
+
+-- What the next migration may be called.
+local function next_migration(made, name)
+  return ("%s/%04d_%s.sql"):format(inside_app(folders[made]), core.migrations_next(folders[made]), name)
+end
+
+local function mend_of(made, source, message)
+  local name = message:match "^no such table: ([%w_]+)"
+  if name and source:find "%.lua:%d+$" then
+    return ("make it in a migration, such as %s; or write migrations = false, where something else makes this database's tables")
+      :format(next_migration(made, name:lower()))
+  elseif message:find "^the migrations folder" then
+    return "make the folder, or name another one"
+  elseif not source:find "%.lua:%d+$" then
+    return "mend the migrations: an empty database takes them one after the other"
+  end
+  return "mend the statement, or make what it needs in a migration"
+end
+
+---What start would find on an empty database, tried in memory. One whose tables others make cannot be tried.
+---@param made demilune.Database
+---@return { source: string, message: string, mend: string }[]
+function database.try(made)
+  local found = {}
+  if not folders[made] then return found end
+  for index, problem in ipairs(handles[made]:try()) do
+    local source, message = inside_app(problem):match("^([^%s:]+:?%d*): (.*)$")
+    if not source then source, message = made.source, problem end
+    found[index] = { source = source, message = message, mend = mend_of(made, source, message) }
+  end
+  return found
+end
+
 ---Declares a database; nothing is opened before the app starts.
 ---@param url string "sqlite:users.db" in the data folder, or "sqlite::memory:"
 ---@param given? demilune.DatabaseOptions
@@ -294,7 +334,8 @@ function database.new(url, given)
   local handle, problem = core.database_open(url, opening)
   if not handle then errors.raise(place, "app:database: %s", problem) end
   local made = setmetatable({ source = place }, Database)
-  handles[made], transactions[made] = handle, setmetatable({}, { __mode = "k" })
+  handles[made], transactions[made], folders[made] = handle, setmetatable({}, { __mode = "k" }), opening.migrations
+  if url == "sqlite::memory:" then folders[made] = folders[made] or context.folder .. "/migrations" end -- nobody else can make tables there
   return made
 end
 

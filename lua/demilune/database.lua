@@ -18,6 +18,17 @@ local handles, transactions = setmetatable({}, { __mode = "k" }), setmetatable({
 -- Of each database, the folder of its migrations: nil when it has none.
 local folders = setmetatable({}, { __mode = "k" })
 
+-- What demilune itself keeps in a database of the app's.
+---@class demilune.OwnTable
+---@field command string what `demilune migration` calls it
+---@field name string
+---@field sql string of the migration that makes it
+---@field called string what an app calls that
+---@field what string who keeps what in it
+
+-- Of each database these, by the names that they have there.
+local expected = setmetatable({}, { __mode = "k" })
+
 ---@class demilune.DatabaseOptions
 ---@field migrations? string|false a folder of numbered .sql files, in the app's folder; "migrations" when there is one
 ---@field readers? integer connections that read at once: 3
@@ -250,10 +261,39 @@ function Database:transaction(fn)
   return finish(self, transaction, pcall(fn))
 end
 
+-- As the app's author knows it: "migrations/0001_users.sql".
+local function inside_app(path)
+  local parent = context.folder .. "/"
+  return path:sub(1, #parent) == parent and path:sub(#parent + 1) or path
+end
+
+-- What the next migration may be called.
+local function next_migration(made, name)
+  return ("%s/%04d_%s.sql"):format(inside_app(folders[made]), core.migrations_next(folders[made]), name)
+end
+
+local function mend_of_own(made, own, name)
+  local text = own.called .. (name == own.name and "" or (", under the name " .. name))
+  if not folders[made] then return "make it with the SQL of " .. text end
+  local mend = ("write %s with the text of %s"):format(next_migration(made, name), text)
+  if name ~= own.name or folders[made] ~= context.folder .. "/migrations" then return mend end
+  return ("%s, as `demilune migration %s %s` does"):format(mend, own.command, context.folder)
+end
+
+-- A table of ours that is missing, which the app's author has never written: what it is for, and how to make it. nil: it is another problem.
+local function read_own(made, problem)
+  local place, name = problem:match "^(.-)no such table: ([%w_]+)"
+  local own = (expected[made] or {})[name]
+  if not own then return nil end
+  return place, ("no such table: %s, in which %s"):format(name, own.what), mend_of_own(made, own, name)
+end
+
 ---Opens the file, applies new migrations and prepares every statement. Waits.
 function Database:start()
   local problem = handles[self]:start()
-  if problem then error(problem, 0) end
+  if not problem then return end
+  local place, message, mend = read_own(self, problem)
+  error(place and ("%s%s; %s"):format(place, message, mend) or problem, 0)
 end
 
 ---Answers what waits, empties the log and closes. Waits.
@@ -275,17 +315,6 @@ local function migrations_folder(place, given)
   return context.folder .. "/" .. (given or "migrations")
 end
 
--- As the app's author knows it: "migrations/0001_users.sql".
-local function inside_app(path)
-  local parent = context.folder .. "/"
-  return path:sub(1, #parent) == parent and path:sub(#parent + 1) or path
-end
-
--- What the next migration may be called.
-local function next_migration(made, name)
-  return ("%s/%04d_%s.sql"):format(inside_app(folders[made]), core.migrations_next(folders[made]), name)
-end
-
 local function mend_of(made, source, message)
   local name = message:match "^no such table: ([%w_]+)"
   if name and source:find "%.lua:%d+$" then
@@ -299,6 +328,15 @@ local function mend_of(made, source, message)
   return "mend the statement, or make what it needs in a migration"
 end
 
+---Notes what demilune itself keeps in a database.
+---@param made demilune.Database
+---@param name string that the table has there
+---@param own demilune.OwnTable
+function database.expect(made, name, own)
+  expected[made] = expected[made] or {}
+  expected[made][name] = own
+end
+
 ---What start would find on an empty database, tried in memory. One whose tables others make cannot be tried.
 ---@param made demilune.Database
 ---@return { source: string, message: string, mend: string }[]
@@ -308,7 +346,8 @@ function database.try(made)
   for index, problem in ipairs(handles[made]:try()) do
     local source, message = inside_app(problem):match("^([^%s:]+:?%d*): (.*)$")
     if not source then source, message = made.source, problem end
-    found[index] = { source = source, message = message, mend = mend_of(made, source, message) }
+    local place, own_message, mend = read_own(made, problem)
+    found[index] = { source = source, message = place and own_message or message, mend = mend or mend_of(made, source, message) }
   end
   return found
 end

@@ -141,6 +141,57 @@ describe("what migrations and statements say", function()
     assert.matches("^app.lua:7: the migrations folder .* cannot be read: .*; make the folder", check({}, ', { migrations = "schema" }')[1])
   end)
 
+  -- How the message begins, and what is to be written, where a table of demilune's own is missing.
+  local OWN = {
+    {
+      'app:idempotency { database = db }', "idempotency_keys, in which app:idempotency keeps its answers", "demilune.idempotency_migration",
+      "idempotency",
+    },
+    {
+      'demilune.accounts { database = db, bearer = bearer, find = function() end, find_by_id = function() end }',
+      "refresh_tokens, in which demilune.accounts keeps refresh tokens", "demilune.accounts.migration", "accounts",
+    },
+    {
+      'guard.session { secret = settings.JWT_SECRET, lifetime = "8h", database = db }',
+      "sessions, in which guard.session keeps sessions", "guard.session_migration", "sessions",
+    },
+  }
+
+  local function own_app(declared)
+    local lines = 'local db = app:database "sqlite:x.db"\nlocal made = ' .. declared .. '\napp:get("/", { guard = guard.public }, handler)'
+    return { ["app.lua"] = app_of(lines:gsub("local made = app", "app")), ["migrations/0001_more.sql"] = "CREATE TABLE more (id INTEGER);" }
+  end
+
+  it("names the migration and the command where a table of demilune's own is missing, and the command writes it", function()
+    for _, case in ipairs(OWN) do
+      local declared, message, text, kind = unpack(case)
+      local folder, table_name = server.write_app(own_app(declared)), message:match "^[^,]+"
+      local path = ("migrations/0002_%s.sql"):format(table_name)
+      local mend = ("write %s with the text of %s, as `demilune migration %s %s` does"):format(path, text, kind, folder)
+      local _, out = server.run({ "check", "--json", folder }, { env = ENV })
+      assert.same({ { severity = "error", source = "app.lua:8", message = "no such table: " .. message, mend = mend } },
+        setmetatable(dkjson.decode(out).findings, nil))
+      local status, _, err = server.run({ "dev", folder, "--port=0" }, { env = ENV })
+      assert.equal(1, status)
+      assert.matches(("app.lua:8: no such table: %s; %s"):format(message, mend), err, 1, true)
+      assert.same({ 0, folder .. "/" .. path .. "\n", "" }, { server.run { "migration", kind, folder } })
+      assert.equal(0, (server.run({ "check", folder }, { env = ENV })))
+      status, out, err = server.run { "migration", kind, folder }
+      assert.same({ 1, "", ("demilune migration: the migrations in %s/migrations make a table %s already; nothing was written\n")
+        :format(folder, table_name) }, { status, out, err })
+      server.remove_folder(folder)
+    end
+  end)
+
+  it("names no command where the table has another name, or the migrations another folder", function()
+    local files = own_app 'app:idempotency { database = db, table = "kept" }'
+    local folder = server.write_app(files)
+    local _, out = server.run({ "check", "--json", folder }, { env = ENV })
+    assert.equal("write migrations/0002_kept.sql with the text of demilune.idempotency_migration, under the name kept",
+      dkjson.decode(out).findings[1].mend)
+    server.remove_folder(folder)
+  end)
+
   it("is nobody's to try where others make the tables", function() assert.same({}, check({}, ", { migrations = false }")) end)
 end)
 

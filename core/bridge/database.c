@@ -433,13 +433,15 @@ static dl_database_place place_field(lua_State *L, int index) {
   return dl_str_equal(place, DL_STR("folder")) ? DL_PLACE_FOLDER : dl_str_equal(place, DL_STR("memory")) ? DL_PLACE_MEMORY : DL_PLACE_OF_URL;
 }
 
-/* database_open(url, { folder, place, migrations, migrations_may_miss, readers, ... }) → handle | nil, message */
+/* database_open(url, { folder, place, is_draft, migrations, migrations_may_miss, readers, ... }) → handle | nil, message */
 static int database_open(lua_State *L) {
   size_t length;
   const char *url = luaL_checklstring(L, 1, &length);
   luaL_checktype(L, 2, LUA_TTABLE);
   dl_database_options options = {
       .folder = string_field(L, 2, "folder").ptr, .place = place_field(L, 2), .migrations = string_field(L, 2, "migrations").ptr};
+  lua_getfield(L, 2, "is_draft");
+  options.is_draft = lua_toboolean(L, -1);
   lua_getfield(L, 2, "migrations_may_miss");
   if (lua_toboolean(L, -1) && options.migrations && !is_folder(options.migrations)) options.migrations = NULL;
   for (size_t i = 0; i < sizeof(numbers) / sizeof(*numbers); i++) {

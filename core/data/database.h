@@ -61,6 +61,7 @@ typedef struct dl_database_options {
   const char *folder;         /* what a relative path in the url starts from [.] */
   dl_database_place place;    /* [DL_PLACE_OF_URL] */
   const char *migrations;     /* folder of numbered .sql files, from the working folder [none] */
+  bool is_draft;              /* its data may be lost, which messages then offer [false] */
   unsigned readers;           /* connections that read [3] */
   unsigned queue_max;         /* calls that may wait for a reader, or for the writer [1,000] */
   unsigned queue_ms;          /* how long one may wait there [5,000] */

@@ -366,7 +366,8 @@ function database.new(url, given)
       .. 'write app:database("sqlite:name.db"), or serve with --workers 1', context.workers)
   end
   local opening = {
-    folder = os.getenv "DEMILUNE_DATA" or context.folder, place = PLACES[context.mode], migrations_may_miss = given.migrations == nil,
+    folder = os.getenv "DEMILUNE_DATA" or context.folder, place = PLACES[context.mode], is_draft = context.mode == "dev",
+    migrations_may_miss = given.migrations == nil,
   }
   for name, value in pairs(given) do opening[name] = value end
   opening.migrations = migrations_folder(place, given.migrations)

@@ -175,6 +175,30 @@ describe("a database", function()
       refusal(with "db:statement('SELECT 1'):value()"), 1, true)
   end)
 
+  it("offers in dev, and there alone, to make it anew for a migration that is still written at", function()
+    local WAY_OUT = "; in dev you may also stop the server, delete " .. data .. "/test.db with all that is in it, and start again. A draft under "
+      .. "another name, such as 0001_schema.sql.draft, is not applied"
+    stop(start())
+    local folder = server.write_app(fixture())
+    local function refusal_of(command)
+      local status, _, err = server.run({ command, folder, "--port=0" }, { env = { DEMILUNE_DATA = data } })
+      assert.equal(1, status)
+      return err
+    end
+    local path = folder .. "/migrations/0001_schema.sql"
+    os.execute(("echo '-- more' >>'%s'"):format(path))
+    assert.matches("write the change as migration 0002" .. WAY_OUT, refusal_of "dev", 1, true)
+    assert.is_nil(refusal_of("serve"):find("in dev", 1, true))
+    os.rename(path, path .. ".draft")
+    assert.matches("this app is older than its database" .. WAY_OUT, refusal_of "dev", 1, true)
+    os.remove(data .. "/test.db")
+    os.rename(path .. ".draft", path)
+    server.remove_folder(folder)
+    local files = fixture()
+    files["migrations/0001_schema.sql"] = files["migrations/0001_schema.sql"] .. "-- more\n"
+    assert.equal(0, count(start(files)))
+  end)
+
   it("stops the start when a migration changed after it was applied", function()
     local running = start()
     stop(running)

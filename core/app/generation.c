@@ -8,6 +8,8 @@
 #include <assert.h>
 #include <lauxlib.h>
 
+enum { LOAD_SECONDS = 10 }; /* while an app is written */
+
 /* --- loading --------------------------------------------------------------------- */
 
 /* (source) -> the plan table of require("demilune.boot").load */
@@ -58,7 +60,10 @@ dl_generation *dl_generation_load(dl_loop *loop, const dl_generation_source *sou
   lua_pushcfunction(L, load_plan);
   lua_pushlightuserdata(L, (void *)(uintptr_t)source);
   dl_lua_pause_compiler(generation->lua);
+  /* In service a master ends a load that does not come back, and a large app on a busy machine gets all the time that gives. */
+  if (strcmp(source->mode, "serve") != 0) dl_lua_set_load_deadline(generation->lua, LOAD_SECONDS);
   int status = lua_pcall(L, 1, 1, -3);
+  dl_lua_clear_load_deadline(generation->lua);
   dl_lua_resume_compiler(generation->lua);
   if (status != 0) {
     *error = dl_strdup(lua_tostring(L, -1) ? lua_tostring(L, -1) : "the app does not load");

@@ -39,7 +39,7 @@ static uint32_t milliseconds(lua_State *L, int table, const char *name) {
   return ms;
 }
 
-/* NULL when the app has no store. */
+/* NULL when the app has no store, or is not to ask it. */
 static dl_limit_redis *make(lua_State *L, int table, const char *otherwise, dl_limit_counter *counter) {
   const char *error = NULL;
   dl_limit_redis_options options = {.command_ms = milliseconds(L, table, "timeout")};
@@ -47,6 +47,8 @@ static dl_limit_redis *make(lua_State *L, int table, const char *otherwise, dl_l
   if (lua_isstring(L, -1)) dl_limit_fallback_of(dl_str_of(lua_tostring(L, -1)), &counter->fallback);
   lua_getfield(L, table, "prefix");
   if (lua_isstring(L, -1)) options.prefix = dl_str_of(lua_tostring(L, -1));
+  lua_getfield(L, table, "idle");
+  if (lua_toboolean(L, -1)) return NULL;
   dl_str url = push_url(L, table, otherwise);
   return url.len ? dl_limit_redis_new(dl_bridge_loop(L), dl_bridge_crypto_of(L), url, &options, &error) : NULL;
 }

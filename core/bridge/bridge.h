@@ -43,6 +43,10 @@ void dl_lua_modules_compile(void);
 void dl_lua_pause_compiler(dl_lua *lua);
 void dl_lua_resume_compiler(dl_lua *lua);
 
+/* From set to clear, Lua that still runs after so many seconds gets an error at the app's line. The compiler must be off meanwhile. */
+void dl_lua_set_load_deadline(dl_lua *lua, unsigned seconds);
+void dl_lua_clear_load_deadline(dl_lua *lua);
+
 /* For metrics. */
 typedef struct dl_lua_stats {
   uint64_t memory_bytes;      /* of Lua's heap */

@@ -381,6 +381,27 @@ static int handle_stop(lua_State *L) {
   return dl_task_yield(L);
 }
 
+typedef struct problem_list {
+  lua_State *L;
+  int count;
+} problem_list;
+
+static void add_problem(void *owner, const char *problem) {
+  problem_list *list = owner;
+  lua_pushstring(list->L, problem);
+  lua_rawseti(list->L, -2, ++list->count);
+}
+
+/* handle:try() → a list of what would be wrong at start; of a database in memory. Waits for nothing. */
+static int handle_try(lua_State *L) {
+  handle *self = check_handle(L);
+  if (!dl_database_is_new(self->database)) return luaL_error(L, "the database was started before");
+  problem_list list = {.L = L};
+  lua_newtable(L);
+  dl_database_try(self->database, add_problem, &list);
+  return 1;
+}
+
 static int handle_is_open(lua_State *L) {
   lua_pushboolean(L, dl_database_is_open(check_handle(L)->database));
   return 1;
@@ -414,12 +435,20 @@ static bool has_migrations(const dl_database_options *options) {
   return options->migrations && is_folder(options->migrations);
 }
 
-/* database_open(url, { folder, migrations, migrations_name, migrations_may_miss, readers, ... }) → handle | nil, message */
+static dl_database_place place_field(lua_State *L, int index) {
+  dl_str place = string_field(L, index, "place");
+  return dl_str_equal(place, DL_STR("folder")) ? DL_PLACE_FOLDER : dl_str_equal(place, DL_STR("memory")) ? DL_PLACE_MEMORY : DL_PLACE_OF_URL;
+}
+
+/* database_open(url, { folder, place, is_draft, migrations, migrations_name, migrations_may_miss, readers, ... }) → handle | nil, message */
 static int database_open(lua_State *L) {
   size_t length;
   const char *url = luaL_checklstring(L, 1, &length);
   luaL_checktype(L, 2, LUA_TTABLE);
-  dl_database_options options = {.folder = string_field(L, 2, "folder").ptr, .migrations = string_field(L, 2, "migrations").ptr};
+  dl_database_options options = {
+      .folder = string_field(L, 2, "folder").ptr, .place = place_field(L, 2), .migrations = string_field(L, 2, "migrations").ptr};
+  lua_getfield(L, 2, "is_draft");
+  options.is_draft = lua_toboolean(L, -1);
   options.files_folder = string_field(L, 2, "migrations_name").ptr;
   if (options.files_folder) options.files = dl_lua_of(L)->files;
   lua_getfield(L, 2, "migrations_may_miss");
@@ -445,7 +474,14 @@ static int database_open(lua_State *L) {
   return 1;
 }
 
-static const luaL_Reg handle_methods[] = {{"seal", handle_seal}, {"prepare", handle_prepare}, {"is_open", handle_is_open}, {NULL, NULL}};
+/* migrations_next(folder) → the number of the next one there */
+static int migrations_next(lua_State *L) {
+  lua_pushinteger(L, (lua_Integer)dl_migrations_next(luaL_checkstring(L, 1)));
+  return 1;
+}
+
+static const luaL_Reg handle_methods[] = {
+    {"seal", handle_seal}, {"prepare", handle_prepare}, {"is_open", handle_is_open}, {"try", handle_try}, {NULL, NULL}};
 static const luaL_Reg waiting_methods[] = {
     {"start", handle_start},       {"stop", handle_stop}, {"execute", handle_execute}, {"begin", handle_begin}, {"commit", handle_commit},
     {"rollback", handle_rollback}, {NULL, NULL}};
@@ -473,4 +509,6 @@ void dl_bridge_database(lua_State *L) {
   lua_pop(L, 1);
   lua_pushcfunction(L, database_open);
   lua_setfield(L, -2, "database_open");
+  lua_pushcfunction(L, migrations_next);
+  lua_setfield(L, -2, "migrations_next");
 }

@@ -25,6 +25,8 @@ struct dl_lua {
   dl_spawned *spawned; /* what has not begun yet */
   int collect_reference; /* of a function that collects all garbage */
   uint32_t held;       /* things that still answer tasks of ours: databases */
+  uint64_t load_deadline_ns; /* on uv_hrtime */
+  unsigned load_seconds;
   bool compiles;       /* the app did not say jit.off() */
   bool orphan;         /* freed by its owner: the last one to let go frees it */
   uint32_t task_count, idle_task_count, trace_count;

@@ -10,6 +10,7 @@ int dl_command_dev(int count, char **arguments);
 int dl_command_serve(int count, char **arguments);
 int dl_command_reload(int count, char **arguments);
 int dl_command_new(int count, char **arguments);
+int dl_command_migration(int count, char **arguments);
 int dl_command_check(int count, char **arguments);
 int dl_command_routes(int count, char **arguments);
 int dl_command_openapi(int count, char **arguments);

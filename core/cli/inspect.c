@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * demilune check, routes, openapi: the app is loaded as for serving, but nothing is
- * opened; lua/demilune/commands.lua prints what the plan says.
+ * opened, except for databases in memory; lua/demilune/commands.lua prints what the plan says.
  */
 #include "app/generation.h"
 #include "base/hash.h"

@@ -24,8 +24,11 @@ static const struct {
     {"serve", "[APP]", "serve by production rules", dl_command_serve, DL_FLAGS_SERVING, NULL},
     {"reload", "[APP]", "load an app's files anew in the server that serves it, and say how that went", dl_command_reload, DL_FLAGS_RELOAD, NULL},
     {"new", "NAME", "make an app with a passing spec", dl_command_new, DL_FLAGS_NONE, "NAME is the folder to make."},
+    {"migration", "KIND [APP]", "write the next migration, with a table that demilune keeps", dl_command_migration, DL_FLAGS_NONE,
+     "KIND is accounts, for the refresh tokens of demilune.accounts, idempotency, for the answers of\napp:idempotency, or sessions, "
+     "for a guard.session with a database. The file's path is printed.\nAPP is a folder with an app.lua; the current folder when left out."},
     {"check", "[APP]", "load an app and say what is wrong with it", dl_command_check, DL_FLAGS_LISTING,
-     "It exits with 1 when the app does not load, or would not in production."},
+     "Migrations and statements are tried on an empty database in memory.\nIt exits with 1 when the app does not load, or would not in production."},
     {"routes", "[APP]", "list the routes, who may call them and what they take", dl_command_routes, DL_FLAGS_LISTING, NULL},
     {"openapi", "[APP]", "print the OpenAPI 3.1 document", dl_command_openapi, DL_FLAGS_OPENAPI, NULL},
     {"test", "[APP]", "run the app's specs inside the server", dl_command_test, DL_FLAGS_NONE, "What follows APP goes to busted: --filter=TEXT, --output=TAP, files."},
@@ -53,7 +56,7 @@ static int no_command(const char *name) {
 
 static void help_of_all(void) {
   printf("Usage: demilune COMMAND [APP] [FLAGS]\n\n%s\n\nCommands:\n", about_app);
-  for (size_t i = 0; i < COMMANDS; i++) printf("  %-8s %-6s  %s\n", commands[i].name, commands[i].arguments, commands[i].summary);
+  for (size_t i = 0; i < COMMANDS; i++) printf("  %-9s %-10s  %s\n", commands[i].name, commands[i].arguments, commands[i].summary);
   puts("\nFlags of dev and serve (each also as a variable, e.g. DEMILUNE_PORT):");
   dl_flags_print(DL_FLAGS_SERVING);
   puts("\nFlags of reload:");

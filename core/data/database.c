@@ -5,9 +5,11 @@
  */
 #include "data/internal.h"
 
+#include "base/hash.h"
 #include "base/memory.h"
 
 #include <assert.h>
+#include <inttypes.h>
 
 /* --- making -------------------------------------------------------------------------- */
 
@@ -24,6 +26,10 @@ static void set_defaults(dl_database_options *options) {
 }
 
 static const char *path_in(dl_database *database, dl_str name) {
+  const char *slash = memrchr(name.ptr, '/', name.len);
+  if (slash && database->options.place == DL_PLACE_FOLDER)
+    return dl_arena_format(&database->arena, "%s/%016" PRIx64 "-%.*s", database->options.folder, dl_hash(name),
+                           (int)(name.ptr + name.len - slash - 1), slash + 1);
   if (name.ptr[0] == '/') return dl_arena_copy(&database->arena, name).ptr;
   return dl_arena_format(&database->arena, "%s/%.*s", database->options.folder, DL_STR_ARGS(name));
 }
@@ -53,7 +59,7 @@ dl_database *dl_database_new(dl_loop *loop, dl_str url, const dl_database_option
   if (own->migrations) own->migrations = dl_arena_copy(&database->arena, dl_str_of(own->migrations)).ptr;
   if (own->files) own->files_folder = dl_arena_copy(&database->arena, dl_str_of(own->files_folder)).ptr;
   dl_file_set_hold(own->files);
-  database->in_memory = dl_str_equal(name, DL_STR(":memory:"));
+  database->in_memory = own->place == DL_PLACE_MEMORY || dl_str_equal(name, DL_STR(":memory:"));
   database->path = database->in_memory ? ":memory:" : path_in(database, name);
   uv_mutex_init(&database->mutex);
   uv_cond_init(&database->work);

@@ -50,12 +50,21 @@ typedef struct dl_problem {
 
 const char *dl_problem_name(dl_problem_kind kind);
 
+/* Where its file lies. */
+typedef enum dl_database_place {
+  DL_PLACE_OF_URL, /* where the url says */
+  DL_PLACE_FOLDER, /* in the folder, whatever path the url has: another path is another file there */
+  DL_PLACE_MEMORY  /* nowhere: in memory, whatever the url says */
+} dl_database_place;
+
 /* Zero fields mean the default in brackets. */
 typedef struct dl_database_options {
   const char *folder;         /* what a relative path in the url starts from [.] */
+  dl_database_place place;    /* [DL_PLACE_OF_URL] */
   const char *migrations;     /* folder of numbered .sql files, from the working folder [none] */
   dl_file_set *files;         /* where they are read instead if it has the folder; held until the database is freed [none] */
   const char *files_folder;   /* the same folder in files */
+  bool is_draft;              /* its data may be lost, which messages then offer [false] */
   unsigned readers;           /* connections that read [3] */
   unsigned queue_max;         /* calls that may wait for a reader, or for the writer [1,000] */
   unsigned queue_ms;          /* how long one may wait there [5,000] */
@@ -65,6 +74,9 @@ typedef struct dl_database_options {
   unsigned migration_lock_ms; /* how long to wait for another process that migrates [60,000] */
   size_t result_bytes;        /* how much one result may hold [32 MiB] */
 } dl_database_options;
+
+/* The number that the next migration in this folder has; 1 when there is none. */
+size_t dl_migrations_next(const char *folder);
 
 /* Prepares a database; nothing is opened. NULL with *error (static or owned by
  * nobody: copy it before the next call) when the url is none we know. */
@@ -80,6 +92,11 @@ typedef void (*dl_database_event)(void *owner, const char *error);
 
 /* Opens, migrates, and prepares every statement; done is called later. */
 void dl_database_start(dl_database *database, dl_database_event done, void *owner);
+
+/* What start would do to an empty database: found is called with each thing that is wrong,
+ * statement by statement, or with the migration that fails, before this returns. Of one
+ * in memory that is not started, which it leaves as it was. */
+void dl_database_try(dl_database *database, dl_database_event found, void *owner);
 
 /* Refuses new calls, answers those that wait, checkpoints, closes; done is called
  * later, or at once when nothing was started. A transaction that is open may go on

@@ -40,6 +40,10 @@ void dl_sqlite_close(dl_sqlite *connection);
 /* The prepared variant, from the cache or new. NULL with a problem. */
 dl_prepared *dl_sqlite_prepare(dl_sqlite *connection, const dl_statement *statement, const dl_variant *variant, dl_arena *arena, dl_problem *problem);
 
+/* Prepares each part of the statement once, so that what SQLite does not know (a
+ * column, a table) is found at start and not by the first request; notes whether it writes. */
+bool dl_sqlite_check(dl_sqlite *connection, dl_statement *statement, dl_arena *arena, dl_problem *problem);
+
 /* Lets locks be waited for and the next statement run until then. */
 void dl_sqlite_deadlines(dl_sqlite *connection, unsigned lock_ms, unsigned statement_ms);
 

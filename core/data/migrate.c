@@ -96,6 +96,18 @@ static bool read_folder(migrator *m) {
   return good;
 }
 
+size_t dl_migrations_next(const char *path) {
+  size_t highest = 0;
+  DIR *folder = opendir(path);
+  if (!folder) return 1;
+  for (struct dirent *entry; (entry = readdir(folder));) {
+    size_t number = number_of(entry->d_name);
+    if (number > highest) highest = number;
+  }
+  closedir(folder);
+  return highest + 1;
+}
+
 static bool read_disk_file(migrator *m, const char *path, dl_buffer *text) {
   FILE *file = fopen(path, "rbe");
   if (!file) return refuse(m, "the migration %s cannot be read: %s", path, strerror(errno));
@@ -210,14 +222,25 @@ static bool applied_digest(migrator *m, size_t number, char out[HASH_TEXT]) {
   return code == SQLITE_ROW || code == SQLITE_DONE;
 }
 
+/* What else may be done about a migration that was applied, where a database may be made anew. */
+static const char *way_out(const migrator *m, const char *name) {
+  const dl_database *database = m->connection->database;
+  if (!database->options.is_draft) return "";
+  return dl_arena_format(m->arena,
+                         "; in dev you may also stop the server, delete %s with all that is in it, and start again. A draft under another name, such "
+                         "as %s.draft, is not applied",
+                         database->path, name);
+}
+
 /* Whether the file is still to be applied; fails when another one was applied under its number. */
 static bool compare(migrator *m, size_t number, const char *digest, bool *is_new) {
   char known[HASH_TEXT];
   if (!applied_digest(m, number, known)) return false;
   *is_new = !known[0];
   if (*is_new || strcmp(known, digest) == 0) return true;
-  return refuse(m, "%s/%s was changed after it was applied to this database: put it back as it was, and write the change as migration %04zu",
-                m->folder, m->names[number - 1], m->count + 1);
+  const char *name = m->names[number - 1];
+  return refuse(m, "%s/%s was changed after it was applied to this database: put it back as it was, and write the change as migration %04zu%s",
+                m->folder, name, m->count + 1, way_out(m, name));
 }
 
 static bool apply(migrator *m, size_t number, const char *text, const char *digest) {
@@ -273,10 +296,11 @@ static bool none_is_missing(migrator *m) {
   if (code == SQLITE_OK) code = sqlite3_bind_int64(find, 1, (sqlite3_int64)m->count);
   if (code == SQLITE_OK) code = sqlite3_step(find);
   if (code == SQLITE_ROW && is_newer(m, (const char *)sqlite3_column_text(find, 0))) code = SQLITE_DONE;
-  if (code == SQLITE_ROW)
-    refuse(m, "%s: %s was applied to this database and is not in the folder: this app is older than its database", m->folder,
-           (const char *)sqlite3_column_text(find, 0));
-  else if (code != SQLITE_DONE) dl_problem_read(m->problem, m->connection->handle, DL_STR("demilune_migrations"), m->arena);
+  if (code == SQLITE_ROW) {
+    const char *name = (const char *)sqlite3_column_text(find, 0);
+    refuse(m, "%s: %s was applied to this database and is not in the folder: this app is older than its database%s", m->folder, name,
+           way_out(m, name));
+  } else if (code != SQLITE_DONE) dl_problem_read(m->problem, m->connection->handle, DL_STR("demilune_migrations"), m->arena);
   sqlite3_finalize(find);
   return code == SQLITE_DONE;
 }

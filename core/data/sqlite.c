@@ -242,3 +242,25 @@ dl_prepared *dl_sqlite_prepare(dl_sqlite *connection, const dl_statement *statem
   prepared->next = *list;
   return *list = prepared;
 }
+
+static bool check_one(dl_sqlite *connection, dl_statement *statement, const dl_variant *variant, dl_arena *arena, dl_problem *problem) {
+  dl_prepared *prepared = dl_sqlite_prepare(connection, statement, variant, arena, problem);
+  if (prepared) statement->writes = !sqlite3_stmt_readonly(prepared->handle);
+  return prepared != NULL;
+}
+
+bool dl_sqlite_check(dl_sqlite *connection, dl_statement *statement, dl_arena *arena, dl_problem *problem) {
+  dl_variant variant = {0};
+  for (int i = 0; i < DL_STATEMENT_LISTS_MAX; i++) variant.lists[i] = 1;
+  for (size_t i = 0; i < statement->filter_count; i++) {
+    variant.filters = (uint16_t)(1u << i);
+    if (!check_one(connection, statement, &variant, arena, problem)) return false;
+  }
+  variant.filters = 0;
+  for (size_t i = 1; i < statement->order_count; i++) {
+    variant.order = (uint8_t)i;
+    if (!check_one(connection, statement, &variant, arena, problem)) return false;
+  }
+  variant.order = 0;
+  return check_one(connection, statement, &variant, arena, problem);
+}

@@ -229,30 +229,6 @@ static void run_transaction(writer *w, dl_call *opening) {
 
 /* --- start, work, end ------------------------------------------------------------------ */
 
-static bool check_one(writer *w, dl_statement *statement, const dl_variant *variant, dl_arena *arena, dl_problem *problem) {
-  dl_prepared *prepared = dl_sqlite_prepare(w->connection, statement, variant, arena, problem);
-  if (prepared) statement->writes = !sqlite3_stmt_readonly(prepared->handle);
-  return prepared != NULL;
-}
-
-/* Each part of each statement is prepared once, so that what SQLite does not
- * know (a column, a table) is found at start and not by the first request. */
-static bool check_statement(writer *w, dl_statement *statement, dl_arena *arena, dl_problem *problem) {
-  dl_variant variant = {0};
-  for (int i = 0; i < DL_STATEMENT_LISTS_MAX; i++) variant.lists[i] = 1;
-  for (size_t i = 0; i < statement->filter_count; i++) {
-    variant.filters = (uint16_t)(1u << i);
-    if (!check_one(w, statement, &variant, arena, problem)) return false;
-  }
-  variant.filters = 0;
-  for (size_t i = 1; i < statement->order_count; i++) {
-    variant.order = (uint8_t)i;
-    if (!check_one(w, statement, &variant, arena, problem)) return false;
-  }
-  variant.order = 0;
-  return check_one(w, statement, &variant, arena, problem);
-}
-
 static bool open_all(writer *w, dl_arena *arena, const char **applied, dl_problem *problem) {
   dl_database *database = w->database;
   w->connection = dl_sqlite_open(database, false, arena, problem);
@@ -260,7 +236,7 @@ static bool open_all(writer *w, dl_arena *arena, const char **applied, dl_proble
   if (database->options.migrations && !dl_migrate(w->connection, arena, applied, problem)) return false;
   for (size_t i = 0; i < database->statement_count; i++) {
     dl_sqlite_deadlines(w->connection, database->options.lock_ms, database->options.statement_ms);
-    if (!check_statement(w, database->statements[i], arena, problem)) return false;
+    if (!dl_sqlite_check(w->connection, database->statements[i], arena, problem)) return false;
   }
   return true;
 }

@@ -4,6 +4,7 @@
 -- used means that two have it: its whole family, from one login on, ends.
 
 local core = require "demilune.core"
+local database_module = require "demilune.database"
 local errors = require "demilune.errors"
 local random = require "demilune.random"
 
@@ -37,6 +38,12 @@ CREATE INDEX refresh_tokens_subject ON refresh_tokens (subject);
 CREATE INDEX refresh_tokens_expires ON refresh_tokens (expires);
 ]]
 
+---@type demilune.OwnTable
+account_store.own_table = {
+  command = "accounts", name = "refresh_tokens", sql = account_store.migration, called = "demilune.accounts.migration",
+  what = "demilune.accounts keeps refresh tokens",
+}
+
 local SQL = {
   add = "INSERT INTO TABLE (digest, family, subject, scope, expires) VALUES (:digest, :family, :subject, :scope, :expires)",
   use = "UPDATE TABLE SET used = 1 WHERE digest = :digest AND used = 0 AND expires > :now RETURNING family, subject, scope, expires",
@@ -60,6 +67,7 @@ end
 function account_store.new(place, database, name)
   check_table(place, name)
   local statements = {}
+  database_module.expect(database, name, account_store.own_table)
   for key, sql in pairs(SQL) do statements[key] = database:statement((sql:gsub("TABLE", name))) end
 
   local function add(family, subject, scope, expires)

@@ -1,10 +1,13 @@
 -- SPDX-License-Identifier: MIT
 -- What `demilune check`, `routes` and `openapi` print. Called by the command line
--- with a plan that was loaded as for serving; opens nothing.
+-- with a plan that was loaded as for serving; opens nothing but databases in memory.
 
+local context = require "demilune.context"
 local core = require "demilune.core"
+local database = require "demilune.database"
 local guard_type = require "demilune.guard_type"
 local json = require "demilune.json"
+local lint = require "demilune.lint"
 
 local commands = {}
 
@@ -122,7 +125,16 @@ local function findings_text(findings)
   return table.concat(lines)
 end
 
+-- What a start would find in migrations and statements, among what the load has found.
+local function try_databases(plan)
+  for _, declared in ipairs(plan.databases) do
+    for _, found in ipairs(database.try(declared)) do context.note("error", found.source, found.message, found.mend) end
+  end
+  lint.sort(plan.findings)
+end
+
 function runners.check(plan, options)
+  try_databases(plan)
   local list, findings = rows(plan), setmetatable(plan.findings, core.array_type)
   local status = #findings > 0 and 1 or 0
   if options.json then

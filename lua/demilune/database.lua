@@ -16,6 +16,19 @@ local running = coroutine.running
 -- transactions. Not in the database itself: an app would reach them there, and so
 -- end what others wait for.
 local handles, transactions = setmetatable({}, { __mode = "k" }), setmetatable({}, { __mode = "k" })
+-- Of each database, the folder of its migrations: nil when it has none.
+local folders = setmetatable({}, { __mode = "k" })
+
+-- What demilune itself keeps in a database of the app's.
+---@class demilune.OwnTable
+---@field command string what `demilune migration` calls it
+---@field name string
+---@field sql string of the migration that makes it
+---@field called string what an app calls that
+---@field what string who keeps what in it
+
+-- Of each database these, by the names that they have there.
+local expected = setmetatable({}, { __mode = "k" })
 
 ---@class demilune.DatabaseOptions
 ---@field migrations? string|false a folder of numbered .sql files, in the app's folder; "migrations" when there is one
@@ -249,10 +262,39 @@ function Database:transaction(fn)
   return finish(self, transaction, pcall(fn))
 end
 
+-- As the app's author knows it: "migrations/0001_users.sql".
+local function inside_app(path)
+  local parent = context.folder .. "/"
+  return path:sub(1, #parent) == parent and path:sub(#parent + 1) or path
+end
+
+-- What the next migration may be called.
+local function next_migration(made, name)
+  return ("%s/%04d_%s.sql"):format(inside_app(folders[made]), core.migrations_next(folders[made]), name)
+end
+
+local function mend_of_own(made, own, name)
+  local text = own.called .. (name == own.name and "" or (", under the name " .. name))
+  if not folders[made] then return "make it with the SQL of " .. text end
+  local mend = ("write %s with the text of %s"):format(next_migration(made, name), text)
+  if name ~= own.name or folders[made] ~= context.folder .. "/migrations" then return mend end
+  return ("%s, as `demilune migration %s %s` does"):format(mend, own.command, context.folder)
+end
+
+-- A table of ours that is missing, which the app's author has never written: what it is for, and how to make it. nil: it is another problem.
+local function read_own(made, problem)
+  local place, name = problem:match "^(.-)no such table: ([%w_]+)"
+  local own = (expected[made] or {})[name]
+  if not own then return nil end
+  return place, ("no such table: %s, in which %s"):format(name, own.what), mend_of_own(made, own, name)
+end
+
 ---Opens the file, applies new migrations and prepares every statement. Waits.
 function Database:start()
   local problem = handles[self]:start()
-  if problem then error(problem, 0) end
+  if not problem then return end
+  local place, message, mend = read_own(self, problem)
+  error(place and ("%s%s; %s"):format(place, message, mend) or problem, 0)
 end
 
 ---Answers what waits, empties the log and closes. Waits.
@@ -272,6 +314,9 @@ names.strict("statement:", Statement, {
 
 local database = {}
 
+-- Specs write into a folder of their own, and a check into nothing, whatever path a setting names: it is that of the real one.
+local PLACES = { test = "folder", check = "memory" }
+
 ---The folder inside the app's, as its files are named; nil when there is to be none.
 local function migrations_folder(place, given)
   if given == false then return nil end
@@ -279,6 +324,43 @@ local function migrations_folder(place, given)
     errors.raise(place, 'app:database: migrations is a folder inside the app\'s, or false; write migrations = "migrations"')
   end
   return ((given or "migrations"):gsub("^%./+", ""):gsub("/+$", ""))
+end
+
+local function mend_of(made, source, message)
+  local name = message:match "^no such table: ([%w_]+)"
+  if name and source:find "%.lua:%d+$" then
+    return ("make it in a migration, such as %s; or write migrations = false, where something else makes this database's tables")
+      :format(next_migration(made, name:lower()))
+  elseif message:find "^the migrations folder" then
+    return "make the folder, or name another one"
+  elseif not source:find "%.lua:%d+$" then
+    return "mend the migrations: an empty database takes them one after the other"
+  end
+  return "mend the statement, or make what it needs in a migration"
+end
+
+---Notes what demilune itself keeps in a database.
+---@param made demilune.Database
+---@param name string that the table has there
+---@param own demilune.OwnTable
+function database.expect(made, name, own)
+  expected[made] = expected[made] or {}
+  expected[made][name] = own
+end
+
+---What start would find on an empty database, tried in memory. One whose tables others make cannot be tried.
+---@param made demilune.Database
+---@return { source: string, message: string, mend: string }[]
+function database.try(made)
+  local found = {}
+  if not folders[made] then return found end
+  for index, problem in ipairs(handles[made]:try()) do
+    local source, message = inside_app(problem):match("^([^%s:]+:?%d*): (.*)$")
+    if not source then source, message = made.source, problem end
+    local place, own_message, mend = read_own(made, problem)
+    found[index] = { source = source, message = place and own_message or message, mend = mend or mend_of(made, source, message) }
+  end
+  return found
 end
 
 ---Declares a database; nothing is opened before the app starts.
@@ -294,14 +376,18 @@ function database.new(url, given)
     errors.raise(place, "app:database: sqlite::memory: is one database for each process, and the %d workers would not see one another's data; "
       .. 'write app:database("sqlite:name.db"), or serve with --workers 1', context.workers)
   end
-  local opening = { folder = os.getenv "DEMILUNE_DATA" or context.folder, migrations_may_miss = given.migrations == nil }
+  local opening = {
+    folder = os.getenv "DEMILUNE_DATA" or context.folder, place = PLACES[context.mode], is_draft = context.mode == "dev",
+    migrations_may_miss = given.migrations == nil,
+  }
   for name, value in pairs(given) do opening[name] = value end
   local name = migrations_folder(place, given.migrations)
   opening.migrations, opening.migrations_name = name and context.folder .. "/" .. name, name
   local handle, problem = core.database_open(url, opening)
   if not handle then errors.raise(place, "app:database: %s", problem) end
   local made = setmetatable({ source = place }, Database)
-  handles[made], transactions[made] = handle, setmetatable({}, { __mode = "k" })
+  handles[made], transactions[made], folders[made] = handle, setmetatable({}, { __mode = "k" }), opening.migrations
+  if url == "sqlite::memory:" then folders[made] = folders[made] or context.folder .. "/migrations" end -- nobody else can make tables there
   return made
 end
 

@@ -4,6 +4,7 @@
 -- nowhere: only digests of whose they are, for what and what was asked.
 
 local core = require "demilune.core"
+local database_module = require "demilune.database"
 local errors = require "demilune.errors"
 
 local idempotency_store = {}
@@ -22,6 +23,12 @@ CREATE TABLE idempotency_keys (
 );
 CREATE INDEX idempotency_keys_expires ON idempotency_keys (expires);
 ]]
+
+---@type demilune.OwnTable
+idempotency_store.own_table = {
+  command = "idempotency", name = "idempotency_keys", sql = idempotency_store.migration, called = "demilune.idempotency_migration",
+  what = "app:idempotency keeps its answers",
+}
 
 local SQL = {
   -- One statement, so that of many at once, in whatever process, one changes a row; one that is too old is as if it were not there.
@@ -63,6 +70,7 @@ function idempotency_store.new(place, database, name, lifetime)
     errors.raise(place, "app:idempotency: database must be what app:database gave; write database = db")
   end
   local statements, store, forgot = {}, {}, nil
+  database_module.expect(database, name, idempotency_store.own_table)
   for key, sql in pairs(SQL) do statements[key] = database:statement((sql:gsub("TABLE", name)), BYTES[key]) end
 
   function store.claim(digest, fingerprint, attempt, longest)

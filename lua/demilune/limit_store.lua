@@ -2,6 +2,7 @@
 -- The Redis store that counts an app's limits, exactly for all its machines. The
 -- core connects to it when the app starts; here it is only declared.
 
+local context = require "demilune.context"
 local errors = require "demilune.errors"
 local options = require "demilune.options"
 local secrets = require "demilune.secrets"
@@ -18,6 +19,7 @@ local units = require "demilune.units"
 ---@field on_store_failure "local"|"open"|"closed"
 ---@field prefix string
 ---@field timeout number seconds
+---@field idle? boolean it is never asked, and the table counts: specs must not count in the real one
 ---@field source? string where it was declared
 
 local limit_store = {}
@@ -71,7 +73,7 @@ function limit_store.read(place, given, title)
   check(place, given)
   return {
     url = given.url, on_store_failure = given.on_store_failure or "local", prefix = given.prefix or prefix_of(title),
-    timeout = read_timeout(place, given.timeout), source = source and source .. ": demilune.app: limit_store",
+    timeout = read_timeout(place, given.timeout), idle = context.mode == "test", source = source and source .. ": demilune.app: limit_store",
   }
 end
 

@@ -203,6 +203,10 @@ local function by_source(a, b)
   return a.message < b.message
 end
 
+---Puts findings in the order of their places.
+---@param findings demilune.Finding[]
+function lint.sort(findings) table.sort(findings, by_source) end
+
 ---Looks a plan over. In production what is found is refused.
 ---@param plan table
 ---@return demilune.Finding[] the noted ones of the whole load included
@@ -214,7 +218,7 @@ function lint.run(plan)
     check_visibility(route, what)
   end
   local findings = context.findings
-  table.sort(findings, by_source)
+  lint.sort(findings)
   if context.mode == "serve" then refuse(findings) end
   if context.mode == "dev" or context.mode == "serve" then
     for _, finding in ipairs(findings) do core.log("warning", lint.text(finding)) end

@@ -295,7 +295,7 @@ function plan.compile(app)
     allowed_hosts = given.allowed_hosts, limits = app.limits, tags = app.tag_list, servers = app.server_list, contact = given.contact,
     trusted_proxies = given.trusted_proxies, source = app.source,
     license = app.license, cors = app.cors or nil, routes = {}, files = {}, descriptions = { routes = {} }, start = starter(app), stop = stopper(app),
-    limit_store = app.limit_store,
+    limit_store = app.limit_store, databases = app.databases,
   }
   local routes = flatten(app, { prefix = "", tags = {}, guard = nil, limits = {}, cors = nil }, {}, {})
   if #routes == 0 then errors.raise(app.source, "the app has no routes; write app:get(\"/\", { guard = guard.public }, function(req) ... end)") end

@@ -3,6 +3,7 @@
 -- be ended before its time. Only digests are kept: who reads the table becomes nobody.
 
 local core = require "demilune.core"
+local database_module = require "demilune.database"
 local errors = require "demilune.errors"
 local random = require "demilune.random"
 
@@ -26,6 +27,12 @@ CREATE INDEX sessions_subject ON sessions (subject);
 CREATE INDEX sessions_expires ON sessions (expires);
 ]]
 
+---@type demilune.OwnTable
+session_store.own_table = {
+  command = "sessions", name = "sessions", sql = session_store.migration, called = "guard.session_migration",
+  what = "guard.session keeps sessions",
+}
+
 local SQL = {
   add = "INSERT INTO TABLE (digest, subject, expires) VALUES (:digest, :subject, :expires)",
   lives = "SELECT 1 FROM TABLE WHERE digest = :digest AND expires > :now",
@@ -47,6 +54,7 @@ function session_store.new(place, database, name)
     errors.raise(place, "guard.session: database must be what app:database gave; write database = db")
   end
   local statements, store = {}, {}
+  database_module.expect(database, name, session_store.own_table)
   for key, sql in pairs(SQL) do statements[key] = database:statement((sql:gsub("TABLE", name))) end
 
   function store.begin(subject, expires)

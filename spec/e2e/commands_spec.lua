@@ -12,7 +12,7 @@ local function run(arguments, environment)
   return text, tonumber(status)
 end
 
-local COMMANDS = { "dev", "serve", "reload", "new", "check", "routes", "openapi", "test", "secret", "hash", "token", "version" }
+local COMMANDS = { "dev", "serve", "reload", "new", "migration", "check", "routes", "openapi", "test", "secret", "hash", "token", "version" }
 
 describe("the command line", function()
   it("has help for every command, and runs none that is asked for help", function()
@@ -58,6 +58,12 @@ describe("the command line", function()
     assert.equal("demilune: nowhere has no app.lua; name an app's folder, or make one with `demilune new`\n", (run "dev nowhere --port=0"))
     assert.equal("demilune new needs a name, e.g. demilune new notes\n", (run "new"))
     assert.same({ "demilune: --unix= must be the path of a socket\n", 2 }, { run "serve --unix=" })
+  end)
+
+  it("writes a migration only where it knows which and where", function()
+    assert.same({ "demilune migration needs to know for what: demilune migration accounts, idempotency or sessions\n", 2 }, { run "migration" })
+    assert.same({ 'demilune migration: there is no table for "users"; write accounts, idempotency or sessions\n', 1 }, { run "migration users" })
+    assert.same({ "demilune migration: nowhere has no app.lua; name an app's folder\n", 1 }, { run "migration accounts nowhere" })
   end)
 
   it("says what is wrong with a token that is asked for", function()

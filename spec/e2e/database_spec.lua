@@ -84,6 +84,35 @@ describe("a database", function()
     assert.is_true(tonumber(output:match("1%.%.(%d+)")) >= 15, output)
   end)
 
+  it("is one of the specs' own in demilune test, whatever path its url has", function()
+    local folder = server.write_app {
+      [".env"] = ("FIRST=sqlite:%s/real.db\nSECOND=sqlite:%s/./real.db\nTHIRD=sqlite:../../%s/real.db\n"):format(data, data, data),
+      ["migrations/0001_notes.sql"] = "CREATE TABLE notes (text TEXT NOT NULL);",
+      ["app.lua"] = [[
+        local demilune = require "demilune"
+        local model = demilune.model
+        local settings = demilune.settings { FIRST = model.string(), SECOND = model.string(), THIRD = model.string() }
+        local app = demilune.app { guard = demilune.guard.public }
+        local adds, counts = {}, {}
+        for _, name in ipairs { "FIRST", "SECOND", "THIRD" } do
+          local db = app:database(settings[name])
+          adds[#adds + 1] = db:statement "INSERT INTO notes (text) VALUES ('x')"
+          counts[#counts + 1] = db:statement "SELECT count(*) FROM notes"
+        end
+        app:on_start(function() adds[1]:run() end)
+        app:get("/counts", function() return { counts[1]:value(), counts[2]:value(), counts[3]:value() } end)
+        return app]],
+      ["spec/app_spec.lua"] = [[
+        it("has three databases of its own", function()
+          assert.equal("[1,0,0]", require("demilune.test").client():get("/counts").body)
+        end)]],
+    }
+    local status, out, err = server.run { "test", "--output=TAP", folder }
+    server.remove_folder(folder)
+    assert.equal(0, status, out .. err)
+    assert.is_nil(io.open(data .. "/real.db"))
+  end)
+
   it("keeps what it was given over a restart, in one file", function()
     local first = start()
     assert.equal(201, post(first, "ada@example.com").status)
@@ -144,6 +173,30 @@ describe("a database", function()
       refusal(with "db:transaction(print)"), 1, true)
     assert.matches("app.lua:2: the database is not open: it is opened when the app starts and closed when it stops; run statements in app:on_start",
       refusal(with "db:statement('SELECT 1'):value()"), 1, true)
+  end)
+
+  it("offers in dev, and there alone, to make it anew for a migration that is still written at", function()
+    local WAY_OUT = "; in dev you may also stop the server, delete " .. data .. "/test.db with all that is in it, and start again. A draft under "
+      .. "another name, such as 0001_schema.sql.draft, is not applied"
+    stop(start())
+    local folder = server.write_app(fixture())
+    local function refusal_of(command)
+      local status, _, err = server.run({ command, folder, "--port=0" }, { env = { DEMILUNE_DATA = data } })
+      assert.equal(1, status)
+      return err
+    end
+    local path = folder .. "/migrations/0001_schema.sql"
+    os.execute(("echo '-- more' >>'%s'"):format(path))
+    assert.matches("write the change as migration 0002" .. WAY_OUT, refusal_of "dev", 1, true)
+    assert.is_nil(refusal_of("serve"):find("in dev", 1, true))
+    os.rename(path, path .. ".draft")
+    assert.matches("this app is older than its database" .. WAY_OUT, refusal_of "dev", 1, true)
+    os.remove(data .. "/test.db")
+    os.rename(path .. ".draft", path)
+    server.remove_folder(folder)
+    local files = fixture()
+    files["migrations/0001_schema.sql"] = files["migrations/0001_schema.sql"] .. "-- more\n"
+    assert.equal(0, count(start(files)))
   end)
 
   it("stops the start when a migration changed after it was applied", function()

@@ -333,6 +333,27 @@ describe("the log", function()
   end)
 end)
 
+describe("a load that does not come back", function()
+  it("is ended after ten seconds in check, test and dev, at its line, whatever the app catches", function()
+    local plain = server.write_app 'local demilune = require "demilune"\nlocal n = 0\nwhile true do n = n + 1 end\n'
+    local caught = server.write_app('local function spin()\n  while true do end\nend\nlocal run = coroutine.wrap(function()\n'
+      .. '  while true do pcall(spin) end\nend)\nrun()\n')
+    local pipes = {}
+    for _, arguments in ipairs { "check " .. plain, "check " .. caught, "test " .. plain, "dev --port=0 " .. plain } do
+      pipes[arguments] = assert(io.popen(("timeout 50 '%s' %s 2>&1 </dev/null; echo \"exit $?\""):format(server.program, arguments)))
+    end
+    for arguments, pipe in pairs(pipes) do
+      local output = pipe:read "*a"
+      pipe:close()
+      assert.matches("app%.lua:[1-7]: loading the app took too long: it was still here after 10 seconds; end the loop, or move", output)
+      assert.matches("\n  %d | ", output)
+      assert.equal("1", output:match "exit (%d+)%s*$", arguments .. "\n" .. output)
+    end
+    server.remove_folder(plain)
+    server.remove_folder(caught)
+  end)
+end)
+
 describe("demilune check, routes and openapi", function()
   local GOOD = app [[
 app:get("/things/{id}", { path = { id = model.integer() }, returns = model "Thing" { id = model.integer() } }, function(req) return req.path end)

@@ -429,7 +429,7 @@ describe("a reload", function()
 end)
 
 describe("demilune test", function()
-  it("moves the store's clock with the client's", function()
+  it("counts by the client's clock, and not in the store: it is the real one", function()
     local store = redis.new()
     local folder = server.write_app {
       ["app.lua"] = APP,
@@ -455,6 +455,7 @@ describe("demilune test", function()
     }
     local status, out = server.run({ "test", folder }, { env = { STORE = store.url, FAILURE = "closed", ADA = ADA, BOB = BOB } })
     assert.equal(0, status, out)
+    assert.equal(":0", store:command "DBSIZE")
     server.remove_folder(folder)
     store:remove()
   end)

@@ -113,6 +113,104 @@ describe("a login without a limit", function()
   end)
 end)
 
+describe("what migrations and statements say", function()
+  local DATA = [[
+    local db = app:database("sqlite:/nowhere/at/all/notes.db"%s)
+    local find = db:statement "SELECT text FROM notes WHERE id = :id"
+    local all = db:statement("SELECT nmae FROM notes ORDER BY {order}", { orders = { a = "id", b = "nowhere" } })
+    app:on_start(function() error "the app was started" end)
+    app:get("/", { guard = guard.public }, function() return { find:one { id = 1 }, all:many() } end)]]
+
+  local function check(migrations, options)
+    local files = { ["app.lua"] = app_of(DATA:format(options or "")) }
+    for name, text in pairs(migrations) do files["migrations/" .. name] = text end
+    local folder = server.write_app(files)
+    local status, out, err = server.run({ "check", "--json", folder }, { env = ENV })
+    server.remove_folder(folder)
+    local list = assert(dkjson.decode(out), out .. err).findings
+    assert.equal(#list > 0 and 1 or 0, status)
+    for index, finding in ipairs(list) do list[index] = ("%s: %s; %s"):format(finding.source, finding.message, finding.mend) end
+    return list
+  end
+
+  it("is tried by check on an empty database in memory", function()
+    assert.same({
+      'app.lua:8: no such table: notes; make it in a migration, such as migrations/0001_notes.sql; or write '
+        .. "migrations = false, where something else makes this database's tables",
+      'app.lua:9: no such table: notes; make it in a migration, such as migrations/0001_notes.sql; or write '
+        .. "migrations = false, where something else makes this database's tables",
+    }, check {})
+    local users = "CREATE TABLE users (id INTEGER PRIMARY KEY);"
+    assert.matches("such as migrations/0002_notes.sql", check({ ["0001_users.sql"] = users })[1], 1, true)
+    local notes = "CREATE TABLE notes (id INTEGER PRIMARY KEY, text TEXT%s);\n"
+    assert.same({ 'app.lua:9: no such column: nowhere, at "nowhere "; mend the statement, or make what it needs in a migration' },
+      check { ["0001_notes.sql"] = notes:format(", nmae TEXT") })
+    assert.same({}, check { ["0001_notes.sql"] = notes:format(", nmae TEXT, nowhere TEXT") })
+  end)
+
+  it("is told at the line of the migration that fails", function()
+    assert.same({ "migrations/0002_more.sql:2: no such table: things; mend the migrations: an empty database takes them one after the other" },
+      check { ["0001_notes.sql"] = "CREATE TABLE notes (id INTEGER);", ["0002_more.sql"] = "\nALTER TABLE things ADD COLUMN x;" })
+    assert.same({ 'migrations/0001_notes.sql:1: near "TALBE": syntax error; mend the migrations: an empty database takes them one after the other' },
+      check { ["0001_notes.sql"] = "CREATE TALBE notes (id INTEGER);" })
+    assert.matches("^migrations: there is no migration 0001, though", check({ ["0002_notes.sql"] = "" })[1])
+    assert.matches("^app.lua:7: the migrations folder .* cannot be read: .*; make the folder", check({}, ', { migrations = "schema" }')[1])
+  end)
+
+  -- How the message begins, and what is to be written, where a table of demilune's own is missing.
+  local OWN = {
+    {
+      'app:idempotency { database = db }', "idempotency_keys, in which app:idempotency keeps its answers", "demilune.idempotency_migration",
+      "idempotency",
+    },
+    {
+      'demilune.accounts { database = db, bearer = bearer, find = function() end, find_by_id = function() end }',
+      "refresh_tokens, in which demilune.accounts keeps refresh tokens", "demilune.accounts.migration", "accounts",
+    },
+    {
+      'guard.session { secret = settings.JWT_SECRET, lifetime = "8h", database = db }',
+      "sessions, in which guard.session keeps sessions", "guard.session_migration", "sessions",
+    },
+  }
+
+  local function own_app(declared)
+    local lines = 'local db = app:database "sqlite:x.db"\nlocal made = ' .. declared .. '\napp:get("/", { guard = guard.public }, handler)'
+    return { ["app.lua"] = app_of(lines:gsub("local made = app", "app")), ["migrations/0001_more.sql"] = "CREATE TABLE more (id INTEGER);" }
+  end
+
+  it("names the migration and the command where a table of demilune's own is missing, and the command writes it", function()
+    for _, case in ipairs(OWN) do
+      local declared, message, text, kind = unpack(case)
+      local folder, table_name = server.write_app(own_app(declared)), message:match "^[^,]+"
+      local path = ("migrations/0002_%s.sql"):format(table_name)
+      local mend = ("write %s with the text of %s, as `demilune migration %s %s` does"):format(path, text, kind, folder)
+      local _, out = server.run({ "check", "--json", folder }, { env = ENV })
+      assert.same({ { severity = "error", source = "app.lua:8", message = "no such table: " .. message, mend = mend } },
+        setmetatable(dkjson.decode(out).findings, nil))
+      local status, _, err = server.run({ "dev", folder, "--port=0" }, { env = ENV })
+      assert.equal(1, status)
+      assert.matches(("app.lua:8: no such table: %s; %s"):format(message, mend), err, 1, true)
+      assert.same({ 0, folder .. "/" .. path .. "\n", "" }, { server.run { "migration", kind, folder } })
+      assert.equal(0, (server.run({ "check", folder }, { env = ENV })))
+      status, out, err = server.run { "migration", kind, folder }
+      assert.same({ 1, "", ("demilune migration: the migrations in %s/migrations make a table %s already; nothing was written\n")
+        :format(folder, table_name) }, { status, out, err })
+      server.remove_folder(folder)
+    end
+  end)
+
+  it("names no command where the table has another name, or the migrations another folder", function()
+    local files = own_app 'app:idempotency { database = db, table = "kept" }'
+    local folder = server.write_app(files)
+    local _, out = server.run({ "check", "--json", folder }, { env = ENV })
+    assert.equal("write migrations/0002_kept.sql with the text of demilune.idempotency_migration, under the name kept",
+      dkjson.decode(out).findings[1].mend)
+    server.remove_folder(folder)
+  end)
+
+  it("is nobody's to try where others make the tables", function() assert.same({}, check({}, ", { migrations = false }")) end)
+end)
+
 describe("findings", function()
   local BAD = NOTE:format("") .. '\nlocal other = guard.bearer { secret = "7f2c9b61e0d4835aa1c6f09e42b87d53", lifetime = "1m" }\n'
     .. 'app:get("/x", { guard = guard.role("boss", guard.api_key { keys = { a = settings.JWT_SECRET } }) }, handler)'

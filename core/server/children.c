@@ -195,11 +195,11 @@ static void ended(dl_master *master, dl_child *child, int status) {
   child->channel = -1;
   if (child != &master->reload.probe) worker_ended(master, child, status);
   child->state = DL_CHILD_NONE;
-  dl_master_reload_lost(master, child);
   child->pid = 0;
   child->step = DL_STEP_NONE;
   dl_free(child->problem);
   child->problem = NULL;
+  dl_master_reload_lost(master, child); /* the next process may have its place by then */
 }
 
 static dl_child *child_of(dl_master *master, pid_t pid) {

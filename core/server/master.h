@@ -45,7 +45,7 @@ typedef struct dl_child {
   dl_reload_step step;
   bool serves;             /* it was told to take connections */
   bool stuck;              /* it was killed for not coming back */
-  uint64_t began_us;       /* its fork, then when it became ready */
+  uint64_t began_us;       /* its fork, then when it became ready; of a probe: when it said what it knows */
   uint64_t stopped_us;     /* since when it is known to be stopped (SIGSTOP); 0: it runs */
   uint64_t start_at_us;    /* when the next process takes its place */
   uint32_t failures;       /* starts in a row that came to nothing */
@@ -59,7 +59,7 @@ typedef struct dl_reload {
   dl_reload_state state;
   dl_child probe;
   uint64_t number, began_us, swap_us; /* swap_us: when workers were told to swap */
-  bool again; /* files changed, or somebody asked, meanwhile */
+  bool again; /* files changed, or somebody asked, meanwhile: the next one follows this one's end, and its probe's */
   int files;  /* the app's files, as they were when it began; -1 when none is under way */
 } dl_reload;
 

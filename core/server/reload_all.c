@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-static const uint64_t LIMIT_US = 60000000;
+static const uint64_t LIMIT_US = 60000000, PROBE_END_US = 1000000;
 
 static void tell_all(dl_master *master, dl_message_kind kind, dl_reload_step from, dl_reload_step to) {
   for (size_t i = 0; i < master->worker_count; i++) {
@@ -50,6 +50,12 @@ static void load_in(dl_child *child, uint64_t number, int files) {
 
 /* --- the end ------------------------------------------------------------------------------- */
 
+static void begin_next(dl_master *master) {
+  if (!master->reload.again || master->stopping) return;
+  master->reload.again = false;
+  dl_master_reload(master);
+}
+
 /* problem NULL: all went well. */
 static void finish(dl_master *master, const char *problem) {
   dl_reload *reload = &master->reload;
@@ -82,9 +88,7 @@ static void finish(dl_master *master, const char *problem) {
   reload->state = DL_RELOAD_NONE;
   dl_notify_send(&master->notify, "READY=1");
   dl_control_answer(&master->control, outcome, reload->again);
-  if (!reload->again || master->stopping) return;
-  reload->again = false;
-  dl_master_reload(master);
+  begin_next(master);
 }
 
 /* --- the steps -------------------------------------------------------------------------------- */
@@ -92,7 +96,7 @@ static void finish(dl_master *master, const char *problem) {
 void dl_master_reload(dl_master *master) {
   dl_reload *reload = &master->reload;
   char message[DL_TLS_MESSAGE_BYTES];
-  if (reload->state != DL_RELOAD_NONE) {
+  if (reload->state != DL_RELOAD_NONE || reload->probe.pid) { /* that of the one before has its place until it is buried */
     reload->again = true;
     return;
   }
@@ -149,6 +153,8 @@ void dl_master_reload_heard(dl_master *master, dl_child *child, const dl_message
   if (message->kind == DL_MESSAGE_READY) {
     join(master, child, message);
   } else if (reload->state == DL_RELOAD_PROBING && of_probe) {
+    child->state = DL_CHILD_STOPPING;
+    child->began_us = master->clock.monotonic_us;
     if (message->kind == DL_MESSAGE_LOADED) load_all(master);
     else finish(master, message->text);
   } else if (reload->state != DL_RELOAD_LOADING && child->step == DL_STEP_LOADING) {
@@ -171,6 +177,7 @@ void dl_master_reload_lost(dl_master *master, dl_child *child) {
   dl_reload *reload = &master->reload;
   if (child == &reload->probe) {
     if (reload->state == DL_RELOAD_PROBING) finish(master, child->stuck ? "loading the app did not come to an end" : "the process that tried the app crashed");
+    else if (reload->state == DL_RELOAD_NONE) begin_next(master);
     return;
   }
   if (reload->state == DL_RELOAD_LOADING && !any_serves(master)) finish(master, "every worker ended while the app was loaded");
@@ -192,6 +199,8 @@ static void end_those_that_do_not_swap(dl_master *master) {
 
 void dl_master_reload_tick(dl_master *master) {
   dl_reload *reload = &master->reload;
+  /* It has said what it knows; what the app began while it loaded may keep it for ever, and with it the next reload. */
+  if (reload->probe.state == DL_CHILD_STOPPING && master->clock.monotonic_us >= reload->probe.began_us + PROBE_END_US) kill(reload->probe.pid, SIGKILL);
   if (reload->state == DL_RELOAD_SWAPPING && master->clock.monotonic_us >= reload->swap_us + LIMIT_US) end_those_that_do_not_swap(master);
   if (reload->state == DL_RELOAD_NONE || master->clock.monotonic_us < reload->began_us + LIMIT_US) return;
   if (reload->state == DL_RELOAD_PROBING && reload->probe.pid) {

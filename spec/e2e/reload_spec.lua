@@ -227,6 +227,52 @@ app:on_start(function() add:run() demilune.log.info "one of them got it" end)]])
     all_are "two"
   end)
 
+  -- The process that tries the app, once it is another one than that.
+  local function wait_for_probe(before)
+    local probe = server.wait_until(PATIENCE, function()
+      local pid = running:children("demilune-probe")[1]
+      return pid ~= before and pid
+    end)
+    return assert(probe, running:log())
+  end
+
+  local function wait_for_failures(count)
+    assert.truthy(server.wait_until(PATIENCE, function() return select(2, running:log():gsub("the reload failed", "")) == count end), running:log())
+  end
+
+  it("whose tries crash one after another fails each time, and neither the next one nor a dead worker waits for ever", function()
+    start(app "one")
+    save(app("two", "while true do end"))
+    running:signal("HUP")
+    local first = wait_for_probe()
+    running:signal("HUP") -- for the next one
+    os.execute("kill -9 " .. first)
+    os.execute("kill -9 " .. wait_for_probe(first))
+    wait_for_failures(2)
+    local dead = running:workers()[1]
+    os.execute("kill -9 " .. dead)
+    assert.truthy(server.wait_until(PATIENCE, function() return #running:workers() == 2 and not server.runs(dead) end), running:log())
+    save(app "three")
+    running:signal("HUP")
+    assert.truthy(running:log_line("reloaded: generation 2 serves"), running:log())
+    all_are "three"
+  end)
+
+  it("that follows another one that failed leaves no descriptor behind", function()
+    start(app "one", { workers = 1, visible = true, flags = { "--access-log=off" } })
+    save("local began = os.clock() while os.clock() - began < 0.1 do end error('not today')")
+    local function descriptors() return tonumber(io.popen(("ls -U /proc/%d/fd | wc -l"):format(running.pid)):read("*l")) end
+    local before, probe = descriptors(), nil
+    for round = 1, 4 do
+      running:signal("HUP")
+      probe = wait_for_probe(probe)
+      running:signal("HUP") -- while it loads
+      probe = wait_for_probe(probe)
+      wait_for_failures(2 * round)
+    end
+    assert.truthy(server.wait_until(PATIENCE, function() return descriptors() <= before end), before .. " → " .. descriptors())
+  end)
+
   it("asks which of two servers is meant, and takes --pid", function()
     start(app "one")
     local other = server.start(folder, { flags = { "--access-log=off" } })

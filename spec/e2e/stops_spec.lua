@@ -110,6 +110,19 @@ describe("a process that stops", function()
     serves_only("next")
   end)
 
+  it("as the one that tries an app, once it has said what it knows, keeps neither its reload nor the next one waiting", function()
+    world:start()
+    local pid, outcome = reload_until_stopped("probe", steps_of "probe", "said") -- the last one is behind its word
+    assert.truthy(pid)
+    outcome()
+    serves_only "said"
+    save "next"
+    world.running:signal("HUP")
+    serves_only "next"
+    assert.is_false(server.runs(pid))
+    assert.equal(0, ends())
+  end)
+
   it("as the master, at a step of a reload, keeps nobody from being served, and ends the reload once it continues", function()
     world:start()
     local workers, hits, word = world.running:workers(), 0, "counted"

@@ -256,11 +256,17 @@ static void turn(dl_master *master) {
   dl_log_flush(&master->log);
 }
 
+/* Whether another program serves on the same socket: our successor, or the one before us
+ * when we did not come to serve. Its path is not ours to remove. */
+static bool is_others(const dl_master *master, bool inherited) { return master->handed_on || (inherited && !master->announced); }
+
 static void end(dl_master *master) {
-  if (master->sockets.unix_domain && !master->sockets.of_systemd && !master->handed_on && master->options->unix_path) unlink(master->options->unix_path);
+  const dl_sockets *sockets = &master->sockets;
+  bool keep_path = !sockets->unix_domain || sockets->of_systemd || is_others(master, sockets->inherited);
+  if (!keep_path && master->options->unix_path) unlink(master->options->unix_path);
   dl_sockets_close(&master->sockets);
   dl_master_end_admin(master);
-  dl_admin_socket_close(&master->admin_socket, master->handed_on || (master->admin_socket.inherited && !master->announced));
+  dl_admin_socket_close(&master->admin_socket, is_others(master, master->admin_socket.inherited));
   dl_master_tls_close(master);
   dl_control_close(&master->control);
   dl_watch_close(&master->watch);

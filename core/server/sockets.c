@@ -51,6 +51,7 @@ static int take_list(dl_sockets *sockets, const char *list) {
     long fd = strtol(at, &end, 10);
     if (end == at || fd < 0) break;
     if (!take(sockets, (int)fd)) return (int)fd;
+    sockets->inherited = true;
     at = *end == ',' ? end + 1 : end;
   }
   return -1;

@@ -23,6 +23,7 @@ typedef struct dl_sockets {
   int port;  /* as bound; 0 for unix sockets */
   bool unix_domain;
   bool of_systemd; /* who keeps them when we end */
+  bool inherited;  /* from a program that may still serve on them */
 } dl_sockets;
 
 /* Opens what the options name, as many as there are workers, or takes what was passed

@@ -151,6 +151,18 @@ describe("SIGUSR2", function()
     assert.equal(200, running:request("GET", "/who").status)
   end)
 
+  it("with an app that does not start leaves the paths of unix sockets to the old one", function()
+    local path, admin = folder .. "/socket", folder .. "/admin"
+    start("--unix=" .. path, "--admin=unix:" .. admin)
+    local function ask(where, target) return http.connect_unix(where, PATIENCE):request("GET", target).status end
+    files.write(folder .. "/app.lua", "error('not today')")
+    running:signal("USR2")
+    assert.truthy(running:log_line("the new program did not start"), running:log())
+    assert.same({ 200, 200 }, { ask(path, "/who"), ask(admin, "/readyz") })
+    assert.equal(0, (running:stop()))
+    assert.is_nil((io.open(path) or io.open(admin)))
+  end)
+
   it("and SIGTERM right after it end both", function()
     start()
     running:signal("USR2")

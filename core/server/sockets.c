@@ -15,6 +15,8 @@
 
 enum { FIRST_PASSED = 3, BACKLOG = 4096 }; /* SD_LISTEN_FDS_START */
 
+static const char OF_SYSTEMD[] = "systemd:"; /* before a list: who keeps them, also after the program that takes them */
+
 static const char *complain(char message[256], const char *what, const char *where) {
   snprintf(message, 256, "cannot %s %.160s: %s", what, where, uv_strerror(uv_translate_sys_error(errno)));
   return message;
@@ -46,6 +48,8 @@ static bool take(dl_sockets *sockets, int fd) {
 
 /* Both give the descriptor that is no socket, or -1. */
 static int take_list(dl_sockets *sockets, const char *list) {
+  sockets->of_systemd = strncmp(list, OF_SYSTEMD, sizeof OF_SYSTEMD - 1) == 0;
+  if (sockets->of_systemd) list += sizeof OF_SYSTEMD - 1;
   for (const char *at = list; *at;) {
     char *end;
     long fd = strtol(at, &end, 10);
@@ -185,8 +189,7 @@ const char *dl_sockets_open_redirect(dl_sockets *sockets, const demilune_options
 size_t dl_sockets_step(const dl_sockets *sockets, size_t workers) { return workers < sockets->count ? workers : sockets->count; }
 
 void dl_sockets_write(const dl_sockets *sockets, char *out, size_t room) {
-  size_t used = 0;
-  out[0] = 0;
+  size_t used = (size_t)snprintf(out, room, "%s", sockets->of_systemd ? OF_SYSTEMD : "");
   for (size_t i = 0; i < sockets->count && used < room; i++) used += (size_t)snprintf(out + used, room - used, i ? ",%d" : "%d", sockets->fds[i]);
 }
 

@@ -41,7 +41,7 @@ const char *dl_sockets_redirect_address(const demilune_options *options, char ho
  * one that there is only one of is everybody's. */
 size_t dl_sockets_step(const dl_sockets *sockets, size_t workers);
 
-/* "7,8,9", for DEMILUNE_SOCKETS. */
+/* "7,8,9" or "systemd:3,4", for DEMILUNE_SOCKETS. */
 void dl_sockets_write(const dl_sockets *sockets, char *out, size_t room);
 
 /* Lets no new client in, while handshakes under way come to their end: closing a socket

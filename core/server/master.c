@@ -126,10 +126,8 @@ static size_t count_cores(void) {
 static void announce(const dl_master *master) {
   const demilune_options *options = master->options;
   const char *host = options->host ? options->host : "127.0.0.1";
-  if (master->sockets.unix_domain) {
-    fprintf(stderr, "demilune: listening on unix:%s\n", options->unix_path ? options->unix_path : "(a socket that was handed on)");
-    return;
-  }
+  if (master->sockets.any_unix) fprintf(stderr, "demilune: listening on unix:%s\n", options->unix_path ? options->unix_path : "(a socket that was handed on)");
+  if (!master->sockets.port) return;
   const char *scheme = master->tls.tickets ? "https" : "http";
   fprintf(stderr, strchr(host, ':') ? "demilune: listening on %s://[%s]:%d\n" : "demilune: listening on %s://%s:%d\n", scheme, host, master->sockets.port);
   if (master->tls.redirects.count) fprintf(stderr, "demilune: sending those there who come to port %d without TLS\n", master->tls.redirects.port);
@@ -256,11 +254,17 @@ static void turn(dl_master *master) {
   dl_log_flush(&master->log);
 }
 
+/* Whether another program serves on the same socket: our successor, or the one before us
+ * when we did not come to serve. Its path is not ours to remove. */
+static bool is_others(const dl_master *master, bool inherited) { return master->handed_on || (inherited && !master->announced); }
+
 static void end(dl_master *master) {
-  if (master->sockets.unix_domain && !master->sockets.of_systemd && !master->handed_on && master->options->unix_path) unlink(master->options->unix_path);
+  const dl_sockets *sockets = &master->sockets;
+  bool keep_path = !sockets->any_unix || sockets->of_systemd || is_others(master, sockets->inherited);
+  if (!keep_path && master->options->unix_path) unlink(master->options->unix_path);
   dl_sockets_close(&master->sockets);
   dl_master_end_admin(master);
-  dl_admin_socket_close(&master->admin_socket, master->handed_on || (master->admin_socket.inherited && !master->announced));
+  dl_admin_socket_close(&master->admin_socket, is_others(master, master->admin_socket.inherited));
   dl_master_tls_close(master);
   dl_control_close(&master->control);
   dl_watch_close(&master->watch);

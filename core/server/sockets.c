@@ -15,6 +15,8 @@
 
 enum { FIRST_PASSED = 3, BACKLOG = 4096 }; /* SD_LISTEN_FDS_START */
 
+static const char OF_SYSTEMD[] = "systemd:"; /* before a list: who keeps them, also after the program that takes them */
+
 static const char *complain(char message[256], const char *what, const char *where) {
   snprintf(message, 256, "cannot %s %.160s: %s", what, where, uv_strerror(uv_translate_sys_error(errno)));
   return message;
@@ -22,7 +24,7 @@ static const char *complain(char message[256], const char *what, const char *whe
 
 /* --- passed on by others --------------------------------------------------------------- */
 
-/* Whether the descriptor is a listening stream socket; its port and family. */
+/* Whether the descriptor is a listening stream socket; notes its port, or that it is a unix socket. */
 static bool look_at(dl_sockets *sockets, int fd) {
   int listening = 0;
   socklen_t length = sizeof listening;
@@ -30,7 +32,7 @@ static bool look_at(dl_sockets *sockets, int fd) {
   if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &length) != 0 || !listening) return false;
   length = sizeof address;
   if (getsockname(fd, (struct sockaddr *)&address, &length) != 0) return false;
-  sockets->unix_domain = address.ss_family == AF_UNIX;
+  if (address.ss_family == AF_UNIX) sockets->any_unix = true;
   if (address.ss_family == AF_INET) sockets->port = ntohs(((struct sockaddr_in *)&address)->sin_port);
   if (address.ss_family == AF_INET6) sockets->port = ntohs(((struct sockaddr_in6 *)&address)->sin6_port);
   fcntl(fd, F_SETFD, FD_CLOEXEC);
@@ -46,11 +48,14 @@ static bool take(dl_sockets *sockets, int fd) {
 
 /* Both give the descriptor that is no socket, or -1. */
 static int take_list(dl_sockets *sockets, const char *list) {
+  sockets->of_systemd = strncmp(list, OF_SYSTEMD, sizeof OF_SYSTEMD - 1) == 0;
+  if (sockets->of_systemd) list += sizeof OF_SYSTEMD - 1;
   for (const char *at = list; *at;) {
     char *end;
     long fd = strtol(at, &end, 10);
     if (end == at || fd < 0) break;
     if (!take(sockets, (int)fd)) return (int)fd;
+    sockets->inherited = true;
     at = *end == ',' ? end + 1 : end;
   }
   return -1;
@@ -138,7 +143,7 @@ static const char *open_unix(dl_sockets *sockets, const demilune_options *option
   const char *problem = dl_listener_unix_bind(options->unix_path, &sockets->fds[0], message);
   if (problem) return problem;
   sockets->count = 1;
-  sockets->unix_domain = true;
+  sockets->any_unix = true;
   return listen(sockets->fds[0], BACKLOG) == 0 ? NULL : complain(message, "listen on", options->unix_path);
 }
 
@@ -184,8 +189,7 @@ const char *dl_sockets_open_redirect(dl_sockets *sockets, const demilune_options
 size_t dl_sockets_step(const dl_sockets *sockets, size_t workers) { return workers < sockets->count ? workers : sockets->count; }
 
 void dl_sockets_write(const dl_sockets *sockets, char *out, size_t room) {
-  size_t used = 0;
-  out[0] = 0;
+  size_t used = (size_t)snprintf(out, room, "%s", sockets->of_systemd ? OF_SYSTEMD : "");
   for (size_t i = 0; i < sockets->count && used < room; i++) used += (size_t)snprintf(out + used, room - used, i ? ",%d" : "%d", sockets->fds[i]);
 }
 
@@ -199,8 +203,8 @@ void dl_sockets_bar(const dl_sockets *sockets) {
       BPF_STMT(BPF_RET | BPF_K, 0xffffffff),
   };
   struct sock_fprog program = {sizeof code / sizeof *code, code};
-  if (sockets->unix_domain) return;
-  for (size_t i = 0; i < sockets->count; i++) setsockopt(sockets->fds[i], SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program);
+  for (size_t i = 0; i < sockets->count; i++)
+    if (!dl_listener_is_unix(sockets->fds[i])) setsockopt(sockets->fds[i], SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program);
 }
 
 void dl_sockets_close(dl_sockets *sockets) {

@@ -20,9 +20,10 @@ enum { DL_SOCKETS_MAX = 128, DL_HOST_BYTES = 64 };
 typedef struct dl_sockets {
   int fds[DL_SOCKETS_MAX];
   size_t count;
-  int port;  /* as bound; 0 for unix sockets */
-  bool unix_domain;
+  int port;        /* as bound; 0: none is a TCP socket */
+  bool any_unix;   /* one of them is a unix socket */
   bool of_systemd; /* who keeps them when we end */
+  bool inherited;  /* from a program that may still serve on them */
 } dl_sockets;
 
 /* Opens what the options name, as many as there are workers, or takes what was passed
@@ -40,7 +41,7 @@ const char *dl_sockets_redirect_address(const demilune_options *options, char ho
  * one that there is only one of is everybody's. */
 size_t dl_sockets_step(const dl_sockets *sockets, size_t workers);
 
-/* "7,8,9", for DEMILUNE_SOCKETS. */
+/* "7,8,9" or "systemd:3,4", for DEMILUNE_SOCKETS. */
 void dl_sockets_write(const dl_sockets *sockets, char *out, size_t room);
 
 /* Lets no new client in, while handshakes under way come to their end: closing a socket

@@ -4,6 +4,7 @@
 local files = require "spec.support.files"
 local front = require "spec.support.front"
 local http = require "spec.support.http"
+local manager = require "spec.support.manager"
 local process = require "spec.support.process"
 local server = require "spec.support.server"
 local socket = require "socket"
@@ -29,6 +30,18 @@ local function kill_all()
   for _, pid in ipairs(select(2, server.processes(folder))) do os.execute("kill -9 " .. pid) end
 end
 
+-- Asks for the new program, and gives its process once the old one has ended.
+local function upgrade(running)
+  local old = running.pid
+  running:signal("USR2")
+  local pid = server.wait_until(PATIENCE, function()
+    local now = masters()
+    return #now == 1 and now[1] ~= old and now[1]
+  end)
+  assert.truthy(pid, running:log())
+  return pid
+end
+
 describe("SIGUSR2", function()
   local program_folder, running
   local usual = server.program
@@ -47,18 +60,6 @@ describe("SIGUSR2", function()
   end)
 
   local function start(...) running = server.start(folder, { workers = 2, visible = true, flags = { "--access-log=off", ... } }) end
-
-  -- Asks for the new program, and gives its process once the old one has ended.
-  local function upgrade()
-    local old = running.pid
-    running:signal("USR2")
-    local pid = server.wait_until(PATIENCE, function()
-      local now = masters()
-      return #now == 1 and now[1] ~= old and now[1]
-    end)
-    assert.truthy(pid, running:log())
-    return pid
-  end
 
   local function besiege_usual(...)
     server.program = usual
@@ -86,7 +87,7 @@ describe("SIGUSR2", function()
       assert.truthy(server.wait_until(PATIENCE, function() return running:holdings() >= idle + 64 end)) -- it has begun
       local workers = {}
       meet(workers, 2)
-      local old, pid = running.process, upgrade()
+      local old, pid = running.process, upgrade(running)
       meet(workers, 4)
       socket.sleep(0.5)
       hurry()
@@ -122,7 +123,7 @@ describe("SIGUSR2", function()
     start("--unix=" .. path)
     local function ask() return http.connect_unix(path, PATIENCE):request("GET", "/who").status end
     assert.equal(200, ask())
-    local pid = upgrade()
+    local pid = upgrade(running)
     assert.equal(200, ask())
     os.execute("kill -TERM " .. pid)
     wait_until_none()
@@ -147,8 +148,20 @@ describe("SIGUSR2", function()
     end
     assert.truthy(running:log():find("not today", 1, true))
     files.write(folder .. "/app.lua", APP)
-    running.pid = upgrade() -- and then it can
+    running.pid = upgrade(running) -- and then it can
     assert.equal(200, running:request("GET", "/who").status)
+  end)
+
+  it("with an app that does not start leaves the paths of unix sockets to the old one", function()
+    local path, admin = folder .. "/socket", folder .. "/admin"
+    start("--unix=" .. path, "--admin=unix:" .. admin)
+    local function ask(where, target) return http.connect_unix(where, PATIENCE):request("GET", target).status end
+    files.write(folder .. "/app.lua", "error('not today')")
+    running:signal("USR2")
+    assert.truthy(running:log_line("the new program did not start"), running:log())
+    assert.same({ 200, 200 }, { ask(path, "/who"), ask(admin, "/readyz") })
+    assert.equal(0, (running:stop()))
+    assert.is_nil((io.open(path) or io.open(admin)))
   end)
 
   it("and SIGTERM right after it end both", function()
@@ -188,6 +201,26 @@ describe("a service manager", function()
     assert.equal(0, activator:stop(), activator:log())
     wait_until_none()
   end)
+
+  for _, kind in ipairs { "TCP", "unix" } do
+    it("finds its " .. kind .. " socket open after an upgrade and a stop, and passes it on again", function()
+      local path = folder .. "/socket"
+      local listener, port
+      if kind == "unix" then listener = manager.listen_unix(path) else listener, port = manager.listen() end
+      local options = { workers = 2, through = manager.pass(listener), flags = { "--unix=" .. path } }
+      local function ask() return (port and http.connect(port, PATIENCE) or http.connect_unix(path, PATIENCE)):request("GET", "/who").status end
+      local running = server.start(folder, options)
+      assert.equal(200, ask())
+      running.pid = upgrade(running)
+      assert.equal(200, ask())
+      assert.equal(0, (running:stop()))
+      wait_until_none()
+      running = server.start(folder, options)
+      assert.equal(200, ask())
+      assert.equal(0, (running:stop()))
+      listener:close()
+    end)
+  end
 
   it("is told when the server is ready, reloads and stops", function()
     local path = folder .. "/notify"

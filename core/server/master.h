@@ -36,13 +36,20 @@ typedef enum dl_child_state {
 } dl_child_state;
 
 /* How far a worker is with the reload that is under way. */
-typedef enum dl_reload_step { DL_STEP_NONE, DL_STEP_LOADING, DL_STEP_LOADED, DL_STEP_SWAPPING } dl_reload_step;
+typedef enum dl_reload_step {
+  DL_STEP_NONE,
+  DL_STEP_UNTOLD, /* it takes no more messages, and cannot be told to load */
+  DL_STEP_LOADING,
+  DL_STEP_LOADED,
+  DL_STEP_SWAPPING
+} dl_reload_step;
 
 typedef struct dl_child {
   pid_t pid;
   int channel; /* -1: none */
   dl_child_state state;
   dl_reload_step step;
+  uint64_t loads;          /* how often it was told to load: what it says of an earlier time counts no more */
   bool serves;             /* it was told to take connections */
   bool stuck;              /* it was killed for not coming back */
   uint64_t began_us;       /* its fork, then when it became ready; of a probe: when it said what it knows */

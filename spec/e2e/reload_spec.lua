@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- A reload: by signal, by command, by a saved file; all workers or none; what is in flight ends where it began.
 
+local clock = require "spec.support.clock"
 local files = require "spec.support.files"
 local server = require "spec.support.server"
 
@@ -223,6 +224,41 @@ app:on_start(function() add:run() demilune.log.info "one of them got it" end)]])
       wait_for_failures(2 * round)
     end
     assert.truthy(server.wait_until(PATIENCE, function() return descriptors() <= before end), before .. " → " .. descriptors())
+  end)
+
+  -- A reload that fails in one worker while another one, which is stopped, has yet to hear of it; then one of `second`, which that worker hears
+  -- of together with the first, once the others have loaded it. What makes the first one fail is over for that worker when `mended` has been called.
+  local function reload_twice_past_a_stopped_worker(first, second, mended)
+    local before = running:workers()
+    os.execute("kill -STOP " .. before[1])
+    save(first)
+    running:signal("HUP")
+    wait_for_failures(1)
+    save(second)
+    running:signal("HUP")
+    assert.truthy(running:log_line "has started", running:log())
+    if mended then mended() end
+    os.execute("kill -CONT " .. before[1])
+    assert.truthy(server.wait_until(PATIENCE, function() return running:log():find("reloaded: generation 2 serves", 1, true) end), running:log())
+    assert.equal(2, select(2, running:log():gsub("has started", ""))) -- in both, before either serves it
+    all_are "three"
+    assert.same(before, running:workers())
+  end
+  local SLOW = app("three", [[app:on_start(function() demilune.sleep("300ms") demilune.log.warning "has started" end)]])
+
+  it("is not taken to fail by what a worker says late of the one before", function()
+    start(app "one")
+    reload_twice_past_a_stopped_worker(app("two", [[app:on_start(function() error("an old fault") end)]]), SLOW)
+  end)
+
+  it("is not taken to be loaded by what a worker says late of the one before", function()
+    local clocks = server.make_folder()
+    local time = clock.new(clocks)
+    start(app "one", { workers = 2, flags = { "--access-log=off" }, env = time:environment() })
+    local gate = os.time() + 1800
+    local too_early = app("two", ([[app:on_start(function() if demilune.now() < %d then error("too early") end end)]]):format(gate))
+    reload_twice_past_a_stopped_worker(too_early, SLOW, function() time:set(3600) end)
+    server.remove_folder(clocks)
   end)
 
   it("asks which of two servers is meant, and takes --pid", function()

@@ -136,8 +136,9 @@ static void announce(const dl_master *master) {
   if (options->mode == DEMILUNE_DEV) fprintf(stderr, "demilune: documentation on %s://%s:%d/docs; Ctrl-C ends\n", scheme, host, master->sockets.port);
 }
 
+/* One that was told to stop before that takes no other's place. */
 void dl_master_became_ready(dl_master *master) {
-  if (master->announced) return;
+  if (master->announced || master->stopping) return;
   for (size_t i = 0; i < master->worker_count; i++)
     if (master->workers[i].state != DL_CHILD_READY) return;
   master->announced = true;

@@ -169,7 +169,7 @@ void dl_master_tls_close(dl_master *master);
 
 /* --- master.c ------------------------------------------------------------------------------ */
 
-/* A worker came to serve; once all do, the master says so. */
+/* A worker came to serve; once all do, the master says so, unless it stops. */
 void dl_master_became_ready(dl_master *master);
 
 /* The first start failed: everything ends with this sentence. */

@@ -50,6 +50,7 @@ void dl_master_stop(dl_master *master) {
   }
   master->stopping = true;
   if (master->metrics) dl_metrics_set_phase(master->metrics, DL_SERVICE_DRAINING);
+  dl_master_end_reload(master); /* before those that load are told to end */
   if (master->handed_on) dl_master_end_admin(master);
   if (master->announced) dl_log_text(&master->log, DL_LOG_INFO, "stopping: no new connections, requests in flight are finished");
   master->stop_at_us = master->clock.monotonic_us + DL_STOP_PATIENCE_US;

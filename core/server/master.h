@@ -150,6 +150,9 @@ void dl_master_end_admin(dl_master *master);
 /* Loads the app's files in a probe, then in all workers or none. */
 void dl_master_reload(dl_master *master);
 
+/* The master stops: the reload under way fails, and nobody can ask for another one. */
+void dl_master_end_reload(dl_master *master);
+
 /* Tells the reload what happened: a child's message, its end, or that time passed. */
 void dl_master_reload_heard(dl_master *master, dl_child *child, const dl_message *message);
 void dl_master_reload_lost(dl_master *master, dl_child *child);

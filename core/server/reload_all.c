@@ -86,7 +86,7 @@ static void finish(dl_master *master, const char *problem) {
     dl_child *child = &master->workers[i];
     if (told) child->step = DL_STEP_NONE;
     if (child->channel >= 0) dl_channel_send(child->channel, DL_MESSAGE_NOTE, 0, problem, -1);
-    if (told && child->state == DL_CHILD_READY && !child->serves) load_in(child, master->generation, master->files);
+    if (told && child->state == DL_CHILD_READY && !child->serves && !master->stopping) load_in(child, master->generation, master->files);
   }
   reload->state = DL_RELOAD_NONE;
   dl_notify_send(&master->notify, "READY=1");
@@ -120,6 +120,14 @@ static void load_all(dl_master *master) {
   }
   for (size_t i = 0; i < master->worker_count; i++)
     if (master->workers[i].state == DL_CHILD_READY) load_in(&master->workers[i], master->reload.number, master->reload.files);
+}
+
+/* Those that wait for the next one are told as well. */
+void dl_master_end_reload(dl_master *master) {
+  static const char outcome[] = "-the server is stopping";
+  if (master->reload.state != DL_RELOAD_NONE) finish(master, outcome + 1);
+  dl_control_answer(&master->control, outcome, false);
+  dl_control_close(&master->control);
 }
 
 static void go_on(dl_master *master) {

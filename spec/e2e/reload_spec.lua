@@ -261,6 +261,23 @@ app:on_start(function() add:run() demilune.log.info "one of them got it" end)]])
     server.remove_folder(clocks)
   end)
 
+  for _, step in ipairs { "tries", "loads" } do
+    it(("that a stop overtakes while it %s the app is told to have failed, by why"):format(step), function()
+      start(app "one")
+      local slow = { tries = "while true do end", loads = [[
+app:on_start(function() demilune.log.warning "begins to start" demilune.sleep("5s") end)]] }
+      save(app("two", slow[step]))
+      local asked = io.popen(("%s reload %s 2>&1; echo status $?"):format(server.program, folder))
+      if step == "tries" then wait_for_probe() else assert.truthy(running:log_line "begins to start", running:log()) end
+      running:signal("TERM")
+      local told = asked:read("*a")
+      asked:close()
+      assert.truthy(told:find("not reloaded: the server is stopping", 1, true) and told:find("status 1", 1, true), told)
+      assert.equal(0, server.wait_until(PATIENCE, function() return running:exit_status() end), running:log())
+      assert.is_nil(running:log():find("reloaded:", 1, true))
+    end)
+  end
+
   it("asks which of two servers is meant, and takes --pid", function()
     start(app "one")
     local other = server.start(folder, { flags = { "--access-log=off" } })

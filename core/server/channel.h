@@ -13,7 +13,7 @@ typedef enum dl_message_kind {
   /* to a child */
   DL_MESSAGE_LOAD,  /* load the app's files anew, beside what runs; fd: the files, number: the generation's */
   DL_MESSAGE_SERVE, /* take connections from now on; nothing to one that does already */
-  DL_MESSAGE_SWAP,  /* new requests begin in what was loaded */
+  DL_MESSAGE_SWAP,  /* new requests begin in what was loaded; number: by which LOAD, counted from 1 on */
   DL_MESSAGE_DROP,  /* forget what was loaded */
   DL_MESSAGE_STOP,  /* finish what is in flight and end; a second time: end at once */
   DL_MESSAGE_LOG,   /* fd: what the log is written to from now on */
@@ -21,9 +21,9 @@ typedef enum dl_message_kind {
   DL_MESSAGE_NOTE,  /* text: why the last reload failed, or nothing; for the documentation page */
   /* to the master */
   DL_MESSAGE_READY,   /* it can serve, and waits for SERVE; number: the generation */
-  DL_MESSAGE_LOADED,  /* what LOAD asked for is there */
+  DL_MESSAGE_LOADED,  /* what LOAD asked for is there; number: which LOAD, counted as above */
   DL_MESSAGE_SWAPPED, /* what SWAP asked for is done */
-  DL_MESSAGE_FAILED   /* text: why it could not load */
+  DL_MESSAGE_FAILED   /* text: why it could not load; number: which LOAD, 0 at its start */
 } dl_message_kind;
 
 enum { DL_MESSAGE_TEXT_BYTES = 16384 };

@@ -92,6 +92,7 @@ static bool start_child(dl_master *master, dl_child *child, size_t index, int (*
   child->channel = ends[0];
   child->state = DL_CHILD_STARTING;
   child->step = DL_STEP_NONE;
+  child->loads = 0;
   child->serves = child->stuck = false;
   child->stopped_us = 0;
   child->began_us = master->clock.monotonic_us;

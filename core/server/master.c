@@ -50,6 +50,7 @@ void dl_master_stop(dl_master *master) {
   }
   master->stopping = true;
   if (master->metrics) dl_metrics_set_phase(master->metrics, DL_SERVICE_DRAINING);
+  dl_master_end_reload(master); /* before those that load are told to end */
   if (master->handed_on) dl_master_end_admin(master);
   if (master->announced) dl_log_text(&master->log, DL_LOG_INFO, "stopping: no new connections, requests in flight are finished");
   master->stop_at_us = master->clock.monotonic_us + DL_STOP_PATIENCE_US;
@@ -134,8 +135,9 @@ static void announce(const dl_master *master) {
   if (options->mode == DEMILUNE_DEV) fprintf(stderr, "demilune: documentation on %s://%s:%d/docs; Ctrl-C ends\n", scheme, host, master->sockets.port);
 }
 
+/* One that was told to stop before that takes no other's place. */
 void dl_master_became_ready(dl_master *master) {
-  if (master->announced) return;
+  if (master->announced || master->stopping) return;
   for (size_t i = 0; i < master->worker_count; i++)
     if (master->workers[i].state != DL_CHILD_READY) return;
   master->announced = true;

@@ -36,13 +36,20 @@ typedef enum dl_child_state {
 } dl_child_state;
 
 /* How far a worker is with the reload that is under way. */
-typedef enum dl_reload_step { DL_STEP_NONE, DL_STEP_LOADING, DL_STEP_LOADED, DL_STEP_SWAPPING } dl_reload_step;
+typedef enum dl_reload_step {
+  DL_STEP_NONE,
+  DL_STEP_UNTOLD, /* it takes no more messages, and cannot be told to load */
+  DL_STEP_LOADING,
+  DL_STEP_LOADED,
+  DL_STEP_SWAPPING
+} dl_reload_step;
 
 typedef struct dl_child {
   pid_t pid;
   int channel; /* -1: none */
   dl_child_state state;
   dl_reload_step step;
+  uint64_t loads;          /* how often it was told to load: what it says of an earlier time counts no more */
   bool serves;             /* it was told to take connections */
   bool stuck;              /* it was killed for not coming back */
   uint64_t began_us;       /* its fork, then when it became ready; of a probe: when it said what it knows */
@@ -143,6 +150,9 @@ void dl_master_end_admin(dl_master *master);
 /* Loads the app's files in a probe, then in all workers or none. */
 void dl_master_reload(dl_master *master);
 
+/* The master stops: the reload under way fails, and nobody can ask for another one. */
+void dl_master_end_reload(dl_master *master);
+
 /* Tells the reload what happened: a child's message, its end, or that time passed. */
 void dl_master_reload_heard(dl_master *master, dl_child *child, const dl_message *message);
 void dl_master_reload_lost(dl_master *master, dl_child *child);
@@ -162,7 +172,7 @@ void dl_master_tls_close(dl_master *master);
 
 /* --- master.c ------------------------------------------------------------------------------ */
 
-/* A worker came to serve; once all do, the master says so. */
+/* A worker came to serve; once all do, the master says so, unless it stops. */
 void dl_master_became_ready(dl_master *master);
 
 /* The first start failed: everything ends with this sentence. */

@@ -13,14 +13,21 @@
 
 static const uint64_t LIMIT_US = 60000000, PROBE_END_US = 1000000;
 
-static void tell_all(dl_master *master, dl_message_kind kind, dl_reload_step from, dl_reload_step to) {
-  for (size_t i = 0; i < master->worker_count; i++) {
-    dl_child *child = &master->workers[i];
-    if (child->state != DL_CHILD_READY || child->step < from) continue;
-    int fd = kind == DL_MESSAGE_LOAD ? master->reload.files : -1;
-    dl_channel_send(child->channel, kind, master->reload.number, NULL, fd); /* one that is gone is buried by and by */
-    child->step = to;
-  }
+/* One that is gone is buried by and by. */
+static void load_in(dl_child *child, uint64_t generation, int files) {
+  bool told = dl_channel_send(child->channel, DL_MESSAGE_LOAD, generation, NULL, files);
+  if (told) child->loads++;
+  child->step = told ? DL_STEP_LOADING : DL_STEP_UNTOLD;
+}
+
+static bool swap_in(dl_child *child) {
+  child->step = DL_STEP_SWAPPING;
+  return dl_channel_send(child->channel, DL_MESSAGE_SWAP, child->loads, NULL, -1);
+}
+
+static void drop_in(dl_child *child) {
+  dl_channel_send(child->channel, DL_MESSAGE_DROP, 0, NULL, -1);
+  child->step = DL_STEP_NONE;
 }
 
 static bool all_are(const dl_master *master, dl_reload_step step) {
@@ -41,11 +48,6 @@ static bool workers_are_told(const dl_master *master) {
 
 static void let_serve(dl_child *child) {
   child->serves = dl_channel_send(child->channel, DL_MESSAGE_SERVE, 0, NULL, -1);
-}
-
-static void load_in(dl_child *child, uint64_t number, int files) {
-  dl_channel_send(child->channel, DL_MESSAGE_LOAD, number, NULL, files);
-  child->step = DL_STEP_LOADING;
 }
 
 /* --- the end ------------------------------------------------------------------------------- */
@@ -71,7 +73,8 @@ static void finish(dl_master *master, const char *problem) {
   dl_metrics_count_event(master->metrics, problem ? DL_EVENT_RELOAD_FAILED : DL_EVENT_RELOAD_OK);
   bool told = workers_are_told(master);
   if (problem) {
-    if (told) tell_all(master, DL_MESSAGE_DROP, DL_STEP_LOADING, DL_STEP_NONE);
+    for (size_t i = 0; told && i < master->worker_count; i++)
+      if (master->workers[i].step != DL_STEP_NONE) drop_in(&master->workers[i]);
     dl_log_text(&master->log, DL_LOG_ERROR, "the reload failed and generation %llu goes on: %s", (unsigned long long)master->generation, problem);
     snprintf(outcome, sizeof outcome, "-%s", problem);
   } else {
@@ -83,7 +86,7 @@ static void finish(dl_master *master, const char *problem) {
     dl_child *child = &master->workers[i];
     if (told) child->step = DL_STEP_NONE;
     if (child->channel >= 0) dl_channel_send(child->channel, DL_MESSAGE_NOTE, 0, problem, -1);
-    if (told && child->state == DL_CHILD_READY && !child->serves) load_in(child, master->generation, master->files);
+    if (told && child->state == DL_CHILD_READY && !child->serves && !master->stopping) load_in(child, master->generation, master->files);
   }
   reload->state = DL_RELOAD_NONE;
   dl_notify_send(&master->notify, "READY=1");
@@ -115,7 +118,16 @@ static void load_all(dl_master *master) {
     finish(master, "no worker serves at the moment; try again when one does");
     return;
   }
-  tell_all(master, DL_MESSAGE_LOAD, DL_STEP_NONE, DL_STEP_LOADING);
+  for (size_t i = 0; i < master->worker_count; i++)
+    if (master->workers[i].state == DL_CHILD_READY) load_in(&master->workers[i], master->reload.number, master->reload.files);
+}
+
+/* Those that wait for the next one are told as well. */
+void dl_master_end_reload(dl_master *master) {
+  static const char outcome[] = "-the server is stopping";
+  if (master->reload.state != DL_RELOAD_NONE) finish(master, outcome + 1);
+  dl_control_answer(&master->control, outcome, false);
+  dl_control_close(&master->control);
 }
 
 static void go_on(dl_master *master) {
@@ -124,7 +136,8 @@ static void go_on(dl_master *master) {
     reload->state = DL_RELOAD_SWAPPING;
     reload->swap_us = master->clock.monotonic_us;
     dl_master_tls_commit(master);
-    tell_all(master, DL_MESSAGE_SWAP, DL_STEP_LOADED, DL_STEP_SWAPPING);
+    for (size_t i = 0; i < master->worker_count; i++)
+      if (master->workers[i].state == DL_CHILD_READY) swap_in(&master->workers[i]);
   }
   if (reload->state == DL_RELOAD_SWAPPING && all_are(master, DL_STEP_NONE)) finish(master, NULL);
 }
@@ -140,11 +153,8 @@ static void join(dl_master *master, dl_child *child, const dl_message *message) 
 }
 
 /* The others swap already, or have: this one follows, or is replaced. */
-static void join_swap(dl_master *master, dl_child *child, const dl_message *message) {
-  uint64_t wanted = workers_are_told(master) ? master->reload.number : master->generation;
-  if (message->kind == DL_MESSAGE_LOADED && message->number != wanted) return; /* of a load that another has followed */
-  if (message->kind == DL_MESSAGE_LOADED && dl_channel_send(child->channel, DL_MESSAGE_SWAP, master->reload.number, NULL, -1)) child->step = DL_STEP_SWAPPING;
-  else kill(child->pid, SIGKILL);
+static void join_swap(dl_child *child, const dl_message *message) {
+  if (message->kind != DL_MESSAGE_LOADED || !swap_in(child)) kill(child->pid, SIGKILL);
 }
 
 void dl_master_reload_heard(dl_master *master, dl_child *child, const dl_message *message) {
@@ -157,14 +167,16 @@ void dl_master_reload_heard(dl_master *master, dl_child *child, const dl_message
     child->began_us = master->clock.monotonic_us;
     if (message->kind == DL_MESSAGE_LOADED) load_all(master);
     else finish(master, message->text);
+  } else if (message->number != child->loads) {
+    return; /* it speaks of a load that another one has followed */
   } else if (reload->state != DL_RELOAD_LOADING && child->step == DL_STEP_LOADING) {
-    join_swap(master, child, message);
+    join_swap(child, message);
   } else if (reload->state == DL_RELOAD_LOADING && child->step == DL_STEP_LOADING) {
     if (message->kind == DL_MESSAGE_FAILED) {
       finish(master, message->text);
       return;
     }
-    if (message->kind == DL_MESSAGE_LOADED && message->number == reload->number) child->step = DL_STEP_LOADED;
+    if (message->kind == DL_MESSAGE_LOADED) child->step = DL_STEP_LOADED;
     go_on(master);
   } else if (reload->state != DL_RELOAD_LOADING && message->kind == DL_MESSAGE_SWAPPED) {
     child->step = DL_STEP_NONE;

@@ -17,6 +17,8 @@ typedef struct worker_process {
   demilune_server *server;
   int channel;
   uv_poll_t poll;
+  uint64_t loads; /* how often it was told to load */
+  bool loaded;    /* the last of them came to a good end */
   dl_message message;
 } worker_process;
 
@@ -34,9 +36,9 @@ static void prepare_signals(void) {
 /* --- messages ----------------------------------------------------------------------------- */
 
 static void on_load_done(demilune_server *server, const char *error) {
-  const worker_process *self = server->load_owner;
-  if (error) dl_channel_send(self->channel, DL_MESSAGE_FAILED, 0, error, -1);
-  else dl_channel_send(self->channel, DL_MESSAGE_LOADED, server->loaded->number, NULL, -1);
+  worker_process *self = server->load_owner;
+  self->loaded = !error;
+  dl_channel_send(self->channel, error ? DL_MESSAGE_FAILED : DL_MESSAGE_LOADED, self->loads, error, -1);
 }
 
 /* From then on it lives as long as there is something to serve; before, as long as its master. */
@@ -47,14 +49,38 @@ static void stop(worker_process *self, uint64_t times) {
   if (times > 1 || !self->server->stopping) dl_server_begin_stop(self->server);
 }
 
-/* One that cannot is replaced. */
+/* One that cannot do what it is told is replaced. */
+static void give_way(worker_process *self) {
+  self->server->failed = true;
+  stop(self, 1);
+}
+
 static void serve(worker_process *self) {
-  if (dl_server_take_connections(self->server)) {
-    live_by_itself(self);
-  } else {
-    self->server->failed = true;
-    stop(self, 1);
+  if (dl_server_take_connections(self->server)) live_by_itself(self);
+  else give_way(self);
+}
+
+static void load(worker_process *self, uint64_t number, int fd) {
+  self->loads++;
+  self->loaded = false;
+  dl_server_drop(self->server);
+  dl_server_load(self->server, number, fd, on_load_done, self);
+}
+
+/* What has not started serves nobody. */
+static void swap(worker_process *self, uint64_t number) {
+  if (!self->loaded || number != self->loads) {
+    give_way(self);
+    return;
   }
+  self->loaded = false;
+  dl_server_swap(self->server);
+  dl_channel_send(self->channel, DL_MESSAGE_SWAPPED, number, NULL, -1);
+}
+
+static void drop(worker_process *self) {
+  self->loaded = false;
+  dl_server_drop(self->server);
 }
 
 static void note(demilune_server *server, const char *problem) {
@@ -75,15 +101,9 @@ static void act_on(worker_process *self, const dl_message *message, int fd) {
   demilune_server *server = self->server;
   switch ((dl_message_kind)message->kind) {
     case DL_MESSAGE_SERVE: serve(self); break;
-    case DL_MESSAGE_LOAD:
-      dl_server_drop(server);
-      dl_server_load(server, message->number, fd, on_load_done, self);
-      break;
-    case DL_MESSAGE_SWAP:
-      if (server->loaded) dl_server_swap(server);
-      dl_channel_send(self->channel, DL_MESSAGE_SWAPPED, message->number, NULL, -1);
-      break;
-    case DL_MESSAGE_DROP: dl_server_drop(server); break;
+    case DL_MESSAGE_LOAD: load(self, message->number, fd); break;
+    case DL_MESSAGE_SWAP: swap(self, message->number); break;
+    case DL_MESSAGE_DROP: drop(self); break;
     case DL_MESSAGE_STOP: stop(self, message->number); break;
     case DL_MESSAGE_TLS: dl_server_tls_replace(&server->tls, &server->worker, fd); break;
     case DL_MESSAGE_NOTE: note(server, message->text); break;

@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- A reload: by signal, by command, by a saved file; all workers or none; what is in flight ends where it began.
 
+local clock = require "spec.support.clock"
 local files = require "spec.support.files"
 local server = require "spec.support.server"
 
@@ -272,6 +273,58 @@ app:on_start(function() add:run() demilune.log.info "one of them got it" end)]])
     end
     assert.truthy(server.wait_until(PATIENCE, function() return descriptors() <= before end), before .. " → " .. descriptors())
   end)
+
+  -- A reload that fails in one worker while another one, which is stopped, has yet to hear of it; then one of `second`, which that worker hears
+  -- of together with the first, once the others have loaded it. What makes the first one fail is over for that worker when `mended` has been called.
+  local function reload_twice_past_a_stopped_worker(first, second, mended)
+    local before = running:workers()
+    os.execute("kill -STOP " .. before[1])
+    save(first)
+    running:signal("HUP")
+    wait_for_failures(1)
+    save(second)
+    running:signal("HUP")
+    assert.truthy(running:log_line "has started", running:log())
+    if mended then mended() end
+    os.execute("kill -CONT " .. before[1])
+    assert.truthy(server.wait_until(PATIENCE, function() return running:log():find("reloaded: generation 2 serves", 1, true) end), running:log())
+    assert.equal(2, select(2, running:log():gsub("has started", ""))) -- in both, before either serves it
+    all_are "three"
+    assert.same(before, running:workers())
+  end
+  local SLOW = app("three", [[app:on_start(function() demilune.sleep("300ms") demilune.log.warning "has started" end)]])
+
+  it("is not taken to fail by what a worker says late of the one before", function()
+    start(app "one")
+    reload_twice_past_a_stopped_worker(app("two", [[app:on_start(function() error("an old fault") end)]]), SLOW)
+  end)
+
+  it("is not taken to be loaded by what a worker says late of the one before", function()
+    local clocks = server.make_folder()
+    local time = clock.new(clocks)
+    start(app "one", { workers = 2, flags = { "--access-log=off" }, env = time:environment() })
+    local gate = os.time() + 1800
+    local too_early = app("two", ([[app:on_start(function() if demilune.now() < %d then error("too early") end end)]]):format(gate))
+    reload_twice_past_a_stopped_worker(too_early, SLOW, function() time:set(3600) end)
+    server.remove_folder(clocks)
+  end)
+
+  for _, step in ipairs { "tries", "loads" } do
+    it(("that a stop overtakes while it %s the app is told to have failed, by why"):format(step), function()
+      start(app "one")
+      local slow = { tries = "while true do end", loads = [[
+app:on_start(function() demilune.log.warning "begins to start" demilune.sleep("5s") end)]] }
+      save(app("two", slow[step]))
+      local asked = io.popen(("%s reload %s 2>&1; echo status $?"):format(server.program, folder))
+      if step == "tries" then wait_for_probe() else assert.truthy(running:log_line "begins to start", running:log()) end
+      running:signal("TERM")
+      local told = asked:read("*a")
+      asked:close()
+      assert.truthy(told:find("not reloaded: the server is stopping", 1, true) and told:find("status 1", 1, true), told)
+      assert.equal(0, server.wait_until(PATIENCE, function() return running:exit_status() end), running:log())
+      assert.is_nil(running:log():find("reloaded:", 1, true))
+    end)
+  end
 
   it("asks which of two servers is meant, and takes --pid", function()
     start(app "one")

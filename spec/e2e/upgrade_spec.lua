@@ -16,6 +16,7 @@ local APP = [[
 local demilune = require "demilune"
 local app = demilune.app { title = "Upgrade", version = "1", guard = demilune.guard.public }
 app:get("/who", function(req) return req.id:sub(1, 8) end)
+app:get("/slow", function() demilune.log.warning "takes its time" demilune.sleep("4s") return "whole" end)
 app:get("/held", { timeout = "5m" }, function() return demilune.stream(function(write) for _ = 1, 40 do write(("x"):rep(500000)) end end) end)
 return app
 ]]
@@ -162,6 +163,25 @@ describe("SIGUSR2", function()
     assert.same({ 200, 200 }, { ask(path, "/who"), ask(admin, "/readyz") })
     assert.equal(0, (running:stop()))
     assert.is_nil((io.open(path) or io.open(admin)))
+  end)
+
+  it("and SIGTERM while the new one starts end both, and requests in flight are finished", function()
+    start("--workers=1")
+    local busy = running:connect(PATIENCE)
+    busy:send("GET /slow HTTP/1.1\r\nHost: a\r\n\r\n")
+    assert.truthy(running:log_line "takes its time", running:log())
+    files.write(folder .. "/app.lua", APP:gsub("return app", [[
+app:on_start(function() demilune.log.warning "starts slowly" demilune.sleep("2s") demilune.log.warning "has started" end)
+return app]]))
+    running:signal("USR2")
+    assert.truthy(running:log_line "starts slowly", running:log())
+    running:signal("TERM")
+    assert.equal("whole", busy:receive().body)
+    wait_until_none()
+    local log = running:log()
+    assert.truthy(log:find("has started", 1, true), log) -- it was told in time, and came so far
+    assert.equal(1, select(2, log:gsub("listening on", "")))
+    assert.equal(0, running:exit_status(), log)
   end)
 
   it("and SIGTERM right after it end both", function()

@@ -31,6 +31,10 @@ app:get("/spawn", function() demilune.spawn(spin) return "spawned" end)
 app:get("/limited", { limit = "5/minute" }, function() return "admitted" end)
 ]]
 
+local SLOW = app [[
+app:on_start(function() demilune.log.warning "starts slowly" demilune.sleep("2s") demilune.log.warning "has started" end)
+]]
+
 local function set_of(list)
   local set = {}
   for _, item in ipairs(list) do set[item] = true end
@@ -229,6 +233,18 @@ describe("ending a server of several workers", function()
     assert.same({ 0, 0, 0, 0 }, { counts.cut, counts.reset, counts.late, counts.odd })
     assert.is_true(counts.answered >= 64)
     assert.is_true(counts.refused > 0)
+  end)
+
+  it("by SIGTERM while it starts is in order, and it never says that it listens", function()
+    local told
+    local started, message = pcall(server.start, SLOW, { meanwhile = function(starting)
+      if told or not starting:log():find("starts slowly", 1, true) then return end
+      starting:signal("TERM")
+      told = true
+    end })
+    assert.is_false(started)
+    assert.truthy(message:find("the server did not start (status 0)", 1, true) and message:find("has started", 1, true), message)
+    assert.is_nil(message:find("listening on", 1, true))
   end)
 
   it("by SIGINT to all of its processes, as a terminal sends it, or SIGTERM, as a service manager, is orderly", function()

@@ -192,15 +192,23 @@ const char *dl_listener_unix_bind(const char *path, int *fd, char message[256]) 
 const char *dl_listener_unix(dl_listener *listener, dl_loop *loop, const char *path, char message[256]) {
   int fd = -1;
   const char *problem = dl_listener_unix_bind(path, &fd, message);
-  if (!problem) return dl_listener_adopt(listener, loop, fd, true, message);
+  if (!problem) return dl_listener_adopt(listener, loop, fd, message);
   prepare(listener, loop);
   return problem;
 }
 
-const char *dl_listener_adopt(dl_listener *listener, dl_loop *loop, int fd, bool unix_domain, char message[256]) {
+bool dl_listener_is_unix(int fd) {
+  struct sockaddr_storage address = {0};
+  socklen_t len = sizeof address;
+  return getsockname(fd, (struct sockaddr *)&address, &len) == 0 && address.ss_family == AF_UNIX;
+}
+
+/* Each is asked for itself: those that are handed on together may be of both kinds, and
+ * a client of a unix socket is trusted with more. */
+const char *dl_listener_adopt(dl_listener *listener, dl_loop *loop, int fd, char message[256]) {
   prepare(listener, loop);
   listener->fd = fd;
-  listener->unix_domain = unix_domain;
+  listener->unix_domain = dl_listener_is_unix(fd);
   listener->port = 0;
   return listen_on(listener, "the socket that was handed on", message);
 }

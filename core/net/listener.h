@@ -42,7 +42,10 @@ const char *dl_listener_unix_bind(const char *path, int *fd, char message[256]);
 
 /* Accepts from a socket that was bound elsewhere and that other processes may hold as
  * well. fd is the listener's from here on, also when this fails. */
-const char *dl_listener_adopt(dl_listener *listener, dl_loop *loop, int fd, bool unix_domain, char message[256]);
+const char *dl_listener_adopt(dl_listener *listener, dl_loop *loop, int fd, char message[256]);
+
+/* Whether it is a unix socket, whose clients have no address. */
+bool dl_listener_is_unix(int fd);
 
 /* It alone keeps no loop turning. */
 void dl_listener_background(dl_listener *listener);

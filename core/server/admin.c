@@ -239,10 +239,9 @@ static void on_incoming(dl_listener *listener, int fd) {
 
 dl_admin *dl_admin_start(dl_loop *loop, dl_admin_socket *admin_socket, const dl_admin_source *source, char message[256]) {
   dl_admin *admin = dl_calloc(1, sizeof *admin);
-  bool unix_domain = admin_socket->address.unix_path[0] != 0;
   admin->loop = loop;
   admin->source = *source;
-  admin->named = !unix_domain;
+  admin->named = !dl_listener_is_unix(admin_socket->fd);
   admin->listener.owner = admin;
   admin->listener.incoming = on_incoming;
   admin->listener.paused = on_paused;
@@ -250,7 +249,7 @@ dl_admin *dl_admin_start(dl_loop *loop, dl_admin_socket *admin_socket, const dl_
   uv_timer_init(loop->uv, &admin->sweep);
   admin->sweep.data = admin;
   uv_unref((uv_handle_t *)&admin->sweep);
-  const char *problem = dl_listener_adopt(&admin->listener, loop, admin_socket->fd, unix_domain, message);
+  const char *problem = dl_listener_adopt(&admin->listener, loop, admin_socket->fd, message);
   admin_socket->fd = -1;
   if (problem) {
     dl_admin_stop(admin);

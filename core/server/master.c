@@ -126,10 +126,8 @@ static size_t count_cores(void) {
 static void announce(const dl_master *master) {
   const demilune_options *options = master->options;
   const char *host = options->host ? options->host : "127.0.0.1";
-  if (master->sockets.unix_domain) {
-    fprintf(stderr, "demilune: listening on unix:%s\n", options->unix_path ? options->unix_path : "(a socket that was handed on)");
-    return;
-  }
+  if (master->sockets.any_unix) fprintf(stderr, "demilune: listening on unix:%s\n", options->unix_path ? options->unix_path : "(a socket that was handed on)");
+  if (!master->sockets.port) return;
   const char *scheme = master->tls.tickets ? "https" : "http";
   fprintf(stderr, strchr(host, ':') ? "demilune: listening on %s://[%s]:%d\n" : "demilune: listening on %s://%s:%d\n", scheme, host, master->sockets.port);
   if (master->tls.redirects.count) fprintf(stderr, "demilune: sending those there who come to port %d without TLS\n", master->tls.redirects.port);
@@ -262,7 +260,7 @@ static bool is_others(const dl_master *master, bool inherited) { return master->
 
 static void end(dl_master *master) {
   const dl_sockets *sockets = &master->sockets;
-  bool keep_path = !sockets->unix_domain || sockets->of_systemd || is_others(master, sockets->inherited);
+  bool keep_path = !sockets->any_unix || sockets->of_systemd || is_others(master, sockets->inherited);
   if (!keep_path && master->options->unix_path) unlink(master->options->unix_path);
   dl_sockets_close(&master->sockets);
   dl_master_end_admin(master);

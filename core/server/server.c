@@ -154,7 +154,7 @@ static const char *adopt_share(demilune_server *server, const dl_sockets *socket
   const char *problem = NULL;
   size_t step = dl_sockets_step(sockets, world->workers);
   for (size_t i = step ? world->index % step : 0; !problem && i < sockets->count; i += step)
-    problem = dl_listener_adopt(next_listener(server, kind), &server->loop, sockets->fds[i], sockets->unix_domain, message);
+    problem = dl_listener_adopt(next_listener(server, kind), &server->loop, sockets->fds[i], message);
   return problem;
 }
 

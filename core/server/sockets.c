@@ -24,7 +24,7 @@ static const char *complain(char message[256], const char *what, const char *whe
 
 /* --- passed on by others --------------------------------------------------------------- */
 
-/* Whether the descriptor is a listening stream socket; its port and family. */
+/* Whether the descriptor is a listening stream socket; notes its port, or that it is a unix socket. */
 static bool look_at(dl_sockets *sockets, int fd) {
   int listening = 0;
   socklen_t length = sizeof listening;
@@ -32,7 +32,7 @@ static bool look_at(dl_sockets *sockets, int fd) {
   if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &length) != 0 || !listening) return false;
   length = sizeof address;
   if (getsockname(fd, (struct sockaddr *)&address, &length) != 0) return false;
-  sockets->unix_domain = address.ss_family == AF_UNIX;
+  if (address.ss_family == AF_UNIX) sockets->any_unix = true;
   if (address.ss_family == AF_INET) sockets->port = ntohs(((struct sockaddr_in *)&address)->sin_port);
   if (address.ss_family == AF_INET6) sockets->port = ntohs(((struct sockaddr_in6 *)&address)->sin6_port);
   fcntl(fd, F_SETFD, FD_CLOEXEC);
@@ -143,7 +143,7 @@ static const char *open_unix(dl_sockets *sockets, const demilune_options *option
   const char *problem = dl_listener_unix_bind(options->unix_path, &sockets->fds[0], message);
   if (problem) return problem;
   sockets->count = 1;
-  sockets->unix_domain = true;
+  sockets->any_unix = true;
   return listen(sockets->fds[0], BACKLOG) == 0 ? NULL : complain(message, "listen on", options->unix_path);
 }
 
@@ -203,8 +203,8 @@ void dl_sockets_bar(const dl_sockets *sockets) {
       BPF_STMT(BPF_RET | BPF_K, 0xffffffff),
   };
   struct sock_fprog program = {sizeof code / sizeof *code, code};
-  if (sockets->unix_domain) return;
-  for (size_t i = 0; i < sockets->count; i++) setsockopt(sockets->fds[i], SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program);
+  for (size_t i = 0; i < sockets->count; i++)
+    if (!dl_listener_is_unix(sockets->fds[i])) setsockopt(sockets->fds[i], SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program);
 }
 
 void dl_sockets_close(dl_sockets *sockets) {

@@ -20,8 +20,8 @@ enum { DL_SOCKETS_MAX = 128, DL_HOST_BYTES = 64 };
 typedef struct dl_sockets {
   int fds[DL_SOCKETS_MAX];
   size_t count;
-  int port;  /* as bound; 0 for unix sockets */
-  bool unix_domain;
+  int port;        /* as bound; 0: none is a TCP socket */
+  bool any_unix;   /* one of them is a unix socket */
   bool of_systemd; /* who keeps them when we end */
   bool inherited;  /* from a program that may still serve on them */
 } dl_sockets;

@@ -58,7 +58,9 @@ static _Noreturn void run_admin(dl_master *master, int channel) {
   sigprocmask(SIG_SETMASK, &none, NULL);
   dl_master_close_in_child(master, channel);
   dl_sockets_close(&master->sockets);
-  dl_master_tls_close(master); /* nobody who comes to it may find keys */
+  dl_master_tls_close(master); /* nobody who comes to it may find keys, nor the app's secrets in its files */
+  if (master->files >= 0) close(master->files);
+  if (master->reload.files >= 0) close(master->reload.files);
   if (master->log_file >= 0) close(master->log_file); /* it would keep one that was moved away */
   _exit(serve_admin(master, channel));
 }

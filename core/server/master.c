@@ -88,9 +88,18 @@ static void end_successor(const dl_master *master) {
   kill(master->successor, SIGCONT);
 }
 
+/* A service manager takes it from nobody but us who is in our place (NotifyAccess=main);
+ * had it not heard, our end would be the service's. */
+static void hand_on(dl_master *master) {
+  char lines[64];
+  master->handed_on = true;
+  snprintf(lines, sizeof lines, "READY=1\nMAINPID=%d", (int)master->successor);
+  dl_notify_send(&master->notify, lines);
+}
+
 /* Whoever else ends us means the one that was to take over, too. */
 static void be_told_to_stop(dl_master *master, pid_t by) {
-  if (by && by == master->successor) master->handed_on = true;
+  if (by && by == master->successor) hand_on(master);
   else if (master->successor && !master->handed_on) end_successor(master);
   dl_master_stop(master);
 }

@@ -185,7 +185,8 @@ void dl_master_stop(dl_master *master);
 /* Starts the program anew on the same sockets. */
 void dl_master_upgrade(dl_master *master);
 
-/* Tells the program before this one, if there is one, that it may end. */
+/* Tells the program before this one, if there is one, that it may end, else the service
+ * manager that we serve: of a new program it hears from the one before. */
 void dl_master_take_over(dl_master *master);
 
 #endif

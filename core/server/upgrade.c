@@ -70,9 +70,11 @@ void dl_master_take_over(dl_master *master) {
   char lines[64];
   long pid = predecessor ? strtol(predecessor, NULL, 10) : 0;
   unsetenv("DEMILUNE_PREDECESSOR");
+  if (pid > 1 && pid == getppid()) { /* it tells the service manager of us */
+    kill((pid_t)pid, SIGTERM);
+    kill((pid_t)pid, SIGCONT); /* one that is stopped would let its workers serve beside ours */
+    return;
+  }
   snprintf(lines, sizeof lines, "READY=1\nMAINPID=%d", (int)getpid());
   dl_notify_send(&master->notify, lines);
-  if (pid <= 1 || pid != getppid()) return;
-  kill((pid_t)pid, SIGTERM);
-  kill((pid_t)pid, SIGCONT); /* one that is stopped would let its workers serve beside ours */
 }

@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- The admin listener: what it answers, to whom, and what it does with those who mean it no good.
 
+local files = require "spec.support.files"
 local http = require "spec.support.http"
 local prometheus = require "spec.support.prometheus"
 local server = require "spec.support.server"
@@ -12,6 +13,14 @@ local model, guard = demilune.model, demilune.guard
 local app = demilune.app { title = "Watched", version = "1", guard = guard.public }
 app:get("/", function() return "root" end)
 app:get("/users/{id}", { path = { id = model.integer() } }, function(req) return { id = req.path.id } end)
+return app
+]]
+
+local SLOW_START = [[
+app:on_start(function()
+  demilune.log.info("begins slowly")
+  demilune.sleep("1m")
+end)
 return app
 ]]
 
@@ -141,6 +150,22 @@ describe("the admin listener", function()
     assert.are.equal(0, (running:stop()))
     running = nil
     assert.is_nil(io.open(folder .. "/admin"))
+    server.remove_folder(folder)
+  end)
+
+  it("keeps none of the app's files, which hold its secrets, also when it is replaced during a reload", function()
+    local folder = server.write_app { ["app.lua"] = APP, [".env"] = "SECRET=x" }
+    running = server.start(folder, { visible = true, flags = { "--admin=0" } })
+    local function files_held()
+      assert.are.equal(200, running:admin("GET", "/livez").status) -- it has closed what it closes
+      return (select(2, server.descriptors(running:children("demilune-admin")[1]):gsub("memfd:demilune%-app", "")))
+    end
+    assert.are.equal(0, files_held())
+    files.write(folder .. "/app.lua", (APP:gsub("return app", SLOW_START)))
+    running:signal("HUP")
+    assert.truthy(running:log_line("begins slowly"), running:log())
+    os.execute("kill -9 " .. running:children("demilune-admin")[1])
+    assert.are.equal(0, files_held())
     server.remove_folder(folder)
   end)
 

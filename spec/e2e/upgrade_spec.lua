@@ -8,7 +8,6 @@ local manager = require "spec.support.manager"
 local process = require "spec.support.process"
 local server = require "spec.support.server"
 local socket = require "socket"
-local unix_dgram = require "socket.unix".dgram
 
 local PATIENCE = 30 -- seconds
 
@@ -244,16 +243,28 @@ describe("a service manager", function()
 
   it("is told when the server is ready, reloads and stops", function()
     local path = folder .. "/notify"
-    local listener = assert(unix_dgram())
-    assert(listener:bind(path))
-    listener:settimeout(PATIENCE)
+    local ear = manager.ear(path)
     local running = server.start(folder, { workers = 2, env = { NOTIFY_SOCKET = path } })
-    assert.equal("READY=1\nMAINPID=" .. running.pid, listener:receive())
+    assert.equal("READY=1\nMAINPID=" .. running.pid, (ear:hear(PATIENCE)))
     assert.equal(0, (server.run { "reload", folder }))
-    assert.truthy(listener:receive():find("^RELOADING=1\nMONOTONIC_USEC=%d+$"))
-    assert.equal("READY=1", listener:receive())
+    assert.truthy(ear:hear(PATIENCE):find("^RELOADING=1\nMONOTONIC_USEC=%d+$"))
+    assert.equal("READY=1", (ear:hear(PATIENCE)))
     assert.equal(0, (running:stop()))
-    assert.equal("STOPPING=1", listener:receive())
-    listener:close()
+    assert.equal("STOPPING=1", (ear:hear(PATIENCE)))
+    ear:close()
+  end)
+
+  it("is told of a new program by the old one, the only one whom it believes (NotifyAccess=main)", function()
+    local path = folder .. "/notify"
+    local ear = manager.ear(path)
+    local function hear() return { ear:hear(PATIENCE) } end
+    local running = server.start(folder, { workers = 2, env = { NOTIFY_SOCKET = path } })
+    local old = running.pid
+    assert.same({ "READY=1\nMAINPID=" .. old, old }, hear())
+    running.pid = upgrade(running)
+    assert.same({ "READY=1\nMAINPID=" .. running.pid, old }, hear())
+    assert.equal(0, (running:stop()))
+    assert.same({ "STOPPING=1", running.pid }, hear())
+    ear:close()
   end)
 end)

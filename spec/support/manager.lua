@@ -10,14 +10,16 @@ local process = require "spec.support.process"
 
 ffi.cdef [[
 struct manager_part { void *base; size_t length; };
-struct manager_message { void *name; unsigned name_length; struct manager_part *parts; size_t part_count; void *control; size_t control_length; int flags; };
+struct manager_message {
+  void *name; unsigned name_length; struct manager_part *parts; size_t part_count; void *control; size_t control_length; int flags;
+};
 struct manager_credentials { size_t length; int level, type, pid; unsigned uid, gid; };
 int setsockopt(int, int, int, const void *, unsigned);
 long recvmsg(int, struct manager_message *, int);
 ]]
 
 local SOL_SOCKET, SO_PASSCRED = 1, 16 -- of Linux on x86-64 and ARM
-local FIRST_PASSED, BACKLOG = 3, 128
+local FIRST_PASSED, FIRST_SPARE, BACKLOG = 3, 200, 128
 
 local manager = {}
 
@@ -38,8 +40,10 @@ end
 --- `through` of server.start for a server that is given these sockets, in this order.
 function manager.pass(...)
   local listeners, redirections = { ... }, {}
-  for n, listener in ipairs(listeners) do
-    redirections[n] = ("%d<&%d"):format(FIRST_PASSED + n - 1, listener:getfd())
+  for n, listener in ipairs(listeners) do -- by way of others, since one may have the number that another is to get
+    local passed, spare = FIRST_PASSED + n - 1, FIRST_SPARE + n - 1
+    redirections[n] = ("%d<&%d"):format(spare, listener:getfd())
+    redirections[#listeners + n] = ("%d<&%d %d<&-"):format(passed, spare, spare)
   end
   local script = ("LISTEN_PID=$$ LISTEN_FDS=%d exec \"$@\" %s"):format(#listeners, table.concat(redirections, " "))
   return "bash -c " .. process.quote(script) .. " manager"

@@ -69,6 +69,9 @@ function server.run(arguments, options)
   return status, out, err
 end
 
+--- What the descriptors of a process are, a line each; of a server that is looked at so (`visible` of server.start).
+function server.descriptors(pid) return command_output(("readlink /proc/%d/fd/*"):format(pid)) end
+
 --- The masters that serve the app of this folder, and all processes of theirs.
 ---@return integer[] masters, integer[] all
 function server.processes(folder)

@@ -34,7 +34,6 @@ text("/large", function() return ("x"):rep(3000000) end)
 text("/big-integer", function() return { n = 9007199254740993LL } end)
 text("/empty-text", function() return "" end)
 app:get("/none", { status = 204 }, function() end)
-app:get("/of-others/{name}", function(req) return { value = req[req.path.name] } end)
 app:get("/none-but-something", { status = 204 }, function() return { 1 } end)
 app:post("/made", { status = 201, returns = Public }, function() return { id = 1, name = "Ada" } end)
 
@@ -267,14 +266,6 @@ describe("a handler in service", function()
     it("keeps an empty array one, and integers exact", function()
       assert.equal("[]", get("/array").body)
       assert.equal('{"n":9007199254740993}', get("/big-integer").body)
-    end)
-
-    it("is told what others call by another name, and nil for what nobody has set", function()
-      for name, instead in pairs { headers = "req.header.name", params = "req.path.name", json = "req.body", cookies = "req.cookie.name" } do
-        assert.equal(500, get("/of-others/" .. name).status)
-        assert.truthy(running:log_line(("there is no req.%s; write %s"):format(name, instead), '"source":"app.lua:'))
-      end
-      assert.equal("{}", get("/of-others/mine").body)
     end)
 
     it("answers a string as text", function()

@@ -104,13 +104,17 @@ static void be_told_to_stop(dl_master *master, pid_t by) {
   dl_master_stop(master);
 }
 
+static void be_told_to_reload(dl_master *master) {
+  if (master->announced && !master->stopping) dl_master_reload(master);
+  else if (master->stopping) dl_log_text(&master->log, DL_LOG_WARNING, "SIGHUP came while the server stops, and is ignored");
+  else dl_log_text(&master->log, DL_LOG_WARNING, "SIGHUP came while the server starts, and is ignored: send it again once it listens");
+}
+
 static void act_on_signal(dl_master *master, uint32_t number, pid_t by) {
   switch (number) {
     case SIGTERM:
     case SIGINT: be_told_to_stop(master, by); break;
-    case SIGHUP:
-      if (!master->stopping && master->announced) dl_master_reload(master);
-      break;
+    case SIGHUP: be_told_to_reload(master); break;
     case SIGUSR1: reopen_log(master); break;
     case SIGUSR2: dl_master_upgrade(master); break;
     case SIGCHLD: dl_master_bury(master); break;
@@ -214,9 +218,9 @@ static nfds_t add_fd(struct pollfd *fds, nfds_t count, int fd) {
 static int wait_for_events(dl_master *master) {
   struct pollfd fds[DL_MASTER_FDS_MAX];
   nfds_t count = add_fd(fds, 0, master->signals);
-  count = add_fd(fds, count, master->control.fd);
   count = add_fd(fds, count, master->watch.fd);
   count = add_fd(fds, count, master->reload.probe.channel);
+  if (master->announced) count = add_fd(fds, count, master->control.fd); /* nobody is heard before: whoever comes waits in the queue */
   for (size_t i = 0; i < DL_CONTROL_CLIENTS_MAX; i++) count = add_fd(fds, count, master->control.clients[i].fd);
   for (size_t i = 0; i < master->worker_count; i++) count = add_fd(fds, count, master->workers[i].channel);
   int patience_ms = master->watch.due_us ? 10 : dl_master_patience(master);

@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- The master and its workers: connections spread over them, what one loses no other notices, and limits count for all.
 
+local files = require "spec.support.files"
 local http = require "spec.support.http"
 local server = require "spec.support.server"
 local socket = require "socket"
@@ -211,6 +212,67 @@ app:on_start(function() if is_broken:value() == 1 then error("broken on purpose"
     assert.truthy(err:find("address already in use", 1, true), err)
     for _ = 1, 20 do assert.equal(200, running:request("GET", "/who").status) end
     server.remove_folder(folder)
+  end)
+end)
+
+describe("a master that starts or stops", function()
+  local ffi = require "ffi"
+  ffi.cdef "int socket(int, int, int); int connect(int, const char *, unsigned); int close(int);"
+  local sockets, running = {}, nil
+  after_each(function()
+    for _, fd in ipairs(sockets) do ffi.C.close(fd) end
+    sockets = {}
+    if running then running:stop("KILL") end
+    running = nil
+  end)
+
+  -- Connects to the socket that `demilune reload` asks, and says nothing.
+  local function visit(master)
+    local AF_UNIX, SOCK_SEQPACKET = 1, 5
+    local name = ("\1\0\0demilune.%s.%d"):format(io.popen("id -u"):read("*n"), master.pid)
+    local fd = ffi.C.socket(AF_UNIX, SOCK_SEQPACKET, 0)
+    assert.equal(0, ffi.C.connect(fd, name, #name))
+    sockets[#sockets + 1] = fd
+  end
+
+  -- Hundredths of a second that it has used.
+  local function ticks(master)
+    local user, system = files.read("/proc/" .. master.pid .. "/stat"):match("%) %S+" .. (" %S+"):rep(10) .. " (%d+) (%d+)")
+    return user + system
+  end
+
+  it("sleeps, whoever comes to the socket of its reloads meanwhile, and is reloaded later", function()
+    local before, at_end
+    running = server.start(SLOW, { meanwhile = function(starting)
+      if not before and starting:log():find("starts slowly", 1, true) then
+        before = ticks(starting)
+        visit(starting)
+      elseif before and not at_end and starting:log():find("has started", 1, true) then
+        at_end = ticks(starting)
+      end
+    end })
+    at_end = at_end or ticks(running)
+    assert.is_true(at_end - before < 50, at_end - before) -- of 200
+    assert.equal(0, (server.run { "reload", running.app }))
+    local busy = running:connect(PATIENCE)
+    busy:send("GET /wait HTTP/1.1\r\nHost: a\r\n\r\n")
+    assert.truthy(running:log_line('"waits"'), running:log())
+    visit(running)
+    running:signal("TERM")
+    assert.truthy(running:log_line "stopping: no new connections", running:log())
+    before = ticks(running)
+    assert.equal("waited", busy:receive().body)
+    assert.is_true(ticks(running) - before < 75) -- of 300
+  end)
+
+  it("says that it ignores SIGHUP", function()
+    local told
+    running = server.start(SLOW, { meanwhile = function(starting)
+      if told or not starting:log():find("starts slowly", 1, true) then return end
+      starting:signal("HUP")
+      told = true
+    end })
+    assert.truthy(running:log_line("SIGHUP came while the server starts, and is ignored", "send it again"), running:log())
   end)
 end)
 

@@ -19,6 +19,7 @@ typedef struct handle {
   dl_database *database;
   dl_call *draft;  /* filled by prepare, sent by execute */
   dl_ticket event; /* who waits for start or stop */
+  dl_beat *beat;   /* of the loop that it was started on; may be NULL */
 } handle;
 
 /* Transactions are made after their handle and die before it, by collection order. */
@@ -363,12 +364,19 @@ static void on_event(void *owner, const char *error) {
   dl_task_wake(self->event, push_text, (void *)(uintptr_t)error);
 }
 
+static void on_started(void *owner, const char *error) {
+  dl_beat_end_opening(((handle *)owner)->beat);
+  on_event(owner, error);
+}
+
 /* handle:start() → nil, or what is wrong. Waits. */
 static int handle_start(lua_State *L) {
   handle *self = check_handle(L);
   if (!dl_database_is_new(self->database)) return luaL_error(L, "the database was started before");
   self->event = dl_task_wait(L, "a database");
-  dl_database_start(self->database, on_event, self);
+  self->beat = dl_lua_of(L)->loop->beat;
+  dl_beat_begin_opening(self->beat);
+  dl_database_start(self->database, on_started, self);
   return dl_task_yield(L);
 }
 

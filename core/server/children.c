@@ -100,7 +100,7 @@ static bool start_child(dl_master *master, dl_child *child, size_t index, int (*
 }
 
 bool dl_master_start_worker(dl_master *master, size_t index) {
-  dl_beat_rest(&master->board->beats[index]);
+  dl_beat_reset(&master->board->beats[index]);
   return start_child(master, &master->workers[index], index, dl_worker_process);
 }
 
@@ -246,8 +246,13 @@ static void replace_stuck(dl_master *master, dl_child *child, size_t index) {
   uint64_t now_us = master->clock.monotonic_us;
   char label[DL_BEAT_LABEL_BYTES];
   if (child->stuck) return;
+  if (child->state == DL_CHILD_STARTING && dl_beat_is_opening(beat) && !dl_beat_is_stuck(beat, now_us)) child->began_us = now_us;
   if (child->state == DL_CHILD_STARTING && now_us > child->began_us + START_LIMIT_US) {
-    dl_log_text(&master->log, DL_LOG_ERROR, "worker %zu did not come to serve within %u s and is replaced", index + 1, (unsigned)(START_LIMIT_US / 1000000));
+    char problem[160];
+    snprintf(problem, sizeof problem, "the app did not come to serve within %u s: its files, or a function of app:on_start, do not come to an end",
+             (unsigned)(START_LIMIT_US / 1000000));
+    dl_free(child->problem);
+    child->problem = dl_strdup(problem); /* told when it has ended */
   } else if (child->state != DL_CHILD_STARTING && dl_beat_is_stuck(beat, now_us)) {
     memcpy(label, beat->label, sizeof label);
     label[sizeof label - 1] = 0;

@@ -52,7 +52,7 @@ typedef struct dl_child {
   uint64_t loads;          /* how often it was told to load: what it says of an earlier time counts no more */
   bool serves;             /* it was told to take connections */
   bool stuck;              /* it was killed for not coming back */
-  uint64_t began_us;       /* its fork, then when it became ready; of a probe: when it said what it knows */
+  uint64_t began_us;       /* its fork, or when its databases last opened; then when it became ready; of a probe: when it said what it knows */
   uint64_t stopped_us;     /* since when it is known to be stopped (SIGSTOP); 0: it runs */
   uint64_t start_at_us;    /* when the next process takes its place */
   uint32_t failures;       /* starts in a row that came to nothing */

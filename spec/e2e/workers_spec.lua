@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- The master and its workers: connections spread over them, what one loses no other notices, and limits count for all.
 
+local clock = require "spec.support.clock"
 local files = require "spec.support.files"
 local http = require "spec.support.http"
 local server = require "spec.support.server"
@@ -274,6 +275,46 @@ describe("a master that starts or stops", function()
     end })
     assert.truthy(running:log_line("SIGHUP came while the server starts, and is ignored", "send it again"), running:log())
   end)
+end)
+
+describe("a start that takes more than 90 seconds", function()
+  local folder, time
+  before_each(function()
+    folder = server.make_folder()
+    time = clock.new(folder)
+  end)
+  after_each(function() server.remove_folder(folder) end)
+
+  local DATABASE = [[
+local count = app:database("sqlite:slow.db"):statement "SELECT count(*) FROM numbers"
+app:get("/rows", function() return tostring(count:value()) end)
+]]
+  local function files_of(body, migration) return { ["app.lua"] = app(DATABASE .. body), ["migrations/0001_numbers.sql"] = migration } end
+
+  -- Starts it, and lets 100 seconds pass as soon as `ready`.
+  local function start(source, ready)
+    return pcall(server.start, source, { data = folder, env = time:environment(), meanwhile = function(starting)
+      if ready(starting) then time:set(0, 100) end
+    end })
+  end
+
+  it("is waited for while a database migrates", function()
+    local started, running = start(files_of("", [[
+CREATE TABLE numbers AS WITH RECURSIVE n(number) AS (SELECT 1 UNION ALL SELECT number + 1 FROM n LIMIT 6000000)
+SELECT number FROM n WHERE number % 1000000 = 0;]]), function() return files.read(folder .. "/slow.db-wal") end)
+    assert.is_true(started, running)
+    assert.equal("6", running:request("GET", "/rows").body)
+    assert.equal(0, (running:stop()))
+  end)
+
+  for name, body in pairs { ["waits for ever"] = 'demilune.sleep("20m")', ["never comes back"] = "while true do end" } do
+    it("is ended when a function of on_start " .. name .. ", also behind a migration, and is told why", function()
+      local source = files_of(('app:on_start(function() demilune.log.warning "begins" %s end)'):format(body), "CREATE TABLE numbers (number);")
+      local started, message = start(source, function(starting) return starting:log():find("begins", 1, true) end)
+      assert.is_false(started)
+      assert.truthy(message:find("demilune: the app did not come to serve within 90 s: its files, or a function of app:on_start", 1, true), message)
+    end)
+  end
 end)
 
 describe("ending a server of several workers", function()

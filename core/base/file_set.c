@@ -4,17 +4,17 @@
 #include "base/buffer.h"
 #include "base/memory.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { FILES_MAX = 4096, DEPTH_MAX = 16, FILE_BYTES_MAX = 1 << 20, ALL_BYTES_MAX = 64 << 20 };
+enum { FILES_MAX = 4096, FOLDERS_MAX = 4096, DEPTH_MAX = 16, FILE_BYTES_MAX = 1 << 20, ALL_BYTES_MAX = 64 << 20 };
 
 /* In the memory: a record for each file, its path and its bytes behind it. */
 typedef struct record {
@@ -34,7 +34,7 @@ struct dl_file_set {
 typedef struct collector {
   dl_buffer out;
   size_t root_length; /* of the folder's own path */
-  unsigned count;
+  unsigned count, folders;
   char *message;
 } collector;
 
@@ -48,12 +48,21 @@ static bool ends_in(const char *name, const char *ending) {
   return length > tail && strcmp(name + length - tail, ending) == 0;
 }
 
-static bool is_wanted(const char *name) {
+bool dl_file_set_wants(const char *name) {
   static const char *const endings[] = {".lua", ".pem", ".key", ".crt", ".json", ".jwk", ".jwks", ".sql"};
   if (strcmp(name, ".env") == 0) return true;
   for (size_t i = 0; *name != '.' && i < sizeof endings / sizeof *endings; i++)
     if (ends_in(name, endings[i])) return true;
   return false;
+}
+
+bool dl_file_set_enters(const char *name) { return *name != '.' && strcmp(name, "node_modules") != 0; }
+
+/* Not every file system says what a name is, and a link is what it leads to. */
+bool dl_file_set_is_folder(DIR *listing, const struct dirent *entry) {
+  struct stat info;
+  if (entry->d_type != DT_LNK && entry->d_type != DT_UNKNOWN) return entry->d_type == DT_DIR;
+  return fstatat(dirfd(listing), entry->d_name, &info, 0) == 0 && S_ISDIR(info.st_mode);
 }
 
 static int open_fitting(const char *path, struct stat *info) {
@@ -90,16 +99,35 @@ static bool add_file(collector *all, const char *path) {
   return true;
 }
 
-static bool add_folder(collector *all, const char *folder, int depth) {
+/* A folder that is being read, and those around it. */
+typedef struct place {
+  const struct place *around;
+  dev_t device;
+  ino_t inode;
+  int depth;
+} place;
+
+/* A link may lead to a folder that it lies in. */
+static bool is_within(const place *here, const struct stat *info) {
+  for (; here; here = here->around)
+    if (here->device == info->st_dev && here->inode == info->st_ino) return true;
+  return false;
+}
+
+static bool add_folder(collector *all, const char *folder, const place *around) {
   char path[PATH_MAX];
+  struct stat info;
   struct dirent *entry;
+  if (stat(folder, &info) != 0 || is_within(around, &info)) return true;
+  if (++all->folders > FOLDERS_MAX)
+    return fail(all, "the app's folder holds more than 4,096 folders; move what is not the app's elsewhere, and links to such folders");
+  place here = {around, info.st_dev, info.st_ino, around ? around->depth + 1 : 0};
   bool ok = true;
-  DIR *listing = depth <= DEPTH_MAX ? opendir(folder) : NULL;
+  DIR *listing = here.depth <= DEPTH_MAX ? opendir(folder) : NULL;
   while (ok && listing && (entry = readdir(listing))) {
     if (snprintf(path, sizeof path, "%s/%s", folder, entry->d_name) >= (int)sizeof path) continue;
-    bool is_folder = entry->d_type == DT_DIR;
-    if (is_folder && *entry->d_name != '.' && strcmp(entry->d_name, "node_modules") != 0) ok = add_folder(all, path, depth + 1);
-    else if (!is_folder && is_wanted(entry->d_name)) ok = add_file(all, path);
+    if (dl_file_set_is_folder(listing, entry)) ok = !dl_file_set_enters(entry->d_name) || add_folder(all, path, &here);
+    else if (dl_file_set_wants(entry->d_name)) ok = add_file(all, path);
   }
   if (listing) closedir(listing);
   return ok;
@@ -128,7 +156,7 @@ static int seal(const dl_buffer *bytes, char message[256]) {
 int dl_file_set_collect(const char *folder, char message[256]) {
   collector all = {.root_length = strlen(folder), .message = message};
   *message = 0;
-  int fd = add_folder(&all, folder, 0) ? seal(&all.out, message) : -1;
+  int fd = add_folder(&all, folder, NULL) ? seal(&all.out, message) : -1;
   dl_buffer_free(&all.out);
   return fd;
 }

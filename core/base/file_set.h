@@ -12,13 +12,23 @@
 
 #include "base/str.h"
 
+#include <dirent.h>
+
 typedef struct dl_file_set dl_file_set;
 
 /* Reads what an app can load out of folder and the folders below it: Lua, .env, keys,
- * JSON and SQL, up to 1 MiB each. Hidden folders, node_modules and links to elsewhere are
- * left out; of SQL that is larger, or that cannot be read, the name is kept. Gives a sealed descriptor, the caller's; -1 when there are more than
- * 4,096 files or 64 MiB, or no memory, with a sentence in message. A folder that is not there has no files. */
+ * JSON and SQL, up to 1 MiB each; of SQL that is larger, or that cannot be read, the name
+ * is kept. Links are followed, wherever they lead, but for those to a folder that they lie
+ * in; hidden folders, node_modules and what lies deeper than 16 folders are left out. Gives
+ * a sealed descriptor, the caller's; -1 when there are more than 4,096 files or folders, or
+ * 64 MiB, or no memory, with a sentence in message. A folder that is not there has no files. */
 int dl_file_set_collect(const char *folder, char message[256]);
+
+/* Whether a file of that name belongs into a set, whether a folder of that name is looked
+ * into, and whether what a listing gave is a folder, or a link to one. */
+bool dl_file_set_wants(const char *name);
+bool dl_file_set_enters(const char *name);
+bool dl_file_set_is_folder(DIR *listing, const struct dirent *entry);
 
 /* The files in such a descriptor, which may be closed then. NULL when it is none. */
 dl_file_set *dl_file_set_open(int fd);

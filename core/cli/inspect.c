@@ -4,6 +4,7 @@
  * opened, except for databases in memory; lua/demilune/commands.lua prints what the plan says.
  */
 #include "app/generation.h"
+#include "base/file_set.h"
 #include "base/hash.h"
 #include "base/memory.h"
 #include "cli/cli.h"
@@ -46,11 +47,14 @@ static int inspect(const char *name, unsigned taken, int count, char **arguments
   dl_hash_seed();
   dl_clock_update(&loop.clock);
   dl_log_init(&loop.log, STDERR_FILENO, DL_LOG_TEXT, DL_LOG_WARNING, &loop.clock);
-  dl_generation_source source = {.folder = flags.options.folder, .mode = "check", .files_fd = -1, .redis_url = flags.options.redis_url};
-  dl_generation *generation = dl_generation_load(&loop, &source, &error);
+  char message[256];
+  dl_generation_source source = {.folder = flags.options.folder, .mode = "check", .redis_url = flags.options.redis_url};
+  source.files_fd = dl_file_set_collect(source.folder, message); /* as serve does, so that what it would not find is missed here */
+  dl_generation *generation = source.files_fd >= 0 ? dl_generation_load(&loop, &source, &error) : NULL;
   int status = 1;
   if (generation) status = print_command(generation, name, flags.json);
-  else fprintf(stderr, "demilune: %s\n", error);
+  else fprintf(stderr, "demilune: %s\n", error ? error : message);
+  if (source.files_fd >= 0) close(source.files_fd);
   dl_free(error);
   dl_generation_free(generation);
   dl_log_flush(&loop.log);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Sees when a file of an app is saved, for `demilune dev`: Lua, .env and migrations in
- * the app's folder and below it, through inotify(7). Databases and what editors leave
- * beside a file do not count.
+ * Sees when a file of an app is saved, for `demilune dev`: what an app loads
+ * (base/file_set.h) in the app's folder and below it, through inotify(7). Databases and
+ * what editors leave beside a file do not count.
  */
 #ifndef DL_SERVER_WATCH_H
 #define DL_SERVER_WATCH_H

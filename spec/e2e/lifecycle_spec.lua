@@ -394,6 +394,35 @@ app:on_start(function() error("check starts nothing") end)]]
   end)
 end)
 
+describe("the files of an app", function()
+  local APP = app [[app:get("/", function() return require "shared.name" end)
+require "shared.name"]]
+
+  it("may lie behind a link to a folder elsewhere, for every command", function()
+    local elsewhere = server.write_app { ["name.lua"] = 'return "linked"' }
+    with_app(APP, function(folder)
+      os.execute(("ln -s %s %s/shared"):format(elsewhere, folder))
+      local status, out, err = server.run { "check", folder .. "/" }
+      assert.equal(0, status, out .. err)
+      for _, command in ipairs { "serve", "dev" } do
+        local running = server.start(folder, { command = command })
+        assert.equal("linked", running:request("GET", "/").body)
+        running:stop()
+      end
+    end)
+    server.remove_folder(elsewhere)
+  end)
+
+  it("are to check what they are to serve: one that is too large is not there", function()
+    with_app({ ["app.lua"] = APP, ["shared/name.lua"] = 'return "large" --' .. ("x"):rep(2 ^ 20) }, function(folder)
+      local _, _, served = server.run { "serve", folder, "--port=0" }
+      local status, _, checked = server.run { "check", folder }
+      assert.equal(1, status)
+      for _, said in ipairs { served, checked } do assert.truthy(said:find("shared.name", 1, true), said) end
+    end)
+  end)
+end)
+
 describe("demilune new", function()
   it("makes an app that checks, serves and passes its own spec", function()
     local folder = server.make_folder()

@@ -27,6 +27,12 @@ static void make(const folder *in, const char *name) {
   assert_int_equal(mkdir(path, 0700), 0);
 }
 
+static void link_to(const folder *in, const char *name, const char *target) {
+  char path[256];
+  snprintf(path, sizeof path, "%s/%s", in->path, name);
+  assert_int_equal(symlink(target, path), 0);
+}
+
 static void begin(folder *in) {
   strcpy(in->path, "/tmp/demilune-files-XXXXXX");
   assert_non_null(mkdtemp(in->path));
@@ -91,6 +97,33 @@ static void a_set_leaves_out_what_no_app_loads(void **state) {
   end(&app);
 }
 
+static void a_set_follows_links_wherever_they_lead(void **state) {
+  (void)state;
+  folder app, shared;
+  begin(&app);
+  begin(&shared);
+  make(&shared, "deep");
+  put(&shared, "deep/names.lua", "return 1");
+  make(&app, "routes");
+  put(&app, "routes/users.lua", "return 2");
+  link_to(&app, "shared", shared.path);
+  link_to(&app, "v1", "routes");
+  link_to(&app, "one.lua", "routes/users.lua");
+  link_to(&app, "nowhere", "/tmp/demilune-is-not-here");
+  link_to(&app, ".hidden", "routes");
+  link_to(&app, "routes/self", ".."); /* a folder that it lies in */
+  dl_file_set *set = collect(&app);
+  assert_str(dl_file_set_get(set, DL_STR("shared/deep/names.lua")), "return 1");
+  assert_str(dl_file_set_get(set, DL_STR("v1/users.lua")), "return 2");
+  assert_str(dl_file_set_get(set, DL_STR("one.lua")), "return 2");
+  assert_str(dl_file_set_get(set, DL_STR("routes/users.lua")), "return 2");
+  assert_null(dl_file_set_get(set, DL_STR(".hidden/users.lua")).ptr);
+  assert_null(dl_file_set_get(set, DL_STR("routes/self/routes/users.lua")).ptr);
+  dl_file_set_free(set);
+  end(&app);
+  end(&shared);
+}
+
 static void no_migration_is_passed_over(void **state) {
   (void)state;
   folder app;
@@ -139,13 +172,35 @@ static void a_folder_with_too_much_in_it_is_refused(void **state) {
   end(&app);
 }
 
+/* Fourteen folders, each linked from all those before it, are 16,383 folders to look into. */
+static void folders_without_end_are_refused(void **state) {
+  (void)state;
+  folder app;
+  char name[32], target[32], message[256];
+  begin(&app);
+  for (int i = 0; i < 14; i++) {
+    snprintf(name, sizeof name, "f%d", i);
+    make(&app, name);
+    for (int before = 0; before < i; before++) {
+      snprintf(name, sizeof name, "f%d/to%d", before, i);
+      snprintf(target, sizeof target, "../f%d", i);
+      link_to(&app, name, target);
+    }
+  }
+  assert_int_equal(dl_file_set_collect(app.path, message), -1);
+  assert_non_null(strstr(message, "4,096 folders"));
+  end(&app);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_set_keeps_what_was_there_whatever_comes_after),
       cmocka_unit_test(a_set_leaves_out_what_no_app_loads),
+      cmocka_unit_test(a_set_follows_links_wherever_they_lead),
       cmocka_unit_test(no_migration_is_passed_over),
       cmocka_unit_test(a_folder_that_is_not_there_has_no_files),
       cmocka_unit_test(a_folder_with_too_much_in_it_is_refused),
+      cmocka_unit_test(folders_without_end_are_refused),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

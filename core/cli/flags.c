@@ -6,6 +6,7 @@
  */
 #include "cli/cli.h"
 #include "server/admin.h"
+#include "server/options.h"
 
 #include <stdint.h>
 #include <stdio.h>
@@ -22,9 +23,9 @@ static const char *set_host(dl_flags *flags, const char *value) {
 static const char *set_port(dl_flags *flags, const char *value) {
   char *end;
   long port = strtol(value, &end, 10);
-  if (*value == 0 || *end || port < 0 || port > 65535) return "must be a number from 0 to 65535 (0 lets the system choose)";
-  flags->options.port = (int)port;
-  return NULL;
+  const char *problem = dl_option_port(*value == 0 || *end ? -1 : port);
+  if (!problem) flags->options.port = (int)port;
+  return problem;
 }
 
 static const char *set_unix(dl_flags *flags, const char *value) {
@@ -45,9 +46,9 @@ static const char *set_access_log(dl_flags *flags, const char *value) {
 static const char *set_workers(dl_flags *flags, const char *value) {
   char *end;
   long workers = strtol(value, &end, 10);
-  if (*value == 0 || *end || workers < 1 || workers > 64) return "must be a number of processes from 1 to 64";
-  flags->options.workers = (int)workers;
-  return NULL;
+  const char *problem = dl_option_workers(*value == 0 || *end ? 0 : workers);
+  if (!problem) flags->options.workers = (int)workers;
+  return problem;
 }
 
 static const char *set_redis(dl_flags *flags, const char *value) {
@@ -82,11 +83,13 @@ static const char *set_trusted_proxies(dl_flags *flags, const char *value) {
   return NULL;
 }
 
-static const char *set_proxy_protocol(dl_flags *flags, const char *value) {
-  bool on = strcmp(value, "on") == 0;
-  flags->options.proxy_protocol = on;
-  return on || strcmp(value, "off") == 0 ? NULL : "must be on or off";
+static const char *set_switch(bool *out, const char *value) {
+  *out = strcmp(value, "on") == 0;
+  return *out || strcmp(value, "off") == 0 ? NULL : "must be on or off";
 }
+
+static const char *set_proxy_protocol(dl_flags *flags, const char *value) { return set_switch(&flags->options.proxy_protocol, value); }
+static const char *set_exposed(dl_flags *flags, const char *value) { return set_switch(&flags->options.exposed, value); }
 
 /* Flags that may come several times; a variable says all at once, with commas. */
 static const char *add_file(const char **list, const char *value) {
@@ -126,13 +129,9 @@ static const char *set_http_redirect(dl_flags *flags, const char *value) {
   return NULL;
 }
 
-/* What it says is the operator's; that it is one line is ours. */
 static const char *set_hsts(dl_flags *flags, const char *value) {
   flags->options.hsts = value;
-  for (const char *c = value; *c; c++)
-    if (*c < ' ' || *c > '~') return "should be one line of plain text";
-  bool says = strcmp(value, "off") == 0 || (strncmp(value, "max-age=", 8) == 0 && value[8] >= '0' && value[8] <= '9');
-  return says && strlen(value) < 64 ? NULL : "should be off, or begin with max-age= and a number of seconds, such as max-age=63072000; includeSubDomains";
+  return dl_option_hsts(value);
 }
 
 static const char *set_sandbox(dl_flags *flags, const char *value) {
@@ -150,9 +149,6 @@ static const char *set_user(dl_flags *flags, const char *value) {
   return *value ? NULL : "must name an account, such as nobody";
 }
 
-/* Under this a worker does not get as far as its app. */
-static const unsigned long long memory_least = 64ull << 20;
-
 static const char *set_max_memory(dl_flags *flags, const char *value) {
   static const char units[] = "KMG";
   char *end;
@@ -162,7 +158,7 @@ static const char *set_max_memory(dl_flags *flags, const char *value) {
   unsigned shift = unit ? 10 * (unsigned)(unit - units + 1) : 0;
   if ((*end && (!unit || end[1])) || size > UINT64_MAX >> shift) return "must be a size, such as 512M or 2G";
   flags->options.max_memory = size << shift;
-  return flags->options.max_memory < memory_least ? "must be at least 64M, or nothing could start" : NULL;
+  return dl_option_max_memory(flags->options.max_memory);
 }
 
 static const struct {
@@ -175,6 +171,8 @@ static const struct {
 } flag_table[] = {
     {"host", "ADDRESS", "DEMILUNE_HOST", set_host, NULL, DL_FLAGS_SERVING,
      "listen on this address (127.0.0.1)"},
+    {"exposed", "", "DEMILUNE_EXPOSED", set_exposed, "on", DL_FLAGS_SERVING,
+     "dev: other machines may reach it and see its tracebacks (in a container)"},
     {"port", "NUMBER", "DEMILUNE_PORT", set_port, NULL, DL_FLAGS_SERVING,
      "listen on this port (8000; 0 lets the system choose)"},
     {"unix", "PATH", "DEMILUNE_UNIX", set_unix, NULL, DL_FLAGS_SERVING,
@@ -250,16 +248,6 @@ static bool read_flag(dl_flags *flags, const char *command, int count, char **ar
   return false;
 }
 
-/* What only makes sense beside something else. */
-static bool check_together(const dl_flags *flags, const char *command) {
-  const demilune_options *options = &flags->options;
-  bool has_tls = options->tls_cert[0] || options->tls_key[0];
-  const char *alone = options->tls_ocsp[0] ? "tls-ocsp" : options->tls_client_ca ? "tls-client-ca" : options->http_redirect ? "http-redirect" : NULL;
-  if (!alone || has_tls) return true;
-  fprintf(stderr, "demilune %s: --%s is about TLS, and there is none: give --tls-cert and --tls-key too\n", command, alone);
-  return false;
-}
-
 /* What is no flag is the folder, of which there is one. */
 static bool read_folder(dl_flags *flags, const char *command, const char *argument, bool flags_over) {
   if (!flags_over && argument[0] == '-') {
@@ -275,6 +263,7 @@ static bool read_folder(dl_flags *flags, const char *command, const char *argume
 }
 
 bool dl_flags_read(dl_flags *flags, const char *command, int count, char **arguments) {
+  char message[DL_OPTIONS_MESSAGE_BYTES];
   bool flags_over = false;
   if (!read_environment(flags)) return false;
   for (int i = 0; i < count; i++) {
@@ -285,7 +274,9 @@ bool dl_flags_read(dl_flags *flags, const char *command, int count, char **argum
     } else if (!read_folder(flags, command, argument, flags_over)) return false;
   }
   if (!flags->options.folder) flags->options.folder = ".";
-  return check_together(flags, command);
+  const char *problem = flags->taken & DL_FLAGS_SERVING ? dl_options_check(&flags->options, message) : NULL;
+  if (problem) fprintf(stderr, "demilune %s: %s\n", command, problem);
+  return !problem;
 }
 
 void dl_flags_print(unsigned taken) {

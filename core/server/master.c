@@ -4,6 +4,7 @@
 #include "base/file_set.h"
 #include "base/memory.h"
 #include "bridge/bridge.h"
+#include "server/options.h"
 #include "server/walls.h"
 #include "server/worker_process.h"
 
@@ -197,6 +198,7 @@ static const char *prepare(dl_master *master, char message[DL_TLS_MESSAGE_BYTES]
   if (options->mode == DEMILUNE_DEV && !dl_watch_open(&master->watch, options->folder) && access(options->folder, F_OK) == 0)
     dl_log_text(&master->log, DL_LOG_WARNING, "the system does not let us watch the app's files: send SIGHUP to load what you saved");
   dl_notify_init(&master->notify);
+  dl_options_warn(options, &master->log);
   dl_lua_modules_compile();
   dl_memory_set_policy(DL_MEMORY_WAIT);
   dl_admin_socket_announce(&master->admin_socket, &master->log);
@@ -290,7 +292,7 @@ static void end(dl_master *master) {
   dl_free(master->program);
 }
 
-int demilune_serve(const demilune_options *options) {
+static int serve(const demilune_options *options) {
   dl_master *master = dl_calloc(1, sizeof *master);
   char message[DL_TLS_MESSAGE_BYTES];
   master->options = options;
@@ -313,4 +315,12 @@ int demilune_serve(const demilune_options *options) {
   end(master);
   dl_free(master);
   return status;
+}
+
+int demilune_serve(const demilune_options *options) {
+  char message[DL_OPTIONS_MESSAGE_BYTES];
+  const char *problem = dl_options_check(options, message);
+  if (!problem) return serve(options);
+  fprintf(stderr, "demilune: %s\n", problem);
+  return 2;
 }

@@ -10,6 +10,7 @@
 #include "base/memory.h"
 #include "crypto/secret.h"
 #include "limit/table.h"
+#include "server/options.h"
 #include "server/walls.h"
 
 #include <signal.h>
@@ -334,8 +335,15 @@ void dl_server_catch_signals(demilune_server *server) {
 
 /* Signals are caught before anybody can know that the server listens. */
 demilune_server *demilune_server_new(const demilune_options *options, char **error) {
-  demilune_server *server = dl_server_new(options, options->mode == DEMILUNE_DEV ? "dev" : "serve", NULL, error);
-  if (server) dl_server_catch_signals(server);
+  char message[DL_OPTIONS_MESSAGE_BYTES], *unloaded = NULL;
+  const char *problem = dl_options_check(options, message);
+  demilune_server *server = problem ? NULL : dl_server_new(options, options->mode == DEMILUNE_DEV ? "dev" : "serve", NULL, &unloaded);
+  if (problem) unloaded = dl_strdup(problem);
+  if (error) *error = unloaded;
+  else dl_free(unloaded);
+  if (!server) return NULL;
+  dl_options_warn(options, &server->loop.log);
+  dl_server_catch_signals(server);
   return server;
 }
 

@@ -53,6 +53,21 @@ describe("the command line", function()
     assert.same({ 1, "demilune: nowhere has no app.lua" }, { status, text:match("^[^;]+") })
   end)
 
+  it("shows what dev shows to nobody else, unless it is told to", function()
+    local words = "^demilune dev: dev shows tracebacks to whoever reaches it, and %-%-host=0%.0%.0%.0 lets other machines: .* add %-%-exposed\n$"
+    local text, status = run "dev nowhere --host 0.0.0.0 --port=0"
+    assert.equal(2, status)
+    assert.matches(words, text)
+    assert.matches(words, (run("dev nowhere --port=0", "DEMILUNE_HOST=0.0.0.0")))
+    assert.matches("nowhere has no app.lua", (run "serve nowhere --host 0.0.0.0 --port=0"))
+    for flag, variable in pairs { ["--exposed"] = "", [""] = "DEMILUNE_EXPOSED=on" } do
+      text = run("dev nowhere --host 0.0.0.0 --port=0 " .. flag, variable)
+      assert.truthy(text:find("nowhere has no app.lua", 1, true), text)
+      assert.truthy(text:find("dev is exposed: whoever reaches 0.0.0.0 is shown tracebacks", 1, true), text)
+    end
+    assert.equal("demilune: --exposed=maybe must be on or off\n", (run "dev nowhere --exposed=maybe"))
+  end)
+
   it("takes one folder", function()
     assert.same({ 'demilune serve: takes one folder, and there are two: "a" and "b"\n', 2 }, { run "serve a b" })
     assert.equal("demilune: nowhere has no app.lua; name an app's folder, or make one with `demilune new`\n", (run "dev nowhere --port=0"))

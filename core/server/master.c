@@ -194,8 +194,9 @@ static const char *prepare(dl_master *master, char message[DL_TLS_MESSAGE_BYTES]
   if (!master->limits || !master->clients || !master->metrics || master->board == MAP_FAILED) return "the system has no memory for what workers share";
   if ((master->signals = open_signals()) < 0) return "the system gives no descriptor for signals";
   dl_control_open(&master->control, options->folder);
-  /* Of a folder that is not there something better is said when it is loaded. */
-  if (options->mode == DEMILUNE_DEV && !dl_watch_open(&master->watch, options->folder) && access(options->folder, F_OK) == 0)
+  /* Of one that is not there, or is no folder, something better is said when it is loaded. */
+  snprintf(path, sizeof path, "%s/.", options->folder);
+  if (options->mode == DEMILUNE_DEV && !dl_watch_open(&master->watch, options->folder) && access(path, F_OK) == 0)
     dl_log_text(&master->log, DL_LOG_WARNING, "the system does not let us watch the app's files: send SIGHUP to load what you saved");
   dl_notify_init(&master->notify);
   dl_options_warn(options, &master->log);

@@ -19,10 +19,14 @@ local own = debug.getinfo(1, "S").source:match("^(.*)boot"):gsub("^[@=]", "")
 -- Chunks are known by their path inside the folder, so that messages say "app.lua:40".
 local function load_text(path)
   local text = files.read(path)
+  local problem = not text and files.problem(path)
+  if problem then
+    error(("%s/%s cannot be read (%s); make it a file that the user who runs demilune may read"):format(context.folder, path, problem), 0)
+  end
   if not text then return nil end
   if text:byte(1) == 27 then error(path .. ": this is compiled Lua, which nobody can check; put the source there instead", 0) end
-  local chunk, problem = loadstring(text:gsub("^#[^\n]*", ""), "@" .. path)
-  if not chunk then error(problem, 0) end
+  local chunk, mistake = loadstring(text:gsub("^#[^\n]*", ""), "@" .. path)
+  if not chunk then error(mistake, 0) end
   return chunk
 end
 
@@ -78,6 +82,8 @@ end
 
 local function load_app(folder, loaded, world)
   local chunk = load_text("app.lua")
+  local above = not chunk and folder:match("^(.*)%.lua/*$") and (folder:match("^(.+)/[^/]+/*$") or ".")
+  if above then error(("%s is no folder; an app is named by its folder, here %s"):format(folder, above), 0) end
   if not chunk then
     error(("%s has no app.lua; name an app's folder, or make one with `demilune new`"):format(folder), 0)
   end

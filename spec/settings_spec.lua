@@ -133,7 +133,8 @@ describe("a secret that is not set", function()
     local values = settings.new { KEY = model.secret { min_bytes = 48 } }
     assert.equal(96, #values.KEY.secret)
     assert.equal(1, #core.logged)
-    assert.equal("KEY is not set; a secret made for this start takes its place", core.logged[1].text)
+    assert.equal("KEY is not set; a secret made for this start takes its place, which nobody is shown: "
+      .. "to know it, write KEY= and what `demilune secret` prints into the folder's .env", core.logged[1].text)
   end)
 
   it("is another one each time", function()

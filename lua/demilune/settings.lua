@@ -59,6 +59,19 @@ local function env_file()
   return text and settings.read_env(text) or {}
 end
 
+-- Nobody can sign with it by hand, and showing it would teach to copy secrets out of logs.
+local UNKNOWN = "%s is not set; a secret made for this start takes its place, which nobody is shown: "
+  .. "to know it, write %s= and what `demilune secret` prints into the folder's .env"
+
+---What a folder's .env gives to a name, for commands that load no app.
+---@param folder string
+---@param name string
+---@return string?
+function settings.in_env_file(folder, name)
+  context.folder = folder
+  return env_file()[name]
+end
+
 -- With a seed it is the same after a reload, so that what was signed stays good.
 local function throw_away_secret(name, bytes)
   local parts = {}
@@ -97,7 +110,7 @@ local function gather(fields)
     local text = os.getenv(name) or from_file[name]
     if text == nil and desc.kind == "secret" and is_needed(desc) and context.is_relaxed() then
       text = throw_away_secret(name, desc.min_bytes)
-      if context.mode == "dev" then core.log("warning", name .. " is not set; a secret made for this start takes its place") end
+      if context.mode == "dev" then core.log("warning", UNKNOWN:format(name, name)) end
     end
     if text ~= nil then values[name] = as_sent(desc, text) end
   end

@@ -89,10 +89,23 @@ describe("the command line", function()
       assert.same({ seconds, 2 }, { run("token --subject=7 --seconds=" .. wrong, secret) })
     end
     assert.matches("^demilune token: %-%-algorithm is none; write HS256", (run("token --subject=7 --algorithm=HS257", secret)))
-    assert.matches("^demilune token: JWT_SECRET: the variable is not set", (run "token --subject=7"))
+    assert.matches("^demilune token: JWT_SECRET: it is neither in the environment nor in %./%.env; write JWT_SECRET=", (run "token --subject=7"))
     assert.matches("^demilune token: nowhere.pem: No such file", (run "token --subject=7 --key-file=nowhere.pem"))
     local text, status = run("token --subject 7 --roles=a", secret)
     assert.same({ 0, 2 }, { status, select(2, text:gsub("%.", "")) })
+  end)
+
+  it("signs a token by the secret that dev has", function()
+    local folder = server.write_app { [".env"] = "export JWT_SECRET='0123456789abcdef0123456789abcdef'\n", ["bad/.env"] = "JWT SECRET=abc\n" }
+    local function signature(text) return assert(text:match("^([%w_-]+%.[%w_-]+%.[%w_-]+)\n$"), text) end
+    signature(run("token --subject=7 " .. folder))
+    signature(select(2, server.run({ "token", "--subject=7" }, { folder = folder })))
+    assert.equal("demilune token: JWT_SECRET: " .. folder .. "/bad/.env:1: this line is not understood; write NAME=value, the name of letters, "
+      .. "digits and _\n", (run("token --subject=7 " .. folder .. "/bad")))
+    local other = run("token --secret-variable=OTHER --subject=7 " .. folder)
+    assert.matches("OTHER: it is neither in the environment nor in " .. folder .. "/.env", other, 1, true)
+    assert.matches('"b" is not understood', (run "token a b --subject=7"))
+    server.remove_folder(folder)
   end)
 
   it("makes a secret of a number of bytes only", function()

@@ -66,6 +66,8 @@ static bool is_ours(dl_str name) {
   return false;
 }
 
+enum { SHOWN_MAX = 64 }; /* bytes of a name that may be a client's */
+
 /* Which page may read an answer is said by cors, once, and not by a handler beside it. */
 static bool is_for_origins(dl_str name) {
   static const dl_str prefix = {"access-control-", 15};
@@ -84,7 +86,9 @@ static const char *add_field(dl_exchange *exchange, lua_State *co, dl_buffer *fi
     dl_buffer_free(&probe);
     return ok ? NULL : "the Content-Type holds a character that a header cannot";
   }
-  return dl_http_header_line(fields, name, value) ? NULL : "a header's name or value holds a character that a header cannot (a line break, perhaps)";
+  if (dl_http_header_line(fields, name, value)) return NULL;
+  return dl_arena_format(&exchange->arena, "the header \"%.*s\" holds a character that a header cannot, in its name or its value (a line break, perhaps)",
+                         (int)(name.len < SHOWN_MAX ? name.len : SHOWN_MAX), name.ptr);
 }
 
 /* The headers table of a response or an abort, at the top of the stack. */

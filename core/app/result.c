@@ -243,17 +243,6 @@ static void send_replay(dl_exchange *exchange, lua_State *co) {
   dl_respond_answer(exchange, true);
 }
 
-/* The error on top of the coroutine as text, which lies on L's stack or the coroutine's.
- * __tostring is the app's code: it runs protected, in the main state. */
-static dl_str describe(lua_State *L, lua_State *co) {
-  if (lua_type(co, -1) == LUA_TSTRING) return text_at(co, -1);
-  lua_getglobal(L, "tostring");
-  lua_pushvalue(co, -1);
-  lua_xmove(co, L, 1);
-  if (lua_pcall(L, 1, 1, 0) == 0 && lua_type(L, -1) == LUA_TSTRING) return text_at(L, -1);
-  return DL_STR("an error that cannot be shown");
-}
-
 void dl_result_send_error(dl_exchange *exchange, lua_State *co) {
   lua_State *L = dl_lua_state(exchange->generation->lua);
   int top = lua_gettop(L);
@@ -265,7 +254,8 @@ void dl_result_send_error(dl_exchange *exchange, lua_State *co) {
     send_replay(exchange, co);
     return;
   }
-  dl_str message = describe(L, co);
+  dl_bridge_push_error(L, co);
+  dl_str message = text_at(L, -1);
   luaL_traceback(L, co, NULL, 0);
   dl_result_send_failure(exchange, message, text_at(L, -1));
   lua_settop(L, top);

@@ -5,6 +5,7 @@
 
 local app_module = require "demilune.app"
 local context = require "demilune.context"
+local core = require "demilune.core"
 local errors = require "demilune.errors"
 local files = require "demilune.files"
 local names = require "demilune.names"
@@ -61,6 +62,10 @@ end
 
 -- A mistake that surfaced inside our own modules is told at the app's line.
 local function explain(problem)
+  if type(problem) == "table" and getmetatable(problem) == nil then
+    local shown, text = pcall(core.json_encode, problem)
+    return ('%s: the app raised %s; raise a sentence instead: error("what is wrong")'):format(errors.where(), shown and text or "a table")
+  end
   if type(problem) ~= "string" then return problem end
   if own ~= "" and problem:sub(1, #own) == own then return errors.where() .. ": " .. problem:gsub("^.-:%d+: ", "") end
   return names.explain(problem, app_module.methods())

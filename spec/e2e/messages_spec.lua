@@ -35,6 +35,15 @@ describe("an app that does not load is told", function()
     assert.matches(words, refusal(app 'app:get("/", "x", function() end)'), 1, true)
   end)
 
+  it("what it raised, and where", function()
+    local words = 'app.lua:5: the app raised {"code":5}; raise a sentence instead: error("what is wrong")'
+    assert.matches(words, refusal(app '\nerror { code = 5 }'), 1, true)
+    local folder = server.write_app(app 'app:get("/", function() end)\napp:on_start(function() error { code = 5 } end)')
+    local _, _, err = server.run({ "serve", folder, "--port=0" }, { env = { DEMILUNE_DATA = folder } })
+    server.remove_folder(folder)
+    assert.matches('demilune: the app raised {"code":5}; raise a sentence', err, 1, true)
+  end)
+
   it("that there is no other database than SQLite", function()
     assert.matches('only SQLite is supported, so that a database\'s url begins with sqlite:, as in "sqlite:users.db"',
       refusal(app 'app:database "postgresql://localhost/x"\napp:get("/", function() end)'), 1, true)
@@ -58,7 +67,11 @@ describe("a handler that fails is told", function()
 local db = app:database "sqlite:users.db"
 local add = db:statement "INSERT INTO users (password) VALUES (:password)"
 app:post("/users", { limit = "5/minute", body = model.object { password = model.secret() } }, function(req) add:run(req.body) end)
-app:get("/header", function() return demilune.response("x", { headers = { ["X-Reply"] = "a\nb" } }) end)
+app:get("/header", function() return demilune.response { body = "x", headers = { ["X-Reply"] = "a\nb" } } end)
+app:get("/table", function() error { code = 5 } end)
+app:get("/function", function() error(print) end)
+app:get("/hostile", function() error(setmetatable({}, { __tostring = function() error "no" end })) end)
+app:get("/spawned", function() demilune.spawn(function() error { code = 6 } end) end)
 ]],
       ["migrations/0001_users.sql"] = "CREATE TABLE users (password TEXT NOT NULL) STRICT;\n",
     })
@@ -69,6 +82,16 @@ app:get("/header", function() return demilune.response("x", { headers = { ["X-Re
     local options = { body = '{"password":"correct horse"}', headers = { ["Content-Type"] = "application/json" } }
     assert.equal(500, running:request("POST", "/users", options).status)
     assert.truthy(running:log_line "'password' is a secret: store a digest of it, as in password = demilune.password.hash(...)")
+  end)
+
+  it("what it raised, if that is a table too", function()
+    for path, words in pairs {
+      table = [["error":"{\"code\":5}"]], ["function"] = [["error":"function: ]],
+      hostile = [["error":"an error that cannot be shown (table)"]], spawned = [[a spawned function failed: {\"code\":6}]],
+    } do
+      running:request("GET", "/" .. path)
+      assert.truthy(running:log_line(words), words .. "\n" .. running:log())
+    end
   end)
 
   it("which header it cannot send", function()

@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
+#include <uv.h>
 
 enum { PORT_MAX = 65535, WORKERS_MAX = 64, HSTS_MAX = 63 };
 
@@ -92,6 +93,14 @@ const char *dl_options_check(const demilune_options *options, char message[DL_OP
   const char *problem = check_values(options, message);
   if (!problem) problem = check_tls(options, message);
   return problem ? problem : check_exposure(options, message);
+}
+
+const char *dl_options_explain_port(const char *problem, const char *how, char message[256]) {
+  const char *taken = uv_strerror(UV_EADDRINUSE);
+  size_t length = strlen(message), tail = strlen(taken);
+  if (problem == message && length > tail && strcmp(message + length - tail, taken) == 0)
+    snprintf(message + length, 256 - length, "; end who listens there, or choose another port by %s", how);
+  return problem;
 }
 
 void dl_options_warn(const demilune_options *options, dl_log *log) {

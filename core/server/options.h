@@ -20,6 +20,9 @@ const char *dl_option_max_memory(unsigned long long bytes);
 /* NULL, or a sentence in message, which names options as flags: --http-redirect is http_redirect. */
 const char *dl_options_check(const demilune_options *options, char message[DL_OPTIONS_MESSAGE_BYTES]);
 
+/* Adds to a sentence that somebody else has the port by which options another one is chosen: the flag and its variable. Gives problem back. */
+const char *dl_options_explain_port(const char *problem, const char *how, char message[256]);
+
 /* Tells the log, where others may reach what dev shows. */
 void dl_options_warn(const demilune_options *options, dl_log *log);
 

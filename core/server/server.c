@@ -138,7 +138,7 @@ static const char *open_listener(demilune_server *server, const demilune_options
   const char *problem = options->unix_path ? dl_listener_unix(listener, &server->loop, options->unix_path, message)
                                            : dl_listener_tcp(listener, &server->loop, options->host ? options->host : "127.0.0.1", options->port, message);
   server->port = server->worker.https_port = listener->port;
-  if (problem || !options->http_redirect) return problem;
+  if (problem || !options->http_redirect) return dl_options_explain_port(problem, "--port or DEMILUNE_PORT", message);
   char host[DL_HOST_BYTES];
   int port;
   problem = dl_sockets_redirect_address(options, host, &port, message);
@@ -146,7 +146,7 @@ static const char *open_listener(demilune_server *server, const demilune_options
   listener = next_listener(server, DL_LISTENER_REDIRECT);
   problem = dl_listener_tcp(listener, &server->loop, host, port, message);
   server->redirect_port = listener->port;
-  return problem;
+  return dl_options_explain_port(problem, "--http-redirect or DEMILUNE_HTTP_REDIRECT", message);
 }
 
 /* Its share of the master's sockets; one that there is only one of is everybody's. */

@@ -240,7 +240,8 @@ local one = db:statement "SELECT 1"
       local port = select(2, taken:getsockname())
       local status, _, err = server.run { "serve", folder, "--port=" .. port }
       assert.equal(1, status)
-      assert.truthy(err:find("127.0.0.1:" .. port, 1, true) and err:find("address already in use", 1, true), err)
+      assert.truthy(err:find("127.0.0.1:" .. port, 1, true) and err:find("address already in use; end who listens there, "
+        .. "or choose another port by --port or DEMILUNE_PORT", 1, true), err)
       taken:close()
       status, _, err = server.run { "serve", folder, "--host=nowhere.example", "--port=0" }
       assert.equal(1, status)

@@ -4,6 +4,7 @@
 
 #include "server/options.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 static const char *problem_of(demilune_options options) {
@@ -58,6 +59,31 @@ static void needs_a_folder_and_no_place_for_its_error(void **state) {
   assert_null(demilune_server_new(&nowhere, NULL));
 }
 
+/* What the library says of a port that is taken. */
+static void names_the_flag_of_a_port_that_is_taken(void **state) {
+  (void)state;
+  char folder[] = "/tmp/demilune-options-XXXXXX", app[64], *error = NULL;
+  assert_non_null(mkdtemp(folder));
+  snprintf(app, sizeof app, "%s/app.lua", folder);
+  FILE *file = fopen(app, "w");
+  assert_non_null(file);
+  fputs("local demilune = require 'demilune'\nlocal app = demilune.app { guard = demilune.guard.public }\n"
+        "app:get('/', function() return 'root' end)\nreturn app\n",
+        file);
+  fclose(file);
+  demilune_options options = {.folder = folder};
+  demilune_server *first = demilune_server_new(&options, &error);
+  if (!first) fail_msg("%s", error);
+  assert_null(error);
+  options.port = demilune_server_port(first);
+  assert_null(demilune_server_new(&options, &error));
+  assert_non_null(strstr(error, "address already in use; end who listens there, or choose another port by --port or DEMILUNE_PORT"));
+  free(error);
+  demilune_server_free(first);
+  unlink(app);
+  rmdir(folder);
+}
+
 static void lets_dev_be_seen_by_this_machine_alone(void **state) {
   (void)state;
   const char *const own[] = {NULL, "127.0.0.1", "127.9.9.9", "localhost", "::1", "::ffff:127.0.0.1"};
@@ -76,6 +102,7 @@ int main(void) {
       cmocka_unit_test(refuses_what_the_command_line_refuses),
       cmocka_unit_test(refuses_values_that_no_enumeration_has),
       cmocka_unit_test(needs_a_folder_and_no_place_for_its_error),
+      cmocka_unit_test(names_the_flag_of_a_port_that_is_taken),
       cmocka_unit_test(lets_dev_be_seen_by_this_machine_alone),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

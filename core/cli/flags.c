@@ -5,6 +5,7 @@
  * beats. A flag of another command is refused, so that nobody believes it did something.
  */
 #include "cli/cli.h"
+#include "cli/nearest.h"
 #include "server/admin.h"
 #include "server/options.h"
 
@@ -233,6 +234,31 @@ static bool read_environment(dl_flags *flags) {
   return true;
 }
 
+/* A variable that nobody reads is an app's own, unless it is nearly one of ours. */
+static void warn_of_variables(const dl_flags *flags) {
+  static const dl_str prefix = DL_STR("DEMILUNE_");
+  for (char **at = environ; flags->taken & DL_FLAGS_SERVING && *at; at++) {
+    const char *equals = strchr(*at, '=');
+    dl_str name = dl_str_from(*at, equals ? (size_t)(equals - *at) : strlen(*at));
+    if (!dl_str_starts(name, prefix)) continue;
+    dl_nearest nearest = {.written = dl_str_skip(name, prefix.len)};
+    dl_nearest_offer(&nearest, "DATA");
+    for (size_t i = 0; i < FLAG_COUNT; i++)
+      if (flag_table[i].variable) dl_nearest_offer(&nearest, flag_table[i].variable + prefix.len);
+    if (nearest.name && nearest.steps > 0)
+      fprintf(stderr, "demilune: warning: nothing reads the variable %.*s; did you mean DEMILUNE_%s?\n", DL_STR_ARGS(name), nearest.name);
+  }
+}
+
+static void no_flag(const dl_flags *flags, const char *command, dl_str name) {
+  dl_nearest nearest = {.written = name};
+  for (size_t i = 0; i < FLAG_COUNT; i++)
+    if (flags->taken & flag_table[i].commands) dl_nearest_offer(&nearest, flag_table[i].name);
+  if (nearest.name)
+    fprintf(stderr, "demilune %s: there is no flag --%.*s; did you mean --%s? See demilune help %s\n", command, DL_STR_ARGS(name), nearest.name, command);
+  else fprintf(stderr, "demilune %s: there is no flag --%.*s; see demilune help %s\n", command, DL_STR_ARGS(name), command);
+}
+
 /* One argument that begins with "--"; *at moves on when the value is the next one. */
 static bool read_flag(dl_flags *flags, const char *command, int count, char **arguments, int *at) {
   const char *name = arguments[*at] + 2;
@@ -244,7 +270,7 @@ static bool read_flag(dl_flags *flags, const char *command, int count, char **ar
     const char *value = equals ? equals + 1 : alone ? alone : *at + 1 < count ? arguments[++*at] : "";
     return set(flags, i, value, true);
   }
-  fprintf(stderr, "demilune %s: there is no flag --%.*s; see demilune help %s\n", command, (int)len, name, command);
+  no_flag(flags, command, dl_str_from(name, len));
   return false;
 }
 
@@ -265,6 +291,7 @@ static bool read_folder(dl_flags *flags, const char *command, const char *argume
 bool dl_flags_read(dl_flags *flags, const char *command, int count, char **arguments) {
   char message[DL_OPTIONS_MESSAGE_BYTES];
   bool flags_over = false;
+  warn_of_variables(flags);
   if (!read_environment(flags)) return false;
   for (int i = 0; i < count; i++) {
     const char *argument = arguments[i];

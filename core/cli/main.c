@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The demilune program: finds the command and runs it. */
 #include "cli/cli.h"
+#include "cli/nearest.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -50,7 +51,10 @@ static size_t command_named(const char *name) {
 }
 
 static int no_command(const char *name) {
-  fprintf(stderr, "demilune: there is no command \"%s\"; see demilune help\n", name);
+  dl_nearest nearest = {.written = dl_str_of(name)};
+  for (size_t i = 0; i < COMMANDS; i++) dl_nearest_offer(&nearest, commands[i].name);
+  if (nearest.name) fprintf(stderr, "demilune: there is no command \"%s\"; did you mean %s? See demilune help\n", name, nearest.name);
+  else fprintf(stderr, "demilune: there is no command \"%s\"; see demilune help\n", name);
   return 2;
 }
 

@@ -38,12 +38,38 @@ describe("the command line", function()
   end)
 
   it("refuses flags that the command does not take", function()
-    local cases = { ["check --port=1"] = "port", ["serve --json"] = "json", ["reload --workers 2"] = "workers", ["dev --prot 1"] = "prot" }
+    local cases = { ["check --port=1"] = "port", ["serve --json"] = "json", ["reload --workers 2"] = "workers" }
     for given, flag in pairs(cases) do
       local command = given:match("^%l+")
       assert.same({ ("demilune %s: there is no flag --%s; see demilune help %s\n"):format(command, flag, command), 2 }, { run(given) })
     end
+    for given, words in pairs {
+      ["dev --prot 1"] = "dev: there is no flag --prot; did you mean --port? See demilune help dev",
+      ["check --jsn"] = "check: there is no flag --jsn; did you mean --json? See demilune help check",
+    } do
+      assert.same({ "demilune " .. words .. "\n", 2 }, { run(given) })
+    end
     assert.same({ "demilune dev: there is no flag -p; flags begin with two dashes, see demilune help dev\n", 2 }, { run "dev -p 9" })
+  end)
+
+  it("asks whether another command was meant", function()
+    for given, meant in pairs { serv = "serve", server = "serve", chekc = "check", tests = "test", ["help rotues"] = "routes" } do
+      local name = given:match("%l+$")
+      assert.same({ ('demilune: there is no command "%s"; did you mean %s? See demilune help\n'):format(name, meant), 2 }, { run(given) })
+    end
+  end)
+
+  it("warns of a variable that is nearly one of ours, and of no other", function()
+    local nowhere = run "serve nowhere --port=0"
+    for name, meant in pairs { WORKER = "WORKERS", PROT = "PORT", LOGFILE = "LOG_FILE", DATE = "DATA" } do
+      local text = run("serve nowhere --port=0", ("DEMILUNE_%s=3"):format(name))
+      local words = "demilune: warning: nothing reads the variable DEMILUNE_%s; did you mean DEMILUNE_%s?\n"
+      assert.equal(words:format(name, meant), text:match("^[^\n]*\n"))
+    end
+    for _, name in ipairs { "DATA", "COLOUR", "SOCKETS", "BUILD", "PROGRAM", "KILLS", "ADMIN_SOCKET" } do
+      assert.is_nil(run("serve nowhere --port=0", ("DEMILUNE_%s=/tmp"):format(name)):find("nothing reads", 1, true), name)
+    end
+    assert.is_nil(nowhere:find("nothing reads", 1, true), nowhere)
   end)
 
   it("heeds variables where it heeds their flags", function()

@@ -109,7 +109,7 @@ end
 ---@return table plan
 function boot.load(given)
   context.folder, context.mode, context.findings = given.folder, given.mode or "serve", {}
-  context.plan = nil
+  context.plan, context.routers = nil, {}
   context.seed, context.workers = given.seed, given.workers or 1
   local loaded = {}
   local find = finder(loaded)

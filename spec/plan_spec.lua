@@ -312,6 +312,15 @@ describe("loading an app", function()
     assert.matches("^app.lua must give its app, not nil; write `return app` as the last line", select(2, load()))
   end)
 
+  it("tells a file that cannot be read from one that is not there", function()
+    os.execute("ln -s app.lua " .. folder .. "/app.lua") -- a circle: not even root gets to its end
+    assert.matches("/app.lua cannot be read %(Too many levels of symbolic links%); make it a file that", select(2, load()))
+    os.remove(folder .. "/app.lua")
+    write("app.lua", head .. 'require "other"\n')
+    os.execute("ln -s other.lua " .. folder .. "/other.lua")
+    assert.matches("/other.lua cannot be read %(Too many", select(2, load()))
+  end)
+
   it("compiles nothing twice that the core sees by identity", function()
     local seen, compile = {}, core.schema_compile
     core.schema_compile = function(description)

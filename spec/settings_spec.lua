@@ -85,7 +85,11 @@ describe("a .env file", function()
 
   it("is not read in production", function()
     write_env("PORT=1\n")
-    assert.matches("PORT is not set", refusal { PORT = model.integer() })
+    assert.matches("PORT is not set (the folder's .env, which has it, is read by dev, check and test only); write PORT=10",
+      refusal { PORT = model.integer() }, 1, true)
+    assert.matches("NAME is not set; write NAME=", refusal { NAME = model.string() }, 1, true)
+    write_env("PORT 1\n")
+    assert.matches("PORT is not set; write PORT=10", refusal { PORT = model.integer() }, 1, true)
   end)
 
   it("has comments, quotes and exports", function()
@@ -97,8 +101,29 @@ C="it's"
 D=a#b
 E="line\nbreak"
 F=
-G='raw\n'
-no line of ours]]))
+G='raw\n' ]]))
+  end)
+
+  it("has no line that nobody understands, and shows no value of one", function()
+    local cases = {
+      ["A=1\n\nJWT SECRET=abc"] = ".env:3: this line is not understood; write NAME=value, the name of letters, digits and _",
+      ["2FA=abc"] = ".env:1: this line", abc = ".env:1: this line", ["=abc"] = ".env:1: this line", ["a-b=abc"] = ".env:1: this line",
+      ['# none\r\nKEY="-----BEGIN\r\nabc"'] = '.env:2: the value of KEY has no closing "; a value is on one line',
+      ["A='"] = ".env:1: the value of A has no closing '",
+    }
+    context.mode = "dev"
+    for text, words in pairs(cases) do
+      write_env(text)
+      local message = refusal { PORT = model.integer() }
+      assert.matches(words, message, 1, true)
+      assert.is_nil(message:find("abc", 1, true))
+    end
+  end)
+
+  it("is one that can be read, or is not there", function()
+    context.mode = "dev"
+    os.execute("ln -s .env " .. folder .. "/.env")
+    assert.matches("^%.env: this file cannot be read %(Too many levels", refusal { PORT = model.integer() })
   end)
 end)
 
@@ -108,7 +133,8 @@ describe("a secret that is not set", function()
     local values = settings.new { KEY = model.secret { min_bytes = 48 } }
     assert.equal(96, #values.KEY.secret)
     assert.equal(1, #core.logged)
-    assert.equal("KEY is not set; a secret made for this start takes its place", core.logged[1].text)
+    assert.equal("KEY is not set; a secret made for this start takes its place, which nobody is shown: "
+      .. "to know it, write KEY= and what `demilune secret` prints into the folder's .env", core.logged[1].text)
   end)
 
   it("is another one each time", function()

@@ -44,9 +44,10 @@ static int describe_error(lua_State *L) {
     lua_getfield(L, 1, "detail");
     lua_replace(L, 1);
   }
-  const char *message = lua_tostring(L, 1);
-  if (!message) message = luaL_callmeta(L, 1, "__tostring") ? lua_tostring(L, -1) : NULL;
-  lua_pushstring(L, message ? message : "the app raised something that is not text; raise a sentence instead: error(\"what is wrong\")");
+  bool is_text = lua_isstring(L, 1) || luaL_getmetafield(L, 1, "__tostring");
+  lua_settop(L, 1);
+  dl_bridge_push_error(L, L);
+  if (!is_text) lua_pushfstring(L, "the app raised %s; raise a sentence instead: error(\"what is wrong\")", lua_tostring(L, -1));
   return 1;
 }
 

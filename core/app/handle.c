@@ -65,8 +65,8 @@ static void run_next_after(dl_exchange *exchange) {
 
 static void log_failure(dl_exchange *exchange, lua_State *co, const char *what) {
   lua_State *L = dl_lua_state(exchange->generation->lua);
-  const char *message = lua_tostring(co, -1);
-  luaL_traceback(L, co, message ? message : "(an error that is not a string)", 0);
+  dl_bridge_push_error(L, co);
+  luaL_traceback(L, co, lua_tostring(L, -1), 0);
   dl_log *log = &exchange->worker->loop->log;
   if (dl_log_begin(log, DL_LOG_ERROR, dl_str_of(what))) {
     dl_request_log(&exchange->view, log);
@@ -75,7 +75,7 @@ static void log_failure(dl_exchange *exchange, lua_State *co, const char *what) 
     dl_log_field(log, "error", dl_str_of(lua_tostring(L, -1)));
     dl_log_end(log);
   }
-  lua_pop(L, 1);
+  lua_pop(L, 2);
 }
 
 static void name_task(dl_exchange *exchange) {

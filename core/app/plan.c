@@ -214,6 +214,8 @@ static void name_route(compiler *c, dl_route *route) {
 
 static bool add_route(compiler *c, dl_route *route) {
   const char *problem = dl_router_add(c->plan->router, route->method, route->path, route);
+  const dl_route *twin = problem ? dl_router_twin(c->plan->router) : NULL;
+  if (twin) return fail(c, dl_arena_format(c->arena, "%.*s: %s; the other one is at %.*s", DL_STR_ARGS(route->source), problem, DL_STR_ARGS(twin->source)));
   if (problem) return fail(c, dl_arena_format(c->arena, "%.*s: %s", DL_STR_ARGS(route->source), problem));
   route->number = c->plan->route_count++;
   route->next = c->plan->routes;

@@ -66,6 +66,8 @@ static bool is_ours(dl_str name) {
   return false;
 }
 
+enum { SHOWN_MAX = 64 }; /* bytes of a name that may be a client's */
+
 /* Which page may read an answer is said by cors, once, and not by a handler beside it. */
 static bool is_for_origins(dl_str name) {
   static const dl_str prefix = {"access-control-", 15};
@@ -84,7 +86,9 @@ static const char *add_field(dl_exchange *exchange, lua_State *co, dl_buffer *fi
     dl_buffer_free(&probe);
     return ok ? NULL : "the Content-Type holds a character that a header cannot";
   }
-  return dl_http_header_line(fields, name, value) ? NULL : "a header's name or value holds a character that a header cannot (a line break, perhaps)";
+  if (dl_http_header_line(fields, name, value)) return NULL;
+  return dl_arena_format(&exchange->arena, "the header \"%.*s\" holds a character that a header cannot, in its name or its value (a line break, perhaps)",
+                         (int)(name.len < SHOWN_MAX ? name.len : SHOWN_MAX), name.ptr);
 }
 
 /* The headers table of a response or an abort, at the top of the stack. */
@@ -239,17 +243,6 @@ static void send_replay(dl_exchange *exchange, lua_State *co) {
   dl_respond_answer(exchange, true);
 }
 
-/* The error on top of the coroutine as text, which lies on L's stack or the coroutine's.
- * __tostring is the app's code: it runs protected, in the main state. */
-static dl_str describe(lua_State *L, lua_State *co) {
-  if (lua_type(co, -1) == LUA_TSTRING) return text_at(co, -1);
-  lua_getglobal(L, "tostring");
-  lua_pushvalue(co, -1);
-  lua_xmove(co, L, 1);
-  if (lua_pcall(L, 1, 1, 0) == 0 && lua_type(L, -1) == LUA_TSTRING) return text_at(L, -1);
-  return DL_STR("an error that cannot be shown");
-}
-
 void dl_result_send_error(dl_exchange *exchange, lua_State *co) {
   lua_State *L = dl_lua_state(exchange->generation->lua);
   int top = lua_gettop(L);
@@ -261,7 +254,8 @@ void dl_result_send_error(dl_exchange *exchange, lua_State *co) {
     send_replay(exchange, co);
     return;
   }
-  dl_str message = describe(L, co);
+  dl_bridge_push_error(L, co);
+  dl_str message = text_at(L, -1);
   luaL_traceback(L, co, NULL, 0);
   dl_result_send_failure(exchange, message, text_at(L, -1));
   lua_settop(L, top);

@@ -163,7 +163,9 @@ static const char *take_value(lua_State *L, dl_call *call, const dl_parameter *p
   default: break;
   }
   /* What is stored can be read by whoever reads the file. */
-  if (dl_secret_get(L, -1, NULL)) return not_a_value(call, parameter, "is a secret: store a digest of it instead");
+  if (dl_secret_get(L, -1, NULL))
+    return not_a_value(call, parameter, dl_arena_format(&call->arena, "is a secret: store a digest of it, as in %.*s = demilune.password.hash(...)",
+                                                        DL_STR_ARGS(parameter->name)));
   const char *error = NULL;
   if (dl_value_from_lua(L, -1, &call->arena, out, &error)) return NULL;
   return not_a_value(call, parameter, dl_arena_format(&call->arena, "cannot be stored: %s", error));

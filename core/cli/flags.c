@@ -5,7 +5,9 @@
  * beats. A flag of another command is refused, so that nobody believes it did something.
  */
 #include "cli/cli.h"
+#include "cli/nearest.h"
 #include "server/admin.h"
+#include "server/options.h"
 
 #include <stdint.h>
 #include <stdio.h>
@@ -22,9 +24,9 @@ static const char *set_host(dl_flags *flags, const char *value) {
 static const char *set_port(dl_flags *flags, const char *value) {
   char *end;
   long port = strtol(value, &end, 10);
-  if (*value == 0 || *end || port < 0 || port > 65535) return "must be a number from 0 to 65535 (0 lets the system choose)";
-  flags->options.port = (int)port;
-  return NULL;
+  const char *problem = dl_option_port(*value == 0 || *end ? -1 : port);
+  if (!problem) flags->options.port = (int)port;
+  return problem;
 }
 
 static const char *set_unix(dl_flags *flags, const char *value) {
@@ -45,9 +47,9 @@ static const char *set_access_log(dl_flags *flags, const char *value) {
 static const char *set_workers(dl_flags *flags, const char *value) {
   char *end;
   long workers = strtol(value, &end, 10);
-  if (*value == 0 || *end || workers < 1 || workers > 64) return "must be a number of processes from 1 to 64";
-  flags->options.workers = (int)workers;
-  return NULL;
+  const char *problem = dl_option_workers(*value == 0 || *end ? 0 : workers);
+  if (!problem) flags->options.workers = (int)workers;
+  return problem;
 }
 
 static const char *set_redis(dl_flags *flags, const char *value) {
@@ -82,11 +84,13 @@ static const char *set_trusted_proxies(dl_flags *flags, const char *value) {
   return NULL;
 }
 
-static const char *set_proxy_protocol(dl_flags *flags, const char *value) {
-  bool on = strcmp(value, "on") == 0;
-  flags->options.proxy_protocol = on;
-  return on || strcmp(value, "off") == 0 ? NULL : "must be on or off";
+static const char *set_switch(bool *out, const char *value) {
+  *out = strcmp(value, "on") == 0;
+  return *out || strcmp(value, "off") == 0 ? NULL : "must be on or off";
 }
+
+static const char *set_proxy_protocol(dl_flags *flags, const char *value) { return set_switch(&flags->options.proxy_protocol, value); }
+static const char *set_exposed(dl_flags *flags, const char *value) { return set_switch(&flags->options.exposed, value); }
 
 /* Flags that may come several times; a variable says all at once, with commas. */
 static const char *add_file(const char **list, const char *value) {
@@ -126,13 +130,9 @@ static const char *set_http_redirect(dl_flags *flags, const char *value) {
   return NULL;
 }
 
-/* What it says is the operator's; that it is one line is ours. */
 static const char *set_hsts(dl_flags *flags, const char *value) {
   flags->options.hsts = value;
-  for (const char *c = value; *c; c++)
-    if (*c < ' ' || *c > '~') return "should be one line of plain text";
-  bool says = strcmp(value, "off") == 0 || (strncmp(value, "max-age=", 8) == 0 && value[8] >= '0' && value[8] <= '9');
-  return says && strlen(value) < 64 ? NULL : "should be off, or begin with max-age= and a number of seconds, such as max-age=63072000; includeSubDomains";
+  return dl_option_hsts(value);
 }
 
 static const char *set_sandbox(dl_flags *flags, const char *value) {
@@ -150,9 +150,6 @@ static const char *set_user(dl_flags *flags, const char *value) {
   return *value ? NULL : "must name an account, such as nobody";
 }
 
-/* Under this a worker does not get as far as its app. */
-static const unsigned long long memory_least = 64ull << 20;
-
 static const char *set_max_memory(dl_flags *flags, const char *value) {
   static const char units[] = "KMG";
   char *end;
@@ -162,7 +159,7 @@ static const char *set_max_memory(dl_flags *flags, const char *value) {
   unsigned shift = unit ? 10 * (unsigned)(unit - units + 1) : 0;
   if ((*end && (!unit || end[1])) || size > UINT64_MAX >> shift) return "must be a size, such as 512M or 2G";
   flags->options.max_memory = size << shift;
-  return flags->options.max_memory < memory_least ? "must be at least 64M, or nothing could start" : NULL;
+  return dl_option_max_memory(flags->options.max_memory);
 }
 
 static const struct {
@@ -175,6 +172,8 @@ static const struct {
 } flag_table[] = {
     {"host", "ADDRESS", "DEMILUNE_HOST", set_host, NULL, DL_FLAGS_SERVING,
      "listen on this address (127.0.0.1)"},
+    {"exposed", "", "DEMILUNE_EXPOSED", set_exposed, "on", DL_FLAGS_SERVING,
+     "dev: other machines may reach it and see its tracebacks (in a container)"},
     {"port", "NUMBER", "DEMILUNE_PORT", set_port, NULL, DL_FLAGS_SERVING,
      "listen on this port (8000; 0 lets the system choose)"},
     {"unix", "PATH", "DEMILUNE_UNIX", set_unix, NULL, DL_FLAGS_SERVING,
@@ -235,6 +234,31 @@ static bool read_environment(dl_flags *flags) {
   return true;
 }
 
+/* A variable that nobody reads is an app's own, unless it is nearly one of ours. */
+static void warn_of_variables(const dl_flags *flags) {
+  static const dl_str prefix = DL_STR("DEMILUNE_");
+  for (char **at = environ; flags->taken & DL_FLAGS_SERVING && *at; at++) {
+    const char *equals = strchr(*at, '=');
+    dl_str name = dl_str_from(*at, equals ? (size_t)(equals - *at) : strlen(*at));
+    if (!dl_str_starts(name, prefix)) continue;
+    dl_nearest nearest = {.written = dl_str_skip(name, prefix.len)};
+    dl_nearest_offer(&nearest, "DATA");
+    for (size_t i = 0; i < FLAG_COUNT; i++)
+      if (flag_table[i].variable) dl_nearest_offer(&nearest, flag_table[i].variable + prefix.len);
+    if (nearest.name && nearest.steps > 0)
+      fprintf(stderr, "demilune: warning: nothing reads the variable %.*s; did you mean DEMILUNE_%s?\n", DL_STR_ARGS(name), nearest.name);
+  }
+}
+
+static void no_flag(const dl_flags *flags, const char *command, dl_str name) {
+  dl_nearest nearest = {.written = name};
+  for (size_t i = 0; i < FLAG_COUNT; i++)
+    if (flags->taken & flag_table[i].commands) dl_nearest_offer(&nearest, flag_table[i].name);
+  if (nearest.name)
+    fprintf(stderr, "demilune %s: there is no flag --%.*s; did you mean --%s? See demilune help %s\n", command, DL_STR_ARGS(name), nearest.name, command);
+  else fprintf(stderr, "demilune %s: there is no flag --%.*s; see demilune help %s\n", command, DL_STR_ARGS(name), command);
+}
+
 /* One argument that begins with "--"; *at moves on when the value is the next one. */
 static bool read_flag(dl_flags *flags, const char *command, int count, char **arguments, int *at) {
   const char *name = arguments[*at] + 2;
@@ -246,17 +270,7 @@ static bool read_flag(dl_flags *flags, const char *command, int count, char **ar
     const char *value = equals ? equals + 1 : alone ? alone : *at + 1 < count ? arguments[++*at] : "";
     return set(flags, i, value, true);
   }
-  fprintf(stderr, "demilune %s: there is no flag --%.*s; see demilune help %s\n", command, (int)len, name, command);
-  return false;
-}
-
-/* What only makes sense beside something else. */
-static bool check_together(const dl_flags *flags, const char *command) {
-  const demilune_options *options = &flags->options;
-  bool has_tls = options->tls_cert[0] || options->tls_key[0];
-  const char *alone = options->tls_ocsp[0] ? "tls-ocsp" : options->tls_client_ca ? "tls-client-ca" : options->http_redirect ? "http-redirect" : NULL;
-  if (!alone || has_tls) return true;
-  fprintf(stderr, "demilune %s: --%s is about TLS, and there is none: give --tls-cert and --tls-key too\n", command, alone);
+  no_flag(flags, command, dl_str_from(name, len));
   return false;
 }
 
@@ -275,7 +289,9 @@ static bool read_folder(dl_flags *flags, const char *command, const char *argume
 }
 
 bool dl_flags_read(dl_flags *flags, const char *command, int count, char **arguments) {
+  char message[DL_OPTIONS_MESSAGE_BYTES];
   bool flags_over = false;
+  warn_of_variables(flags);
   if (!read_environment(flags)) return false;
   for (int i = 0; i < count; i++) {
     const char *argument = arguments[i];
@@ -285,7 +301,9 @@ bool dl_flags_read(dl_flags *flags, const char *command, int count, char **argum
     } else if (!read_folder(flags, command, argument, flags_over)) return false;
   }
   if (!flags->options.folder) flags->options.folder = ".";
-  return check_together(flags, command);
+  const char *problem = flags->taken & DL_FLAGS_SERVING ? dl_options_check(&flags->options, message) : NULL;
+  if (problem) fprintf(stderr, "demilune %s: %s\n", command, problem);
+  return !problem;
 }
 
 void dl_flags_print(unsigned taken) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The demilune program: finds the command and runs it. */
 #include "cli/cli.h"
+#include "cli/nearest.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -34,7 +35,7 @@ static const struct {
     {"test", "[APP]", "run the app's specs inside the server", dl_command_test, DL_FLAGS_NONE, "What follows APP goes to busted: --filter=TEXT, --output=TAP, files."},
     {"secret", "", "print a new random secret", dl_command_secret, DL_FLAGS_NONE, "demilune secret BYTES makes it of so many bytes, 16 to 256; otherwise of 32."},
     {"hash", "", "hash a password from standard input by Argon2id", dl_command_hash, DL_FLAGS_NONE, NULL},
-    {"token", "", "print a signed token, for trying an app by hand", dl_command_token, DL_FLAGS_NONE, NULL},
+    {"token", "[APP]", "print a signed token, for trying an app by hand", dl_command_token, DL_FLAGS_NONE, NULL},
     {"version", "", "print the version", command_version, DL_FLAGS_NONE, NULL},
     {"help", "", "print this, or help COMMAND: about that one", command_help, DL_FLAGS_NONE, NULL},
 };
@@ -50,7 +51,10 @@ static size_t command_named(const char *name) {
 }
 
 static int no_command(const char *name) {
-  fprintf(stderr, "demilune: there is no command \"%s\"; see demilune help\n", name);
+  dl_nearest nearest = {.written = dl_str_of(name)};
+  for (size_t i = 0; i < COMMANDS; i++) dl_nearest_offer(&nearest, commands[i].name);
+  if (nearest.name) fprintf(stderr, "demilune: there is no command \"%s\"; did you mean %s? See demilune help\n", name, nearest.name);
+  else fprintf(stderr, "demilune: there is no command \"%s\"; see demilune help\n", name);
   return 2;
 }
 

@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * demilune token: a signed token for trying an app by hand. The secret comes from the
- * environment and a private key from a file, never from arguments, which every user
- * of the machine can read.
+ * demilune token: a signed token for trying an app by hand. The secret comes from where
+ * demilune dev has it, the environment or the app's .env, and a private key from a file,
+ * never from arguments, which every user of the machine can read.
  */
 #include "base/buffer.h"
 #include "base/clock.h"
+#include "base/hash.h"
+#include "bridge/bridge.h"
 #include "cli/cli.h"
 #include "crypto/jwt.h"
 
 #include <errno.h>
+#include <lauxlib.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -18,6 +21,7 @@ enum { KEY_FILE_MAX = 65536, LIFETIME_MAX = 10 * 366 * 86400 };
 typedef struct token_request {
   dl_str subject, roles, scopes, issuer, audience, kid, algorithm, seconds;
   dl_str variable, key_file; /* both end in NUL: they are arguments' ends */
+  const char *folder;        /* NULL: the current one */
 } token_request;
 
 /* A row for each flag: where its value goes, and what it looks like. */
@@ -34,15 +38,19 @@ static const struct {
     {DL_STR("seconds"), offsetof(token_request, seconds), "900", "how long it lives (900)"},
     {DL_STR("algorithm"), offsetof(token_request, algorithm), "HS256", "what it is signed with (HS256; with --key-file that of the key)"},
     {DL_STR("kid"), offsetof(token_request, kid), "NAME", "the name of the key"},
-    {DL_STR("secret-variable"), offsetof(token_request, variable), "JWT_SECRET", "the variable that holds the secret (JWT_SECRET)"},
+    {DL_STR("secret-variable"), offsetof(token_request, variable), "JWT_SECRET", "the variable, or line of APP/.env, that holds the secret (JWT_SECRET)"},
     {DL_STR("key-file"), offsetof(token_request, key_file), "private.pem", "the private key (PEM), in place of a secret"},
 };
 
 enum { FLAGS = sizeof(flags) / sizeof(flags[0]) };
 
-/* One flag, as --name=value or --name value; *at moves on when the value is the next argument. */
-static bool read_flag(token_request *request, int count, char **arguments, int *at) {
+/* The folder, or one flag, as --name=value or --name value; *at moves on when the value is the next argument. */
+static bool read_argument(token_request *request, int count, char **arguments, int *at) {
   const char *argument = arguments[*at], *equals = strchr(argument, '=');
+  if (*argument != '-' && !request->folder) {
+    request->folder = argument;
+    return true;
+  }
   if (strncmp(argument, "--", 2) != 0 || (!equals && *at + 1 == count)) return false;
   dl_str name = equals ? dl_str_from(argument + 2, (size_t)(equals - argument) - 2) : dl_str_of(argument + 2);
   for (size_t i = 0; i < FLAGS; i++) {
@@ -125,10 +133,49 @@ static dl_key *key_from_file(const token_request *request, const dl_crypto *cryp
   return key;
 }
 
-static dl_key *key_from_variable(const token_request *request, const dl_crypto *crypto, dl_key_algorithm algorithm, const char **error) {
+/* settings.in_env_file(folder, name) → the value, nil, or an error. Left on the stack. */
+static bool look_into_env_file(lua_State *L, const token_request *request) {
+  lua_getglobal(L, "require");
+  lua_pushliteral(L, "demilune.settings");
+  if (lua_pcall(L, 1, 1, 0) != 0) return false;
+  lua_getfield(L, -1, "in_env_file");
+  lua_pushstring(L, request->folder ? request->folder : ".");
+  lua_pushstring(L, request->variable.ptr);
+  return lua_pcall(L, 2, 1, 0) == 0;
+}
+
+static dl_key *key_from_env_file(const token_request *request, const dl_crypto *crypto, dl_key_algorithm algorithm, const char **error) {
+  static char problem[512];
+  dl_loop loop = {.uv = uv_default_loop()};
+  dl_hash_seed();
+  dl_clock_update(&loop.clock);
+  dl_log_init(&loop.log, STDERR_FILENO, DL_LOG_TEXT, DL_LOG_WARNING, &loop.clock);
+  dl_lua *lua = dl_lua_new(&loop);
+  lua_State *L = dl_lua_state(lua);
+  dl_key *key = NULL;
+  const char *folder = request->folder ? request->folder : ".";
+  if (!look_into_env_file(L, request)) {
+    snprintf(problem, sizeof problem, "%s/%s", folder, lua_tostring(L, -1));
+    *error = problem;
+  } else if (lua_isnil(L, -1)) {
+    snprintf(problem, sizeof problem,
+             "it is neither in the environment nor in %s/.env; write %s=SECRET there, with what `demilune secret` prints, and "
+             "`demilune dev` takes it from there too; or name another variable by --secret-variable=NAME, or a private key by --key-file=FILE",
+             folder, request->variable.ptr);
+    *error = problem;
+  } else {
+    key = dl_key_from_secret(crypto, algorithm, dl_str_of(lua_tostring(L, -1)), request->kid, error);
+  }
+  dl_lua_free(lua);
+  dl_log_free(&loop.log);
+  uv_loop_close(loop.uv);
+  return key;
+}
+
+static dl_key *key_from_secret(const token_request *request, const dl_crypto *crypto, dl_key_algorithm algorithm, const char **error) {
   const char *secret = getenv(request->variable.ptr);
-  *error = "the variable is not set; name the one that holds the secret by --secret-variable=NAME, or a private key by --key-file=FILE";
-  return secret ? dl_key_from_secret(crypto, algorithm, dl_str_of(secret), request->kid, error) : NULL;
+  if (!secret) return key_from_env_file(request, crypto, algorithm, error);
+  return dl_key_from_secret(crypto, algorithm, dl_str_of(secret), request->kid, error);
 }
 
 /* NULL, or what is wrong. */
@@ -136,7 +183,7 @@ static const char *sign(const token_request *request, dl_key_algorithm algorithm
   const char *error = NULL;
   dl_buffer claims = {0};
   dl_crypto *crypto = dl_crypto_new();
-  dl_key *key = (request->key_file.len ? key_from_file : key_from_variable)(request, crypto, algorithm, &error);
+  dl_key *key = (request->key_file.len ? key_from_file : key_from_secret)(request, crypto, algorithm, &error);
   if (key && !dl_key_can_sign(key)) error = "the key is a public one, which cannot sign; give the private one";
   else if (key) {
     error = NULL;
@@ -156,7 +203,7 @@ int dl_command_token(int count, char **arguments) {
   dl_key_algorithm algorithm = DL_KEY_UNSTATED;
   dl_buffer token = {0};
   for (int i = 0; i < count; i++)
-    if (!read_flag(&request, count, arguments, &i)) return refuse_flag(arguments[i]);
+    if (!read_argument(&request, count, arguments, &i)) return refuse_flag(arguments[i]);
   char *end;
   long seconds = strtol(request.seconds.ptr, &end, 10);
   if (!request.subject.len) return refuse("needs to know whose token it is: --subject=WHO");

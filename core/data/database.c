@@ -36,7 +36,7 @@ static const char *path_in(dl_database *database, dl_str name) {
 
 /* What is wrong with a url, NULL when it is one we know. */
 static const char *refusal(dl_str url) {
-  if (!dl_str_starts(url, DL_STR("sqlite:"))) return "a database's url begins with sqlite:, as in \"sqlite:users.db\"";
+  if (!dl_str_starts(url, DL_STR("sqlite:"))) return "only SQLite is supported, so that a database's url begins with sqlite:, as in \"sqlite:users.db\"";
   dl_str name = dl_str_skip(url, 7);
   if (!name.len) return "the url names no file: write one, as in \"sqlite:users.db\"";
   if (dl_str_starts(name, DL_STR("//")))

@@ -161,7 +161,7 @@ static bool scan_colon(sealer *s) {
   if (suffix == '*' && !list_stands_alone(s, end + 1))
     return refuse(s, s->at, "a list parameter stands alone after IN, as in: id IN (:ids*); for a product put a space before the *");
   keep_text(s);
-  uint32_t index;
+  uint32_t index = 0;
   if (!find_parameter(s, s->at, dl_str_from(s->text.ptr + begin, end - begin), marked ? suffix : '\0', &index)) return false;
   add_piece(s, suffix == '*' ? DL_PIECE_LIST : DL_PIECE_PARAMETER)->parameter = index;
   s->at = s->kept = end + marked;

@@ -34,6 +34,9 @@ dl_router *dl_router_new(dl_arena *arena);
  * already there (names of parameters do not tell patterns apart). */
 const char *dl_router_add(dl_router *router, dl_method method, dl_str pattern, void *route);
 
+/* The route that the last refused add would have taken requests from; NULL when it was refused for another reason. */
+void *dl_router_twin(const dl_router *router);
+
 /* After the last add: builds what find reads. */
 void dl_router_finish(dl_router *router);
 

@@ -39,6 +39,7 @@ struct dl_router {
   dl_router_node *root;
   dl_router_node *nodes;
   uint32_t node_count;
+  void *twin; /* of what was refused last */
   uint32_t methods; /* that any route has: for "OPTIONS *" */
   dl_router_table table;
   dl_str allow[1u << DL_METHOD_COUNT]; /* the Allow value for each set of methods */

@@ -97,6 +97,7 @@ static dl_router_node *child(dl_router *router, dl_router_node *node, dl_str seg
 const char *dl_router_add(dl_router *router, dl_method method, dl_str pattern, void *route) {
   dl_str method_name = dl_method_name(method);
   const char *fault = pattern_fault(pattern);
+  router->twin = NULL;
   if (fault)
     return dl_arena_format(router->arena, "the path \"%.*s\" of a %.*s route is refused: %s", DL_STR_ARGS(pattern), DL_STR_ARGS(method_name), fault);
   if (!router->root) router->root = node_new(router);
@@ -110,7 +111,7 @@ const char *dl_router_add(dl_router *router, dl_method method, dl_str pattern, v
     literal &= kind == LITERAL;
     node = child(router, node, segment, kind);
   }
-  if (node->routes[method])
+  if ((router->twin = node->routes[method]))
     return dl_arena_format(router->arena, "%.*s %.*s and %.*s %.*s match the same requests; remove one, or give it another method or path",
                            DL_STR_ARGS(method_name), DL_STR_ARGS(node->patterns[method]), DL_STR_ARGS(method_name), DL_STR_ARGS(pattern));
   if (literal && !dl_router_table_get(&router->table, NULL, pattern)) dl_router_table_put(&router->table, router->arena, NULL, pattern, node);
@@ -119,6 +120,8 @@ const char *dl_router_add(dl_router *router, dl_method method, dl_str pattern, v
   node->methods |= 1u << method;
   return NULL;
 }
+
+void *dl_router_twin(const dl_router *router) { return router->twin; }
 
 static dl_str allow_text(dl_router *router, uint32_t methods) {
   char text[64];

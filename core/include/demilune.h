@@ -34,16 +34,19 @@ typedef enum demilune_sandbox {
   DEMILUNE_SANDBOX_STRICT /* all of it, or no start */
 } demilune_sandbox;
 
-/* All strings are borrowed until demilune_server_new returns. */
+/* All strings are borrowed until demilune_server_new returns. Options are checked before
+ * anything is opened, as the demilune program checks its flags; what is wrong with one is
+ * told by the flag's name (--http-redirect is http_redirect). */
 typedef struct demilune_options {
-  const char *folder;    /* holds app.lua */
+  const char *folder;    /* holds app.lua; never NULL */
   demilune_mode mode;
   const char *host;      /* an address; NULL means 127.0.0.1 */
-  int port;              /* 0 lets the system choose */
+  bool exposed;          /* DEMILUNE_DEV listens on loopback only, unless this says that others may see what it shows */
+  int port;              /* 1 to 65535; 0 lets the system choose */
   const char *unix_path; /* listens there instead of on host and port when not NULL */
   demilune_access_log access_log;
   const char *redis_url; /* counts limits for an app without a limit_store of its own; NULL: in this machine's memory */
-  int workers;           /* of demilune_serve: how many processes; 0: one for each core, or one in DEMILUNE_DEV */
+  int workers;           /* of demilune_serve: how many processes, 1 to 64; 0: one for each core, or one in DEMILUNE_DEV */
   const char *admin;     /* where health and metrics are answered: "9090" (on loopback), "10.0.0.1:9090", "unix:PATH"; NULL: nowhere */
   const char *log_file;  /* the log is added to this file instead of standard error; opened again at SIGUSR1 */
   const char *trusted_proxies; /* "10.0.0.0/8,unix": who may say for whom they speak; NULL: what the app says */
@@ -53,17 +56,18 @@ typedef struct demilune_options {
   const char *tls_key[DEMILUNE_TLS_FILES_MAX + 1];  /* PEM files: the key of the certificate in the same place */
   const char *tls_ocsp[DEMILUNE_TLS_FILES_MAX + 1]; /* DER files: OCSP responses to be stapled */
   const char *tls_client_ca; /* PEM file: who may vouch for clients; they are asked for a certificate then */
-  const char *http_redirect; /* "80", "0.0.0.0:80": a port without TLS that sends people to the one with it */
+  const char *http_redirect; /* "80", "0.0.0.0:80": a port without TLS that sends people to the one with it, which there must be */
   const char *hsts;          /* what Strict-Transport-Security says, or "off"; NULL: a year. Never sent in dev */
   demilune_sandbox sandbox; /* of demilune_serve, as are the next two */
   const char *user;      /* whom the workers of a master that is root become; NULL: they stay root */
-  unsigned long long max_memory; /* bytes of private memory of each worker in the sandbox; 0: as much as there is */
+  unsigned long long max_memory; /* bytes of private memory of each worker in the sandbox, 64 MiB or more; 0: as much as there is */
 } demilune_options;
 
 typedef struct demilune_server demilune_server;
 
 /* Loads the app, opens its databases, runs its on_start functions and listens.
- * NULL on failure, with a sentence in *error that the caller frees with free(). */
+ * NULL on failure, with a sentence in *error that the caller frees with free(); NULL
+ * there on success. error may be NULL, for who does not want to know. */
 DEMILUNE_PUBLIC demilune_server *demilune_server_new(const demilune_options *options, char **error);
 
 /* The port it listens on. */
@@ -85,8 +89,8 @@ DEMILUNE_PUBLIC void demilune_server_free(demilune_server *server);
 /* What the demilune program does, for a process that does nothing else: this process
  * becomes the master of worker processes, which it forks, replaces and reloads
  * (SIGHUP, or a saved file in DEMILUNE_DEV), until SIGTERM or SIGINT. Prints to standard
- * error. The exit status: 0, or 1 when it could not start or not everything ended in
- * order. Call it before there are other threads. */
+ * error. The exit status: 0; 1 when it could not start or not everything ended in
+ * order; 2 when the options are wrong. Call it before there are other threads. */
 DEMILUNE_PUBLIC int demilune_serve(const demilune_options *options);
 
 #ifdef __cplusplus

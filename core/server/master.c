@@ -4,6 +4,7 @@
 #include "base/file_set.h"
 #include "base/memory.h"
 #include "bridge/bridge.h"
+#include "server/options.h"
 #include "server/walls.h"
 #include "server/worker_process.h"
 
@@ -197,10 +198,12 @@ static const char *prepare(dl_master *master, char message[DL_TLS_MESSAGE_BYTES]
   if (!master->limits || !master->clients || !master->metrics || master->board == MAP_FAILED) return "the system has no memory for what workers share";
   if ((master->signals = open_signals()) < 0) return "the system gives no descriptor for signals";
   dl_control_open(&master->control, options->folder);
-  /* Of a folder that is not there something better is said when it is loaded. */
-  if (options->mode == DEMILUNE_DEV && !dl_watch_open(&master->watch, options->folder) && access(options->folder, F_OK) == 0)
+  /* Of one that is not there, or is no folder, something better is said when it is loaded. */
+  snprintf(path, sizeof path, "%s/.", options->folder);
+  if (options->mode == DEMILUNE_DEV && !dl_watch_open(&master->watch, options->folder) && access(path, F_OK) == 0)
     dl_log_text(&master->log, DL_LOG_WARNING, "the system does not let us watch the app's files: send SIGHUP to load what you saved");
   dl_notify_init(&master->notify);
+  dl_options_warn(options, &master->log);
   dl_lua_modules_compile();
   dl_memory_set_policy(DL_MEMORY_WAIT);
   dl_admin_socket_announce(&master->admin_socket, &master->log);
@@ -294,7 +297,7 @@ static void end(dl_master *master) {
   dl_free(master->program);
 }
 
-int demilune_serve(const demilune_options *options) {
+static int serve(const demilune_options *options) {
   dl_master *master = dl_calloc(1, sizeof *master);
   char message[DL_TLS_MESSAGE_BYTES];
   master->options = options;
@@ -317,4 +320,12 @@ int demilune_serve(const demilune_options *options) {
   end(master);
   dl_free(master);
   return status;
+}
+
+int demilune_serve(const demilune_options *options) {
+  char message[DL_OPTIONS_MESSAGE_BYTES];
+  const char *problem = dl_options_check(options, message);
+  if (!problem) return serve(options);
+  fprintf(stderr, "demilune: %s\n", problem);
+  return 2;
 }

@@ -10,6 +10,7 @@
 #include "base/memory.h"
 #include "crypto/secret.h"
 #include "limit/table.h"
+#include "server/options.h"
 #include "server/walls.h"
 
 #include <signal.h>
@@ -137,7 +138,7 @@ static const char *open_listener(demilune_server *server, const demilune_options
   const char *problem = options->unix_path ? dl_listener_unix(listener, &server->loop, options->unix_path, message)
                                            : dl_listener_tcp(listener, &server->loop, options->host ? options->host : "127.0.0.1", options->port, message);
   server->port = server->worker.https_port = listener->port;
-  if (problem || !options->http_redirect) return problem;
+  if (problem || !options->http_redirect) return dl_options_explain_port(problem, "--port or DEMILUNE_PORT", message);
   char host[DL_HOST_BYTES];
   int port;
   problem = dl_sockets_redirect_address(options, host, &port, message);
@@ -145,7 +146,7 @@ static const char *open_listener(demilune_server *server, const demilune_options
   listener = next_listener(server, DL_LISTENER_REDIRECT);
   problem = dl_listener_tcp(listener, &server->loop, host, port, message);
   server->redirect_port = listener->port;
-  return problem;
+  return dl_options_explain_port(problem, "--http-redirect or DEMILUNE_HTTP_REDIRECT", message);
 }
 
 /* Its share of the master's sockets; one that there is only one of is everybody's. */
@@ -334,8 +335,15 @@ void dl_server_catch_signals(demilune_server *server) {
 
 /* Signals are caught before anybody can know that the server listens. */
 demilune_server *demilune_server_new(const demilune_options *options, char **error) {
-  demilune_server *server = dl_server_new(options, options->mode == DEMILUNE_DEV ? "dev" : "serve", NULL, error);
-  if (server) dl_server_catch_signals(server);
+  char message[DL_OPTIONS_MESSAGE_BYTES], *unloaded = NULL;
+  const char *problem = dl_options_check(options, message);
+  demilune_server *server = problem ? NULL : dl_server_new(options, options->mode == DEMILUNE_DEV ? "dev" : "serve", NULL, &unloaded);
+  if (problem) unloaded = dl_strdup(problem);
+  if (error) *error = unloaded;
+  else dl_free(unloaded);
+  if (!server) return NULL;
+  dl_options_warn(options, &server->loop.log);
+  dl_server_catch_signals(server);
   return server;
 }
 

@@ -2,6 +2,7 @@
 #include "server/sockets.h"
 
 #include "net/listener.h"
+#include "server/options.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -151,7 +152,8 @@ const char *dl_sockets_open(dl_sockets *sockets, const demilune_options *options
   *sockets = (dl_sockets){0};
   const char *problem = take_passed(sockets, message);
   if (problem || sockets->count) return problem;
-  return options->unix_path ? open_unix(sockets, options, message) : open_tcp(sockets, options, workers, message);
+  if (options->unix_path) return open_unix(sockets, options, message);
+  return dl_options_explain_port(open_tcp(sockets, options, workers, message), "--port or DEMILUNE_PORT", message);
 }
 
 /* --- the port without TLS ------------------------------------------------------------------ */
@@ -184,7 +186,8 @@ const char *dl_sockets_open_redirect(dl_sockets *sockets, const demilune_options
   if (problem) return problem;
   if (list) take_list(sockets, list);
   unsetenv("DEMILUNE_REDIRECT_SOCKETS");
-  return sockets->count ? NULL : open_tcp(sockets, &there, workers, message);
+  if (sockets->count) return NULL;
+  return dl_options_explain_port(open_tcp(sockets, &there, workers, message), "--http-redirect or DEMILUNE_HTTP_REDIRECT", message);
 }
 size_t dl_sockets_step(const dl_sockets *sockets, size_t workers) { return workers < sockets->count ? workers : sockets->count; }
 

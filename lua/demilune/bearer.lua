@@ -147,6 +147,8 @@ local function jwks_key(place, path, algorithm)
     errors.raise(place, 'guard.bearer: jwks_file is a file in the app\'s folder, unlike %s; write jwks_file = "keys.json"', errors.show(path))
   end
   local text = files.read(path)
+  local problem = not text and files.problem(path)
+  if problem then errors.raise(place, "guard.bearer: %s cannot be read (%s)", path, problem) end
   if not text then errors.raise(place, "guard.bearer: there is no %s in the app's folder; put the JWKS there", path) end
   return { jwks = text, algorithm = algorithm }
 end

@@ -5,6 +5,7 @@
 
 local app_module = require "demilune.app"
 local context = require "demilune.context"
+local core = require "demilune.core"
 local errors = require "demilune.errors"
 local files = require "demilune.files"
 local names = require "demilune.names"
@@ -19,10 +20,14 @@ local own = debug.getinfo(1, "S").source:match("^(.*)boot"):gsub("^[@=]", "")
 -- Chunks are known by their path inside the folder, so that messages say "app.lua:40".
 local function load_text(path)
   local text = files.read(path)
+  local problem = not text and files.problem(path)
+  if problem then
+    error(("%s/%s cannot be read (%s); make it a file that the user who runs demilune may read"):format(context.folder, path, problem), 0)
+  end
   if not text then return nil end
   if text:byte(1) == 27 then error(path .. ": this is compiled Lua, which nobody can check; put the source there instead", 0) end
-  local chunk, problem = loadstring(text:gsub("^#[^\n]*", ""), "@" .. path)
-  if not chunk then error(problem, 0) end
+  local chunk, mistake = loadstring(text:gsub("^#[^\n]*", ""), "@" .. path)
+  if not chunk then error(mistake, 0) end
   return chunk
 end
 
@@ -57,6 +62,10 @@ end
 
 -- A mistake that surfaced inside our own modules is told at the app's line.
 local function explain(problem)
+  if type(problem) == "table" and getmetatable(problem) == nil then
+    local shown, text = pcall(core.json_encode, problem)
+    return ('%s: the app raised %s; raise a sentence instead: error("what is wrong")'):format(errors.where(), shown and text or "a table")
+  end
   if type(problem) ~= "string" then return problem end
   if own ~= "" and problem:sub(1, #own) == own then return errors.where() .. ": " .. problem:gsub("^.-:%d+: ", "") end
   return names.explain(problem, app_module.methods())
@@ -78,6 +87,8 @@ end
 
 local function load_app(folder, loaded, world)
   local chunk = load_text("app.lua")
+  local above = not chunk and folder:match("^(.*)%.lua/*$") and (folder:match("^(.+)/[^/]+/*$") or ".")
+  if above then error(("%s is no folder; an app is named by its folder, here %s"):format(folder, above), 0) end
   if not chunk then
     error(("%s has no app.lua; name an app's folder, or make one with `demilune new`"):format(folder), 0)
   end
@@ -98,7 +109,7 @@ end
 ---@return table plan
 function boot.load(given)
   context.folder, context.mode, context.findings = given.folder, given.mode or "serve", {}
-  context.plan = nil
+  context.plan, context.routers = nil, {}
   context.seed, context.workers = given.seed, given.workers or 1
   local loaded = {}
   local find = finder(loaded)

@@ -9,8 +9,9 @@
 ---@field seed? string what made-up secrets come from: the same after a reload
 ---@field workers integer how many processes will serve the app
 ---@field findings demilune.Finding[] what was noted while the app loads
+---@field routers demilune.Router[] those that the app made
 ---@field plan? table the app's, once it is loaded
-local context = { folder = ".", mode = "dev", findings = {}, workers = 1 }
+local context = { folder = ".", mode = "dev", findings = {}, routers = {}, workers = 1 }
 
 ---What is unsafe about an app: in production it does not load, in dev it is warned about.
 ---@class demilune.Finding

@@ -20,4 +20,15 @@ function files.read(path)
   return text
 end
 
+local NO_ENTRY, NO_FOLDER = 2, 20
+
+---Why a file that is there cannot be read.
+---@param path string inside the app's folder
+---@return string? why nil when there is none
+function files.problem(path)
+  local file, why, number = io.open(context.folder .. "/" .. path, "rb")
+  if file then file:close() end
+  return not file and number ~= NO_ENTRY and number ~= NO_FOLDER and why:match("([^:]+)$"):gsub("^%s+", "") or nil
+end
+
 return files

@@ -65,11 +65,11 @@ end
 ---@return demilune.Guard
 function guard.any(members)
   local place, example = errors.where(), "guard.any { bearer, api_key }"
-  if type(members) ~= "table" or guard_type.is(members) or #members == 0 then
+  if type(members) ~= "table" or guard_type.is(members) or table.maxn(members) == 0 then
     errors.raise(place, "guard.any takes a list of guards; write %s", example)
   end
-  for _, member in ipairs(members) do
-    need_guard(place, "guard.any", member, example)
+  for index = 1, table.maxn(members) do -- ipairs would end at a nil, which a name that is not there yet gives
+    local member = need_guard(place, "guard.any", members[index], example)
     refuse_public(place, "guard.any", member)
     guard_type.each(member, function(part)
       if part.kind == "owner" then

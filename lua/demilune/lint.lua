@@ -207,6 +207,15 @@ end
 ---@param findings demilune.Finding[]
 function lint.sort(findings) table.sort(findings, by_source) end
 
+-- One whose routes nobody can call was forgotten.
+local function check_routers()
+  for _, made in ipairs(context.routers) do
+    if #made.entries > 0 and not made.is_mounted then
+      context.note("warning", made.source, "this router is mounted nowhere, so that its routes are not there", "write app:mount(it), or take it out")
+    end
+  end
+end
+
 ---Looks a plan over. In production what is found is refused.
 ---@param plan table
 ---@return demilune.Finding[] the noted ones of the whole load included
@@ -217,6 +226,7 @@ function lint.run(plan)
     check_login(route, what, reached)
     check_visibility(route, what)
   end
+  check_routers()
   local findings = context.findings
   lint.sort(findings)
   if context.mode == "serve" then refuse(findings) end

@@ -319,6 +319,10 @@ function route.new(method, path, given, handler)
   if not METHODS[method] then
     errors.raise(place, "%s: there is no method %s; write one of %s", what, errors.show(method), table.concat(route.methods, ", "))
   end
+  if type(given) ~= "table" and given ~= nil then
+    errors.raise(place, '%s: the options, a table, come before the handler; write app:%s("%s", { guard = ... }, function(req) ... end)', what,
+      method:lower(), path)
+  end
   given = options.check(place, what, given, OPTIONS)
   if type(handler) ~= "function" then
     errors.raise(place, "%s: the handler must be a function, not %s; write function(req) ... end after the options", what, errors.show(handler))

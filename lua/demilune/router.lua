@@ -25,6 +25,7 @@ local route = require "demilune.route"
 ---@field guard? demilune.Guard
 ---@field entries { route: demilune.Route?, router: demilune.Router?, prefix: string }[] in the order of their declaration
 ---@field source string
+---@field is_mounted? boolean
 ---@field get fun(self, path: string, options: demilune.RouteOptions|demilune.Handler, handler?: demilune.Handler)
 ---@field head fun(self, path: string, options: demilune.RouteOptions|demilune.Handler, handler?: demilune.Handler)
 ---@field post fun(self, path: string, options: demilune.RouteOptions|demilune.Handler, handler?: demilune.Handler)
@@ -55,10 +56,12 @@ function router.new(given)
   given = options.check(place, "demilune.router", given, OPTIONS)
   guard.check(place, "demilune.router", given.guard)
   local prefix = check_prefix(place, "demilune.router", given.prefix or "")
-  return setmetatable({
+  local made = setmetatable({
     prefix = prefix, tags = given.tags or {}, guard = given.guard, entries = {}, source = place,
     cors = cors.read(place, "demilune.router", given.cors), limit = limit.read(place, "demilune.router", given.limit),
   }, Router)
+  context.routers[#context.routers + 1] = made
+  return made
 end
 
 ---@param value any
@@ -123,6 +126,7 @@ function Router:mount(prefix, mounted)
     errors.raise(place, "mount takes a router, not %s; write app:mount(users) with local users = demilune.router { ... }", errors.show(mounted))
   end
   if type(prefix) ~= "string" then errors.raise(place, 'mount: the prefix must be a string; write app:mount("/v1", users)') end
+  mounted.is_mounted = true
   self.entries[#self.entries + 1] = { router = mounted, prefix = check_prefix(place, "mount", prefix), source = place }
 end
 

@@ -19,29 +19,57 @@ local EXAMPLES = {
   datetime = "2030-01-31T10:00:00Z", duration = "PT15M", ipv4 = "192.0.2.1", ipv6 = "2001:db8::1", cidr = "192.0.2.0/24", array = "one,two",
 }
 
+-- What a line of a .env file says: a name and its value, or what is wrong with it, without a piece of it, which may be a secret.
+local function read_line(line)
+  local name, value = line:gsub("^%s*export%s+", ""):match("^%s*([%a_][%w_]*)%s*=%s*(.-)%s*$")
+  if not name then return nil, "this line is not understood; write NAME=value, the name of letters, digits and _" end
+  local opening = value:match("^['\"]")
+  local quote, inner = value:match("^(['\"])(.*)%1")
+  if opening and not quote then
+    return nil, ("the value of %s has no closing %s; a value is on one line, in which \"\\n\" is a new one"):format(name, opening)
+  elseif quote == '"' then
+    inner = inner:gsub("\\(.)", function(letter) return letter == "n" and "\n" or letter end)
+  elseif not quote then
+    inner = value:gsub("%s+#.*$", "")
+  end
+  return name, inner
+end
+
 ---NAME=value lines; # begins a comment; quotes keep blanks, and double ones know \n.
 ---@param text string
 ---@return table<string, string>
 function settings.read_env(text)
-  local values = {}
+  local values, number = {}, 0
   for line in (text .. "\n"):gmatch("(.-)\r?\n") do
-    local name, value = line:gsub("^%s*export%s+", ""):match("^%s*([%a_][%w_]*)%s*=%s*(.-)%s*$")
-    if name then
-      local quote, inner = value:match("^(['\"])(.*)%1")
-      if quote == '"' then
-        inner = inner:gsub("\\(.)", function(letter) return letter == "n" and "\n" or letter end)
-      elseif not quote then
-        inner = value:gsub("%s+#.*$", "")
-      end
-      values[name] = inner
+    number = number + 1
+    if line:match("^%s*[^%s#]") then
+      local name, value = read_line(line)
+      if not name then errors.raise(".env:" .. number, "%s", value) end
+      values[name] = value
     end
   end
   return values
 end
 
+-- An unreadable one is none that was forgotten.
 local function env_file()
-  local text = context.is_relaxed() and files.read(".env")
+  local text = files.read(".env")
+  local problem = not text and files.problem(".env")
+  if problem then errors.raise(".env", "this file cannot be read (%s)", problem) end
   return text and settings.read_env(text) or {}
+end
+
+-- Nobody can sign with it by hand, and showing it would teach to copy secrets out of logs.
+local UNKNOWN = "%s is not set; a secret made for this start takes its place, which nobody is shown: "
+  .. "to know it, write %s= and what `demilune secret` prints into the folder's .env"
+
+---What a folder's .env gives to a name, for commands that load no app.
+---@param folder string
+---@param name string
+---@return string?
+function settings.in_env_file(folder, name)
+  context.folder = folder
+  return env_file()[name]
 end
 
 -- With a seed it is the same after a reload, so that what was signed stays good.
@@ -67,15 +95,22 @@ end
 
 local function is_needed(desc) return not (desc.optional or desc.default ~= nil or desc.default_factory) end
 
+-- What to say in production of a value that lies in the folder all the same.
+local function unread(name)
+  local ok, values = pcall(env_file)
+  local has_it = not context.is_relaxed() and ok and values[name] ~= nil
+  return has_it and " (the folder's .env, which has it, is read by dev, check and test only)" or ""
+end
+
 -- What stands in the environment, the .env file, or nowhere but must.
 local function gather(fields)
-  local from_file, values = env_file(), {}
+  local from_file, values = context.is_relaxed() and env_file() or {}, {}
   for _, entry in ipairs(fields) do
     local name, desc = entry.name, entry.schema
     local text = os.getenv(name) or from_file[name]
     if text == nil and desc.kind == "secret" and is_needed(desc) and context.is_relaxed() then
       text = throw_away_secret(name, desc.min_bytes)
-      if context.mode == "dev" then core.log("warning", name .. " is not set; a secret made for this start takes its place") end
+      if context.mode == "dev" then core.log("warning", UNKNOWN:format(name, name)) end
     end
     if text ~= nil then values[name] = as_sent(desc, text) end
   end
@@ -101,7 +136,7 @@ local function refuse(place, fields, problems)
   for _, entry in ipairs(fields) do
     local problem = by_name[entry.name]
     if problem then
-      local said = problem.type == "missing" and "is not set" or problem.msg
+      local said = problem.type == "missing" and "is not set" .. unread(entry.name) or problem.msg
       lines[#lines + 1] = ("  %s %s; %s"):format(entry.name, said, what_to_write(entry.name, entry.schema))
     end
   end

@@ -38,12 +38,38 @@ describe("the command line", function()
   end)
 
   it("refuses flags that the command does not take", function()
-    local cases = { ["check --port=1"] = "port", ["serve --json"] = "json", ["reload --workers 2"] = "workers", ["dev --prot 1"] = "prot" }
+    local cases = { ["check --port=1"] = "port", ["serve --json"] = "json", ["reload --workers 2"] = "workers" }
     for given, flag in pairs(cases) do
       local command = given:match("^%l+")
       assert.same({ ("demilune %s: there is no flag --%s; see demilune help %s\n"):format(command, flag, command), 2 }, { run(given) })
     end
+    for given, words in pairs {
+      ["dev --prot 1"] = "dev: there is no flag --prot; did you mean --port? See demilune help dev",
+      ["check --jsn"] = "check: there is no flag --jsn; did you mean --json? See demilune help check",
+    } do
+      assert.same({ "demilune " .. words .. "\n", 2 }, { run(given) })
+    end
     assert.same({ "demilune dev: there is no flag -p; flags begin with two dashes, see demilune help dev\n", 2 }, { run "dev -p 9" })
+  end)
+
+  it("asks whether another command was meant", function()
+    for given, meant in pairs { serv = "serve", server = "serve", chekc = "check", tests = "test", ["help rotues"] = "routes" } do
+      local name = given:match("%l+$")
+      assert.same({ ('demilune: there is no command "%s"; did you mean %s? See demilune help\n'):format(name, meant), 2 }, { run(given) })
+    end
+  end)
+
+  it("warns of a variable that is nearly one of ours, and of no other", function()
+    local nowhere = run "serve nowhere --port=0"
+    for name, meant in pairs { WORKER = "WORKERS", PROT = "PORT", LOGFILE = "LOG_FILE", DATE = "DATA" } do
+      local text = run("serve nowhere --port=0", ("DEMILUNE_%s=3"):format(name))
+      local words = "demilune: warning: nothing reads the variable DEMILUNE_%s; did you mean DEMILUNE_%s?\n"
+      assert.equal(words:format(name, meant), text:match("^[^\n]*\n"))
+    end
+    for _, name in ipairs { "DATA", "COLOUR", "SOCKETS", "BUILD", "PROGRAM", "KILLS", "ADMIN_SOCKET" } do
+      assert.is_nil(run("serve nowhere --port=0", ("DEMILUNE_%s=/tmp"):format(name)):find("nothing reads", 1, true), name)
+    end
+    assert.is_nil(nowhere:find("nothing reads", 1, true), nowhere)
   end)
 
   it("heeds variables where it heeds their flags", function()
@@ -51,6 +77,21 @@ describe("the command line", function()
     assert.same({ "demilune: DEMILUNE_PORT=often must be a number from 0 to 65535 (0 lets the system choose)\n", 2 }, { text, status })
     text, status = run("check nowhere", "DEMILUNE_PORT=often")
     assert.same({ 1, "demilune: nowhere has no app.lua" }, { status, text:match("^[^;]+") })
+  end)
+
+  it("shows what dev shows to nobody else, unless it is told to", function()
+    local words = "^demilune dev: dev shows tracebacks to whoever reaches it, and %-%-host=0%.0%.0%.0 lets other machines: .* add %-%-exposed\n$"
+    local text, status = run "dev nowhere --host 0.0.0.0 --port=0"
+    assert.equal(2, status)
+    assert.matches(words, text)
+    assert.matches(words, (run("dev nowhere --port=0", "DEMILUNE_HOST=0.0.0.0")))
+    assert.matches("nowhere has no app.lua", (run "serve nowhere --host 0.0.0.0 --port=0"))
+    for flag, variable in pairs { ["--exposed"] = "", [""] = "DEMILUNE_EXPOSED=on" } do
+      text = run("dev nowhere --host 0.0.0.0 --port=0 " .. flag, variable)
+      assert.truthy(text:find("nowhere has no app.lua", 1, true), text)
+      assert.truthy(text:find("dev is exposed: whoever reaches 0.0.0.0 is shown tracebacks", 1, true), text)
+    end
+    assert.equal("demilune: --exposed=maybe must be on or off\n", (run "dev nowhere --exposed=maybe"))
   end)
 
   it("takes one folder", function()
@@ -74,10 +115,23 @@ describe("the command line", function()
       assert.same({ seconds, 2 }, { run("token --subject=7 --seconds=" .. wrong, secret) })
     end
     assert.matches("^demilune token: %-%-algorithm is none; write HS256", (run("token --subject=7 --algorithm=HS257", secret)))
-    assert.matches("^demilune token: JWT_SECRET: the variable is not set", (run "token --subject=7"))
+    assert.matches("^demilune token: JWT_SECRET: it is neither in the environment nor in %./%.env; write JWT_SECRET=", (run "token --subject=7"))
     assert.matches("^demilune token: nowhere.pem: No such file", (run "token --subject=7 --key-file=nowhere.pem"))
     local text, status = run("token --subject 7 --roles=a", secret)
     assert.same({ 0, 2 }, { status, select(2, text:gsub("%.", "")) })
+  end)
+
+  it("signs a token by the secret that dev has", function()
+    local folder = server.write_app { [".env"] = "export JWT_SECRET='0123456789abcdef0123456789abcdef'\n", ["bad/.env"] = "JWT SECRET=abc\n" }
+    local function signature(text) return assert(text:match("^([%w_-]+%.[%w_-]+%.[%w_-]+)\n$"), text) end
+    signature(run("token --subject=7 " .. folder))
+    signature(select(2, server.run({ "token", "--subject=7" }, { folder = folder })))
+    assert.equal("demilune token: JWT_SECRET: " .. folder .. "/bad/.env:1: this line is not understood; write NAME=value, the name of letters, "
+      .. "digits and _\n", (run("token --subject=7 " .. folder .. "/bad")))
+    local other = run("token --secret-variable=OTHER --subject=7 " .. folder)
+    assert.matches("OTHER: it is neither in the environment nor in " .. folder .. "/.env", other, 1, true)
+    assert.matches('"b" is not understood', (run "token a b --subject=7"))
+    server.remove_folder(folder)
   end)
 
   it("makes a secret of a number of bytes only", function()

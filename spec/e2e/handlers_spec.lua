@@ -410,7 +410,7 @@ describe("a handler in service", function()
 
   describe("that raises", function()
     local errors = {
-      ["/error"] = "secret reason", ["/error-table"] = "table: 0x", ["/error-tostring"] = "shown in the log",
+      ["/error"] = "secret reason", ["/error-table"] = [[{\"secret\":\"reason\"}]], ["/error-tostring"] = "shown in the log",
       ["/error-bad-tostring"] = "cannot be shown", ["/error-endless-tostring"] = "cannot be shown", ["/error-nil"] = "nil",
       ["/error-number"] = "42", ["/error-function"] = "function: ", ["/error-nul"] = [[a\u0000b\r\n\u001b[31m]],
       ["/error-runtime"] = "attempt to index", ["/error-overflow"] = "stack overflow", ["/error-c-overflow"] = "error",

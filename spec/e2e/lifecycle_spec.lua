@@ -216,13 +216,32 @@ local one = db:statement "SELECT 1"
     assert.truthy(err:find("/nonexistent/app has no app.lua", 1, true), err)
   end)
 
+  it("on a file that cannot be read, and says why", function()
+    with_app({ ["app.lua"] = app 'require "routes"' }, function(folder)
+      os.execute(("ln -s routes.lua '%s/routes.lua'"):format(folder))
+      local status, _, err = server.run { "serve", folder, "--port=0" }
+      assert.equal(1, status)
+      assert.truthy(err:find("/routes.lua cannot be read (Too many levels of symbolic links)", 1, true), err)
+    end)
+  end)
+
+  it("on app.lua in place of its folder", function()
+    with_app(HELLO, function(folder)
+      local status, _, err = server.run { "dev", folder .. "/app.lua", "--port=0" }
+      assert.equal(1, status)
+      assert.equal(("demilune: %s/app.lua is no folder; an app is named by its folder, here %s\n"):format(folder, folder), err)
+    end)
+    assert.matches("app.lua is no folder; an app is named by its folder, here .", select(3, server.run { "check", "app.lua" }), 1, true)
+  end)
+
   it("on a port that is taken, an address that is none, a port that is not ours", function()
     with_app(HELLO, function(folder)
       local taken = assert(socket.bind("127.0.0.1", 0))
       local port = select(2, taken:getsockname())
       local status, _, err = server.run { "serve", folder, "--port=" .. port }
       assert.equal(1, status)
-      assert.truthy(err:find("127.0.0.1:" .. port, 1, true) and err:find("address already in use", 1, true), err)
+      assert.truthy(err:find("127.0.0.1:" .. port, 1, true) and err:find("address already in use; end who listens there, "
+        .. "or choose another port by --port or DEMILUNE_PORT", 1, true), err)
       taken:close()
       status, _, err = server.run { "serve", folder, "--host=nowhere.example", "--port=0" }
       assert.equal(1, status)

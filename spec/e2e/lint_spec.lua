@@ -164,7 +164,7 @@ describe("what migrations and statements say", function()
       "idempotency",
     },
     {
-      'demilune.accounts { database = db, bearer = bearer, find = function() end, find_by_id = function() end }',
+      'app:mount(demilune.accounts { database = db, bearer = bearer, find = function() end, find_by_id = function() end })',
       "refresh_tokens, in which demilune.accounts keeps refresh tokens", "demilune.accounts.migration", "accounts",
     },
     {
@@ -244,5 +244,22 @@ describe("findings", function()
     assert.equal(0, status, output)
     assert.truthy(output:find("shared  5/minute; 9/hour by principal", 1, true), output)
     assert.truthy(output:find("nothing to mend", 1, true))
+  end)
+end)
+
+describe("a router", function()
+  local OPEN = 'app:get("/", { guard = guard.public }, handler)\nlocal users = demilune.router { guard = guard.public }\n'
+
+  it("with routes must be mounted", function()
+    local list = findings_of(OPEN .. 'users:get("/users", handler)')
+    assert.same({ { severity = "warning", source = "app.lua:8", message = "this router is mounted nowhere, so that its routes are not there",
+      mend = "write app:mount(it), or take it out" } }, list)
+    assert.same({}, findings_of(OPEN .. 'users:get("/users", handler)\napp:mount("/v1", users)'))
+    assert.same({}, findings_of(OPEN))
+  end)
+
+  it("that is mounted in one that is not is found by that one", function()
+    local list = findings_of(OPEN .. 'local inner = demilune.router {}\ninner:get("/inner", handler)\nusers:mount(inner)')
+    assert.same({ 1, "app.lua:8" }, { #list, list[1].source })
   end)
 end)

@@ -1,0 +1,101 @@
+-- SPDX-License-Identifier: MIT
+-- What is said of mistakes that people make first: where, and what to write instead.
+
+local server = require "spec.support.server"
+
+local PRELUDE = [[
+local demilune = require "demilune"
+local model, guard = demilune.model, demilune.guard
+local app = demilune.app { title = "Words", version = "1", guard = guard.public }
+]]
+
+local function app(body) return PRELUDE .. body .. "\nreturn app\n" end
+
+describe("an app that does not load is told", function()
+  local function refusal(text)
+    local folder = server.write_app(text)
+    local status, _, err = server.run { "check", folder }
+    server.remove_folder(folder)
+    assert.equal(1, status)
+    return err
+  end
+
+  it("where the other route is that takes the same requests", function()
+    local err = refusal {
+      ["app.lua"] = app 'app:get("/a/{x}", function() end)\nrequire "routes.a" (app)',
+      ["routes/a.lua"] = 'return function(app)\n  app:get("/a/{y}", function() end)\nend',
+    }
+    assert.matches("routes/a.lua:2: GET /a/{x} and GET /a/{y} match the same requests; remove one, or give it another method or path; "
+      .. "the other one is at app.lua:4", err, 1, true)
+  end)
+
+  it("how options and handler follow each other", function()
+    local words = 'app.lua:4: GET /: the options, a table, come before the handler; write app:get("/", { guard = ... }, function(req) ... end)'
+    assert.matches(words, refusal(app 'app:get("/", function() end, { summary = "x" })'), 1, true)
+    assert.matches(words, refusal(app 'app:get("/", "x", function() end)'), 1, true)
+  end)
+
+  it("what it raised, and where", function()
+    local words = 'app.lua:5: the app raised {"code":5}; raise a sentence instead: error("what is wrong")'
+    assert.matches(words, refusal(app '\nerror { code = 5 }'), 1, true)
+    local folder = server.write_app(app 'app:get("/", function() end)\napp:on_start(function() error { code = 5 } end)')
+    local _, _, err = server.run({ "serve", folder, "--port=0" }, { env = { DEMILUNE_DATA = folder } })
+    server.remove_folder(folder)
+    assert.matches('demilune: the app raised {"code":5}; raise a sentence', err, 1, true)
+  end)
+
+  it("that there is no other database than SQLite", function()
+    assert.matches('only SQLite is supported, so that a database\'s url begins with sqlite:, as in "sqlite:users.db"',
+      refusal(app 'app:database "postgresql://localhost/x"\napp:get("/", function() end)'), 1, true)
+  end)
+
+  it("of a guard that is nil in a list", function()
+    for _, list in ipairs { "{ nil, key }", "{ key, nil, key }", "{ nil }" } do
+      local err = refusal(app('local key = guard.api_key { keys = { a = { digest = ("0"):rep(64) } } }\nlocal both = guard.any ' .. list))
+      assert.matches("app.lua:5: guard.any takes a", err, 1, true)
+      assert.matches("write guard.any { bearer, api_key }", err, 1, true)
+    end
+  end)
+end)
+
+describe("a handler that fails is told", function()
+  local running
+
+  setup(function()
+    running = server.start({
+      ["app.lua"] = app [[
+local db = app:database "sqlite:users.db"
+local add = db:statement "INSERT INTO users (password) VALUES (:password)"
+app:post("/users", { limit = "5/minute", body = model.object { password = model.secret() } }, function(req) add:run(req.body) end)
+app:get("/header", function() return demilune.response { body = "x", headers = { ["X-Reply"] = "a\nb" } } end)
+app:get("/table", function() error { code = 5 } end)
+app:get("/function", function() error(print) end)
+app:get("/hostile", function() error(setmetatable({}, { __tostring = function() error "no" end })) end)
+app:get("/spawned", function() demilune.spawn(function() error { code = 6 } end) end)
+]],
+      ["migrations/0001_users.sql"] = "CREATE TABLE users (password TEXT NOT NULL) STRICT;\n",
+    })
+  end)
+  teardown(function() running:stop() end)
+
+  it("how to store a password", function()
+    local options = { body = '{"password":"correct horse"}', headers = { ["Content-Type"] = "application/json" } }
+    assert.equal(500, running:request("POST", "/users", options).status)
+    assert.truthy(running:log_line "'password' is a secret: store a digest of it, as in password = demilune.password.hash(...)")
+  end)
+
+  it("what it raised, if that is a table too", function()
+    for path, words in pairs {
+      table = [["error":"{\"code\":5}"]], ["function"] = [["error":"function: ]],
+      hostile = [["error":"an error that cannot be shown (table)"]], spawned = [[a spawned function failed: {\"code\":6}]],
+    } do
+      running:request("GET", "/" .. path)
+      assert.truthy(running:log_line(words), words .. "\n" .. running:log())
+    end
+  end)
+
+  it("which header it cannot send", function()
+    assert.equal(500, running:request("GET", "/header").status)
+    assert.truthy(running:log_line 'the header \\"X-Reply\\" holds a character that a header cannot, in its name or its value')
+  end)
+end)

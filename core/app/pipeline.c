@@ -190,7 +190,7 @@ static bool matches_kind(dl_body_kind kind, dl_str type, dl_str charset) {
 
 static dl_str wanted_type(dl_body_kind kind) {
   switch (kind) {
-    case DL_BODY_FORM: return DL_STR("Content-Type must be application/x-www-form-urlencoded");
+    case DL_BODY_FORM: return DL_STR("Content-Type must be application/x-www-form-urlencoded; multipart forms are not read");
     case DL_BODY_TEXT: return DL_STR("Content-Type must be text/plain, or another text type, in UTF-8");
     default: return DL_STR("Content-Type must be application/json");
   }

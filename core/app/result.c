@@ -133,9 +133,9 @@ static bool serialise(dl_exchange *exchange, lua_State *co, int index, const dl_
                               .roles = principal->roles, .role_count = principal->role_count};
   if (dl_schema_serialise(schema, co, index, scratch, &validation)) return true;
   dl_buffer summary = {0};
-  dl_validation_summary(&validation, &summary);
+  dl_request_describe_breach(co, index, &validation, &summary);
   dl_buffer_append_char(&summary, 0);
-  fail(exchange, "the handler's value breaks the route's response model: %s", summary.data);
+  fail(exchange, "%s", summary.data);
   dl_buffer_free(&summary);
   return false;
 }

@@ -80,6 +80,7 @@ void dl_bridge_files(lua_State *L);    /* app_file */
 void dl_bridge_guard(lua_State *L);    /* key_set, sealer */
 void dl_bridge_crypto(lua_State *L);   /* password_hash, password_verify, random, sha256_hex; after dl_bridge_request */
 void dl_bridge_limit(lua_State *L);    /* limit_count */
+void dl_bridge_time(lua_State *L);     /* time_seconds, time_text */
 void dl_bridge_idempotency(lua_State *L); /* idempotency_of, keep_answer */
 
 /* Pushes the SHA-256 of bytes as 64 hexadecimal digits. */

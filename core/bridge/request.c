@@ -458,6 +458,14 @@ bool dl_request_is_replay(lua_State *L, int index) { return has_metatable(L, ind
 
 const dl_schema *dl_request_model_for(const dl_request_view *view, int status) { return status == view->status || status / 100 == 2 ? view->returns : NULL; }
 
+void dl_request_describe_breach(lua_State *L, int index, const dl_validation *validation, dl_buffer *text) {
+  bool nothing = lua_isnoneornil(L, index);
+  dl_buffer_append_str(text, nothing ? DL_STR("the handler gave nothing, which breaks the route's response model: ")
+                                     : DL_STR("the handler's value breaks the route's response model: "));
+  dl_validation_summary(validation, text);
+  if (nothing) dl_buffer_append_str(text, DL_STR("; is there a return?"));
+}
+
 static bool serialise(lua_State *L, dl_request_view *view, int index, const dl_schema *schema, dl_buffer *json) {
   const char *problem = NULL;
   if (!schema) {
@@ -469,10 +477,8 @@ static bool serialise(lua_State *L, dl_request_view *view, int index, const dl_s
                               .roles = view->principal.roles, .role_count = view->principal.role_count};
   if (dl_schema_serialise(schema, L, index, json, &validation)) return true;
   dl_buffer_clear(json);
-  dl_validation_summary(&validation, json);
-  lua_pushliteral(L, "the handler's value breaks the route's response model: ");
+  dl_request_describe_breach(L, index, &validation, json);
   lua_pushlstring(L, json->data, json->len);
-  lua_concat(L, 2);
   return false;
 }
 

@@ -81,6 +81,9 @@ void dl_request_push_after(lua_State *L, dl_request_view *view, uint32_t n);
  * handler's own. */
 const dl_schema *dl_request_model_for(const dl_request_view *view, int status);
 
+/* Appends what there is to say of the value at index that breaks the route's model. */
+void dl_request_describe_breach(lua_State *L, int index, const dl_validation *validation, dl_buffer *text);
+
 /* keep_answer(request, fn), for Lua: the handler's answer, whatever it will be, is sent
  * only when fn(status, fields, body) has returned: fields are header lines. */
 int dl_request_keep_answer(lua_State *L);

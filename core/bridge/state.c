@@ -108,6 +108,7 @@ static int prepare(lua_State *L) {
   dl_bridge_crypto(L);
   dl_bridge_limit(L);
   dl_bridge_idempotency(L);
+  dl_bridge_time(L);
   lua_pushcclosure(L, core_table, 1);
   lua_setfield(L, -2, "demilune.core");
   dl_lua_modules_preload(L);

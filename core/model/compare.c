@@ -6,6 +6,8 @@
  */
 #include "model/schema_internal.h"
 
+#include "model/formats.h"
+
 typedef struct decimal {
   bool negative;
   dl_str whole;    /* without leading zeros */
@@ -58,14 +60,7 @@ static int digits_at(dl_str text, size_t at, size_t count) {
   return number;
 }
 
-/* Days since 1970-01-01 of a date in the proleptic Gregorian calendar. */
-static int64_t days_of(dl_str date) {
-  int64_t year = digits_at(date, 0, 4), month = digits_at(date, 5, 2), day = digits_at(date, 8, 2);
-  if (month <= 2) year--;
-  int64_t era = year / 400, of_era = year - era * 400;
-  int64_t of_year = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1;
-  return era * 146097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719468;
-}
+static int64_t days_of(dl_str date) { return dl_format_day(digits_at(date, 0, 4), digits_at(date, 5, 2), digits_at(date, 8, 2)); }
 
 /* Microseconds since midnight in UTC; a time without an offset counts as UTC. */
 static int64_t microseconds_of(dl_str time) {

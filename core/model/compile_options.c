@@ -32,6 +32,7 @@ static const option_row option_rows[] = {
     {"pattern", TEXTS, false},
     {"strip", TEXTS | OTHER_TEXTS, false},
     {"lower", TEXTS | OTHER_TEXTS, false},
+    {"utc", KIND(DATETIME), false},
     {"ge", NUMBERS | TIMES | KIND(DURATION), false},
     {"gt", NUMBERS | TIMES | KIND(DURATION), false},
     {"le", NUMBERS | TIMES | KIND(DURATION), false},
@@ -172,6 +173,9 @@ static bool compile_default(dl_compilation *compilation, int index, dl_schema *s
   if (!dl_option_function(compilation, index, "default_factory", &schema->default_factory)) return false;
   if (schema->has_default && schema->default_factory != LUA_NOREF)
     return dl_compile_fail(compilation, "has both default and default_factory; keep one of them");
+  dl_conversion conversion = {.arena = compilation->arena};
+  if (schema->utc && schema->default_value.kind == DL_VALUE_STRING && !dl_convert_utc(DL_MODE_STRICT, &schema->default_value, &conversion))
+    return dl_compile_fail(compilation, "default %.*s", DL_STR_ARGS(conversion.message));
   return true;
 }
 
@@ -179,8 +183,13 @@ static const struct {
   const char *name;
   size_t offset;
 } boolean_rows[] = {
-    {"optional", offsetof(dl_schema, optional)},     {"nullable", offsetof(dl_schema, nullable)}, {"read_only", offsetof(dl_schema, read_only)},
-    {"write_only", offsetof(dl_schema, write_only)}, {"strip", offsetof(dl_schema, strip)},       {"lower", offsetof(dl_schema, lower)},
+    {"optional", offsetof(dl_schema, optional)},
+    {"nullable", offsetof(dl_schema, nullable)},
+    {"read_only", offsetof(dl_schema, read_only)},
+    {"write_only", offsetof(dl_schema, write_only)},
+    {"strip", offsetof(dl_schema, strip)},
+    {"lower", offsetof(dl_schema, lower)},
+    {"utc", offsetof(dl_schema, utc)},
 };
 
 /* A list of role names, as lua/demilune/field.lua makes of whatever was written. */

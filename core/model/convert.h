@@ -36,6 +36,18 @@ bool dl_convert(dl_kind kind, dl_mode mode, dl_value *value, dl_conversion *conv
  * takes any. dl_convert takes "http" and "https". */
 bool dl_convert_url(const dl_str *schemes, size_t count, dl_mode mode, dl_value *value, dl_conversion *conversion);
 
+/* As dl_convert for a datetime field with utc: gives "2026-11-24T10:00:00Z", always in
+ * UTC and in whole seconds, so that texts are in the order of their moments; what is
+ * finer is dropped. Refuses one without an offset (timezone_aware). */
+bool dl_convert_utc(dl_mode mode, dl_value *value, dl_conversion *conversion);
+
+/* Seconds since 1970-01-01T00:00:00Z of a datetime text, with their fraction; refuses as dl_convert_utc does. */
+bool dl_datetime_seconds(dl_str text, double *seconds, dl_conversion *conversion);
+
+/* The other way, in the form of dl_convert_utc; 20 bytes, no NUL. False outside the years 1 to 9999. */
+enum { DL_UTC_TEXT = 20 };
+bool dl_datetime_write(double seconds, char text[DL_UTC_TEXT]);
+
 /* Appends a duration of seconds as ISO 8601 ("P1DT2H3.5S"), to the microsecond;
  * what reaches a billion days is written as the longest duration there is. */
 void dl_duration_write(dl_buffer *buffer, double seconds);

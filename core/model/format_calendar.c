@@ -171,6 +171,14 @@ static bool accept_datetime(dl_value *value, const calendar *c, dl_conversion *c
   return dl_format_accept(value, dl_str_from(text, (size_t)(write_time(end, c) - text)), conversion);
 }
 
+/* The year is taken to begin in March, as below. */
+int64_t dl_format_day(int64_t year, int64_t month, int64_t day) {
+  if (month <= 2) year--;
+  int64_t era = year / 400, of_era = year - era * 400;
+  int64_t of_year = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1;
+  return era * 146097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719468;
+}
+
 /* Proleptic Gregorian date of a day counted from 1970-01-01. The year is taken
  * to begin in March, so that the leap day is its last and months fall on a line. */
 static void date_of_day(int64_t day, calendar *out) {
@@ -266,21 +274,63 @@ static bool refuse_datetime(dl_mode mode, const dl_value *value, const char *rea
   return dl_format_refuse_because(conversion, plain ? "datetime_parsing" : "datetime_from_date_parsing", wanted_datetime, "error", reason);
 }
 
-bool dl_format_datetime(dl_mode mode, dl_value *value, dl_conversion *conversion) {
-  calendar c = {0};
+static bool datetime_of(dl_mode mode, const dl_value *value, calendar *c, dl_conversion *conversion) {
   double timestamp;
   const char *wrong;
-  if (timestamp_of(mode, value, &timestamp)) wrong = from_timestamp(timestamp, &c);
+  *c = (calendar){0};
+  if (timestamp_of(mode, value, &timestamp)) wrong = from_timestamp(timestamp, c);
   else if (value->kind == DL_VALUE_STRING) {
     dl_str text = dl_value_str(value);
-    wrong = read_datetime(text, &c);
+    wrong = read_datetime(text, c);
     if (wrong && mode != DL_MODE_STRICT && text.len == 10) {
       const char *at = text.ptr;
-      c = (calendar){0}; /* a date alone is its midnight, without an offset */
-      wrong = read_date(&at, text.ptr + text.len, &c);
+      *c = (calendar){0}; /* a date alone is its midnight, without an offset */
+      wrong = read_date(&at, text.ptr + text.len, c);
     }
   } else return dl_format_refuse(conversion, "datetime_type", "should be a date and time, as a string like \"2026-11-24T10:00:00Z\"");
-  return wrong ? refuse_datetime(mode, value, wrong, conversion) : accept_datetime(value, &c, conversion);
+  return !wrong || refuse_datetime(mode, value, wrong, conversion);
+}
+
+bool dl_format_datetime(dl_mode mode, dl_value *value, dl_conversion *conversion) {
+  calendar c;
+  return datetime_of(mode, value, &c, conversion) && accept_datetime(value, &c, conversion);
+}
+
+/* ---- moments ---- */
+
+/* Whole seconds since 1970. */
+static int64_t seconds_of(const calendar *c) {
+  return dl_format_day(c->year, c->month, c->day) * DAY_SECONDS + (c->hour * 60 + c->minute - c->offset) * 60 + c->second;
+}
+
+static bool moment_of(dl_mode mode, const dl_value *value, calendar *c, dl_conversion *conversion) {
+  if (!datetime_of(mode, value, c, conversion)) return false;
+  return c->has_offset || dl_format_refuse(conversion, "timezone_aware", "should end with its offset from UTC: Z, or one like +01:00");
+}
+
+bool dl_convert_utc(dl_mode mode, dl_value *value, dl_conversion *conversion) {
+  calendar c;
+  if (!moment_of(mode, value, &c, conversion)) return false;
+  if (from_micros(seconds_of(&c) * DL_MICROS, &c))
+    return dl_format_refuse_because(conversion, "datetime_parsing", wanted_datetime, "error", "in UTC it lies outside the years 1 to 9999");
+  return accept_datetime(value, &c, conversion);
+}
+
+bool dl_datetime_seconds(dl_str text, double *seconds, dl_conversion *conversion) {
+  calendar c;
+  dl_value value = dl_value_string(text);
+  if (!moment_of(DL_MODE_STRICT, &value, &c, conversion)) return false;
+  *seconds = (double)seconds_of(&c) + (double)c.micros / DL_MICROS;
+  return true;
+}
+
+bool dl_datetime_write(double seconds, char text[DL_UTC_TEXT]) {
+  calendar c = {0};
+  if (!(fabs(seconds) < 1e12) || from_micros((int64_t)floor(seconds) * DL_MICROS, &c)) return false;
+  char *end = write_date(text, &c);
+  *end++ = 'T';
+  write_time(end, &c);
+  return true;
 }
 
 /* Seconds since midnight, UTC. */
@@ -289,7 +339,8 @@ static bool time_from_seconds(double seconds, dl_value *value, dl_conversion *co
   calendar c = {0};
   bool within = seconds >= 0 && seconds < DAY_SECONDS;
   int64_t micros = within ? llround(seconds * DL_MICROS) : 0;
-  if (!within || micros >= (int64_t)DAY_SECONDS * DL_MICROS) return dl_format_refuse_because(conversion, "time_parsing", wanted_time, "error", reason);
+  if (!within || micros >= (int64_t)DAY_SECONDS * DL_MICROS)
+    return dl_format_refuse_because(conversion, "time_parsing", wanted_time, "error", reason);
   from_micros(micros, &c);
   return accept_time(value, &c, conversion);
 }

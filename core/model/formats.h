@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What the format files share: one conversion function per kind, the ways to
- * refuse a value, and the scanner of decimal numbers. Included by convert.c and
- * format_*.c only.
+ * refuse a value, and the scanner of decimal numbers. Included by files of this
+ * folder only.
  */
 #ifndef DL_MODEL_FORMATS_H
 #define DL_MODEL_FORMATS_H
@@ -75,6 +75,9 @@ double dl_decimal_to_double(const dl_decimal *decimal);
 
 /* The part of a second behind the point, in microseconds. */
 enum { DL_MICROS = 1000000 };
+
+/* Days since 1970-01-01 of a date in the proleptic Gregorian calendar. */
+int64_t dl_format_day(int64_t year, int64_t month, int64_t day);
 
 /* Reads the fraction behind "." or "," at *at, if there is one, dropping what is
  * finer than a microsecond. NULL, or what is wrong. */

@@ -97,7 +97,7 @@ struct dl_schema {
   uint8_t kind;       /* dl_kind */
   uint8_t strictness; /* dl_strictness */
   bool optional, nullable, read_only, write_only;
-  bool strip, lower, unique_items;
+  bool strip, lower, utc, unique_items;
   bool has_rules; /* bounds, lengths or a pattern to look at after conversion */
   bool has_default;
   bool conceals;  /* is a secret or holds one: its input is never echoed */

@@ -39,17 +39,20 @@ static inline bool natural(const dl_schema *schema, dl_value *value, dl_validati
   }
 }
 
+static bool convert_in(const dl_schema *schema, dl_mode mode, dl_value *value, dl_conversion *conversion) {
+  return schema->utc ? dl_convert_utc(mode, value, conversion) : dl_convert((dl_kind)schema->kind, mode, value, conversion);
+}
+
 static bool convert(const dl_schema *schema, dl_value *value, dl_validation *validation) {
   dl_conversion conversion = {.arena = validation->arena};
-  dl_kind kind = (dl_kind)schema->kind;
   /* Among union members it matters whether the strict table would have done. */
   if (validation->attempting && validation->mode != DL_MODE_STRICT) {
-    if (dl_convert(kind, DL_MODE_STRICT, value, &conversion)) {
+    if (convert_in(schema, DL_MODE_STRICT, value, &conversion)) {
       lower_fit(validation, DL_FIT_STRICT);
       return true;
     }
   }
-  if (dl_convert(kind, validation->mode, value, &conversion)) {
+  if (convert_in(schema, validation->mode, value, &conversion)) {
     lower_fit(validation, validation->mode == DL_MODE_STRICT ? DL_FIT_STRICT : DL_FIT_LAX);
     return true;
   }

@@ -60,7 +60,7 @@ field.kinds = {
   string = TEXT, email = TEXT, url = TEXT,
   integer = RANGE, int64 = RANGE, number = RANGE, decimal = EXACT,
   boolean = {}, uuid = TRIM, ipv4 = TRIM, ipv6 = TRIM, cidr = TRIM, any = {}, json = {},
-  date = MOMENT, time = MOMENT, datetime = MOMENT, duration = SPAN,
+  date = MOMENT, time = MOMENT, datetime = options.join(MOMENT, { utc = "boolean" }), duration = SPAN,
   bytes = SIZE, file = { max_length = "count" }, secret = { min_bytes = "count", max_length = "count" },
   literal = {}, ref = {}, model = {}, union = {},
   array = options.join(ITEMS, { unique_items = "boolean" }), map = options.join(ITEMS, { keys = "any" }),

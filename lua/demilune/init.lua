@@ -20,6 +20,7 @@ local demilune = {
   password = require "demilune.password",
   random = require "demilune.random",
   hmac = require "demilune.hmac",
+  time = require "demilune.time",
   idempotency_migration = require("demilune.idempotency").migration,
   abort = response.abort,
   response = response.new,

@@ -106,6 +106,7 @@ returns("/breach-missing", Public, function() return { id = 1, password = "hunte
 returns("/breach-type", Public, function() return { id = "hunter2", name = "Ada" } end)
 returns("/breach-length", Short, function() return { name = "hunter2" } end)
 returns("/breach-nil", Public, function() end)
+app:get("/breach-nil-behind", { returns = Public, needs = { held = app:dependency(function() return 1, function() end end) } }, function() end)
 returns("/breach-text", Public, function() return "hunter2" end)
 returns("/unchecked", Checked, function() return { id = -1 } end)
 returns("/breach-trap", Public, function() return setmetatable({}, { __index = function() error("hunter2") end }) end)
@@ -393,7 +394,7 @@ describe("a handler in service", function()
     end)
 
     local breaches = {
-      ["/breach-missing"] = "name", ["/breach-type"] = "id", ["/breach-nil"] = "response model", ["/breach-text"] = "response model",
+      ["/breach-missing"] = "name", ["/breach-type"] = "id", ["/breach-nil"] = "return", ["/breach-text"] = "response model",
       ["/breach-trap"] = "response model", ["/breach-length"] = "name",
     }
     for target, reason in pairs(breaches) do
@@ -592,5 +593,8 @@ describe("a handler in development", function()
 
   it("says what broke the response model, and where", function()
     assert.truthy(json(running:request("GET", "/breach-missing")).error:find("name", 1, true))
+    local said = "^the handler gave nothing, which breaks the route's response model: .+; is there a return%?$"
+    for _, target in ipairs { "/breach-nil", "/breach-nil-behind" } do assert.matches(said, json(running:request("GET", target)).error) end
+    assert.is_nil(json(running:request("GET", "/breach-text")).error:find("return", 1, true))
   end)
 end)

@@ -132,6 +132,13 @@ describe("validation in service", function()
     assert.same({ got = { name = "Ada", age = 36 } }, answer)
   end)
 
+  it("says of a multipart form that it does not read those", function()
+    local form = { headers = { ["Content-Type"] = "multipart/form-data; boundary=x" }, body = "--x--\r\n" }
+    local response, answer = send("POST", "/form", form)
+    assert.equal(415, response.status)
+    assert.matches("multipart forms are not read", answer.detail)
+  end)
+
   it("reads a form as text, with the query beside it", function()
     local form = { headers = { ["Content-Type"] = "application/x-www-form-urlencoded" } }
     form.body = "name=&age=x&extra=1"

@@ -3,7 +3,7 @@
 -- Every ```console block that starts with `$ curl` (or `$ demilune`) is executed line by line, in the README's order, against a freshly
 -- started server, and what is printed must be what the README says; `...` stands for anything. The app served is the README's own
 -- folder if that is an app, else apps/users; a line <!-- app: FOLDER --> chooses another for the blocks below it.
--- Addresses of port 8000 in the README are those of the server under test.
+-- Addresses of port 8000 in the README are those of the server under test, `demilune` is the program under test, and both have one JWT_SECRET.
 -- Blocks of Lua and SQL whose first line is a comment with a file's name (`-- app.lua`) are written to a folder, and that app must start.
 
 local server = require "spec.support.server"
@@ -68,8 +68,11 @@ local function pattern_of(expected)
   return "^" .. text .. "$"
 end
 
+local SECRET = "only for the commands of READMEs, nobody else knows it"
+
 local function run(command)
-  local pipe = assert(io.popen("{ " .. command .. "\n} 2>&1"))
+  local setting = ("export JWT_SECRET='%s' PATH='%s':$PATH\n"):format(SECRET, server.program:match "^(.*)/[^/]*$")
+  local pipe = assert(io.popen(setting .. "{ " .. command .. "\n} 2>&1"))
   local output = pipe:read("*a")
   pipe:close()
   return (output:gsub("\r", ""):gsub("%s+$", ""))
@@ -87,12 +90,12 @@ end
 local function serve(app)
   if running and running.app == app then return end
   if running then running:stop() end
-  running = server.start(app, { command = "dev" })
+  running = server.start(app, { command = "dev", env = { JWT_SECRET = SECRET } })
 end
 
 local function run_step(step)
   local command = step.command:gsub("127%.0%.0%.1:8000", "127.0.0.1:" .. running.port):gsub("localhost:8000", "127.0.0.1:" .. running.port)
-  command = command:gsub("^curl ", "curl --silent --show-error --max-time 20 "):gsub("^demilune ", server.program .. " ")
+  command = command:gsub("^curl ", "curl --silent --show-error --max-time 20 ")
   local expected = table.concat(step.expected, "\n"):gsub("%s+$", ""):gsub("127%.0%.0%.1:8000", "127.0.0.1:" .. running.port)
   local actual = run(command)
   report(actual:find(pattern_of(expected)) ~= nil, ("%s:%d shows what `%s` prints"):format(readme, step.line, step.command),

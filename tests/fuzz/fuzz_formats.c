@@ -70,6 +70,21 @@ static void check_kind(dl_arena *arena, dl_kind kind, const dl_value *input) {
   if (strict_converts && (!lax_converts || !same(&strict, &lax))) broken(kind, DL_MODE_STRICT, "strict takes what lax does not");
 }
 
+/* In UTC a datetime is the same moment, in whole seconds, and in one form. */
+static void check_utc(dl_arena *arena, dl_mode mode, const dl_value *input) {
+  dl_conversion conversion = {.arena = arena};
+  dl_value utc = *input, plain = *input;
+  if (!dl_convert_utc(mode, &utc, &conversion)) return;
+  double seconds = 0, given = 0;
+  char text[DL_UTC_TEXT];
+  if (utc.len != DL_UTC_TEXT || utc.string[DL_UTC_TEXT - 1] != 'Z') broken(DL_KIND_DATETIME, mode, "in UTC it has another form");
+  if (!dl_convert(DL_KIND_DATETIME, mode, &plain, &conversion)) broken(DL_KIND_DATETIME, mode, "UTC takes what a datetime is not");
+  if (!dl_datetime_seconds(dl_value_str(&utc), &seconds, &conversion)) broken(DL_KIND_DATETIME, mode, "what is in UTC has no seconds");
+  if (!dl_datetime_seconds(dl_value_str(&plain), &given, &conversion)) broken(DL_KIND_DATETIME, mode, "it has no seconds");
+  if (floor(given) != seconds) broken(DL_KIND_DATETIME, mode, "in UTC it is another moment");
+  if (!dl_datetime_write(seconds, text) || memcmp(text, utc.string, sizeof(text)) != 0) broken(DL_KIND_DATETIME, mode, "seconds are another text");
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   if (size < 1) return 0;
@@ -90,6 +105,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   dl_arena arena;
   dl_arena_init(&arena, 0);
   for (int kind = 0; kind <= DL_KIND_FILE; kind++) check_kind(&arena, (dl_kind)kind, &value);
+  for (dl_mode mode = DL_MODE_STRICT; mode <= DL_MODE_TEXT; mode++) check_utc(&arena, mode, &value);
   dl_arena_free(&arena);
   return 0;
 }

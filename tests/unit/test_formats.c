@@ -5,6 +5,8 @@
  */
 #include "conversion.h"
 
+#include <math.h>
+
 /* The text, what strict gives, what lax and text give (NULL: as strict). */
 typedef struct text_case {
   dl_kind kind;
@@ -437,15 +439,99 @@ static void every_day_of_four_centuries_reads_back(void **state) {
   dl_arena_free(&arena);
 }
 
+/* The text, and what it is in UTC in strict and in lax mode (NULL: as strict). */
+static void brings_datetimes_to_utc(void **state) {
+  static const struct {
+    const char *text, *strict, *lax;
+  } cases[] = {
+      {"2030-01-01T12:00:00+02:00", "2030-01-01T10:00:00Z", SAME},
+      {"2030-01-01T10:00:00Z", "2030-01-01T10:00:00Z", SAME},
+      {"2030-01-01 10:00z", "2030-01-01T10:00:00Z", SAME},
+      {"2030-01-01T00:30:00+05:45", "2029-12-31T18:45:00Z", SAME},
+      {"2028-02-28T23:30:00-00:30", "2028-02-29T00:00:00Z", SAME},
+      {"1969-12-31T23:59:59.9-00:01", "1970-01-01T00:00:59Z", SAME},
+      {"2030-01-01T10:00:00.999999Z", "2030-01-01T10:00:00Z", SAME},
+      {"0001-01-01T01:00:00+01:00", "0001-01-01T00:00:00Z", SAME},
+      {"0001-01-01T00:00:00+01:00", "!datetime_parsing", SAME},
+      {"9999-12-31T23:59:59-00:01", "!datetime_parsing", SAME},
+      {"2030-01-01T10:00:00", "!timezone_aware", SAME},
+      {"2030-01-01", "!datetime_parsing", "!timezone_aware"},
+      {"1893456000", "!datetime_parsing", "2030-01-01T00:00:00Z"},
+      {"-0.5", "!datetime_parsing", "1969-12-31T23:59:59Z"},
+      {"2030-02-30T10:00:00Z", "!datetime_parsing", "!datetime_from_date_parsing"},
+  };
+  (void)state;
+  dl_arena arena;
+  dl_arena_init(&arena, 0);
+  for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+    for (dl_mode mode = DL_MODE_STRICT; mode <= DL_MODE_TEXT; mode++) {
+      dl_conversion conversion = {.arena = &arena};
+      dl_value value = dl_value_string(dl_str_of(cases[i].text)), before = value;
+      bool converts = dl_convert_utc(mode, &value, &conversion);
+      const char *expected = mode == DL_MODE_STRICT || !cases[i].lax ? cases[i].strict : cases[i].lax;
+      assert_string_equal(converts ? value_as_text(&arena, &value) : dl_arena_format(&arena, "!%s", conversion.type), expected);
+      if (converts) continue;
+      assert_memory_equal(&before, &value, sizeof(value));
+      assert_refusal(&conversion);
+    }
+  }
+  dl_arena_free(&arena);
+}
+
+static void datetimes_are_seconds_and_back(void **state) {
+  static const struct {
+    const char *text;
+    double seconds;
+    const char *written;
+  } cases[] = {
+      {"2030-01-01T00:00:00Z", 1893456000, "2030-01-01T00:00:00Z"},   {"2030-01-01T02:00:00.25+02:00", 1893456000.25, "2030-01-01T00:00:00Z"},
+      {"1969-12-31T23:59:59.5Z", -0.5, "1969-12-31T23:59:59Z"},       {"0001-01-01T00:00:00Z", -62135596800, "0001-01-01T00:00:00Z"},
+      {"9999-12-31T23:59:59Z", 253402300799, "9999-12-31T23:59:59Z"}, {"2000-02-29T12:00:00Z", 951825600, "2000-02-29T12:00:00Z"},
+  };
+  static const double outside[] = {-62135596801, 253402300800, 1e300, -1e300, (double)INFINITY, (double)NAN};
+  (void)state;
+  dl_arena arena;
+  dl_arena_init(&arena, 0);
+  dl_conversion conversion = {.arena = &arena};
+  char text[DL_UTC_TEXT];
+  for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+    double seconds = 0;
+    assert_true(dl_datetime_seconds(dl_str_of(cases[i].text), &seconds, &conversion));
+    assert_true(seconds == cases[i].seconds);
+    assert_true(dl_datetime_write(seconds, text));
+    assert_memory_equal(text, cases[i].written, sizeof(text));
+  }
+  for (size_t i = 0; i < sizeof(outside) / sizeof(outside[0]); i++) assert_false(dl_datetime_write(outside[i], text));
+  double untouched = 7;
+  assert_false(dl_datetime_seconds(dl_str_of("2030-01-01T10:00:00"), &untouched, &conversion));
+  assert_string_equal(conversion.type, "timezone_aware");
+  assert_false(dl_datetime_seconds(dl_str_of("1893456000"), &untouched, &conversion));
+  assert_true(untouched == 7);
+  dl_arena_free(&arena);
+}
+
 static void writes_durations(void **state) {
   (void)state;
   static const struct {
     double seconds;
     const char *text;
   } cases[] = {
-      {0, "PT0S"},           {1, "PT1S"},           {90, "PT1M30S"},        {3600, "PT1H"},   {86400, "P1D"},     {-86400, "-P1D"},
-      {93784.5, "P1DT2H3M4.5S"}, {0.000001, "PT0.000001S"}, {-1.25, "-PT1.25S"}, {1e-7, "PT0S"}, {-1e-7, "PT0S"},    {59.9999999, "PT1M"},
-      {86399999999999.0, "P999999999DT23H59M59S"}, {1e300, "P999999999DT23H59M59S"}, {-1e300, "-P999999999DT23H59M59S"}, {172860, "P2DT1M"},
+      {0, "PT0S"},
+      {1, "PT1S"},
+      {90, "PT1M30S"},
+      {3600, "PT1H"},
+      {86400, "P1D"},
+      {-86400, "-P1D"},
+      {93784.5, "P1DT2H3M4.5S"},
+      {0.000001, "PT0.000001S"},
+      {-1.25, "-PT1.25S"},
+      {1e-7, "PT0S"},
+      {-1e-7, "PT0S"},
+      {59.9999999, "PT1M"},
+      {86399999999999.0, "P999999999DT23H59M59S"},
+      {1e300, "P999999999DT23H59M59S"},
+      {-1e300, "-P999999999DT23H59M59S"},
+      {172860, "P2DT1M"},
   };
   dl_arena arena;
   dl_arena_init(&arena, 0);
@@ -490,6 +576,8 @@ int main(void) {
       cmocka_unit_test(reads_dates_times_and_durations),
       cmocka_unit_test(reads_addresses_uuids_and_bytes),
       cmocka_unit_test(every_day_of_four_centuries_reads_back),
+      cmocka_unit_test(brings_datetimes_to_utc),
+      cmocka_unit_test(datetimes_are_seconds_and_back),
       cmocka_unit_test(writes_durations),
       cmocka_unit_test(long_numbers_stay_bounded),
   };

@@ -102,6 +102,8 @@ static void defaults_must_pass_their_own_checks(void **state) {
       {"{ kind = 'integer', check = 5 }", "check should be a function, not a number", ""},
       {"{ kind = 'integer', optional = 'yes' }", "optional should be true or false, not a string", ""},
       {"{ kind = 'integer', strict = 'yes' }", "strict should be true or false, not a string", ""},
+      {"{ kind = 'datetime', utc = true, default = '2026-01-01T12:00:00' }", "default should end with its offset from UTC", ""},
+      {"{ kind = 'date', utc = true }", "date has no option \"utc\"", ""},
       {"{ kind = 'integer', default_factory = 5 }", "default_factory should be a function, not a number", ""},
       {"{ kind = 'integer', visible_to = 'admin' }", "visible_to should be a list of roles, such as { \"admin\" }", ""},
       {"{ kind = 'integer', visible_to = {} }", "visible_to should be a list of roles", ""},

@@ -55,6 +55,7 @@ static void nil_and_null_by_what_the_field_says(void **state) {
       {MODEL(FIELD("a", "kind = 'integer', nullable = true, optional = true")), "{}", "{\"a\":null}"},
       {MODEL(FIELD("a", "kind = 'integer', default = 7")), "{}", "{\"a\":7}"},
       {MODEL(FIELD("a", "kind = 'date', default = '2026-11-24'")), "{}", "{\"a\":\"2026-11-24\"}"},
+      {MODEL(FIELD("a", "kind = 'datetime', utc = true, default = '2026-01-01T12:00:00+02:00'")), "{}", "{\"a\":\"2026-01-01T10:00:00Z\"}"},
       {MODEL(FIELD("a", "kind = 'integer', default = 7")), "{ a = null }", "!missing response.a"},
       {MODEL(FIELD("a", "kind = 'integer'")), "{ a = null }", "!missing response.a"},
       {MODEL(FIELD("a", "kind = 'any'") FIELD("b", "kind = 'any', optional = true")), "{}", "{\"a\":null}"},

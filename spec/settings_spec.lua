@@ -89,8 +89,11 @@ describe("a .env file", function()
       refusal { PORT = model.integer() }, 1, true)
     assert.matches("NAME is not set; write NAME=", refusal { NAME = model.string() }, 1, true)
     write_env("PORT 1\n")
-    assert.matches("PORT is not set; write PORT=10", refusal { PORT = model.integer() }, 1, true)
+    assert.matches("PORT is not set (the folder's .env, which is read by dev, check and test only, is not understood either); write PORT=10",
+      refusal { PORT = model.integer() }, 1, true)
   end)
+
+  it("may begin with a byte order mark", function() assert.same({ A = "1" }, settings.read_env "\239\187\191A=1\r\n") end)
 
   it("has comments, quotes and exports", function()
     assert.same({ A = "1", B = "two words", C = "it's", D = "a#b", E = "line\nbreak", F = "", G = "raw\\n" }, settings.read_env([[

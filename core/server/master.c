@@ -143,10 +143,11 @@ static void announce(const dl_master *master) {
   const char *host = options->host ? options->host : "127.0.0.1";
   if (master->sockets.any_unix) fprintf(stderr, "demilune: listening on unix:%s\n", options->unix_path ? options->unix_path : "(a socket that was handed on)");
   if (!master->sockets.port) return;
-  const char *scheme = master->tls.tickets ? "https" : "http";
-  fprintf(stderr, strchr(host, ':') ? "demilune: listening on %s://[%s]:%d\n" : "demilune: listening on %s://%s:%d\n", scheme, host, master->sockets.port);
+  char url[DL_HOST_BYTES + 32];
+  snprintf(url, sizeof url, strchr(host, ':') ? "%s://[%s]:%d" : "%s://%s:%d", master->tls.tickets ? "https" : "http", host, master->sockets.port);
+  fprintf(stderr, "demilune: listening on %s\n", url);
   if (master->tls.redirects.count) fprintf(stderr, "demilune: sending those there who come to port %d without TLS\n", master->tls.redirects.port);
-  if (options->mode == DEMILUNE_DEV) fprintf(stderr, "demilune: documentation on %s://%s:%d/docs; Ctrl-C ends\n", scheme, host, master->sockets.port);
+  if (options->mode == DEMILUNE_DEV) fprintf(stderr, "demilune: documentation on %s/docs; Ctrl-C ends\n", url);
 }
 
 /* One that was told to stop before that takes no other's place. */

@@ -27,8 +27,11 @@ local NO_ENTRY, NO_FOLDER = 2, 20
 ---@return string? why nil when there is none
 function files.problem(path)
   local file, why, number = io.open(context.folder .. "/" .. path, "rb")
-  if file then file:close() end
-  return not file and number ~= NO_ENTRY and number ~= NO_FOLDER and why:match("([^:]+)$"):gsub("^%s+", "") or nil
+  if file then
+    why, number = select(2, file:read(0)) -- a folder opens as a file does
+    file:close()
+  end
+  return why and number ~= NO_ENTRY and number ~= NO_FOLDER and why:match("([^:]+)$"):gsub("^%s+", "") or nil
 end
 
 return files

@@ -40,6 +40,7 @@ end
 ---@return table<string, string>
 function settings.read_env(text)
   local values, number = {}, 0
+  text = text:gsub("^\239\187\191", "") -- the byte order mark that some editors begin with
   for line in (text .. "\n"):gmatch("(.-)\r?\n") do
     number = number + 1
     if line:match("^%s*[^%s#]") then
@@ -97,9 +98,10 @@ local function is_needed(desc) return not (desc.optional or desc.default ~= nil 
 
 -- What to say in production of a value that lies in the folder all the same.
 local function unread(name)
+  if context.is_relaxed() then return "" end
   local ok, values = pcall(env_file)
-  local has_it = not context.is_relaxed() and ok and values[name] ~= nil
-  return has_it and " (the folder's .env, which has it, is read by dev, check and test only)" or ""
+  if not ok then return " (the folder's .env, which is read by dev, check and test only, is not understood either)" end
+  return values[name] ~= nil and " (the folder's .env, which has it, is read by dev, check and test only)" or ""
 end
 
 -- What stands in the environment, the .env file, or nowhere but must.

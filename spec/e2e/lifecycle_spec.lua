@@ -223,6 +223,13 @@ local one = db:statement "SELECT 1"
       assert.equal(1, status)
       assert.truthy(err:find("/routes.lua cannot be read (Too many levels of symbolic links)", 1, true), err)
     end)
+    with_app({ ["app.lua/x.lua"] = "" }, function(folder)
+      for _, command in ipairs { "serve", "check" } do
+        local status, _, err = server.run { command, folder }
+        assert.equal(1, status)
+        assert.truthy(err:find("app.lua cannot be read (Is a directory)", 1, true), err)
+      end
+    end)
   end)
 
   it("on app.lua in place of its folder", function()

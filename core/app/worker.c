@@ -6,7 +6,7 @@
 
 #include <sys/random.h>
 
-enum { SWEEP_MS = 250, STOP_PATIENCE_US = 15000000 };
+enum { SWEEP_MS = 250, LATE_SWEEP_MS = 500, STOP_PATIENCE_US = 15000000 };
 
 /* --- generations that were replaced ------------------------------------------------------ */
 
@@ -69,12 +69,25 @@ void dl_worker_end_replaced(dl_worker *worker) {
   }
 }
 
+static void on_sweep(uv_timer_t *timer);
+
 /* --- the worker ---------------------------------------------------------------------------- */
+
+/* What kept the loop from turning was no client's fault: what they sent meanwhile is read
+ * before they are judged. Once only, for a loop that is always late has to judge as well. */
+static bool lets_others_first(dl_worker *worker, uint64_t now_us) {
+  bool late = now_us - worker->swept_us > (uint64_t)LATE_SWEEP_MS * 1000;
+  worker->sweep_put_off = late && !worker->sweep_put_off;
+  if (worker->sweep_put_off) uv_timer_start(&worker->sweep_timer, on_sweep, 1, SWEEP_MS);
+  else worker->swept_us = now_us;
+  return worker->sweep_put_off;
+}
 
 static void on_sweep(uv_timer_t *timer) {
   dl_worker *worker = timer->data;
   dl_clock_update(&worker->loop->clock);
   uint64_t now_us = worker->loop->clock.monotonic_us;
+  if (lets_others_first(worker, now_us)) return;
   dl_deadlines_sweep(&worker->head_deadlines, now_us);
   dl_deadlines_sweep(&worker->body_deadlines, now_us);
   dl_deadlines_sweep(&worker->idle_deadlines, now_us);
@@ -104,6 +117,7 @@ void dl_worker_init(dl_worker *worker, dl_loop *loop, dl_generation *generation)
   dl_queue_init(worker);
   uv_timer_init(loop->uv, &worker->sweep_timer);
   worker->sweep_timer.data = worker;
+  worker->swept_us = loop->clock.monotonic_us;
   uv_timer_start(&worker->sweep_timer, on_sweep, SWEEP_MS, SWEEP_MS);
   uv_unref((uv_handle_t *)&worker->sweep_timer);
   dl_memory_keep_reserve();

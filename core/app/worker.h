@@ -53,6 +53,8 @@ typedef struct dl_worker {
   dl_deadlines body_deadlines, handler_deadlines;
   dl_queue queue;             /* for a turn in a handler */
   uv_timer_t sweep_timer;
+  uint64_t swept_us;          /* monotonic, when deadlines were last judged */
+  bool sweep_put_off;         /* until what came meanwhile has been read */
   uint64_t request_count, password_count;
   uint32_t id_prefix;
   dl_random random;           /* names of traces */

@@ -133,6 +133,7 @@ void dl_lua_collect(dl_lua *lua) {
 dl_lua *dl_lua_new(dl_loop *loop) {
   dl_lua *lua = dl_calloc(1, sizeof *lua);
   lua->loop = loop;
+  dl_turns_init(&lua->turns, loop);
   dl_arena_init(&lua->arena, 16384);
   lua->crypto = dl_crypto_new();
   lua->passwords = dl_password_pool_new(loop->uv);

@@ -8,6 +8,7 @@
 #include "crypto/crypto.h"
 #include "guard/password_pool.h"
 #include "limit/counter.h"
+#include "net/turn.h"
 
 typedef struct dl_spawned dl_spawned;
 
@@ -23,6 +24,7 @@ struct dl_lua {
   dl_task *all_tasks;
   dl_task *running;    /* NULL between tasks */
   dl_spawned *spawned; /* what has not begun yet */
+  dl_turns turns;      /* tasks and spawned functions that go on when others had theirs */
   int collect_reference; /* of a function that collects all garbage */
   uint32_t held;       /* things that still answer tasks of ours: databases */
   uint64_t load_deadline_ns; /* on uv_hrtime */

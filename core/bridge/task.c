@@ -4,6 +4,8 @@
 #include "base/memory.h"
 
 #include <lauxlib.h>
+#include <math.h>
+#include <stddef.h>
 #include <stdio.h>
 
 enum { LIMIT_US = 30000000 /* of what belongs to no request */, DESCRIPTION_BYTES = 512 };
@@ -22,6 +24,7 @@ struct dl_task {
   dl_str label;      /* what it does, for whoever watches */
   uint64_t limit_us; /* how long it may run without waiting */
   uv_timer_t *timer; /* what will wake it, while that is a timer */
+  dl_turn turn;      /* or that others had theirs */
   dl_task_push push; /* what the wait gave; never on the coroutine's stack, where an app could put something else */
   void *push_data;
   void (*cancelled)(void *data); /* of the current wait */
@@ -36,6 +39,7 @@ const char dl_lua_waiting_key = 'w';
 static void on_timer_closed(uv_handle_t *handle) { dl_free(handle); }
 
 static void stop_sleeping(dl_task *task) {
+  dl_turn_clear(&task->turn);
   if (!task->timer) return;
   uv_close((uv_handle_t *)task->timer, on_timer_closed);
   task->timer = NULL;
@@ -48,16 +52,26 @@ static void forgo_wait(dl_task *task) {
   stop_sleeping(task);
 }
 
-static void sleep_for(dl_task *task, uint64_t milliseconds, uv_timer_cb over) {
-  task->timer = dl_malloc(sizeof *task->timer);
-  uv_timer_init(dl_lua_of(task->co)->loop->uv, task->timer);
-  task->timer->data = task;
-  uv_timer_start(task->timer, over, milliseconds, 0);
-}
+static void wake(dl_task *task) { dl_task_wake((dl_ticket){task, task->serial}, NULL, NULL); }
+
+static void on_turn(dl_turn *turn) { wake((dl_task *)(void *)((char *)turn - offsetof(dl_task, turn))); }
 
 static void on_sleep_over(uv_timer_t *timer) {
   dl_task *task = timer->data;
-  dl_task_wake((dl_ticket){task, task->serial}, NULL, NULL);
+  dl_clock_update(&dl_lua_of(task->co)->loop->clock);
+  wake(task);
+}
+
+static void sleep_for(dl_task *task, uint64_t milliseconds) {
+  dl_lua *lua = dl_lua_of(task->co);
+  if (milliseconds == 0) {
+    dl_turn_wait(&lua->turns, &task->turn, on_turn);
+    return;
+  }
+  task->timer = dl_malloc(sizeof *task->timer);
+  uv_timer_init(lua->loop->uv, task->timer);
+  task->timer->data = task;
+  uv_timer_start(task->timer, on_sleep_over, milliseconds, 0);
 }
 
 /* --- the pool ---------------------------------------------------------------- */
@@ -315,21 +329,21 @@ void dl_task_push_waiting(lua_State *L, lua_CFunction fn) { dl_task_push_waiting
 /* --- sleep, spawn ------------------------------------------------------------ */
 
 int dl_task_yield_turn(lua_State *L, const char *what) {
-  sleep_for(dl_task_wait(L, what).task, 0, on_sleep_over);
+  sleep_for(dl_task_wait(L, what).task, 0);
   return dl_task_yield(L);
 }
 
 static int core_sleep(lua_State *L) {
   double seconds = luaL_checknumber(L, 1);
   luaL_argcheck(L, seconds >= 0 && seconds <= 86400, 1, "sleeps between 0 and 86,400 seconds");
-  sleep_for(dl_task_wait(L, "demilune.sleep").task, (uint64_t)(seconds * 1000), on_sleep_over);
+  sleep_for(dl_task_wait(L, "demilune.sleep").task, (uint64_t)ceil(seconds * 1000 - 1e-6));
   return dl_task_yield(L);
 }
 
 /* A function that runs on a later turn; kept in a list, so that a state that ends
  * takes what never ran with it. */
 struct dl_spawned {
-  uv_timer_t timer;
+  dl_turn turn; /* first, so that one is the other */
   dl_lua *lua;
   int function_reference;
   dl_spawned *previous, *next;
@@ -339,7 +353,8 @@ static void spawned_end(dl_spawned *spawned) {
   if (spawned->previous) spawned->previous->next = spawned->next;
   else spawned->lua->spawned = spawned->next;
   if (spawned->next) spawned->next->previous = spawned->previous;
-  uv_close((uv_handle_t *)&spawned->timer, on_timer_closed);
+  dl_turn_clear(&spawned->turn);
+  dl_free(spawned);
 }
 
 static void on_spawned_done(dl_task *task, int status, void *owner) {
@@ -355,8 +370,8 @@ static void on_spawned_done(dl_task *task, int status, void *owner) {
   dl_task_release(task);
 }
 
-static void on_spawn(uv_timer_t *timer) {
-  dl_spawned *spawned = (dl_spawned *)timer;
+static void on_spawn(dl_turn *turn) {
+  dl_spawned *spawned = (dl_spawned *)turn;
   dl_lua *lua = spawned->lua;
   dl_task *task = dl_task_new(lua->L, on_spawned_done, NULL);
   lua_rawgeti(task->co, LUA_REGISTRYINDEX, spawned->function_reference);
@@ -368,6 +383,7 @@ static void on_spawn(uv_timer_t *timer) {
 /* Runs on a later turn of the loop, so that the caller's own work comes first. */
 static int core_spawn(lua_State *L) {
   luaL_checktype(L, 1, LUA_TFUNCTION);
+  if (dl_lua_of(L)->turns.ended) return 0; /* by a finalizer, while the state is closed */
   dl_spawned *spawned = dl_calloc(1, sizeof *spawned);
   spawned->lua = dl_lua_of(L);
   lua_settop(L, 1);
@@ -375,8 +391,7 @@ static int core_spawn(lua_State *L) {
   spawned->next = spawned->lua->spawned;
   if (spawned->next) spawned->next->previous = spawned;
   spawned->lua->spawned = spawned;
-  uv_timer_init(spawned->lua->loop->uv, &spawned->timer);
-  uv_timer_start(&spawned->timer, on_spawn, 0, 0);
+  dl_turn_wait(&spawned->lua->turns, &spawned->turn, on_spawn);
   return 0;
 }
 
@@ -387,6 +402,7 @@ void dl_task_end_all(dl_lua *lua) {
     forgo_wait(task);
     task->waiting = false;
   }
+  dl_turns_end(&lua->turns);
 }
 
 /* coroutine.yield() as apps have it: straight out of a handler nothing would ever

@@ -320,7 +320,10 @@ bool dl_datetime_seconds(dl_str text, double *seconds, dl_conversion *conversion
   calendar c;
   dl_value value = dl_value_string(text);
   if (!moment_of(DL_MODE_STRICT, &value, &c, conversion)) return false;
-  *seconds = (double)seconds_of(&c) + (double)c.micros / DL_MICROS;
+  double whole = (double)seconds_of(&c);
+  *seconds = whole + (double)c.micros / DL_MICROS;
+  /* Far from 1970 a double is coarser than a microsecond: the last of a second would be rounded into the next one. */
+  if (*seconds >= whole + 1) *seconds = nextafter(whole + 1, whole);
   return true;
 }
 

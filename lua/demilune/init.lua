@@ -36,8 +36,8 @@ local demilune = {
 ---@return T[]
 function demilune.array(items) return setmetatable(items, core.array_type) end
 
----Waits, while other requests go on.
----@param duration number|string seconds, or "500ms"
+---Waits, while other requests go on; 0 waits only until the others had their turn, as a long computation does well to do now and then.
+---@param duration number|string seconds, or "500ms"; in whole milliseconds, rounded up
 function demilune.sleep(duration)
   local seconds = units.seconds(duration)
   if not seconds then error(("demilune.sleep: %s is no duration; write \"500ms\" or 0.5"):format(tostring(duration)), 2) end

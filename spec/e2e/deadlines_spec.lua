@@ -363,3 +363,41 @@ describe("the cap on connections", function()
     end
   end)
 end)
+
+describe("a worker that is kept busy for longer than clients may take", function()
+  local running
+  setup(function()
+    running = server.start(app('idle_timeout = "1s", body_timeout = "1s", header_timeout = "1s"', [[
+app:get("/busy", function()
+  local ends = os.clock() + 2.5
+  while os.clock() < ends do end
+  return "over"
+end)]]), { workers = 1 })
+  end)
+  teardown(function()
+    local status, log = running:stop()
+    assert(status == 0, log)
+  end)
+
+  for what, sent in pairs {
+    ["the next request"] = { "", "GET / HTTP/1.1\r\nHost: a\r\n\r\n" },
+    ["the rest of a head"] = { "GET / HT", "TP/1.1\r\nHost: a\r\n\r\n" },
+    ["the rest of a body"] = { "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Type: text/plain\r\nContent-Length: 4\r\n\r\nro", "ot" },
+  } do
+    it("answers who sent " .. what .. " meanwhile", function()
+      local connection, busy = running:connect(PATIENCE), running:connect(PATIENCE)
+      connection:send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+      assert.equal(200, connection:receive().status)
+      connection:send(sent[1])
+      socket.sleep(0.1)
+      busy:send("GET /busy HTTP/1.1\r\nHost: a\r\n\r\n")
+      socket.sleep(0.3)
+      connection:send(sent[2])
+      local response, why = connection:receive()
+      assert.equal(200, response and response.status, why)
+      assert.equal("over", busy:receive().body)
+      connection:close()
+      busy:close()
+    end)
+  end
+end)

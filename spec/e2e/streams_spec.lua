@@ -271,7 +271,8 @@ describe("a stream", function()
     local folder = server.make_folder()
     local reader = process.start(folder, ("curl -s -D %s/head -o /dev/null http://127.0.0.1:%d/endless"):format(folder, running.port))
     assert.truthy(server.wait_until(PATIENCE, function() return (files.read(folder .. "/head") or ""):find("200 OK", 1, true) end))
-    for _ = 1, 20 do assert.equal("root", get("/").body) end
+    local began = socket.gettime()
+    repeat assert.equal("root", get("/").body) until socket.gettime() - began > 3 -- longer than a handler may keep its worker here
     assert.is_nil(reader:exit_status())
     reader:stop()
     server.remove_folder(folder)

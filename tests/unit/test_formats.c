@@ -502,6 +502,10 @@ static void datetimes_are_seconds_and_back(void **state) {
     assert_memory_equal(text, cases[i].written, sizeof(text));
   }
   for (size_t i = 0; i < sizeof(outside) / sizeof(outside[0]); i++) assert_false(dl_datetime_write(outside[i], text));
+  /* A double there is coarser than a microsecond, and the moment stays in its second. */
+  double last = 0;
+  assert_true(dl_datetime_seconds(dl_str_of("9994-12-31T23:59:59.999999-22:59"), &last, &conversion));
+  assert_true(last < 253244617140 && last > 253244617139);
   double untouched = 7;
   assert_false(dl_datetime_seconds(dl_str_of("2030-01-01T10:00:00"), &untouched, &conversion));
   assert_string_equal(conversion.type, "timezone_aware");

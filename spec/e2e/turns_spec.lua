@@ -35,7 +35,10 @@ describe("turns", function()
 
   local function get(path) return running:request("GET", path).body end
 
-  for what, path in pairs { ["a handler that sleeps for no time"] = "/sleeps?seconds=0", ["a handler that sleeps for next to no time"] = "/sleeps?seconds=0.0001" } do
+  for what, path in pairs {
+    ["a handler that sleeps for no time"] = "/sleeps?seconds=0",
+    ["a handler that sleeps for next to no time"] = "/sleeps?seconds=0.0001",
+  } do
     it("leave the worker to others beside " .. what .. ", again and again", function()
       local connection = running:connect(PATIENCE)
       connection:send("GET " .. path .. " HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")

@@ -18,7 +18,7 @@ enum {
   STATE_PROXY    /* waiting for, or reading, the PROXY header of a trusted proxy */
 };
 
-enum { DISCARD_MAX_BYTES = 65536, OUTPUT_FLUSH_BYTES = 65536, LINGER_US = 2000000, LAST_CALL_US = 1000000 };
+enum { DISCARD_MAX_BYTES = 65536, OUTPUT_FLUSH_BYTES = 65536, LINGER_US = 2000000, LAST_CALL_US = 1000000, STALE_US = 50000 };
 
 static void advance(dl_connection *connection);
 
@@ -97,9 +97,12 @@ static void end_broken(dl_connection *connection) {
   linger(connection);
 }
 
-/* The loop's clock is of the turn's beginning: too old to measure what ran since. */
+/* The loop's clock is of the turn's beginning: too old to measure what ran since, and
+ * for the deadlines that follow when that took long. */
 static void measure(dl_exchange *exchange) {
-  uint64_t now_us = dl_clock_monotonic_now_us(&exchange->worker->loop->clock);
+  dl_clock *clock = &exchange->worker->loop->clock;
+  uint64_t now_us = dl_clock_monotonic_now_us(clock);
+  if (now_us > clock->monotonic_us + STALE_US) dl_clock_update(clock);
   exchange->elapsed_us = now_us > exchange->started_us ? now_us - exchange->started_us : 0;
   dl_access_log_write(exchange);
   dl_metrics_record(exchange);

@@ -57,6 +57,7 @@ static void run_next_after(dl_exchange *exchange) {
   else dl_request_push_after(co, view, n - view->release_count);
   lua_pushboolean(co, exchange->succeeded);
   exchange->timed_out = false;
+  dl_clock_update(&exchange->worker->loop->clock); /* what ran before may have taken long */
   limit_handler(exchange);
   dl_task_run(exchange->task, 1);
 }
@@ -158,6 +159,7 @@ static void keep_answer(dl_exchange *exchange) {
   lua_State *co = dl_task_state(exchange->task);
   exchange->phase = DL_PHASE_KEEP;
   exchange->timed_out = false;
+  dl_clock_update(&worker->loop->clock);
   dl_deadline_set(&worker->handler_deadlines, &exchange->deadline, worker->loop->clock.monotonic_us + DL_KEEP_US);
   lua_settop(co, 0);
   dl_request_push_keeper(co, &exchange->view);

@@ -62,6 +62,12 @@ static void on_sleep_over(uv_timer_t *timer) {
   wake(task);
 }
 
+/* libuv counts from the turn's beginning, and what ran since then may have taken long. */
+static uint64_t since_turn_began_ms(const dl_loop *loop) {
+  uint64_t now_ms = uv_hrtime() / 1000000, began_ms = uv_now(loop->uv);
+  return now_ms > began_ms ? now_ms - began_ms : 0;
+}
+
 static void sleep_for(dl_task *task, uint64_t milliseconds) {
   dl_lua *lua = dl_lua_of(task->co);
   if (milliseconds == 0) {
@@ -71,7 +77,7 @@ static void sleep_for(dl_task *task, uint64_t milliseconds) {
   task->timer = dl_malloc(sizeof *task->timer);
   uv_timer_init(lua->loop->uv, task->timer);
   task->timer->data = task;
-  uv_timer_start(task->timer, on_sleep_over, milliseconds, 0);
+  uv_timer_start(task->timer, on_sleep_over, since_turn_began_ms(lua->loop) + milliseconds, 0);
 }
 
 /* --- the pool ---------------------------------------------------------------- */

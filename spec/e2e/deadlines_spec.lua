@@ -2,6 +2,7 @@
 -- Deadlines and caps: what a client that is slow, silent or too many meets. Every bound from above is far away, since a machine may
 -- be busy; what must not happen too early is held against what the app declares.
 
+local clock = require "spec.support.clock"
 local front = require "spec.support.front"
 local http = require "spec.support.http"
 local server = require "spec.support.server"
@@ -400,4 +401,61 @@ end)]]), { workers = 1 })
       busy:close()
     end)
   end
+end)
+
+describe("a handler that kept its worker for long", function()
+  local folder, time, running
+  before_each(function()
+    folder = server.make_folder()
+    time = clock.new(folder)
+    running = server.start(app('handler_timeout = "2m", idle_timeout = "2m"', [[
+local gone_on = false
+local function take_long()
+  demilune.log.warning "handler begins"
+  local began = os.time()
+  while os.time() < began + 1000 do end
+  return "over"
+end
+app:get("/go-on", function() gone_on = true return "" end)
+app:get("/long", function(req)
+  req:after_response(function()
+    demilune.log.warning "after begins"
+    while not gone_on do demilune.sleep("10ms") end
+    demilune.log.warning "after ends"
+  end)
+  return take_long()
+end)
+app:get("/long-alone", take_long)]]), { workers = 1, env = time:environment() })
+  end)
+  after_each(function()
+    running:stop("KILL")
+    server.remove_folder(folder)
+  end)
+
+  local function take_long(path)
+    local connection = running:connect(PATIENCE)
+    connection:send("GET " .. path .. " HTTP/1.1\r\nHost: a\r\n\r\n")
+    assert.truthy(running:log_line '"handler begins"')
+    time:set(1000, 110) -- it took 110 s of its two minutes
+    assert.equal("over", connection:receive().body)
+    return connection
+  end
+
+  it("leaves what runs after the response as long as that may take", function()
+    local connection = take_long "/long"
+    assert.truthy(running:log_line '"after begins"')
+    time:set(1000, 170)
+    socket.sleep(1) -- in which deadlines are judged
+    assert.equal(200, running:request("GET", "/go-on").status)
+    assert.truthy(running:log_line '"after ends"', running:log())
+    connection:close()
+  end)
+
+  it("leaves the connection open as long as it may be idle", function()
+    local connection = take_long "/long-alone"
+    time:set(1000, 170)
+    socket.sleep(1)
+    assert.equal("root", connection:request("GET", "/").body)
+    connection:close()
+  end)
 end)

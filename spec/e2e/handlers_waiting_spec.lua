@@ -2,6 +2,7 @@
 -- Handlers that wait, and handlers that answer more than a client takes at once: what others see of them meanwhile.
 
 local server = require "spec.support.server"
+local socket = require "socket"
 
 local PATIENCE = 30 -- seconds
 
@@ -15,6 +16,12 @@ local held = true
 app:get("/held", function() while held do demilune.sleep("10ms") end return "let go" end)
 app:get("/let-go", function() held = false return "soon" end)
 app:get("/wait", function(req) demilune.sleep(tonumber(req.query.s)) return req.query.say end)
+app:get("/late", function()
+  local ends = os.clock() + 0.7
+  while os.clock() < ends do end
+  demilune.sleep(0.5)
+  return "late"
+end)
 app:get("/huge", function(req) return req.query.say:rep(tonumber(req.query.n)) end)
 return app
 ]]
@@ -30,6 +37,12 @@ describe("a handler", function()
   local function get(target) return running:request("GET", target) end
 
   describe("that waits", function()
+    it("waits as long as it says, whatever its worker did before", function()
+      local began = socket.gettime()
+      assert.equal("late", get("/late").body)
+      assert.is_true(socket.gettime() - began >= 1.2)
+    end)
+
     it("lets other connections through meanwhile", function()
       local slow, fast = running:connect(PATIENCE), running:connect(PATIENCE)
       slow:send("GET /held HTTP/1.1\r\nHost: a\r\n\r\n")
@@ -87,7 +100,7 @@ describe("a handler", function()
       local connection = running:connect(PATIENCE)
       for n = 1, 6 do connection:send(("GET /huge?n=3000000&say=%d HTTP/1.1\r\nHost: a\r\n\r\n"):format(n)) end
       connection:send("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
-      require("socket").sleep(0.5)
+      socket.sleep(0.5)
       for n = 1, 6 do assert.equal(tostring(n):rep(3000000), connection:receive().body) end
       assert.equal("root", connection:receive().body)
       assert.is_true(connection:is_closed())

@@ -93,7 +93,8 @@ static bool refuses_write(int fd, kind what) { return what == STREAM ? interrupt
 
 /* How much of it, at least one byte. */
 static size_t some(size_t bytes) { return bytes > 1 && one_in(3) ? 1 + draw() % (bytes - 1) : bytes; }
-static size_t some_read(kind what, size_t bytes) { return what == OTHER ? bytes : some(bytes); }
+/* A pipe gives what small writes put there piece by piece whole, where there is room for it; libuv's pipe of signals relies on that. */
+static size_t some_read(kind what, size_t bytes) { return what == OTHER || what == PIPE ? bytes : some(bytes); }
 static size_t some_write(kind what, size_t bytes) { return what == OTHER || (what == PIPE && bytes <= PIPE_BUF) ? bytes : some(bytes); }
 
 /* The first so many bytes of several pieces: how many pieces that are, the last cut. */

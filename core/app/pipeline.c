@@ -164,8 +164,9 @@ static void validate_json(dl_exchange *exchange) {
 
 static void validate_text(dl_exchange *exchange) {
   dl_value *value = &exchange->view.values[DL_SOURCE_BODY];
-  *value = dl_value_string(exchange->body_bytes);
-  if (exchange->route->body_kind == DL_BODY_BYTES) value->kind = DL_VALUE_BYTES;
+  *value = exchange->route->body_kind == DL_BODY_BYTES
+             ? (dl_value){.kind = DL_VALUE_BYTES, .len = (uint32_t)exchange->body_bytes.len, .string = exchange->body_bytes.ptr}
+             : dl_schema_text(exchange->body_bytes);
   exchange->validation.source = "body";
   exchange->validation.mode = DL_MODE_TEXT;
   dl_schema_validate(exchange->route->schemas[DL_SOURCE_BODY], value, &exchange->validation);

@@ -24,6 +24,9 @@ dl_schema *dl_schema_compile(struct lua_State *L, int index, dl_arena *arena, co
 
 dl_kind dl_schema_kind(const dl_schema *schema);
 
+/* Text as it came: STRING, or BYTES, which no text field takes, where it is no UTF-8 or has a NUL. */
+dl_value dl_schema_text(dl_str text);
+
 /* Pairs into the OBJECT that dl_schema_validate takes: a name given twice, or one
  * whose field is an array, becomes an ARRAY of STRINGs. nocase: names compare
  * ASCII case-insensitively (header fields). A model schema only. */

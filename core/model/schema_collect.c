@@ -17,8 +17,7 @@ typedef struct collection {
   dl_map unknown;     /* name to member, for names that are no field's */
 } collection;
 
-/* Text that is no UTF-8, or has a NUL, is bytes: no text field takes it. */
-static dl_value text_value(dl_str text) {
+dl_value dl_schema_text(dl_str text) {
   dl_value value = dl_value_string(text);
   if (!dl_utf8_valid(text) || (text.len && memchr(text.ptr, 0, text.len))) value.kind = DL_VALUE_BYTES;
   return value;
@@ -72,7 +71,7 @@ dl_value dl_schema_collect(const dl_schema *schema, const dl_pair *pairs, size_t
   for (size_t i = 0; i < count; i++) {
     const dl_field *field = dl_model_find(to.model, pairs[i].name, nocase);
     if (!field && to.model->extra == DL_EXTRA_IGNORE) continue;
-    add_value(&to, field, member_of(&to, field, pairs[i].name), text_value(pairs[i].value));
+    add_value(&to, field, member_of(&to, field, pairs[i].name), dl_schema_text(pairs[i].value));
   }
   return (dl_value){.kind = DL_VALUE_OBJECT, .len = to.count, .members = to.members};
 }

@@ -44,6 +44,8 @@ local Node
 Node = model "Node" { value = model.integer(), children = model.array(model.ref(function() return Node end), { default = {} }) }
 app:post("/tree", { body = Node }, echo "body")
 app:post("/any", { body = model.any() }, echo "body")
+app:post("/text", { body = model.text { max_length = 5, pattern = "^[^x]*$" } }, echo "body")
+app:post("/bytes", { body = model.raw { max_length = 5 } }, function(req) return #req.body end)
 app:post("/optional", { body = model.optional(Person) }, function(req) return { sent = req.body ~= nil } end)
 app:post("/tagged", { body = model.tagged("type", {
   model "Cat" { type = model.literal { "cat" }, lives = model.integer() }, model "Dog" { type = model.literal { "dog" }, barks = model.boolean() },
@@ -191,6 +193,16 @@ describe("validation in service", function()
     assert.equal("c", got.user_agent)
     assert.same({ "a", "b" }, got.x_list)
     connection:close()
+  end)
+
+  it("takes as a body of text what is UTF-8 without NUL", function()
+    local function post_text(bytes) return send("POST", "/text", { headers = { ["Content-Type"] = "text/plain" }, body = bytes }) end
+    assert.equal(200, post_text("h\195\169llo").status)
+    for _, bytes in ipairs { "\195", "\233", "a\0b", "\240\159", ("\128"):rep(1000) } do
+      local response, body = post_text(bytes)
+      assert.same({ 422, "string_unicode", { "body" } }, { response.status, body.detail[1].type, body.detail[1].loc })
+    end
+    assert.equal("3", send("POST", "/bytes", { body = "\195\0\255" }).body)
   end)
 
   it("refuses a cookie field that two readers could read differently", function()

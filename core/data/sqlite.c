@@ -127,7 +127,7 @@ static int set_up(dl_sqlite *connection, bool reader) {
 }
 
 dl_sqlite *dl_sqlite_open(const dl_database *database, bool reader, dl_arena *arena, dl_problem *problem) {
-  if (!database->in_memory && !make_file(database->path, arena, problem)) return NULL;
+  if (!reader && !database->in_memory && !make_file(database->path, arena, problem)) return NULL;
   dl_sqlite *connection = dl_calloc(1, sizeof(*connection));
   connection->database = database;
   connection->statement_count = database->statement_count;

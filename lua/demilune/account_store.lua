@@ -50,7 +50,7 @@ local SQL = {
   revoke = "DELETE FROM TABLE WHERE family = (SELECT family FROM TABLE WHERE digest = :digest)",
   revoke_used = "DELETE FROM TABLE WHERE family = (SELECT family FROM TABLE WHERE digest = :digest AND used = 1)",
   finish_all = "DELETE FROM TABLE WHERE subject = :subject",
-  forget = "DELETE FROM TABLE WHERE expires <= :now",
+  forget = "DELETE FROM TABLE WHERE digest IN (SELECT digest FROM TABLE WHERE expires <= :now LIMIT 100)",
 }
 
 local function check_table(place, name)
@@ -70,8 +70,10 @@ function account_store.new(place, database, name)
   database_module.expect(database, name, account_store.own_table)
   for key, sql in pairs(SQL) do statements[key] = database:statement((sql:gsub("TABLE", name))) end
 
+  -- Each new row takes some old ones away, and no more than that: of a million that have expired a login would wait, fail, and never be done.
   local function add(family, subject, scope, expires)
     local token = random.hex(32)
+    statements.forget:run { now = math.floor(core.now()) }
     statements.add:run { digest = core.sha256_hex(token), family = family, subject = subject, scope = scope, expires = expires }
     return token
   end
@@ -79,10 +81,7 @@ function account_store.new(place, database, name)
   local store = {}
 
   function store.begin(subject, scope, expires)
-    return database:transaction(function()
-      statements.forget:run { now = math.floor(core.now()) }
-      return add(random.hex(16), subject, scope, expires)
-    end)
+    return database:transaction(function() return add(random.hex(16), subject, scope, expires) end)
   end
 
   -- Nothing is raised inside: the end of a family must be committed.

@@ -14,6 +14,10 @@ function store.open(app)
   store.promote = db:statement [[UPDATE users SET role = 'admin' WHERE email = :email]]
   store.remove = db:statement [[DELETE FROM users WHERE email = :email]]
   store.tokens = db:statement [[SELECT digest, family, subject, used FROM refresh_tokens ORDER BY used DESC]]
+  store.add_expired = db:statement [[
+    INSERT INTO refresh_tokens (digest, family, subject, scope, expires)
+    WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < :count) SELECT 'expired ' || i, 'old', 'eve', '', i FROM n]]
+  store.count_expired = db:statement [[SELECT count(*) FROM refresh_tokens WHERE family = 'old']]
   store.clear = db:statement [[DELETE FROM refresh_tokens]]
 end
 

@@ -165,6 +165,17 @@ describe("a refresh token", function()
     assert.equal(1, #tokens())
   end)
 
+  it("is forgotten with few others at a time, so that nobody waits until many are", function()
+    test.run(function() store.add_expired:run { count = 250 } end)
+    local function left() return test.run(function() return store.count_expired:value() end) end
+    assert.equal(200, log_in().status)
+    assert.equal(150, left())
+    assert.equal(200, client:post("/refresh").status)
+    assert.equal(50, left())
+    assert.equal(200, log_in().status)
+    assert.equal(0, left())
+  end)
+
   it("carries today's roles, and nothing for who is gone", function()
     local token = cookie_of(log_in())
     test.run(function() store.promote:run { email = "ada@example.com" } end)

@@ -31,6 +31,7 @@ typedef struct dl_sqlite {
   sqlite3_stmt *steps[DL_STEP_COUNT];
   uint64_t lock_deadline, statement_deadline; /* on uv_hrtime */
   const dl_call *running;                     /* interrupted when it is given up */
+  int restart_at;                             /* frames in the log at which it is to begin anew */
 } dl_sqlite;
 
 /* NULL with a problem whose message is in arena. reader: it can change nothing. */
@@ -67,6 +68,10 @@ void dl_execute_reset(dl_call *call);
 
 /* Applies what is new in the folder; applied gets a text for the log (in arena). */
 bool dl_migrate(dl_sqlite *connection, dl_arena *arena, const char **applied, dl_problem *problem);
+
+/* --- checkpoint.c ---------------------------------------------------------------- */
+
+void dl_sqlite_keep_log_short(dl_sqlite *connection);
 
 /* --- moved.c --------------------------------------------------------------------- */
 

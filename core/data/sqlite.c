@@ -123,6 +123,7 @@ static int set_up(dl_sqlite *connection, bool reader) {
   if (code == SQLITE_OK) code = sqlite3_exec(connection->handle, common_pragmas, NULL, NULL, NULL);
   if (code == SQLITE_OK && reader) code = sqlite3_exec(connection->handle, "PRAGMA query_only = ON", NULL, NULL, NULL);
   if (code == SQLITE_OK && !reader) code = prepare_steps(connection);
+  if (code == SQLITE_OK && !reader) dl_sqlite_keep_log_short(connection);
   return code;
 }
 

@@ -152,6 +152,7 @@ struct dl_database {
 
   /* the writer's until it is ready, then read only */
   dl_file_mark file, log;
+  bool has_log;
   const char *log_path; /* of the write-ahead log; the writer's connection has it */
 
   /* loop thread */

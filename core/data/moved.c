@@ -31,12 +31,12 @@ static bool refuse(const char *path, dl_arena *arena, dl_problem *problem) {
 bool dl_database_mark(dl_database *database, const dl_sqlite *writer, dl_arena *arena, dl_problem *problem) {
   if (database->in_memory) return true;
   database->log_path = sqlite3_filename_wal(sqlite3_db_filename(writer->handle, "main"));
-  if (!look(database->path, &database->file)) return refuse(database->path, arena, problem);
-  return look(database->log_path, &database->log) || refuse(database->log_path, arena, problem);
+  database->has_log = look(database->log_path, &database->log); /* a database that is empty has none before its first write */
+  return look(database->path, &database->file) || refuse(database->path, arena, problem);
 }
 
 bool dl_database_in_place(const dl_database *database, dl_arena *arena, dl_problem *problem) {
   if (database->in_memory) return true;
   if (!lies(database->path, &database->file)) return refuse(database->path, arena, problem);
-  return lies(database->log_path, &database->log) || refuse(database->log_path, arena, problem);
+  return !database->has_log || lies(database->log_path, &database->log) || refuse(database->log_path, arena, problem);
 }

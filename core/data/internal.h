@@ -31,6 +31,7 @@ typedef struct dl_sqlite {
   sqlite3_stmt *steps[DL_STEP_COUNT];
   uint64_t lock_deadline, statement_deadline; /* on uv_hrtime */
   const dl_call *running;                     /* interrupted when it is given up */
+  int restart_at;                             /* frames in the log at which it is to begin anew */
 } dl_sqlite;
 
 /* NULL with a problem whose message is in arena. reader: it can change nothing. */
@@ -67,6 +68,22 @@ void dl_execute_reset(dl_call *call);
 
 /* Applies what is new in the folder; applied gets a text for the log (in arena). */
 bool dl_migrate(dl_sqlite *connection, dl_arena *arena, const char **applied, dl_problem *problem);
+
+/* --- checkpoint.c ---------------------------------------------------------------- */
+
+void dl_sqlite_keep_log_short(dl_sqlite *connection);
+
+/* --- moved.c --------------------------------------------------------------------- */
+
+typedef struct dl_file_mark {
+  dev_t device;
+  ino_t inode;
+} dl_file_mark;
+
+/* Remembers which files the writer has opened. */
+bool dl_database_mark(dl_database *database, const dl_sqlite *writer, dl_arena *arena, dl_problem *problem);
+/* Whether they are the ones that lie at their paths; false with a problem. Any thread, while the writer has them open. */
+bool dl_database_in_place(const dl_database *database, dl_arena *arena, dl_problem *problem);
 
 /* --- database.c, writer.c, reader.c -------------------------------------------- */
 
@@ -132,6 +149,11 @@ struct dl_database {
   dl_database_options options;
   dl_statement **statements;
   size_t statement_count, statement_room;
+
+  /* the writer's until it is ready, then read only */
+  dl_file_mark file, log;
+  bool has_log;
+  const char *log_path; /* of the write-ahead log; the writer's connection has it */
 
   /* loop thread */
   dl_database_state state;

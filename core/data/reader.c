@@ -17,6 +17,7 @@ static dl_call *take(dl_database *database) {
 
 static void read_one(dl_reader *reader, dl_call *call) {
   dl_database *database = reader->database;
+  if (!dl_database_in_place(database, &call->arena, &call->problem)) return;
   if (!reader->connection) reader->connection = dl_sqlite_open(database, true, &call->arena, &call->problem);
   if (reader->connection) {
     dl_sqlite_deadlines(reader->connection, database->options.lock_ms, database->options.statement_ms);

@@ -123,11 +123,12 @@ static int set_up(dl_sqlite *connection, bool reader) {
   if (code == SQLITE_OK) code = sqlite3_exec(connection->handle, common_pragmas, NULL, NULL, NULL);
   if (code == SQLITE_OK && reader) code = sqlite3_exec(connection->handle, "PRAGMA query_only = ON", NULL, NULL, NULL);
   if (code == SQLITE_OK && !reader) code = prepare_steps(connection);
+  if (code == SQLITE_OK && !reader) dl_sqlite_keep_log_short(connection);
   return code;
 }
 
 dl_sqlite *dl_sqlite_open(const dl_database *database, bool reader, dl_arena *arena, dl_problem *problem) {
-  if (!database->in_memory && !make_file(database->path, arena, problem)) return NULL;
+  if (!reader && !database->in_memory && !make_file(database->path, arena, problem)) return NULL;
   dl_sqlite *connection = dl_calloc(1, sizeof(*connection));
   connection->database = database;
   connection->statement_count = database->statement_count;

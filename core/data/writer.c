@@ -34,6 +34,7 @@ static bool close_left_open(writer *w) {
 
 static bool begin(writer *w, dl_problem *problem, dl_arena *arena) {
   const dl_database_options *options = &w->database->options;
+  if (!dl_database_in_place(w->database, arena, problem)) return false;
   close_left_open(w);
   dl_sqlite_deadlines(w->connection, options->lock_ms, options->statement_ms);
   if (dl_sqlite_step(w->connection, DL_STEP_BEGIN) == SQLITE_OK) return true;
@@ -238,7 +239,7 @@ static bool open_all(writer *w, dl_arena *arena, const char **applied, dl_proble
     dl_sqlite_deadlines(w->connection, database->options.lock_ms, database->options.statement_ms);
     if (!dl_sqlite_check(w->connection, database->statements[i], arena, problem)) return false;
   }
-  return true;
+  return dl_database_mark(database, w->connection, arena, problem);
 }
 
 static bool start(writer *w) {

@@ -47,11 +47,22 @@ account_store.own_table = {
 local SQL = {
   add = "INSERT INTO TABLE (digest, family, subject, scope, expires) VALUES (:digest, :family, :subject, :scope, :expires)",
   use = "UPDATE TABLE SET used = 1 WHERE digest = :digest AND used = 0 AND expires > :now RETURNING family, subject, scope, expires",
-  revoke = "DELETE FROM TABLE WHERE family = (SELECT family FROM TABLE WHERE digest = :digest)",
-  revoke_used = "DELETE FROM TABLE WHERE family = (SELECT family FROM TABLE WHERE digest = :digest AND used = 1)",
-  finish_all = "DELETE FROM TABLE WHERE subject = :subject",
-  forget = "DELETE FROM TABLE WHERE expires <= :now",
+  family = "SELECT family FROM TABLE WHERE digest = :digest",
+  family_of_used = "SELECT family FROM TABLE WHERE digest = :digest AND used = 1",
+  -- The newest first: among them is the one token of a family that works.
+  revoke = "DELETE FROM TABLE WHERE rowid IN (SELECT rowid FROM TABLE WHERE family = :family ORDER BY rowid DESC LIMIT 500)",
+  finish_all = "DELETE FROM TABLE WHERE rowid IN (SELECT rowid FROM TABLE WHERE subject = :subject ORDER BY rowid DESC LIMIT 500)",
+  forget = "DELETE FROM TABLE WHERE digest IN (SELECT digest FROM TABLE WHERE expires <= :now LIMIT 100)",
 }
+
+local REMOVES_AT_ONCE = 500
+
+-- In many short writes: a login that somebody refreshed a million times ends with the first of them, and nobody waits for all.
+local function remove_all(statement, params)
+  repeat
+    local changes = statement:run(params)
+  until changes < REMOVES_AT_ONCE
+end
 
 local function check_table(place, name)
   if not name:match("^[%a_][%w_]*$") then
@@ -70,8 +81,10 @@ function account_store.new(place, database, name)
   database_module.expect(database, name, account_store.own_table)
   for key, sql in pairs(SQL) do statements[key] = database:statement((sql:gsub("TABLE", name))) end
 
+  -- Each new row takes some old ones away, and no more than that: of a million that have expired a login would wait, fail, and never be done.
   local function add(family, subject, scope, expires)
     local token = random.hex(32)
+    statements.forget:run { now = math.floor(core.now()) }
     statements.add:run { digest = core.sha256_hex(token), family = family, subject = subject, scope = scope, expires = expires }
     return token
   end
@@ -79,28 +92,34 @@ function account_store.new(place, database, name)
   local store = {}
 
   function store.begin(subject, scope, expires)
-    return database:transaction(function()
-      statements.forget:run { now = math.floor(core.now()) }
-      return add(random.hex(16), subject, scope, expires)
-    end)
+    return database:transaction(function() return add(random.hex(16), subject, scope, expires) end)
   end
 
   -- Nothing is raised inside: the end of a family must be committed.
   function store.rotate(token)
     local digest = core.sha256_hex(token)
-    local rotation, revoked = database:transaction(function()
+    local rotation, family, removed = database:transaction(function()
       local row = statements.use:one { digest = digest, now = math.floor(core.now()) }
-      if not row then return nil, (statements.revoke_used:run { digest = digest }) end
+      if not row then
+        local used = statements.family_of_used:value { digest = digest }
+        return nil, used, used and statements.revoke:run { family = used } or 0
+      end
       row.token = add(row.family, row.subject, row.scope, row.expires)
-      return row, 0
+      return row, nil, 0
     end)
-    if revoked > 0 then core.log("warning", "a refresh token was used twice; its family is revoked", { tokens = revoked }) end
+    if family then
+      core.log("warning", "a refresh token was used twice; its family is revoked", { tokens = removed })
+      if removed == REMOVES_AT_ONCE then remove_all(statements.revoke, { family = family }) end
+    end
     return rotation
   end
 
-  function store.revoke(token) statements.revoke:run { digest = core.sha256_hex(token) } end
+  function store.revoke(token)
+    local family = statements.family:value { digest = core.sha256_hex(token) }
+    if family then remove_all(statements.revoke, { family = family }) end
+  end
 
-  function store.finish_all(subject) statements.finish_all:run { subject = subject } end
+  function store.finish_all(subject) remove_all(statements.finish_all, { subject = subject }) end
 
   return store
 end

@@ -144,6 +144,47 @@ describe("a database", function()
     stop(running)
   end)
 
+  local function shell(format, ...) assert.equal(0, os.execute(format:format(...))) end
+
+  it("says that a write is done only while its files lie where they are looked for", function()
+    local running, file, other = start(), data .. "/test.db", data .. "/other.db"
+    assert.equal(201, post(running, "ada@example.com").status)
+    assert.equal(1, count(running))
+    local function refuses(email)
+      assert.equal(500, post(running, email).status)
+      assert.equal(500, running:request("GET", "/count").status)
+      assert.matches("moved, deleted or replaced while it is open", running:log(), 1, true)
+    end
+    shell("mv %s %s", file, other)
+    refuses "bob@example.com"
+    assert.is_nil(io.open(file)) -- nobody made another one
+    shell("cp %s %s", other, file) -- as a restore would
+    refuses "bob@example.com"
+    shell("mv %s %s", other, file)
+    assert.equal(201, post(running, "bob@example.com").status)
+    assert.equal(2, count(running))
+    shell("mv %s-wal %s-kept", file, file)
+    refuses "cleo@example.com"
+    shell("mv %s-kept %s-wal", file, file)
+    assert.equal(201, post(running, "cleo@example.com").status)
+    assert.equal(0, (stop(running)))
+    local second = start()
+    assert.equal(3, count(second))
+    assert.equal(0, (stop(second)))
+  end)
+
+  it("may be reached by a link, and notices where that leads elsewhere", function()
+    shell("mkdir %s/real && ln -s real/test.db %s/test.db && touch %s/real/test.db", data, data, data)
+    local running = start()
+    assert.equal(201, post(running, "ada@example.com").status)
+    shell("touch %s/real/new.db && ln -sfn real/new.db %s/test.db", data, data)
+    assert.equal(500, post(running, "bob@example.com").status)
+    shell("ln -sfn real/test.db %s/test.db", data)
+    assert.equal(201, post(running, "bob@example.com").status)
+    assert.equal(2, count(running))
+    assert.equal(0, (stop(running)))
+  end)
+
   local function refusal(files)
     local ok, message = pcall(start, files)
     assert.is_false(ok)

@@ -185,3 +185,42 @@ describe("a session that a store keeps", function()
     assert.equal(200, ask("GET", "/me").status)
   end)
 end)
+
+describe("sessions in a database", function()
+  local STORED = [[
+local demilune = require "demilune"
+local guard = demilune.guard
+local settings = demilune.settings { SECRET = demilune.model.secret() }
+local app = demilune.app { guard = guard.public }
+local db = app:database "sqlite:sessions.db"
+local session = guard.session { secret = settings.SECRET, lifetime = "1h", database = db }
+local add_expired = db:statement [=[
+  INSERT INTO sessions (digest, subject, expires)
+  WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 250) SELECT 'expired ' || i, 'eve', i FROM n]=]
+local count_expired = db:statement "SELECT count(*) FROM sessions WHERE subject = 'eve'"
+app:on_start(function() add_expired:run() end)
+app:get("/expired", function() return count_expired:value() end)
+app:get("/me", { guard = session }, function(req) return req.principal.subject end)
+app:post("/login", { limit = "10000/minute" }, function()
+  return demilune.response { status = 204, headers = { ["Set-Cookie"] = session:issue { subject = "ada" } } }
+end)
+return app
+]]
+
+  it("are forgotten few at a time, so that no login waits until many are", function()
+    local data = server.make_folder()
+    local app = server.write_app { ["app.lua"] = STORED }
+    assert.equal(0, (server.run { "migration", "sessions", app }))
+    local running = server.start(app, { env = { SECRET = SECRET }, data = data })
+    for _, left in ipairs { 150, 50, 0 } do
+      local reply = running:request("POST", "/login")
+      assert.equal(204, reply.status)
+      assert.equal(tostring(left), running:request("GET", "/expired").body)
+      assert.equal("ada", running:request("GET", "/me", { headers = { Cookie = reply.headers["set-cookie"]:match "^[^;]+" } }).body)
+    end
+    local status, log = running:stop()
+    assert.equal(0, status, log)
+    server.remove_folder(data)
+    server.remove_folder(app)
+  end)
+end)

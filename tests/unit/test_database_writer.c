@@ -326,6 +326,40 @@ static void a_lock_that_is_not_given_up_is_named(void **state) {
   assert_int_equal(world_call(w, s.add, DL_SHAPE_RUN, TEXT("a"), NOTHING).kind, DL_PROBLEM_NONE);
 }
 
+typedef struct relay {
+  sqlite3 *runners[2];
+  bool over; /* between threads */
+} relay;
+
+/* One of two reads at all times: each begins before the other ends. */
+static void read_in_turns(void *data) {
+  relay *r = data;
+  for (unsigned i = 0; !__atomic_load_n(&r->over, __ATOMIC_RELAXED); i++) {
+    run_as(r->runners[i % 2], "BEGIN; SELECT count(*) FROM brutal");
+    if (i) run_as(r->runners[(i + 1) % 2], "COMMIT");
+    usleep(100);
+  }
+}
+
+static void the_log_begins_anew_though_reads_overlap_without_end(void **state) {
+  enum { WRITES = 60, FRAMES_OF_ONE = 256 };
+  world *w = *state;
+  prepare(w, (dl_database_options){0});
+  const dl_statement *add = world_seal(w, "INSERT INTO items (name) VALUES (hex(randomblob(:bytes)))");
+  assert_true(world_start(w));
+  relay r = {.runners = {stranger(w), stranger(w)}};
+  uv_thread_t thread;
+  assert_int_equal(uv_thread_create(&thread, read_in_turns, &r), 0);
+  for (int i = 0; i < WRITES; i++) {
+    answer a = world_call(w, add, DL_SHAPE_RUN, dl_value_integer(FRAMES_OF_ONE / 4 * 4096), NOTHING);
+    if (a.kind != DL_PROBLEM_NONE) fail_msg("%s", a.message);
+  }
+  __atomic_store_n(&r.over, true, __ATOMIC_RELAXED);
+  uv_thread_join(&thread);
+  for (int i = 0; i < 2; i++) sqlite3_close(r.runners[i]);
+  assert_in_range(log_frames(w), FRAMES_OF_ONE, WRITES * FRAMES_OF_ONE / 2);
+}
+
 /* Files of this process may not grow past so many bytes: what a full disk says when it is written to. */
 static void leave_room(rlim_t bytes) {
   struct rlimit limit;
@@ -445,6 +479,7 @@ int main(void) {
       T(a_transaction_defers_keys_until_its_own_commit),
       T(a_transaction_outlives_whoever_began_it_until_its_calls_are_answered),
       T(a_lock_that_is_not_given_up_is_named),
+      T(the_log_begins_anew_though_reads_overlap_without_end),
       T(a_disk_without_room_acknowledges_nothing_that_it_lost_and_serves_again),
       T(a_full_queue_refuses_and_a_long_wait_ends),
       T(stopping_measures_no_whole_table),

@@ -41,6 +41,7 @@ local function set_up()
   client = test.client()
   client:forward("2m") -- past the limits of the spec before
   test.run(function()
+    store.release:run()
     store.clear:run()
     store.remove:run { email = "ada@example.com" }
     store.add:run { email = "ada@example.com", role = "user", password = demilune.password.hash(PASSWORD) }
@@ -165,6 +166,17 @@ describe("a refresh token", function()
     assert.equal(1, #tokens())
   end)
 
+  it("is forgotten with few others at a time, so that nobody waits until many are", function()
+    test.run(function() store.add_expired:run { count = 250 } end)
+    local function left() return test.run(function() return store.count_expired:value() end) end
+    assert.equal(200, log_in().status)
+    assert.equal(150, left())
+    assert.equal(200, client:post("/refresh").status)
+    assert.equal(50, left())
+    assert.equal(200, log_in().status)
+    assert.equal(0, left())
+  end)
+
   it("carries today's roles, and nothing for who is gone", function()
     local token = cookie_of(log_in())
     test.run(function() store.promote:run { email = "ada@example.com" } end)
@@ -246,6 +258,37 @@ describe("all logins of an account", function()
     assert.equal(1, #tokens())
     for _, token in ipairs { first, second, cookie_of(reply) } do assert.equal(401, refresh(token).status) end
     assert.same({ 200, 200 }, { refresh(other).status, refresh(cookie_of(log_in())).status })
+  end)
+end)
+
+describe("a login that was refreshed very often", function()
+  before_each(set_up)
+
+  local function set_up_login()
+    local first = cookie_of(log_in())
+    local reply = refresh(first)
+    test.run(function() store.add_used:run() end)
+    return first, cookie_of(reply), reply.json().access_token
+  end
+
+  local function ends(status, second)
+    assert.equal(500, status) -- not all of its tokens could be deleted
+    assert.equal(401, refresh(second).status)
+  end
+
+  it("ends at once when a used token comes back, whatever becomes of the old ones", function()
+    local first, second = set_up_login()
+    ends(refresh(first).status, second)
+  end)
+
+  it("ends at once by a logout", function()
+    local _, second = set_up_login()
+    ends(test.client():post("/logout", { cookies = { [COOKIE] = second } }).status, second)
+  end)
+
+  it("ends at once with all logins of its account", function()
+    local _, second, access = set_up_login()
+    ends(client:delete("/logins", { headers = { Authorization = "Bearer " .. access } }).status, second)
   end)
 end)
 

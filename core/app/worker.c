@@ -115,6 +115,7 @@ void dl_worker_init(dl_worker *worker, dl_loop *loop, dl_generation *generation)
   dl_deadlines_init(&worker->body_deadlines, false, dl_connection_body_expired);
   dl_deadlines_init(&worker->handler_deadlines, false, dl_handle_expired);
   dl_queue_init(worker);
+  dl_turns_init(&worker->turns, loop);
   uv_timer_init(loop->uv, &worker->sweep_timer);
   worker->sweep_timer.data = worker;
   worker->swept_us = loop->clock.monotonic_us;
@@ -152,6 +153,7 @@ void dl_worker_abort_connections(dl_worker *worker) {
     next = connection->next;
     if (!connection->stream.closing) dl_connection_abort(connection);
   }
+  dl_turns_end(&worker->turns);
 }
 
 void dl_worker_free(dl_worker *worker) {

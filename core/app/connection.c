@@ -19,6 +19,7 @@ enum {
 };
 
 enum { DISCARD_MAX_BYTES = 65536, OUTPUT_FLUSH_BYTES = 65536, LINGER_US = 2000000, LAST_CALL_US = 1000000, STALE_US = 50000 };
+enum { TURN_REQUESTS = 64, TURN_US = 1000 };
 
 static void advance(dl_connection *connection);
 
@@ -60,6 +61,7 @@ static void end_exchange(dl_connection *connection) {
 void dl_connection_close(dl_connection *connection) {
   dl_worker *worker = connection->worker;
   dl_deadline_clear(&connection->deadline);
+  dl_turn_clear(&connection->turn);
   if (worker->out_owner == connection) {
     worker->out_owner = NULL;
     dl_buffer_clear(&worker->out);
@@ -104,6 +106,7 @@ static void measure(dl_exchange *exchange) {
   uint64_t now_us = dl_clock_monotonic_now_us(clock);
   if (now_us > clock->monotonic_us + STALE_US) dl_clock_update(clock);
   exchange->elapsed_us = now_us > exchange->started_us ? now_us - exchange->started_us : 0;
+  if (exchange->elapsed_us >= TURN_US) exchange->connection->turn_requests = TURN_REQUESTS;
   dl_access_log_write(exchange);
   dl_metrics_record(exchange);
 }
@@ -163,6 +166,25 @@ static bool step_proxy(dl_connection *connection) {
   stream->start += (uint32_t)consumed;
   begin_requests(connection);
   return !connection->secure; /* what is there already is not a request but TLS */
+}
+
+/* --- others' turns ---------------------------------------------------------------- */
+
+static void on_turn(dl_turn *turn) {
+  dl_connection *connection = (dl_connection *)(void *)((char *)turn - offsetof(dl_connection, turn));
+  connection->turn_requests = 0;
+  advance(connection);
+}
+
+/* Who sends many requests at once has a share of a turn as others have, by number and by time. */
+static bool lets_others_first(dl_connection *connection) {
+  dl_worker *worker = connection->worker;
+  uint64_t turn_ms = uv_now(worker->loop->uv);
+  if (connection->turn_ms != turn_ms) connection->turn_requests = 0;
+  connection->turn_ms = turn_ms;
+  if (connection->turn_requests++ < TURN_REQUESTS) return false;
+  dl_turn_wait(&worker->turns, &connection->turn, on_turn);
+  return true;
 }
 
 /* --- heads ---------------------------------------------------------------------- */
@@ -260,6 +282,7 @@ static bool step_head(dl_connection *connection) {
   if (connection->worker->out.len > OUTPUT_FLUSH_BYTES) dl_connection_flush(connection, (dl_str){0});
   if (stream->unsent_bytes) return false;
   if (stream->start == stream->filled) return wait_for_request(connection);
+  if (lets_others_first(connection)) return false;
   if (!connection->exchange) connection->exchange = dl_exchange_begin(connection->worker, connection);
   dl_exchange *exchange = connection->exchange;
   size_t consumed = 0;
@@ -377,7 +400,7 @@ static bool step_discard(dl_connection *connection) {
 
 static void advance(dl_connection *connection) {
   bool more = true;
-  if (connection->advancing) return;
+  if (connection->advancing || connection->turn.next) return;
   connection->advancing = true;
   while (more && !connection->stream.closing) {
     switch (connection->state) {
@@ -436,6 +459,7 @@ static void on_closed(dl_stream *stream) {
   dl_connection *connection = (dl_connection *)stream;
   dl_worker *worker = connection->worker;
   dl_deadline_clear(&connection->deadline); /* a stream that lingered closes by itself */
+  dl_turn_clear(&connection->turn);
   if (connection->previous) connection->previous->next = connection->next;
   else worker->connections = connection->next;
   if (connection->next) connection->next->previous = connection->previous;

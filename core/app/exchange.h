@@ -57,7 +57,7 @@ struct dl_exchange {
   dl_ticket write_ticket;    /* a streaming handler that waits for the client to read */
   uint64_t started_us;
   uint64_t elapsed_us;       /* set when it is finished */
-  uint32_t turn_bytes;       /* what a stream wrote since others had their turn */
+  uint32_t turn_bytes;       /* what a stream wrote since others had their turn, and what its pieces cost */
   uint64_t sent_bytes;       /* of the response's body */
   uint32_t after_done;       /* how many release and after_response functions have run */
   int status;                /* 0 until a response was begun */
@@ -168,6 +168,9 @@ struct dl_connection {
   dl_exchange *exchange;
   dl_connection *previous, *next;
   dl_deadline deadline;
+  dl_turn turn;           /* it has more requests, and waits until others had their turn */
+  uint64_t turn_ms;       /* libuv's time, which stands still within a turn of the loop, */
+  uint32_t turn_requests; /* and how many requests were served in it */
   uint64_t body_taken;    /* bytes of the current body that were consumed */
   uint64_t body_began_us;
   uint64_t client_hash;

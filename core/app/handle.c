@@ -7,7 +7,7 @@
 
 #include <lauxlib.h>
 
-enum { STUCK_GRACE_US = 1000000, STREAM_AHEAD_BYTES = 65536, STREAM_TURN_BYTES = 262144 };
+enum { STUCK_GRACE_US = 1000000, STREAM_AHEAD_BYTES = 65536, STREAM_TURN_BYTES = 262144, STREAM_PIECE_BYTES = 1024 /* what a piece costs beside its own */ };
 
 static const char gone[] = "the client went away before the stream ended";
 
@@ -118,8 +118,9 @@ static int stream_write(lua_State *L) {
   if (exchange->connection->broken) return luaL_error(L, gone);
   /* A stream may last as long as it likes, as long as it goes on. */
   limit_handler(exchange);
-  exchange->turn_bytes += (uint32_t)(len < STREAM_TURN_BYTES ? len : STREAM_TURN_BYTES);
-  if (exchange->connection->stream.unsent_bytes > STREAM_AHEAD_BYTES || exchange->turn_bytes >= STREAM_TURN_BYTES) return wait_to_write(exchange, L);
+  if (exchange->turn_bytes < STREAM_TURN_BYTES) exchange->turn_bytes += STREAM_PIECE_BYTES + (uint32_t)(len < STREAM_TURN_BYTES ? len : STREAM_TURN_BYTES);
+  bool others_wait = exchange->turn_bytes >= STREAM_TURN_BYTES && lua_isyieldable(L);
+  if (exchange->connection->stream.unsent_bytes > STREAM_AHEAD_BYTES || others_wait) return wait_to_write(exchange, L);
   lua_pushboolean(L, 1);
   return 1;
 }

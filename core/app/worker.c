@@ -6,7 +6,7 @@
 
 #include <sys/random.h>
 
-enum { SWEEP_MS = 250, LATE_SWEEP_MS = 500, STOP_PATIENCE_US = 15000000 };
+enum { SWEEP_MS = 250, LATE_SWEEP_MS = 500, STOP_PATIENCE_US = 15000000, KEPT_BYTES = 1048576 };
 
 /* --- generations that were replaced ------------------------------------------------------ */
 
@@ -83,6 +83,12 @@ static bool lets_others_first(dl_worker *worker, uint64_t now_us) {
   return worker->sweep_put_off;
 }
 
+/* One large answer does not make the worker large for good. Both are in use only within a call. */
+static void give_back(dl_worker *worker) {
+  if (worker->scratch.cap > KEPT_BYTES) dl_buffer_free(&worker->scratch);
+  if (worker->out.cap > KEPT_BYTES && !worker->out_owner) dl_buffer_free(&worker->out);
+}
+
 static void on_sweep(uv_timer_t *timer) {
   dl_worker *worker = timer->data;
   dl_clock_update(&worker->loop->clock);
@@ -99,6 +105,7 @@ static void on_sweep(uv_timer_t *timer) {
   sweep_replaced(worker);
   dl_metrics_publish(worker);
   dl_stream_pool_sweep(&worker->buffers, now_us);
+  give_back(worker);
   dl_memory_keep_reserve();
 }
 
@@ -115,6 +122,7 @@ void dl_worker_init(dl_worker *worker, dl_loop *loop, dl_generation *generation)
   dl_deadlines_init(&worker->body_deadlines, false, dl_connection_body_expired);
   dl_deadlines_init(&worker->handler_deadlines, false, dl_handle_expired);
   dl_queue_init(worker);
+  dl_turns_init(&worker->turns, loop);
   uv_timer_init(loop->uv, &worker->sweep_timer);
   worker->sweep_timer.data = worker;
   worker->swept_us = loop->clock.monotonic_us;
@@ -152,6 +160,7 @@ void dl_worker_abort_connections(dl_worker *worker) {
     next = connection->next;
     if (!connection->stream.closing) dl_connection_abort(connection);
   }
+  dl_turns_end(&worker->turns);
 }
 
 void dl_worker_free(dl_worker *worker) {

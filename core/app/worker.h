@@ -19,6 +19,7 @@
 #include "net/listener.h"
 #include "net/stream.h"
 #include "net/tls_context.h"
+#include "net/turn.h"
 
 typedef struct dl_connection dl_connection;
 typedef struct dl_exchange dl_exchange;
@@ -52,6 +53,7 @@ typedef struct dl_worker {
   dl_deadlines idle_deadlines, head_deadlines, send_deadlines, linger_deadlines, last_call_deadlines; /* ordered */
   dl_deadlines body_deadlines, handler_deadlines;
   dl_queue queue;             /* for a turn in a handler */
+  dl_turns turns;             /* of connections that have more to be served */
   uv_timer_t sweep_timer;
   uint64_t swept_us;          /* monotonic, when deadlines were last judged */
   bool sweep_put_off;         /* until what came meanwhile has been read */

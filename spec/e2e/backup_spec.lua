@@ -28,10 +28,7 @@ local function shell_blocks()
   return unpack(blocks)
 end
 
-local has_sqlite = os.execute("command -v sqlite3 >/dev/null") == 0
-
 describe("a backup", function()
-  if not has_sqlite then return pending("there is no sqlite3 here") end
   local copy, put_back = shell_blocks()
   local world, app, running
   before_each(function()

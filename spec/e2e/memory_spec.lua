@@ -163,4 +163,19 @@ describe("an idle worker", function()
     for _, connection in ipairs(connections) do connection:close() end
     assert.equal(0, (running:stop()))
   end)
+
+  it("does not keep the room that one large answer took", function()
+    local running = server.start [[
+      local demilune = require "demilune"
+      local app = demilune.app { guard = demilune.guard.public }
+      local part, list = ("x"):rep(1024 * 1024), {}
+      for n = 1, 64 do list[n] = part end
+      app:get("/", function() return list end)
+      return app
+    ]]
+    local before = running:resident_bytes()
+    assert.is_true(#running:request("GET", "/").body > 64 * MIB)
+    assert.truthy(server.wait_until(PATIENCE, function() return running:resident_bytes() < before + 16 * MIB end))
+    assert.equal(0, (running:stop()))
+  end)
 end)

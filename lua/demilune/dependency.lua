@@ -111,16 +111,25 @@ local function explain(problem)
   return debug.traceback(problem, 2)
 end
 
+-- What is wrong with how a dependency says that it ends, or nil.
+local function slip_of(ending)
+  if type(ending) ~= "table" then return "its second result was " .. errors.show(ending) end
+  for name, fn in pairs(ending) do
+    if name ~= "finish" and name ~= "release" then return ("its second result has %s"):format(errors.show(name)) end
+    if fn and type(fn) ~= "function" then return ("its %s is %s"):format(name, errors.show(fn)) end
+  end
+end
+
 -- Notes how a dependency ends. held has what must finish, oldest first.
 local function keep(req, held, ending, place)
-  if type(ending) == "function" then
-    held[#held + 1] = ending
-  elseif type(ending) == "table" then
-    if ending.finish then held[#held + 1] = ending.finish end
-    if ending.release then req:release(ending.release) end
-  else
-    error(place .. ": a dependency gives its value and, if it holds something, a finish function or { finish = fn, release = fn }; "
-      .. "its second result was " .. errors.show(ending), 0)
+  if type(ending) == "function" then ending = { finish = ending } end
+  local slip = slip_of(ending)
+  if type(ending) == "table" then -- what it holds ends, whatever else it says
+    if type(ending.finish) == "function" then held[#held + 1] = ending.finish end
+    if type(ending.release) == "function" then req:release(ending.release) end
+  end
+  if slip then
+    error(place .. ": a dependency gives its value and, if it holds something, a finish function or { finish = fn, release = fn }; " .. slip, 0)
   end
 end
 

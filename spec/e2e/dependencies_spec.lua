@@ -49,6 +49,10 @@ local second_breaks = app:dependency({ a = a }, function() note "second" error("
 app:get("/second-breaks", { needs = { x = second_breaks } }, function() note "handler" end)
 local strange = app:dependency({ a = a }, function() return 1, "not a function" end)
 app:get("/strange-ending", { needs = { x = strange } }, function() note "handler" end)
+local mistyped = app:dependency(function() return 1, { finnish = noting "commit", release = noting "mistyped release" } end)
+app:get("/mistyped-ending", { needs = { x = mistyped } }, function() note "handler" end)
+local called = app:dependency(function() return 1, { finish = "commit" } end)
+app:get("/called-ending", { needs = { x = called } }, function() note "handler" end)
 local bad_commit = app:dependency({ a = a }, function() return 1, function() note "commit" error("the disk is full") end end)
 app:get("/commit-fails", { needs = { x = bad_commit }, status = 201 }, function() note "handler" return { id = 1 } end)
 local aborting_commit = app:dependency({ a = a }, function() return 1, function() demilune.abort(409, "somebody was faster") end end)
@@ -137,6 +141,14 @@ describe("dependencies", function()
     assert.equal(500, get("/strange-ending").status)
     expect_events { "a", "a finish failed", "a release failed" }
     assert.truthy(running:log_line("finish function", "app.lua:"))
+  end)
+
+  it("that mistype how they end run no handler, and end what they said", function()
+    assert.equal(500, get("/mistyped-ending").status)
+    expect_events { "mistyped release failed" }
+    assert.truthy(running:log_line("finish function", "finnish"))
+    assert.equal(500, get("/called-ending").status)
+    assert.truthy(running:log_line("finish function", "its finish is"))
   end)
 
   it("make the response a 500 when a commit fails, and tell the others", function()

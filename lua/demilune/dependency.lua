@@ -254,6 +254,11 @@ end
 ---@field owners? function[] that say whose object it is
 ---@field roles? demilune.Guard[] that look at a dependency's user
 
+-- What ends by what the handler gives, a commit or a kept answer, goes by all of it.
+local function single(handler)
+  return function(req, need) return core.single(handler(req, need)) end
+end
+
 ---The handler and all it needs as one function of the request.
 ---A handler without needs, of which nothing is asked, is given back as it is.
 ---@param handler fun(req: table, need: table): any
@@ -266,6 +271,7 @@ function dependency.compile(handler, needs, place, what, asked)
   asked = asked or {}
   local early, late = split_owners(asked.owners)
   local roles, has_needs = asked.roles or {}, needs ~= nil and next(needs) ~= nil
+  if asked.idempotency or #roles > 0 or has_needs then handler = single(handler) end
   local once = asked.idempotency and idempotency.once(asked.idempotency, handler) or handler -- behind all that may refuse
   local run = limit.counting(with_owners(once, late), asked.limits) -- before owners: trying doors is counted too
   if #roles > 0 or has_needs then

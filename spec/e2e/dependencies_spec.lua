@@ -49,6 +49,10 @@ local second_breaks = app:dependency({ a = a }, function() note "second" error("
 app:get("/second-breaks", { needs = { x = second_breaks } }, function() note "handler" end)
 local strange = app:dependency({ a = a }, function() return 1, "not a function" end)
 app:get("/strange-ending", { needs = { x = strange } }, function() note "handler" end)
+app:get("/bare-problem", function() return nil, "not found" end)
+app:get("/bare-status", function() return { id = 1 }, 201 end)
+app:get("/bare-pair", function() return 5, "more" end)
+app:get("/needy-problem", { needs = { a = a } }, function() return nil, "not found" end)
 local mistyped = app:dependency(function() return 1, { finnish = noting "commit", release = noting "mistyped release" } end)
 app:get("/mistyped-ending", { needs = { x = mistyped } }, function() note "handler" end)
 local called = app:dependency(function() return 1, { finish = "commit" } end)
@@ -141,6 +145,16 @@ describe("dependencies", function()
     assert.equal(500, get("/strange-ending").status)
     expect_events { "a", "a finish failed", "a release failed" }
     assert.truthy(running:log_line("finish function", "app.lua:"))
+  end)
+
+  it("fail with a handler that gives a problem or a status behind its value, which nobody would be told", function()
+    assert.equal(500, get("/bare-problem").status)
+    assert.truthy(running:log_line("demilune.abort(404", "bare-problem"))
+    assert.equal(500, get("/bare-status").status)
+    assert.truthy(running:log_line("demilune.response { status = 201", "bare-status"))
+    assert.same({ 200, "5" }, { get("/bare-pair").status, get("/bare-pair").body })
+    assert.equal(500, get("/needy-problem").status)
+    expect_events { "a", "a finish failed", "a release failed" }
   end)
 
   it("that mistype how they end run no handler, and end what they said", function()

@@ -291,7 +291,8 @@ describe("validation in service", function()
 
   it("lets nothing pass by a check that gives a verdict or a bare text, which would stand where the value did", function()
     for sent, slip in pairs {
-      ['{"verdict":1}'] = "a boolean for a value that is none", ['{"refusal":1}'] = "false and a text", ['{"told":1}'] = "a text for a value that is none",
+      ['{"verdict":1}'] = "a boolean for a value that is none", ['{"refusal":1}'] = "false and a text",
+      ['{"told":1}'] = "a text for a value that is none",
       ['{"table":1}'] = "nil and what is no text", ['{"whole":{"n":1}}'] = "a boolean for a value that is none",
     } do
       local response = post_json("/slips/x", sent)

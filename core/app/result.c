@@ -203,7 +203,9 @@ static bool send_response(dl_exchange *exchange, lua_State *co) {
 }
 
 bool dl_result_send(dl_exchange *exchange, lua_State *co) {
+  const char *slip = dl_request_slip_of(co, 1);
   lua_settop(co, 1);
+  if (slip) return fail(exchange, "%s", slip), true;
   if (dl_request_is_response(co, 1)) return send_response(exchange, co);
   send_value(exchange, co);
   return true;

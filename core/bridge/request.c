@@ -574,6 +574,8 @@ void dl_bridge_request(lua_State *L) {
   add_type(L, "response_type", &response_key);
   add_type(L, "abort_type", &abort_key);
   add_type(L, "replay_type", &replay_key);
+  lua_pushcfunction(L, dl_request_single);
+  lua_setfield(L, -2, "single");
   lua_pushcfunction(L, core_prepare);
   lua_setfield(L, -2, "prepare");
   lua_pushlightuserdata(L, (void *)(uintptr_t)&metatable_key);

@@ -41,6 +41,27 @@ static bool take_result(const dl_schema *schema, int index, dl_value *value, dl_
   return true;
 }
 
+/* What a check gives that was meant for a verdict or a message, and would stand where the value did. */
+static const char *slip_of(const dl_schema *schema, lua_State *L, int given, int result) {
+  int was = lua_type(L, given), is = lua_type(L, result), behind = lua_type(L, result + 1);
+  if (is == LUA_TNIL && behind != LUA_TNIL && behind != LUA_TSTRING) return "nil and what is no text";
+  if (is == LUA_TBOOLEAN && !lua_toboolean(L, result) && behind == LUA_TSTRING) return "false and a text";
+  if (schema->kind == DL_KIND_ANY || schema->kind == DL_KIND_JSON || schema->kind == DL_KIND_UNION) return NULL;
+  if (was != LUA_TBOOLEAN && was != LUA_TNUMBER && was != LUA_TSTRING && was != LUA_TTABLE) return NULL;
+  if (is == LUA_TBOOLEAN && was != LUA_TBOOLEAN) return "a boolean for a value that is none";
+  return is == LUA_TSTRING && was != LUA_TSTRING ? "a text for a value that is none" : NULL;
+}
+
+static bool slipped(int check, const char *slip, dl_validation *validation, const char *what) {
+  lua_State *L = validation->L;
+  lua_Debug info;
+  lua_rawgeti(L, LUA_REGISTRYINDEX, check);
+  lua_getinfo(L, ">S", &info);
+  lua_pushfstring(L, "%s:%d: it gave %s; write return nil, \"what is wrong\" to refuse the value, and nothing to keep it", info.short_src,
+                  info.linedefined, slip);
+  return broke(validation, what, lua_tostring(L, -1));
+}
+
 bool dl_call_check(const dl_schema *schema, dl_value *value, dl_validation *validation) {
   static const char what[] = "a model's check failed";
   lua_State *L = validation->L;
@@ -51,7 +72,9 @@ bool dl_call_check(const dl_schema *schema, dl_value *value, dl_validation *vali
   lua_rawgeti(L, LUA_REGISTRYINDEX, schema->check);
   lua_pushvalue(L, top + 2);
   bool ok = lua_pcall(L, 1, 2, top + 1) == 0;
+  const char *slip = ok ? slip_of(schema, L, top + 2, top + 3) : NULL;
   if (!ok) broke(validation, what, lua_tostring(L, -1));
+  else if (slip) ok = slipped(schema->check, slip, validation, what);
   else if (lua_isnil(L, top + 3)) ok = lua_type(L, top + 4) != LUA_TSTRING || refused_by_check(schema, value, validation);
   /* The value itself came back: a table may have been changed, others cannot be. */
   else if (lua_istable(L, top + 3) || !lua_rawequal(L, top + 2, top + 3)) ok = take_result(schema, top + 3, value, validation, what);

@@ -111,16 +111,25 @@ local function explain(problem)
   return debug.traceback(problem, 2)
 end
 
+-- What is wrong with how a dependency says that it ends, or nil.
+local function slip_of(ending)
+  if type(ending) ~= "table" then return "its second result was " .. errors.show(ending) end
+  for name, fn in pairs(ending) do
+    if name ~= "finish" and name ~= "release" then return ("its second result has %s"):format(errors.show(name)) end
+    if fn and type(fn) ~= "function" then return ("its %s is %s"):format(name, errors.show(fn)) end
+  end
+end
+
 -- Notes how a dependency ends. held has what must finish, oldest first.
 local function keep(req, held, ending, place)
-  if type(ending) == "function" then
-    held[#held + 1] = ending
-  elseif type(ending) == "table" then
-    if ending.finish then held[#held + 1] = ending.finish end
-    if ending.release then req:release(ending.release) end
-  else
-    error(place .. ": a dependency gives its value and, if it holds something, a finish function or { finish = fn, release = fn }; "
-      .. "its second result was " .. errors.show(ending), 0)
+  if type(ending) == "function" then ending = { finish = ending } end
+  local slip = slip_of(ending)
+  if type(ending) == "table" then -- what it holds ends, whatever else it says
+    if type(ending.finish) == "function" then held[#held + 1] = ending.finish end
+    if type(ending.release) == "function" then req:release(ending.release) end
+  end
+  if slip then
+    error(place .. ": a dependency gives its value and, if it holds something, a finish function or { finish = fn, release = fn }; " .. slip, 0)
   end
 end
 
@@ -245,6 +254,11 @@ end
 ---@field owners? function[] that say whose object it is
 ---@field roles? demilune.Guard[] that look at a dependency's user
 
+-- What ends by what the handler gives, a commit or a kept answer, goes by all of it.
+local function single(handler)
+  return function(req, need) return core.single(handler(req, need)) end
+end
+
 ---The handler and all it needs as one function of the request.
 ---A handler without needs, of which nothing is asked, is given back as it is.
 ---@param handler fun(req: table, need: table): any
@@ -257,6 +271,7 @@ function dependency.compile(handler, needs, place, what, asked)
   asked = asked or {}
   local early, late = split_owners(asked.owners)
   local roles, has_needs = asked.roles or {}, needs ~= nil and next(needs) ~= nil
+  if asked.idempotency or #roles > 0 or has_needs then handler = single(handler) end
   local once = asked.idempotency and idempotency.once(asked.idempotency, handler) or handler -- behind all that may refuse
   local run = limit.counting(with_owners(once, late), asked.limits) -- before owners: trying doors is counted too
   if #roles > 0 or has_needs then

@@ -57,6 +57,17 @@ app:post("/checked", { body = model("Checked", { check = function(v)
   if v.n == 4 then coroutine.yield() end
   if v.n == 5 then return { n = 50 } end
 end }) { n = model.integer() } }, echo "body")
+local Verdict = model.integer { check = function(v) return v > 3 end }
+local Refusal = model.integer { check = function() return false, "is too small" end }
+local Told = model.integer { check = function() return "is too small" end }
+local Table = model.integer { check = function() return nil, { "is too small" } end }
+local Whole = model("Whole", { check = function(v) return v.n > 3 end }) { n = model.integer() }
+app:post("/slips/{which}", { body = { verdict = model.optional(Verdict), refusal = model.optional(Refusal), told = model.optional(Told),
+  table = model.optional(Table), whole = model.optional(Whole) } }, echo "body")
+app:post("/conversions", { body = {
+  list = model.string { check = function(v) return { v } end }, on = model.boolean { check = function(v) return not v end },
+  sum = model.string { check = function(v) return #v end }, free = model.any { check = function() return true end },
+} }, echo "body")
 app:post("/factory", { body = model "Made" { n = model.integer { default_factory = function() error("the factory broke") end } } }, echo "body")
 app:post("/pattern", { body = model "Pattern" { s = model.string { pattern = "^(a+)+$" } } }, echo "body")
 app:post("/many", { body = model.array(model.integer(), { max_items = 100000 }) }, function(req) return #req.body end)
@@ -288,6 +299,20 @@ describe("validation in service", function()
     assert.same({ type = "value_error", loc = { "body" }, msg = answer.detail[1].msg, ctx = { error = "must not be one" } }, answer.detail[1])
     assert.same({ got = { n = 50 } }, select(2, post_json("/checked", '{"n":5}')))
     assert.same({ got = { n = 6 } }, select(2, post_json("/checked", '{"n":6}')))
+  end)
+
+  it("lets nothing pass by a check that gives a verdict or a bare text, which would stand where the value did", function()
+    for sent, slip in pairs {
+      ['{"verdict":1}'] = "a boolean for a value that is none", ['{"refusal":1}'] = "false and a text",
+      ['{"told":1}'] = "a text for a value that is none",
+      ['{"table":1}'] = "nil and what is no text", ['{"whole":{"n":1}}'] = "a boolean for a value that is none",
+    } do
+      local response = post_json("/slips/x", sent)
+      assert.equal(500, response.status, sent .. response.body)
+      assert.truthy(running:log_line("app.lua:", "it gave " .. slip, cjson.decode(response.body).request_id), sent)
+    end
+    assert.same({ got = { list = { "a" }, on = false, sum = 1, free = true } },
+      select(2, post_json("/conversions", '{"list":"a","on":true,"sum":"a","free":1}')))
   end)
 
   it("answers 500 for a check or a default that breaks, hides why, and logs it", function()

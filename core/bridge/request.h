@@ -89,11 +89,11 @@ void dl_request_describe_breach(lua_State *L, int index, const dl_validation *va
 int dl_request_keep_answer(lua_State *L);
 void dl_request_push_keeper(lua_State *L, dl_request_view *view);
 
-/* What kind of object a handler gave or raised. */
 /* What is wrong with the values that a handler gave, the first of which stands at an index, or NULL: one goes out, and those behind it are lost. */
 const char *dl_request_slip_of(lua_State *L, int first);
 /* single(value, ...): the value alone. Raises where what stands behind it was meant for something. */
 int dl_request_single(lua_State *L);
+/* What kind of object a handler gave or raised. */
 bool dl_request_is_response(lua_State *L, int index);
 bool dl_request_is_abort(lua_State *L, int index);
 bool dl_request_is_replay(lua_State *L, int index);

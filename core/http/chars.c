@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Which bytes may stand where: one table for all grammars of this folder. */
 #include "http/internal.h"
+#include "http/text.h"
 
 #define TOKEN DL_CHAR_TOKEN
 #define VALUE DL_CHAR_VALUE

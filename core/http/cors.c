@@ -6,6 +6,7 @@
 #include "http/cors_internal.h"
 
 #include "http/internal.h"
+#include "http/text.h"
 #include "http/method.h"
 
 static const dl_str vary = {"Vary: Origin\r\n", 14};

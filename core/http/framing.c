@@ -6,6 +6,7 @@
  * two ways is refused.
  */
 #include "http/internal.h"
+#include "http/text.h"
 
 #include <arpa/inet.h>
 

@@ -99,11 +99,6 @@ dl_http_result dl_http_chunked_pass(dl_http_chunked *chunked, dl_str bytes, size
 /* count bytes of data were taken. */
 void dl_http_chunked_took(dl_http_chunked *chunked, size_t count);
 
-/* The next element of a comma-separated list without white space around it
- * (RFC 9110 5.6.1), taken off the front of *list; commas inside quotes do not
- * separate. False at the end. Empty elements are given, for the caller to judge. */
-bool dl_http_list_next(dl_str *list, dl_str *element);
-
 /* Percent-decoding of s into out, which has room for s.len bytes; plus: "+" is a
  * space. False for a "%" without two hexadecimal digits behind it. */
 bool dl_http_percent_decode(dl_str s, bool plus, char *out, size_t *out_len);

@@ -28,9 +28,9 @@ dl_kind dl_schema_kind(const dl_schema *schema);
 dl_value dl_schema_text(dl_str text);
 
 /* Pairs into the OBJECT that dl_schema_validate takes: a name given twice, or one
- * whose field is an array, becomes an ARRAY of STRINGs. nocase: names compare
- * ASCII case-insensitively (header fields). A model schema only. */
-dl_value dl_schema_collect(const dl_schema *schema, const dl_pair *pairs, size_t count, bool nocase, dl_arena *arena);
+ * whose field is an array, becomes an ARRAY of STRINGs. header: names compare
+ * ASCII case-insensitively, and an array's values are lists. A model schema only. */
+dl_value dl_schema_collect(const dl_schema *schema, const dl_pair *pairs, size_t count, bool header, dl_arena *arena);
 
 typedef struct dl_model_error dl_model_error;
 

@@ -7,6 +7,7 @@
 
 #include "base/hash.h"
 #include "base/utf8.h"
+#include "http/text.h"
 
 typedef struct collection {
   const dl_model *model;
@@ -63,15 +64,24 @@ static void add_value(collection *to, const dl_field *field, dl_member *member, 
   append_item(to, value, item);
 }
 
-dl_value dl_schema_collect(const dl_schema *schema, const dl_pair *pairs, size_t count, bool nocase, dl_arena *arena) {
+/* A header's array is one list, over however many lines its sender, or who passed it on, has spread it (RFC 9110 5.3). */
+static void add_list(collection *to, const dl_field *field, dl_member *member, dl_str list) {
+  if (member->value.kind == DL_VALUE_ABSENT) member->value = (dl_value){.kind = DL_VALUE_ARRAY};
+  for (dl_str element; dl_http_list_next(&list, &element);)
+    if (element.len) add_value(to, field, member, dl_schema_text(element));
+}
+
+dl_value dl_schema_collect(const dl_schema *schema, const dl_pair *pairs, size_t count, bool header, dl_arena *arena) {
   collection to = {.model = &schema->model, .arena = arena};
   dl_map_init(&to.unknown, arena);
   to.members = dl_arena_alloc(arena, (count + 1) * sizeof(*to.members));
   to.of_field = dl_arena_zalloc(arena, to.model->field_count + 1u, sizeof(*to.of_field));
   for (size_t i = 0; i < count; i++) {
-    const dl_field *field = dl_model_find(to.model, pairs[i].name, nocase);
+    const dl_field *field = dl_model_find(to.model, pairs[i].name, header);
     if (!field && to.model->extra == DL_EXTRA_IGNORE) continue;
-    add_value(&to, field, member_of(&to, field, pairs[i].name), dl_schema_text(pairs[i].value));
+    dl_member *member = member_of(&to, field, pairs[i].name);
+    if (header && field && field->schema->kind == DL_KIND_ARRAY) add_list(&to, field, member, pairs[i].value);
+    else add_value(&to, field, member, dl_schema_text(pairs[i].value));
   }
   return (dl_value){.kind = DL_VALUE_OBJECT, .len = to.count, .members = to.members};
 }

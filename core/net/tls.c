@@ -74,6 +74,7 @@ static void stop_waiting(dl_tls *tls) {
   if (tls->previous_waiting) tls->previous_waiting->next_waiting = tls->next_waiting;
   else tls->hub->waiting = tls->next_waiting;
   if (tls->next_waiting) tls->next_waiting->previous_waiting = tls->previous_waiting;
+  else tls->hub->first_waiting = tls->previous_waiting;
   if (!tls->hub->waiting) uv_idle_stop(&tls->hub->turn);
 }
 
@@ -83,10 +84,9 @@ static void on_turn(uv_idle_t *idle) {
   uint32_t count = 0;
   for (const dl_tls *tls = hub->waiting; tls; tls = tls->next_waiting) count++;
   while (count-- && hub->waiting) {
-    dl_tls *last = hub->waiting;
-    while (last->next_waiting) last = last->next_waiting;
-    stop_waiting(last);
-    hub->readable(last->owner);
+    dl_tls *first = hub->first_waiting;
+    stop_waiting(first);
+    hub->readable(first->owner);
   }
 }
 
@@ -271,6 +271,7 @@ void dl_tls_wait(dl_tls *tls) {
   tls->previous_waiting = NULL;
   tls->next_waiting = hub->waiting;
   if (hub->waiting) hub->waiting->previous_waiting = tls;
+  else hub->first_waiting = tls;
   hub->waiting = tls;
 }
 

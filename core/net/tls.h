@@ -34,7 +34,8 @@ typedef struct dl_tls_hub {
   dl_deadlines silent;     /* connected, have sent nothing */
   dl_deadlines shaking;    /* in the handshake */
   uint32_t shaking_count;
-  dl_tls *waiting;         /* have input left that nobody asked for yet */
+  dl_tls *waiting;         /* have input left that nobody asked for yet; who came last */
+  dl_tls *first_waiting;   /* and who came first, whose turn it is */
   uv_idle_t turn;          /* runs while there are such */
   uint64_t handshakes, resumptions, failures; /* since the worker began */
   void (*timed_out)(void *owner);

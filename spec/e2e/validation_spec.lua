@@ -206,6 +206,18 @@ describe("validation in service", function()
     connection:close()
   end)
 
+  it("reads an array in a header as one list, over however many lines it is spread", function()
+    for lines, wanted in pairs {
+      ["X-List: a\r\nX-List: b"] = { "a", "b" }, ["X-List: a,b"] = { "a", "b" }, ["X-List: a , \t b,,"] = { "a", "b" },
+      ["X-List: a\r\nX-List: b, c"] = { "a", "b", "c" }, ['X-List: "a, b", c'] = { '"a, b"', "c" }, ["X-List:"] = {}, ["X-List: ,"] = {},
+    } do
+      local connection = running:connect()
+      connection:send("GET /headers HTTP/1.1\r\nHost: a\r\nUser-Agent: c\r\n" .. lines .. "\r\n\r\n")
+      assert.same(wanted, cjson.decode(connection:receive().body).got.x_list, lines)
+      connection:close()
+    end
+  end)
+
   it("takes as a body of text what is UTF-8 without NUL", function()
     local function post_text(bytes) return send("POST", "/text", { headers = { ["Content-Type"] = "text/plain" }, body = bytes }) end
     assert.equal(200, post_text("h\195\169llo").status)

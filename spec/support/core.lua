@@ -20,6 +20,7 @@ function core.now() return core.seconds end
 function core.clock_move(milliseconds) core.seconds = core.seconds + milliseconds / 1000 end
 function core.sleep(seconds) core.slept = seconds end
 function core.prepare(_, result) return result end
+function core.single(value) return value end
 function core.spawn(fn) fn() end
 function core.random(bytes) return ("r"):rep(bytes) end
 function core.embedded_docs(name) return "(" .. name .. ")" end

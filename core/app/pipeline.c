@@ -174,15 +174,10 @@ static void validate_text(dl_exchange *exchange) {
 
 /* --- media types ----------------------------------------------------------------------- */
 
-static bool is_json_type(dl_str type) {
-  static const dl_str suffix = {"+json", 5};
-  return dl_str_equal(type, DL_STR("application/json")) || (type.len > suffix.len && dl_str_equal(dl_str_skip(type, type.len - suffix.len), suffix));
-}
-
 static bool matches_kind(dl_body_kind kind, dl_str type, dl_str charset) {
   bool utf8 = charset.len == 0 || dl_str_equal_nocase(charset, DL_STR("utf-8")) || dl_str_equal_nocase(charset, DL_STR("us-ascii"));
   switch (kind) {
-    case DL_BODY_JSON: return utf8 && is_json_type(type);
+    case DL_BODY_JSON: return utf8 && dl_http_is_json(type);
     case DL_BODY_FORM: return utf8 && dl_str_equal(type, DL_STR("application/x-www-form-urlencoded"));
     case DL_BODY_TEXT: return utf8 && dl_str_starts(type, DL_STR("text/"));
     default: return true;

@@ -177,6 +177,7 @@ static bool send_response(dl_exchange *exchange, lua_State *co) {
   bool whole = true;
   const dl_route *route = exchange->route;
   int status = field_status(co, 1, route->status);
+  const dl_schema *model = dl_request_is_prepared(co, 1) ? NULL : dl_request_model_for(&exchange->view, status);
   push_field(co, 1, "headers");
   const char *problem = status < 0 ? "the status of a response must be a number from 200 to 599" : add_fields(exchange, co, &fields, &content_type);
   push_field(co, 1, "stream");
@@ -184,6 +185,9 @@ static bool send_response(dl_exchange *exchange, lua_State *co) {
   if (!problem && lua_isfunction(co, -2) && exchange->view.keeps_answer)
     problem = "an idempotent route cannot answer with a stream, for its answer is kept before it is sent; return the whole body";
   if (!problem && lua_isfunction(co, -2) && !dl_http_status_has_body(status)) problem = "a stream needs a status that has a body, unlike 204, 205 and 304";
+  bool by_model = dl_request_is_by_model(model, content_type, &exchange->arena);
+  if (!problem && lua_isfunction(co, -2) && by_model && content_type.len)
+    problem = "a stream of JSON goes out past the route's returns, which is to say what may be seen; return the value, or leave returns out";
   if (problem) {
     fail(exchange, "%s", problem);
   } else if (lua_isfunction(co, -2)) {
@@ -193,9 +197,9 @@ static bool send_response(dl_exchange *exchange, lua_State *co) {
     whole = false;
   } else if (lua_isnil(co, -1) || !dl_http_status_has_body(status)) {
     dl_respond(exchange, status, content_type, dl_buffer_str(&fields), (dl_str){0});
-  } else if (lua_type(co, -1) == LUA_TSTRING) {
+  } else if (lua_type(co, -1) == LUA_TSTRING && !by_model) {
     dl_respond(exchange, status, content_type.len ? content_type : DL_STR("text/plain; charset=utf-8"), dl_buffer_str(&fields), text_at(co, -1));
-  } else if (serialise(exchange, co, lua_gettop(co), dl_request_model_for(&exchange->view, status))) {
+  } else if (serialise(exchange, co, lua_gettop(co), model)) {
     dl_respond(exchange, status, content_type.len ? content_type : DL_STR("application/json"), dl_buffer_str(&fields), dl_buffer_str(&exchange->worker->scratch));
   }
   dl_buffer_free(&fields);

@@ -492,16 +492,6 @@ static int push_prepared(lua_State *L, dl_request_view *view, int index, const d
   return 1;
 }
 
-static bool has_content_type(lua_State *L, int headers) {
-  bool found = false;
-  for (lua_pushnil(L); lua_next(L, headers); lua_pop(L, 1)) {
-    size_t len = 0;
-    const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tolstring(L, -2, &len) : NULL;
-    found = found || (name && dl_str_equal_nocase(dl_str_from(name, len), DL_STR("content-type")));
-  }
-  return found;
-}
-
 /* A new table of the same fields, which an app's own are not changed through. */
 static void push_copy(lua_State *L, int table) {
   lua_createtable(L, 0, 4);
@@ -523,12 +513,13 @@ static void push_json_response(lua_State *L, int index) {
   lua_getfield(L, response, "headers");
   if (lua_istable(L, -1)) push_copy(L, lua_gettop(L));
   else lua_createtable(L, 0, 1);
-  if (!has_content_type(L, lua_gettop(L))) {
+  if (!dl_request_content_type(L, lua_gettop(L)).ptr) {
     lua_pushliteral(L, "application/json");
     lua_setfield(L, -2, "Content-Type");
   }
   lua_setfield(L, response, "headers");
   lua_settop(L, response);
+  dl_request_mark_prepared(L, response);
   push_registered(L, &response_key);
   lua_setmetatable(L, response);
 }
@@ -542,9 +533,12 @@ static int core_prepare(lua_State *L) {
   if (dl_request_is_response(L, 2)) {
     lua_getfield(L, 2, "status");
     int status = lua_isnil(L, -1) ? view->status : (int)lua_tointeger(L, -1);
+    const dl_schema *model = dl_request_model_for(view, status);
+    lua_getfield(L, 2, "headers");
+    dl_str type = dl_request_content_type(L, lua_gettop(L));
     lua_getfield(L, 2, "body");
-    if (lua_isnil(L, -1) || lua_type(L, -1) == LUA_TSTRING) return lua_settop(L, 2), 1;
-    push_prepared(L, view, lua_gettop(L), dl_request_model_for(view, status));
+    if (lua_isnil(L, -1) || (lua_type(L, -1) == LUA_TSTRING && !dl_request_is_by_model(model, type, view->arena))) return lua_settop(L, 2), 1;
+    push_prepared(L, view, lua_gettop(L), model);
     push_json_response(L, 2);
     return 1;
   }

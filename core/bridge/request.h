@@ -93,6 +93,13 @@ void dl_request_push_keeper(lua_State *L, dl_request_view *view);
 const char *dl_request_slip_of(lua_State *L, int first);
 /* single(value, ...): the value alone. Raises where what stands behind it was meant for something. */
 int dl_request_single(lua_State *L);
+/* The Content-Type in a table of headers; an empty string without bytes where there is none. It is Lua's. */
+dl_str dl_request_content_type(lua_State *L, int headers);
+/* Whether a text is a value of the model, or goes out as it is: where there is none, or by a Content-Type that is no JSON. */
+bool dl_request_is_by_model(const dl_schema *model, dl_str content_type, dl_arena *arena);
+/* Of a response whose JSON has been made and checked already. */
+void dl_request_mark_prepared(lua_State *L, int response);
+bool dl_request_is_prepared(lua_State *L, int response);
 /* What kind of object a handler gave or raised. */
 bool dl_request_is_response(lua_State *L, int index);
 bool dl_request_is_abort(lua_State *L, int index);

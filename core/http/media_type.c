@@ -64,3 +64,8 @@ bool dl_http_media_type(dl_str field, dl_arena *arena, dl_str *type, dl_str *cha
   *type = lower_copy(whole, arena);
   return true;
 }
+
+bool dl_http_is_json(dl_str type) {
+  static const dl_str suffix = {"+json", 5};
+  return dl_str_equal(type, DL_STR("application/json")) || (type.len > suffix.len && dl_str_equal(dl_str_skip(type, type.len - suffix.len), suffix));
+}

@@ -25,6 +25,9 @@ const char *dl_http_cookies(dl_str text, uint32_t max_pairs, dl_arena *arena, dl
  * when it is not a media type (RFC 9110 8.3.1). */
 bool dl_http_media_type(dl_str field, dl_arena *arena, dl_str *type, dl_str *charset);
 
+/* Whether a type, as dl_http_media_type gives it, is JSON: application/json, or one that ends in +json (RFC 6839 3.1). */
+bool dl_http_is_json(dl_str type);
+
 /* Whether an Accept field prefers text/html to application/json (RFC 9110 12.5.1);
  * a missing field, and a tie, do not. */
 bool dl_http_prefers_html(dl_str accept);

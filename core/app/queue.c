@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "app/exchange.h"
 
-enum { STARTS_A_TURN = 64, TELL_AGAIN_US = 10000000 };
+enum { STARTS_A_TURN = 64, TURN_US = 1000, TELL_AGAIN_US = 10000000 };
 
 static bool has_room(const dl_exchange *exchange) {
   uint32_t most = exchange->plan->limits.max_requests;
@@ -90,8 +90,11 @@ void dl_queue_enter(dl_exchange *exchange) {
 static void on_turn(uv_idle_t *idle) {
   dl_worker *worker = idle->data;
   dl_queue *queue = &worker->queue;
-  dl_clock_update(&worker->loop->clock);
+  dl_clock *clock = &worker->loop->clock;
+  dl_clock_update(clock);
+  uint64_t until_us = clock->monotonic_us + TURN_US; /* others have their turn as well */
   for (int started = 0; started < STARTS_A_TURN && queue->first && has_room(queue->first); started++) {
+    if (started && dl_clock_monotonic_now_us(clock) > until_us) break;
     dl_exchange *exchange = queue->first;
     take_out(queue, exchange);
     start(exchange);

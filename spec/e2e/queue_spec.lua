@@ -24,6 +24,11 @@ app:get("/release", { query = Say }, function() return "released" end)
 app:post("/release", { form = Say }, function() return "released" end)
 app:get("/short", function() demilune.sleep(0.1) return "fine" end)
 app:get("/quick", function() return "fine" end)
+app:get("/computes", function()
+  local ends = os.clock() + 0.1
+  while os.clock() < ends do end
+  return "computed"
+end)
 app:get("/limited", { limit = "1/minute" }, function() return "fine" end)
 app:get("/stream", function()
   return demilune.stream(function(write)
@@ -245,5 +250,28 @@ describe("a crowd over the cap", function()
     assert.equal(640, seen[200] + (seen[503] or 0))
     assert.truthy(seen[200] >= 10 * 12)
     assert.equal(0, (running:stop()))
+  end)
+end)
+
+describe("requests that waited and then compute", function()
+  it("leave others their turn in between", function()
+    start "max_requests = 1"
+    local control, other, waiting = running:connect(30), running:connect(30), {}
+    local holder = hold(control, 1)
+    for n = 1, 40 do
+      waiting[n] = running:connect(30)
+      waiting[n]:send("GET /computes HTTP/1.1\r\nHost: a\r\n\r\n")
+    end
+    settle(control)
+    release(control)
+    assert.equal(200, answer(holder).status)
+    assert.equal("computed", waiting[1]:receive().body)
+    assert.equal(404, other:request("GET", "/nothing").status) -- which waits for no handler
+    local computed = 1
+    for n = 2, #waiting do
+      if waiting[n]:read(0) ~= "" then computed = computed + 1 end
+      waiting[n]:close()
+    end
+    assert.is_true(computed < #waiting)
   end)
 end)

@@ -24,7 +24,7 @@ local accounts = demilune.accounts {
   bearer = bearer, database = store.db, username = model.email(),
   find = function(username) return with_lists(store.find:one { email = username }) end,
   find_by_id = function(subject) return with_lists(store.find_by_id:one { id = tonumber(subject) }) end,
-  rehash = function(account, phc) store.rehash:run { id = account.id, password = phc } end,
+  rehash = function(account, phc) store.rehash:run { id = account.id, password = phc, old = account.password } end,
 }
 app:mount(accounts)
 app:delete("/logins", { guard = bearer, status = 204 }, function(req) accounts:finish_all(req.principal.subject) end)

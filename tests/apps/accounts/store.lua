@@ -9,7 +9,7 @@ function store.open(app)
   store.add = db:statement [[INSERT INTO users (email, role, password) VALUES (:email, :role, :password)]]
   store.find = db:statement [[SELECT id, role, password FROM users WHERE email = :email]]
   store.find_by_id = db:statement [[SELECT id, role, password FROM users WHERE id = :id]]
-  store.rehash = db:statement [[UPDATE users SET password = :password WHERE id = :id]]
+  store.rehash = db:statement [[UPDATE users SET password = :password WHERE id = :id AND password = :old]]
   store.change = db:statement [[UPDATE users SET password = :password WHERE email = :email]]
   store.promote = db:statement [[UPDATE users SET role = 'admin' WHERE email = :email]]
   store.remove = db:statement [[DELETE FROM users WHERE email = :email]]

@@ -450,6 +450,8 @@ static void on_failed(dl_stream *stream) {
   dl_connection *connection = (dl_connection *)stream;
   if (connection->broken) return;
   connection->broken = true;
+  bool answering = connection->advancing; /* its answer is being sent: who sends it ends the exchange */
+  if (connection->state == STATE_RUNNING && !connection->exchange->task && answering) return;
   if (connection->state == STATE_RUNNING && !connection->exchange->task) forgo(connection);
   else if (connection->state == STATE_RUNNING) dl_handle_drained(connection->exchange);
   else end_broken(connection);

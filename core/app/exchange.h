@@ -20,7 +20,7 @@ typedef enum dl_session { DL_SESSION_UNASKED, DL_SESSION_ASKING, DL_SESSION_ASKE
 typedef enum dl_phase { DL_PHASE_HANDLER, DL_PHASE_KEEP, DL_PHASE_STREAM, DL_PHASE_AFTER } dl_phase;
 
 /* A handler that is cancelled has so long to end; an answer so long to be kept. */
-enum { DL_HANDLER_GRACE_US = 5000000, DL_KEEP_US = 10000000 };
+enum { DL_HANDLER_GRACE_US = 5000000, DL_KEEP_US = 10000000, DL_STUCK_GRACE_US = 1000000 /* behind its deadline, for who runs without ever waiting */ };
 
 /* An answer as it is kept: what every copy of it has in common. */
 typedef struct dl_answer {

@@ -7,7 +7,7 @@
 
 #include <lauxlib.h>
 
-enum { STUCK_GRACE_US = 1000000, STREAM_AHEAD_BYTES = 65536, STREAM_TURN_BYTES = 262144, STREAM_PIECE_BYTES = 1024 /* what a piece costs beside its own */ };
+enum { STREAM_AHEAD_BYTES = 65536, STREAM_TURN_BYTES = 262144, STREAM_PIECE_BYTES = 1024 /* what a piece costs beside its own */ };
 
 static const char gone[] = "the client went away before the stream ended";
 
@@ -81,7 +81,7 @@ static void log_failure(dl_exchange *exchange, lua_State *co, const char *what) 
 
 static void name_task(dl_exchange *exchange) {
   dl_task_set_request(exchange->task, &exchange->view);
-  dl_task_set_watch(exchange->task, exchange->route->label, exchange->route->timeout_us + STUCK_GRACE_US);
+  dl_task_set_watch(exchange->task, exchange->route->label, exchange->route->timeout_us + DL_STUCK_GRACE_US);
 }
 
 /* A coroutine that failed, or was left where it stood, cannot be used again: a fresh one goes on. */

@@ -245,7 +245,7 @@ static bool step_special(dl_exchange *exchange) {
 /* Checks of models are Lua too, and may never come back. */
 static void watch(dl_exchange *exchange) {
   dl_loop *loop = exchange->worker->loop;
-  dl_beat_enter(loop->beat, loop->clock.monotonic_us, exchange->route->label, exchange->route->timeout_us);
+  dl_beat_enter(loop->beat, loop->clock.monotonic_us, exchange->route->label, exchange->route->timeout_us + DL_STUCK_GRACE_US);
 }
 
 void dl_pipeline_serve(dl_exchange *exchange) {

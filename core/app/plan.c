@@ -275,6 +275,7 @@ static bool compile_file(compiler *c, int table) {
   route->path = field_str(c, table, "path");
   route->source = route->path;
   route->status = 200;
+  route->timeout_us = c->plan->limits.handler_timeout_us;
   route->run_reference = route->lives_reference = LUA_NOREF;
   name_route(c, route);
   route->cors = c->plan->cors;

@@ -9,8 +9,6 @@
 
 #include <lauxlib.h>
 
-enum { STUCK_GRACE_US = 1000000 };
-
 static void on_answer(dl_task *task, int status, void *owner) {
   (void)task;
   dl_exchange *exchange = owner;
@@ -29,7 +27,7 @@ static void ask(dl_exchange *exchange) {
   exchange->session_task = task;
   exchange->session = DL_SESSION_ASKING;
   dl_task_set_request(task, &exchange->view);
-  dl_task_set_watch(task, route->label, route->timeout_us + STUCK_GRACE_US);
+  dl_task_set_watch(task, route->label, route->timeout_us + DL_STUCK_GRACE_US);
   dl_deadline_set(&worker->handler_deadlines, &exchange->deadline, worker->loop->clock.monotonic_us + route->timeout_us);
   lua_State *co = dl_task_state(task);
   lua_rawgeti(co, LUA_REGISTRYINDEX, route->lives_reference);

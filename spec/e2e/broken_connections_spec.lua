@@ -11,7 +11,7 @@ local REQUESTS, ONE_IN = 300, 12
 local APP = [[
 local demilune = require "demilune"
 local model, guard = demilune.model, demilune.guard
-local app = demilune.app { title = "Broken", version = "1", guard = guard.public }
+local app = demilune.app { title = "Broken", version = "1", guard = guard.public, docs = true }
 local db = app:database "sqlite:notes.db"
 local add = db:statement "INSERT INTO notes (text) VALUES (:text) RETURNING id, text"
 local find = db:statement "SELECT id, text FROM notes WHERE id = :id"
@@ -71,6 +71,24 @@ describe("connections that break while they are written to", function()
     end
     assert.same(workers, running:workers())
     assert.is_nil(running:log():find('"level":"error"', 1, true), running:log())
+  end)
+
+  it("cost no worker where what they break is no handler's answer: a file, or long errors", function()
+    local workers, whole = running:workers(), 0
+    local wrong = { '"text":1' }
+    for n = 1, 400 do wrong[#wrong + 1] = ('"unknown%d":1'):format(n) end
+    local body = "{" .. table.concat(wrong, ",") .. "}"
+    for _ = 1, REQUESTS do
+      local file = ask("GET", "/docs/swagger-ui.css")
+      local errors = ask("POST", "/notes", { headers = { ["Content-Type"] = "application/json" }, body = body })
+      if file and errors then
+        whole = whole + 1
+        assert.same({ 200, 422 }, { file.status, errors.status })
+        assert.is_true(#errors.body > 8192)
+      end
+    end
+    assert.is_true(whole > 0 and whole < REQUESTS)
+    assert.same(workers, running:workers())
   end)
 
   it("are not kept", function()

@@ -385,3 +385,21 @@ describe("ending a server of several workers", function()
     assert.is_false((pcall(http.connect, running.port)))
   end)
 end)
+
+describe("a worker that serves the documentation", function()
+  it("is not taken for one that is stuck, whenever its master looks", function()
+    local running = server.start([[
+local demilune = require "demilune"
+local app = demilune.app { title = "Shown", version = "1", guard = demilune.guard.public, docs = true }
+app:get("/", function() end)
+return app]], { workers = 1, flags = { "--access-log=off" } })
+    local workers, connection, began = running:workers(), running:connect(PATIENCE), socket.gettime()
+    repeat
+      connection:send(("GET /docs/swagger-ui.css HTTP/1.1\r\nHost: a\r\n\r\n"):rep(20))
+      for _ = 1, 20 do assert.equal(200, connection:receive().status) end
+    until socket.gettime() - began > 3
+    connection:close()
+    assert.same(workers, running:workers())
+    assert.equal(0, (running:stop()))
+  end)
+end)

@@ -32,7 +32,7 @@ local units = require "demilune.units"
 ---@field store? demilune.AccountStore in place of a database
 ---@field username? demilune.Field model.string(); model.email() where names are addresses
 ---@field verify? fun(account: demilune.Account?, given: any): boolean, boolean? in place of password.verify; must take as long for nil
----@field rehash? fun(account: demilune.Account, phc: string) keeps a password's new hash where account.password, whose parameters are outdated, still is
+---@field rehash? fun(account: demilune.Account, phc: string) keeps a new hash where account.password, which is outdated, still is
 ---@field issue? fun(account: demilune.Account, scopes: string[]): string in place of bearer:issue
 ---@field lifetime? string|number from the login on, however often it is refreshed: "30d"
 ---@field cookie? string "__Host-refresh"

@@ -61,7 +61,7 @@ typedef struct route_search {
 static bool node_takes(route_search *search, const dl_router_node *node, uint32_t parameters) {
   dl_method method = search->method;
   if (method == DL_METHOD_HEAD && !node->routes[DL_METHOD_HEAD]) method = DL_METHOD_GET;
-  if (!node->routes[method]) {
+  if (method >= DL_METHOD_COUNT || !node->routes[method]) {
     search->seen |= node->methods;
     return false;
   }

@@ -40,7 +40,7 @@ void *dl_router_twin(const dl_router *router);
 /* After the last add: builds what find reads. */
 void dl_router_finish(dl_router *router);
 
-/* path is decoded. A parameter never matches an empty segment. HEAD finds the GET
+/* path is decoded; method may be DL_METHOD_COUNT, which no route has. A parameter never matches an empty segment. HEAD finds the GET
  * route when there is no HEAD one. OPTIONS without a route of its own gives
  * DL_ROUTE_OPTIONS with allow. "/users/" is not "/users". */
 dl_route_result dl_router_find(const dl_router *router, dl_method method, dl_str path, dl_route_match *match);

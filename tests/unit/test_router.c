@@ -167,6 +167,18 @@ static void head_follows_get_unless_it_has_its_own(void **state) {
   assert_string_equal(find(state, DL_METHOD_HEAD, "/c"), "/{x} c");
 }
 
+/* As a preflight may ask for one: Access-Control-Request-Method holds any word. */
+static void a_method_that_is_none_of_ours_finds_no_route(void **state) {
+  must_add(state, DL_METHOD_GET, "/a");
+  must_add(state, DL_METHOD_GET, "/{x}");
+  must_add(state, DL_METHOD_GET, "/b/{rest:path}");
+  finish(state);
+  assert_string_equal(find(state, DL_METHOD_COUNT, "/a"), "405 GET, HEAD, OPTIONS");
+  assert_string_equal(find(state, DL_METHOD_COUNT, "/z"), "405 GET, HEAD, OPTIONS");
+  assert_string_equal(find(state, DL_METHOD_COUNT, "/b/c/d"), "405 GET, HEAD, OPTIONS");
+  assert_string_equal(find(state, DL_METHOD_COUNT, "/c/d"), "404");
+}
+
 static void an_options_route_answers_itself(void **state) {
   must_add(state, DL_METHOD_GET, "/a");
   must_add(state, DL_METHOD_OPTIONS, "/a");
@@ -253,6 +265,7 @@ int main(void) {
       TEST(tells_which_methods_are_allowed),
       TEST(a_less_literal_route_may_have_the_method),
       TEST(head_follows_get_unless_it_has_its_own),
+      TEST(a_method_that_is_none_of_ours_finds_no_route),
       TEST(an_options_route_answers_itself),
       TEST(refuses_patterns_that_match_the_same_requests),
       TEST(refuses_malformed_patterns),

@@ -144,7 +144,18 @@ static dl_call *new_draft(handle *self, const dl_statement *statement, dl_shape 
 static void check_open(lua_State *L, const handle *self) {
   if (!dl_database_is_open(self->database))
     luaL_error(L,
-               "the database is not open: it is opened when the app starts and closed when it stops; run statements in app:on_start or in a handler");
+               "the database is not open: it is opened when the app starts; run statements in app:on_start or in a handler");
+}
+
+/* What the app left running may ask on while the app ends, and is told so as by a database that is being stopped. Raises where the app is still loading. */
+static bool has_closed(lua_State *L, const handle *self) {
+  if (dl_database_has_closed(self->database)) return true;
+  check_open(L, self);
+  return false;
+}
+
+static int push_closed(lua_State *L) {
+  return push_problem(L, &(dl_problem){.kind = DL_PROBLEM_STOPPED, .message = "the database was closed: the app has stopped, or was loaded anew"});
 }
 
 /* --- parameters ----------------------------------------------------------------- */
@@ -224,7 +235,7 @@ static int bad_parameter(lua_State *L, const char *message) {
 static int handle_prepare(lua_State *L) {
   static const char *const shapes[] = {[DL_SHAPE_RUN] = "run", [DL_SHAPE_ONE] = "one", [DL_SHAPE_VALUE] = "value", [DL_SHAPE_MANY] = "many", NULL};
   handle *self = check_handle(L);
-  check_open(L, self);
+  if (has_closed(L, self)) return push_closed(L);
   const dl_statement *statement = dl_database_statement(self->database, (size_t)luaL_checkinteger(L, 2));
   luaL_argcheck(L, statement, 2, "no statement of this database");
   lua_settop(L, 7);
@@ -267,9 +278,7 @@ static void on_begun(dl_call *call) {
   if (!heard && call->problem.kind == DL_PROBLEM_NONE) dl_transaction_release(call->transaction);
 }
 
-static dl_call *new_end(lua_State *L, void (*done)(dl_call *call)) {
-  handle *self = check_handle(L);
-  check_open(L, self);
+static dl_call *new_end(lua_State *L, handle *self, void (*done)(dl_call *call)) {
   dl_call *call = new_draft(self, NULL, DL_SHAPE_RUN);
   wait_for(L, call, done);
   self->draft = NULL;
@@ -278,20 +287,26 @@ static dl_call *new_end(lua_State *L, void (*done)(dl_call *call)) {
 
 /* handle:begin() → nil and a transaction, or a problem. Waits. */
 static int handle_begin(lua_State *L) {
-  dl_transaction_begin(new_end(L, on_begun));
+  handle *self = check_handle(L);
+  if (has_closed(L, self)) return push_closed(L);
+  dl_transaction_begin(new_end(L, self, on_begun));
   return dl_task_yield(L);
 }
 
 /* handle:commit(transaction), handle:rollback(transaction) → nil or a problem. Wait. */
 static int handle_commit(lua_State *L) {
+  handle *self = check_handle(L);
+  if (has_closed(L, self)) return push_closed(L);
   dl_transaction *transaction = ((transaction_box *)luaL_checkudata(L, 2, TRANSACTION))->transaction;
-  dl_transaction_commit(new_end(L, on_answer), transaction);
+  dl_transaction_commit(new_end(L, self, on_answer), transaction);
   return dl_task_yield(L);
 }
 
 static int handle_rollback(lua_State *L) {
+  handle *self = check_handle(L);
+  if (has_closed(L, self)) return push_closed(L);
   dl_transaction *transaction = ((transaction_box *)luaL_checkudata(L, 2, TRANSACTION))->transaction;
-  dl_transaction_rollback(new_end(L, on_answer), transaction);
+  dl_transaction_rollback(new_end(L, self, on_answer), transaction);
   return dl_task_yield(L);
 }
 
@@ -417,6 +432,16 @@ static int handle_is_open(lua_State *L) {
   return 1;
 }
 
+static int handle_is_new(lua_State *L) {
+  lua_pushboolean(L, dl_database_is_new(check_handle(L)->database));
+  return 1;
+}
+
+static int handle_is_ending(lua_State *L) {
+  lua_pushboolean(L, dl_database_is_ending(check_handle(L)->database));
+  return 1;
+}
+
 static int handle_collect(lua_State *L) {
   handle *self = check_handle(L);
   if (self->draft) dl_call_drop(self->draft);
@@ -491,7 +516,7 @@ static int migrations_next(lua_State *L) {
 }
 
 static const luaL_Reg handle_methods[] = {
-    {"seal", handle_seal}, {"prepare", handle_prepare}, {"is_open", handle_is_open}, {"try", handle_try}, {NULL, NULL}};
+    {"seal", handle_seal}, {"prepare", handle_prepare}, {"is_open", handle_is_open}, {"is_new", handle_is_new}, {"is_ending", handle_is_ending}, {"try", handle_try}, {NULL, NULL}};
 static const luaL_Reg waiting_methods[] = {
     {"start", handle_start},       {"stop", handle_stop}, {"execute", handle_execute}, {"begin", handle_begin}, {"commit", handle_commit},
     {"rollback", handle_rollback}, {NULL, NULL}};

@@ -376,6 +376,14 @@ static void on_spawned_done(dl_task *task, int status, void *owner) {
   dl_task_release(task);
 }
 
+/* Ends a spawned function where it stands, with the state; elsewhere it does nothing. */
+static int core_leave(lua_State *L) {
+  const dl_task *task = dl_lua_of(L)->running;
+  if (!task || task->done != on_spawned_done || task->co != L || !lua_isyieldable(L)) return 0;
+  dl_task_wait(L, "a function of an app that has ended");
+  return dl_task_yield(L);
+}
+
 static void on_spawn(dl_turn *turn) {
   dl_spawned *spawned = (dl_spawned *)turn;
   dl_lua *lua = spawned->lua;
@@ -453,6 +461,8 @@ void dl_bridge_task(lua_State *L) {
   lua_pop(L, 1);
   dl_task_push_waiting(L, core_sleep);
   lua_setfield(L, -2, "sleep");
+  dl_task_push_waiting(L, core_leave);
+  lua_setfield(L, -2, "leave");
   lua_pushcfunction(L, core_spawn);
   lua_setfield(L, -2, "spawn");
 }

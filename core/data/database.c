@@ -130,6 +130,12 @@ bool dl_database_is_open(const dl_database *database) { return database->wakes; 
 
 bool dl_database_is_new(const dl_database *database) { return database->state == DL_DATABASE_NEW; }
 
+bool dl_database_is_ending(const dl_database *database) {
+  return database->state == DL_DATABASE_STOPPING || database->state == DL_DATABASE_STOPPED;
+}
+
+bool dl_database_has_closed(const dl_database *database) { return database->state != DL_DATABASE_NEW && !database->wakes; }
+
 void dl_call_give_up(dl_call *call) { __atomic_store_n(&call->given_up, true, __ATOMIC_RELAXED); }
 
 bool dl_call_expired(dl_call *call) {

@@ -162,9 +162,12 @@ void dl_call_submit(dl_call *call);
 void dl_call_give_up(dl_call *call);
 
 /* Open: between start and the end of stop (calls may still be refused with a
- * problem). New: before start. */
+ * problem). New: before start. Ending: from stop on. Closed: no longer open, or
+ * its start failed. */
 bool dl_database_is_open(const dl_database *database);
 bool dl_database_is_new(const dl_database *database);
+bool dl_database_is_ending(const dl_database *database);
+bool dl_database_has_closed(const dl_database *database);
 
 /* An interactive transaction: the writer is kept for its calls until it ends, or
  * until its deadline. Each of the three takes a call without a statement and

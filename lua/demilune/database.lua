@@ -114,7 +114,10 @@ local function sorted_pairs(place, what, texts)
   return list
 end
 
-local function raise(problem, conflicts)
+-- A spawned function whose database ends is left where it stands: its app has stopped or was loaded anew, and nobody wants to hear of a failure, or
+-- that it is tried again.
+local function raise(database, problem, conflicts)
+  if problem.kind == "stopped" and handles[database]:is_ending() then core.leave() end
   local conflict = conflicts and conflicts[problem.kind]
   if type(conflict) == "table" then conflict = conflict[problem.constraint] end
   if conflict then response.abort(409, conflict) end
@@ -165,10 +168,10 @@ local function execute(statement, shape, params, call)
   if statement.binds_subject then params = with_subject(statement, params) end
   local handle = handles[database]
   local problem = handle:prepare(statement.number, shape, params, call and call.order, call and call.max, transactions[database][running()])
-  if problem then raise(problem) end
+  if problem then raise(database, problem) end
   local answer, second
   problem, answer, second = handle:execute()
-  if problem then raise(problem, statement.conflicts) end
+  if problem then raise(database, problem, statement.conflicts) end
   return answer, second
 end
 
@@ -238,7 +241,7 @@ local function finish(self, transaction, ok, ...)
   local handle = handles[self]
   local problem = handle[ok and "commit" or "rollback"](handle, transaction)
   if not ok then error((...), 0) end
-  if problem then raise(problem) end
+  if problem then raise(self, problem) end
   return ...
 end
 
@@ -250,14 +253,14 @@ end
 ---@return T
 function Database:transaction(fn)
   if type(fn) ~= "function" then error("db:transaction takes a function; write db:transaction(function() ... end)", 2) end
-  if not handles[self]:is_open() then
+  if handles[self]:is_new() then
     error("the database is not open while the app loads; call db:transaction in app:on_start(function() ... end) or in a handler", 2)
   end
   if transactions[self][running()] then
     error("db:transaction inside db:transaction: the outer one already holds all or nothing; call the function itself", 2)
   end
   local problem, transaction = handles[self]:begin()
-  if problem then raise(problem) end
+  if problem then raise(self, problem) end
   transactions[self][running()] = transaction
   return finish(self, transaction, pcall(fn))
 end

@@ -44,6 +44,7 @@ static inline demilune_server *server_open(bool announces) {
 int LLVMFuzzerInitialize(int *count, char ***arguments) {
   (void)count;
   (void)arguments;
+  setenv("FUZZ_SECRET", "fuzz-secret-0123456789-0123456789", 1);
   plain = server_open(false);
   announced = server_open(true);
   return 0;

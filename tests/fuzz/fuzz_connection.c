@@ -8,18 +8,30 @@
  */
 #include "connection_world.h"
 
+#define KEY_DIGEST "f9afb103cb36990a5e82df5528bf3d39a4148778d0fbba843ac652b26af14c20"
+
 enum { INPUT_MAX = 65536 };
 
+/* The key is "fuzz-key-0123456789-0123456789-01", the token's secret is in connection_world.h: seeds hold both. */
 const char app_text[] =
     "local demilune = require 'demilune'\n"
     "local model, guard = demilune.model, demilune.guard\n"
-    "local app = demilune.app { title = 'fuzz', version = '1', guard = guard.public, limits = { max_body = 20000 } }\n"
+    "local settings = demilune.settings { FUZZ_SECRET = model.secret { min_bytes = 32 } }\n"
+    "local bearer = guard.bearer { secret = settings.FUZZ_SECRET, lifetime = '3650d', allow_long_lived = true, roles = { 'user', 'admin' } }\n"
+    "local session = guard.session { secret = settings.FUZZ_SECRET, lifetime = '1h' }\n"
+    "local key = guard.api_key { keys = { one = { roles = { 'admin' },\n"
+    "  digest = '" KEY_DIGEST "' } } }\n"
+    "local app = demilune.app { title = 'fuzz', version = '1', guard = guard.public, docs = true, limits = { max_body = 20000 },\n"
+    "  cors = { origins = { 'https://a.example', 'https://*.b.example' }, credentials = true, headers = { 'Authorization' }, methods = { 'GET', 'PUT' } } }\n"
     "local Thing = model 'Thing' { name = model.string { max_length = 20 }, age = model.integer { ge = 0 }, mail = model.optional(model.email()) }\n"
+    "local db = app:database('sqlite::memory:', { migrations = false })\n"
+    "local one = db:statement 'SELECT :a AS a'\n"
     "app:get('/', function() return 'root' end)\n"
     "app:get('/items/{id}', { path = { id = model.integer() }, query = { q = model.optional(model.string()) } }, function(req) return { id = req.path.id } end)\n"
     "app:post('/things', { body = Thing, returns = Thing, status = 201 }, function(req) return req.body end)\n"
     "app:post('/form', { form = { a = model.integer() } }, function(req) return { a = req.form.a } end)\n"
     "app:put('/raw', { body = model.raw() }, function(req) return { length = #req.body } end)\n"
+    "app:post('/text', { body_kind = 'text' }, function(req) return req.body end)\n"
     "app:get('/stream', function() return demilune.stream(function(write) write('one') write('two') end) end)\n"
     "app:get('/fails', function() error('on purpose') end)\n"
     "local held = app:dependency(function() demilune.sleep(0) return 1, { finish = function() end, release = function() demilune.sleep(0) end } end)\n"
@@ -34,6 +46,18 @@ const char app_text[] =
     "app:get('/large-stream', function() return demilune.stream(function(write) for _ = 1, 5 do write(('x'):rep(100000)) end end) end)\n"
     "app:get('/cookie', { cookie = { a = model.integer() }, header = { x_b = model.optional(model.array(model.string())) } },\n"
     "  function(req) return { a = req.cookie.a, b = req.header.x_b } end)\n"
+    "app:get('/row', function() return one:one { a = 1 } end)\n"
+    "app:get('/transaction', function() return db:transaction(function() demilune.sleep(0) return one:one { a = 2 } end) end)\n"
+    "app:get('/row-stream', function() return demilune.stream(function(write) for i = 1, 3 do write(one:value { a = 'x' }) end end) end)\n"
+    "app:get('/limited', { limit = { '3/second', { rate = '5/second', by = function(req) return req:get_header('X-B') end } } }, function() return 1 end)\n"
+    "app:post('/me', { guard = guard.any { bearer, key, session }, limit = { rate = '1000/second', by = 'principal' } }, function(req) return req.principal.guard end)\n"
+    "app:get('/admins', { guard = guard.role('admin', guard.any { bearer, key }) }, function() return 'admin' end)\n"
+    "app:get('/own/{id}', { guard = bearer, owner = function(req) demilune.sleep(0) return req.path.id == req.principal.subject end }, function() return 'mine' end)\n"
+    "app:post('/leave', { guard = session }, function(req) return demilune.response { status = 204, headers = { ['Set-Cookie'] = session:clear(req) } } end)\n"
+    "local closed = demilune.router { prefix = '/closed', cors = false }\n"
+    "closed:delete('/{rest:path}', { status = 204 }, function() end)\n"
+    "closed:get('/old', { deprecated = '2030-01-01', sunset = '2031-01-01' }, function() return demilune.response { status = 308, headers = { Location = '/' } } end)\n"
+    "app:mount(closed)\n"
     "return app\n";
 
 /* Sends what the system takes at once, turns the loop a few times, and is gone. */

@@ -89,7 +89,8 @@ describe("a siege is lost", function()
     local worked = {
       framing = counts("served 200", "refused 400"), tokens = counts("refused 401", "genuine ones served 200"),
       oversized = counts("refused 413", "refused 414", "refused 431"), garbage = counts "refused 400", tls_garbage = counts "refused by an alert",
-      half_closed = counts("served 200", "refused 400", "reset by us"), flood = counts("let in", "turned away"),
+      half_closed = counts("served 200", "refused 400", "reset by us"), leavers = counts("left", "served 200"),
+      flood = counts("let in", "turned away"),
       limits = counts("admitted", "refused 429") .. "client 10 11 5 0 one\n", reloads = counts "done", slow_head = "told_why 1\n",
       slow_body = "told_why 1\n", slow_read = "bytes 1\n",
     }

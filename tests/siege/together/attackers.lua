@@ -220,6 +220,50 @@ function attackers.half_closed(attack)
   end
 end
 
+local function get(target, fields) return ("GET %s HTTP/1.1\r\nHost: a\r\n%s\r\n"):format(target, fields or "") end
+
+local function preflight(method)
+  local asked = "Origin: https://front.example\r\nAccess-Control-Request-Method: " .. method .. "\r\n"
+  return get("/shared", asked):gsub("^GET", "OPTIONS")
+end
+
+-- Each with its status: long answers of handlers and of none, some in chunks.
+local function right_requests()
+  local unknown = {}
+  for number = 1, 300 do unknown[number] = ('"field%d":1'):format(number) end
+  local wrong = "{" .. table.concat(unknown, ",") .. "}"
+  local row = "POST /rows HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s"
+  return {
+    { get "/docs", 200 }, { get "/openapi.json", 200 }, { get "/big", 200 }, { get "/rows", 200 }, { get "/nothing", 404 }, { get "/", 200 },
+    { get("/big"):gsub("^GET", "HEAD"), 200 }, { row:format(#wrong, wrong), 422 }, { preflight "GET", 204 }, { preflight "TRACE", 204 },
+    { post("Transfer-Encoding: chunked", "3;a=b\r\nabc\r\n0\r\n\r\n"), 200 }, { get "/stream", 200, in_chunks = true },
+  }
+end
+
+-- Asks for much, all of it rightly, and goes away in the midst of the answers; now and then it stays, and what comes has to be right.
+function attackers.leavers(attack)
+  local all = right_requests()
+  return function()
+    local stays = math.random(4) == 1
+    local requests, expected = {}, {}
+    for _ = 1, math.random(12) do
+      local chosen = all[math.random(#all)]
+      if not (stays and chosen.in_chunks) then
+        requests[#requests + 1] = chosen[1]
+        expected[#expected + 1] = chosen[2]
+      end
+    end
+    local bytes = table.concat(requests)
+    if stays then return exchange(attack, "answers to who stays", bytes, expected) end
+    local connection = connect(attack.port)
+    attack.count "sent"
+    connection:send(math.random(3) == 1 and bytes:sub(1, math.random(#bytes)) or bytes)
+    for _ = 1, math.random(0, 3) do connection:read(0.02) end
+    connection:close(math.random(2) == 1)
+    attack.count "left"
+  end
+end
+
 -- More at once from one address than one address may have.
 function attackers.flood(attack)
   local AT_ONCE = 350

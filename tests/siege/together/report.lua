@@ -15,8 +15,8 @@ local ADMITTED = 5 -- of tests/siege/together/app: "5/day"
 local EFFECTS = {
   framing = { "served 200", "refused 400" }, tokens = { "refused 401", "genuine ones served 200" },
   oversized = { "refused 413", "refused 414", "refused 431" }, garbage = { "refused 400" }, tls_garbage = { "refused by an alert" },
-  half_closed = { "served 200", "refused 400", "reset by us" }, flood = { "let in", "turned away" }, limits = { "admitted", "refused 429" },
-  reloads = { "done" }, slow_head = { "told_why" }, slow_body = { "told_why" }, slow_read = { "bytes" },
+  half_closed = { "served 200", "refused 400", "reset by us" }, leavers = { "left", "served 200" }, flood = { "let in", "turned away" },
+  limits = { "admitted", "refused 429" }, reloads = { "done" }, slow_head = { "told_why" }, slow_body = { "told_why" }, slow_read = { "bytes" },
 }
 
 local function print_row(...) print("| " .. table.concat({ ... }, " | ") .. " |") end

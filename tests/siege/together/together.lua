@@ -20,7 +20,9 @@ local WARM_SECONDS, DRAIN_SECONDS = 4, 60
 local KILL_EVERY, REDIS_EVERY = 5, 8 -- seconds; every second turn of Redis is its coming back
 
 -- Steps a second of each attacker: about one core of a small machine together, at low priority.
-local RATES = { framing = 100, tokens = 60, oversized = 20, garbage = 80, tls_garbage = 50, half_closed = 60, flood = 1, limits = 1, reloads = 0.5 }
+local RATES = {
+  framing = 100, tokens = 60, oversized = 20, garbage = 80, tls_garbage = 50, half_closed = 60, leavers = 30, flood = 1, limits = 1, reloads = 0.5,
+}
 local SLOW = { { "head", 200, 0 }, { "body", 200, 1000 }, { "read", 60, 2000 } } -- kind, clients, number of the first address
 
 local together = {}

@@ -7,7 +7,7 @@ local model, guard = demilune.model, demilune.guard
 local settings = demilune.settings { JWT_SECRET = model.secret { min_bytes = 32 } }
 
 local app = demilune.app {
-  title = "Siege", version = "1", guard = guard.public,
+  title = "Siege", version = "1", guard = guard.public, docs = true,
   limits = { max_body = 100000, header_timeout = "4s", body_timeout = "4s", max_connections_per_client = 256 },
 }
 
@@ -34,6 +34,19 @@ app:get("/limited", { limit = "5/day" }, function() return "admitted" end)
 
 local big = ("big "):rep(65536)
 app:get("/big", function() return big end)
+
+app:get("/stream", function()
+  return demilune.stream(function(write)
+    for _ = 1, 20 do
+      write(big:sub(1, 4000))
+      demilune.sleep "1ms"
+    end
+  end, { headers = { ["Content-Type"] = "text/plain" } })
+end)
+
+local shared = demilune.router { cors = { origins = { "https://front.example" } } }
+shared:get("/shared", function() return "shared" end)
+app:mount(shared)
 
 -- What tests/attack/framing/cases.lua takes for granted. Nobody may ever reach /smuggled: the requests for it are hidden in others.
 local function same(req)

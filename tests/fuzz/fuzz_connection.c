@@ -98,7 +98,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   if (size < 2 || size > INPUT_MAX) return 0;
   bool resets = (data[0] & 0xc0) == 0x40;
   demilune_server *server = (data[0] & 0xe0) == 0x20 ? announced : plain;
-  int fd = connect_client(server);
+  int fd = connect_client(server, false);
   dl_str input = dl_str_from((const char *)data + 1, size - 1);
   if (resets) play_reset(server, fd, input, data[0] & 0xf);
   else play(&server->uv, fd, input, data[0] < 128 ? INPUT_MAX : (size_t)(data[0] & 0x3f) + 1, &received);

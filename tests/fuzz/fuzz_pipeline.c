@@ -179,7 +179,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   size_t expected = 0;
   while (expected < c.count && !c.requests[expected++].closes) {}
   uint64_t before = counted(server);
-  int fd = connect_client(server);
+  int fd = connect_client(server, false);
   play(&server->uv, fd, dl_buffer_str(&c.bytes), cut ? cut : c.bytes.len, &received);
   close(fd);
   settle(server);

@@ -3,14 +3,14 @@
  * Several clients at once, and what happens beside them: each byte or two of the input
  * is a step. A client connects, asks, sends a part, reads a little, says that it will
  * send no more, leaves or resets; the loop turns, the clock moves on past deadlines, the
- * app is loaded anew. What a client reads are whole answers in the order in which it
+ * app is loaded anew, the server ends. What a client reads are whole answers in the order in which it
  * asked, each to its own request; when all are gone, nothing of them stays.
  */
 #include "loopback.h"
 
 #include "crypto/password.h"
 
-enum { INPUT_MAX = 1024, CLIENTS = 4, REQUESTS_MAX = 24, RELOADS_MAX = 2, QUIET_TURNS = 4000, STEP_BACK_MS = 700 };
+enum { INPUT_MAX = 1024, CLIENTS = 4, REQUESTS_MAX = 24, RELOADS_MAX = 2, QUIET_TURNS = 4000, STEP_MS = 700 };
 
 static const char app_text[] =
     "local demilune = require 'demilune'\n"
@@ -192,12 +192,31 @@ static void wait_for_news(int fd) {
   poll(fds, 2, 1);
 }
 
-/* Deadlines are judged by a timer that real time wakes; here it is woken at once. */
+/* A timer of the server's that is due at once. */
+static void wake(uv_timer_t *timer) { uv_timer_start(timer, timer->timer_cb, 0, uv_timer_get_repeat(timer)); }
+
+/* Deadlines are judged by a timer that real time wakes. */
 static void move_clock(int64_t ms) {
-  uv_timer_t *sweep = &server->worker.sweep_timer;
   dl_clock_move(&server->loop.clock, ms);
-  uv_timer_start(sweep, sweep->timer_cb, 0, uv_timer_get_repeat(sweep));
+  wake(&server->worker.sweep_timer);
   turn(2);
+}
+
+static void on_tick(uv_timer_t *tick) {
+  (void)tick;
+  dl_clock_move(&server->loop.clock, STEP_MS);
+  wake(&server->worker.sweep_timer);
+  if (uv_is_active((uv_handle_t *)&server->last_call)) wake(&server->last_call);
+}
+
+/* Until a stop that has begun is through, in less time than it takes. */
+static void run_to_the_end(void) {
+  uv_timer_t tick;
+  uv_timer_init(&server->uv, &tick);
+  uv_timer_start(&tick, on_tick, 1, 1);
+  dl_server_run_loop(server);
+  uv_close((uv_handle_t *)&tick, NULL);
+  turn(1);
 }
 
 static void on_loaded(demilune_server *loaded, const char *error) {
@@ -381,25 +400,45 @@ static void settle_all(void) {
     require(turns < QUIET_TURNS, "what clients left behind ends");
     turn(1);
     if (turns > 10) wait_for_news(-1);
-    if (turns > 15 && turns % 5 == 0) move_clock(STEP_BACK_MS);
+    if (turns > 15 && turns % 5 == 0) move_clock(STEP_MS);
   }
   require(!worker->queue.waiting && !worker->queue.running, "nobody is left in the queue");
   require(!dl_client_counts_all(&worker->clients), "no connection is left counted");
 }
 
+/* A stop that finishes what is in flight, one that is hurried, or none at all before the server is freed. */
+static void end_server(unsigned how) {
+  if (how < 128) dl_server_begin_stop(server);
+  turn(how % 64);
+  if (how >= 64 && how < 128) dl_server_begin_stop(server);
+  for (size_t i = 0; i < CLIENTS; i++)
+    if (how % 2) leave(&clients[i], how % 4 == 1);
+  if (how < 128) run_to_the_end();
+  require(how >= 128 || !server->worker.connection_count, "a server that has stopped has no connection");
+  demilune_server_free(server);
+  for (size_t i = 0; i < CLIENTS; i++) leave(&clients[i], false);
+  server = server_open(folder, false);
+}
+
+/* Two bytes are a step; one that is left over may end the server. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-  unsigned reloads = 0;
+  unsigned reloads = 0, end = size % 2 ? data[size - 1] : 255;
   if (size < 2 || size > INPUT_MAX) return 0;
   moved = false;
   cookie[0] = 0;
   for (size_t at = 0; at + 1 < size; at += 2) {
     client *c = &clients[data[at] % CLIENTS];
     unsigned what = data[at] / CLIENTS, more = data[at + 1];
-    if (what >= KINDS) act(c, (what - KINDS) % 11, more, &reloads);
-    else {
+    if (what >= KINDS) {
+      act(c, (what - KINDS) % 11, more, &reloads);
+    } else {
       if (c->fd < 0) c->fd = connect_client(server, false);
       ask(c, &kinds[what], more);
     }
+  }
+  if (end < 192) {
+    end_server(end);
+    return 0;
   }
   for (size_t i = 0; i < CLIENTS; i++) see_out(&clients[i]);
   for (size_t i = 0; i < CLIENTS; i++) leave(&clients[i], false);

@@ -25,7 +25,7 @@ static inline void write_file(const char *folder, const char *name, const char *
 
 static inline demilune_server *server_open(const char *folder, bool announces) {
   char *error = NULL;
-  demilune_options options = {.folder = folder, .access_log = DEMILUNE_ACCESS_LOG_OFF, .proxy_protocol = announces};
+  demilune_options options = {.folder = folder, .access_log = DEMILUNE_ACCESS_LOG_OFF, .log_file = "/dev/null", .proxy_protocol = announces};
   if (announces) options.trusted_proxies = "127.0.0.1";
   demilune_server *server = dl_server_new(&options, "serve", NULL, &error);
   if (!server) fprintf(stderr, "%s\n", error);

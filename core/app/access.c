@@ -59,7 +59,7 @@ static void on_password(const dl_password_answer *answer, void *owner, uint64_t 
   exchange->password_serial = 0;
   exchange->guard.password.answer = answer->result;
   exchange->guard.password.answered = true;
-  dl_connection_decided(exchange->connection, dl_pipeline_admit(exchange));
+  dl_connection_readmit(exchange->connection);
 }
 
 static dl_admission verify_password(dl_exchange *exchange) {

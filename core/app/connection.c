@@ -254,13 +254,12 @@ static void serve(dl_connection *connection) {
   dl_pipeline_serve(connection->exchange);
 }
 
-static void act_on(dl_connection *connection, dl_admission admission) {
-  switch (admission) {
-    case DL_REFUSED:
-      connection->state = STATE_HEAD;
-      dl_connection_finished(connection);
-      break;
-    case DL_UNDECIDED: connection->state = STATE_RUNNING; break;
+/* The pipeline has the exchange from here on: a client that goes away while it is refused does not end it. */
+static void admit(dl_connection *connection) {
+  connection->state = STATE_RUNNING;
+  switch (dl_pipeline_admit(connection->exchange)) {
+    case DL_REFUSED: dl_connection_finished(connection); break;
+    case DL_UNDECIDED: break;
     case DL_ADMITTED:
       if (connection->exchange->request.has_body) begin_body(connection);
       else serve(connection);
@@ -268,11 +267,10 @@ static void act_on(dl_connection *connection, dl_admission admission) {
   }
 }
 
-void dl_connection_decided(dl_connection *connection, dl_admission admission) {
-  if (admission == DL_UNDECIDED) return;
+void dl_connection_readmit(dl_connection *connection) {
   connection->advancing = true;
   connection->body_began_us = connection->worker->loop->clock.monotonic_us;
-  act_on(connection, admission);
+  admit(connection);
   connection->advancing = false;
   advance(connection);
 }
@@ -302,7 +300,7 @@ static bool step_head(dl_connection *connection) {
   exchange->head_only = exchange->request.method == DL_METHOD_HEAD;
   exchange->body_complete = !exchange->request.has_body;
   exchange->refusal_closes = exchange->request.expect_continue || exchange->request.content_length > DISCARD_MAX_BYTES;
-  act_on(connection, dl_pipeline_admit(exchange));
+  admit(connection);
   return true;
 }
 

@@ -97,7 +97,7 @@ void dl_access_log_write(dl_exchange *exchange);
 typedef enum dl_admission {
   DL_ADMITTED,
   DL_REFUSED,  /* a response was sent instead */
-  DL_UNDECIDED /* it waits for a password or a store: dl_connection_decided is called later */
+  DL_UNDECIDED /* it waits for a password or a store: dl_connection_readmit is called later */
 } dl_admission;
 
 /* Steps 3 to 10 with the head alone. A step that was undecided is asked again, and
@@ -191,8 +191,8 @@ struct dl_connection {
 /* The exchange is over, its response sent or queued. */
 void dl_connection_finished(dl_connection *connection);
 
-/* What dl_pipeline_admit left undecided. */
-void dl_connection_decided(dl_connection *connection, dl_admission admission);
+/* What dl_pipeline_admit waits for is there: it is called once more. */
+void dl_connection_readmit(dl_connection *connection);
 
 /* The worker's output buffer, for this connection's bytes; flush sends them. */
 dl_buffer *dl_connection_output(dl_connection *connection);

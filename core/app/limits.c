@@ -14,7 +14,7 @@ static void on_answer(void *owner, const dl_limit_result *result) {
   exchange->limit_query = NULL;
   exchange->counting = result ? DL_COUNTING_ANSWERED : DL_COUNTING_FAILED;
   if (result) exchange->limit_answer = *result;
-  dl_connection_decided(exchange->connection, dl_pipeline_admit(exchange));
+  dl_connection_readmit(exchange->connection);
 }
 
 void dl_pipeline_forgo(dl_exchange *exchange) {

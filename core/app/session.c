@@ -17,7 +17,7 @@ static void on_answer(dl_task *task, int status, void *owner) {
   exchange->session = status == 0 ? DL_SESSION_LIVES : DL_SESSION_REFUSED;
   if (at_once) return;
   dl_clock_update(&exchange->worker->loop->clock);
-  dl_connection_decided(exchange->connection, dl_pipeline_admit(exchange));
+  dl_connection_readmit(exchange->connection);
 }
 
 static void ask(dl_exchange *exchange) {
@@ -77,5 +77,5 @@ void dl_session_expired(dl_exchange *exchange) {
               DL_STR_ARGS(exchange->view.id));
   dl_session_forgo(exchange);
   exchange->session = DL_SESSION_LATE;
-  dl_connection_decided(exchange->connection, dl_pipeline_admit(exchange));
+  dl_connection_readmit(exchange->connection);
 }

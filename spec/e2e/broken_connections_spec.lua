@@ -19,6 +19,18 @@ local Note = model "Note" { id = model.integer(), text = model.string() }
 app:post("/notes", { body = model "NewNote" { text = model.string { max_length = 100000 } }, status = 201, returns = Note },
   function(req) return add:one(req.body) end)
 app:get("/notes/{id}", { path = { id = model.integer() }, returns = Note }, function(req) return find:one { id = req.path.id } end)
+local settings = demilune.settings { SECRET = model.secret { min_bytes = 32 } }
+-- Sessions of which its store says at once, or after a while, and at length, that they have ended.
+local store = { begin = function(subject) return subject end, finish = function() end, finish_all = function() end }
+function store.lives(id)
+  if id == "slow" then demilune.sleep "1ms" end
+  demilune.abort(503, ("z"):rep(20000))
+end
+local session = guard.session { secret = settings.SECRET, lifetime = "8h", store = store }
+app:post("/login/{name}", { limit = "20/second" }, function(req)
+  return demilune.response { status = 204, headers = { ["Set-Cookie"] = session:issue { subject = req.path.name } } }
+end)
+app:get("/me", { guard = session }, function(req) return req.principal.subject end)
 app:get("/large", function() return ("x"):rep(3000000) end)
 app:get("/stream", function() return demilune.stream(function(write) for _ = 1, 20 do write(("y"):rep(20000)) end end) end)
 return app
@@ -29,7 +41,8 @@ describe("connections that break while they are written to", function()
   setup(function()
     local migration = "CREATE TABLE notes (id INTEGER PRIMARY KEY, text TEXT NOT NULL) STRICT;"
     folder = server.write_app { ["app.lua"] = APP, ["migrations/0001_notes.sql"] = migration }
-    running = server.start(folder, { workers = 2, flags = { "--admin=0" }, env = faults.short_io { SHORT_IO = 7, SHORT_IO_BROKEN = ONE_IN } })
+    local env = faults.short_io { SHORT_IO = 7, SHORT_IO_BROKEN = ONE_IN, SECRET = ("s3cr3t-"):rep(6) }
+    running = server.start(folder, { workers = 2, flags = { "--admin=0" }, env = env })
   end)
   teardown(function()
     local status, log = running:stop()
@@ -88,6 +101,22 @@ describe("connections that break while they are written to", function()
       end
     end
     assert.is_true(whole > 0 and whole < REQUESTS)
+    assert.same(workers, running:workers())
+  end)
+
+  it("cost no worker where what they break is a long refusal of a session, told at once or waited for", function()
+    local workers, whole = running:workers(), 0
+    for _, name in ipairs { "fast", "slow" } do
+      local cookie = insist("POST", "/login/" .. name).headers["set-cookie"]:match "^[^;]+"
+      for _ = 1, REQUESTS do
+        local refusal = ask("GET", "/me", { headers = { Cookie = cookie } })
+        if refusal then
+          whole = whole + 1
+          assert.equal(503, refusal.status)
+        end
+      end
+    end
+    assert.is_true(whole > 0 and whole < 2 * REQUESTS)
     assert.same(workers, running:workers())
   end)
 

@@ -19,7 +19,7 @@ enum {
 };
 
 enum { DISCARD_MAX_BYTES = 65536, OUTPUT_FLUSH_BYTES = 65536, LINGER_US = 2000000, LAST_CALL_US = 1000000, STALE_US = 50000 };
-enum { TURN_REQUESTS = 64, TURN_US = 1000 };
+enum { TURN_REQUESTS = 64, TURN_US = 1000, BODY_ROOM_BYTES = DL_STREAM_BUFFER_BYTES / 4 };
 
 static void advance(dl_connection *connection);
 
@@ -275,6 +275,19 @@ void dl_connection_readmit(dl_connection *connection) {
   advance(connection);
 }
 
+/* A body passes through what its head leaves of the buffer. Where requests before it
+ * took most of that, there would be a read for every few bytes of it, or no room at all. */
+static dl_http_result read_head(dl_connection *connection, size_t *consumed) {
+  dl_stream *stream = &connection->stream;
+  dl_exchange *exchange = connection->exchange;
+  dl_http_result result = dl_http_parser_head(connection->parser, dl_stream_bytes(stream), &exchange->arena, &exchange->request, consumed);
+  if (result != DL_HTTP_DONE || !exchange->request.has_body || stream->start == 0) return result;
+  if (DL_STREAM_BUFFER_BYTES - stream->start - *consumed >= BODY_ROOM_BYTES) return result;
+  dl_stream_compact(stream, 0);
+  dl_http_parser_reset(connection->parser);
+  return dl_http_parser_head(connection->parser, dl_stream_bytes(stream), &exchange->arena, &exchange->request, consumed);
+}
+
 static bool step_head(dl_connection *connection) {
   dl_stream *stream = &connection->stream;
   if (connection->worker->out.len > OUTPUT_FLUSH_BYTES) dl_connection_flush(connection, (dl_str){0});
@@ -284,7 +297,7 @@ static bool step_head(dl_connection *connection) {
   if (!connection->exchange) connection->exchange = dl_exchange_begin(connection->worker, connection);
   dl_exchange *exchange = connection->exchange;
   size_t consumed = 0;
-  dl_http_result result = dl_http_parser_head(connection->parser, dl_stream_bytes(stream), &exchange->arena, &exchange->request, &consumed);
+  dl_http_result result = read_head(connection, &consumed);
   if (result == DL_HTTP_MORE) return wait_for_head(connection);
   if (result == DL_HTTP_ERROR) {
     refuse(connection, dl_http_parser_status(connection->parser), dl_http_parser_reason(connection->parser));

@@ -41,6 +41,23 @@ describe("HTTP/1.1", function()
     connection:close()
   end)
 
+  -- The server reads 32 KiB at a time.
+  it("reads a body whose head ends where the bytes that were read at once end", function()
+    local function padded(line, length)
+      local head = line .. "\r\nHost: a\r\nX-Padding: "
+      return head .. ("x"):rep(length - #head - 4) .. "\r\n\r\n"
+    end
+    local body = ("y"):rep(50000)
+    for _, ends in ipairs { 32768, 32767, 32000 } do
+      local connection = running:connect()
+      local before = padded("GET / HTTP/1.1", 7000):rep(4)
+      connection:send(before .. padded("POST /echo HTTP/1.1\r\nContent-Length: " .. #body, ends - #before) .. body)
+      for _ = 1, 4 do assert.equal("root", connection:receive().body) end
+      assert.is_true(connection:receive().body == body)
+      connection:close()
+    end
+  end)
+
   it("answers a request that comes byte by byte", function()
     local connection = running:connect()
     for byte in ("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Type: application/octet-stream\r\nContent-Length: 5\r\n\r\nhello"):gmatch(".") do

@@ -46,7 +46,7 @@ void dl_connection_flush(dl_connection *connection, dl_str body) {
   }
   if (!connection->broken) dl_stream_send(&connection->stream, head, body);
   dl_buffer_clear(&worker->out);
-  if (connection->stream.unsent_bytes && !connection->stream.closing) limit_sending(connection);
+  if (head.len + body.len && connection->stream.unsent_bytes && !connection->stream.closing) limit_sending(connection);
 }
 
 /* --- ending --------------------------------------------------------------------- */
@@ -319,10 +319,16 @@ static bool step_head(dl_connection *connection) {
 
 /* --- bodies --------------------------------------------------------------------- */
 
-static bool wait_for_body(dl_connection *connection) {
+static void limit_body(dl_connection *connection) {
   dl_worker *worker = connection->worker;
-  dl_stream *stream = &connection->stream;
   const dl_plan_limits *limits = &worker->generation->plan->limits;
+  uint64_t earned_us = limits->min_body_rate ? connection->body_taken * 1000000 / limits->min_body_rate : 0;
+  dl_deadline_set(&worker->body_deadlines, &connection->deadline, connection->body_began_us + limits->body_timeout_us + earned_us);
+}
+
+/* While answers before it wait to be sent their deadline runs, which no byte of the body moves. */
+static bool wait_for_body(dl_connection *connection) {
+  dl_stream *stream = &connection->stream;
   if (stream->ended) {
     if (connection->state == STATE_BODY) refuse(connection, 400, "The connection ended before the body did");
     else linger(connection);
@@ -333,9 +339,8 @@ static bool wait_for_body(dl_connection *connection) {
     refuse(connection, 431, "The request's head is too large");
     return true;
   }
-  uint64_t earned_us = limits->min_body_rate ? connection->body_taken * 1000000 / limits->min_body_rate : 0;
-  dl_deadline_set(&worker->body_deadlines, &connection->deadline, connection->body_began_us + limits->body_timeout_us + earned_us);
   dl_connection_flush(connection, (dl_str){0});
+  if (!stream->unsent_bytes && !stream->closing) limit_body(connection);
   dl_stream_read_start(stream);
   return false;
 }

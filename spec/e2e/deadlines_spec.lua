@@ -166,6 +166,34 @@ describe("the deadline of a body", function()
   end)
 end)
 
+-- How much a unix socket takes is known but for a few KiB: one of these leaves just so much room that what is sent before the body does not fit.
+describe("a body behind answers that nobody reads", function()
+  it("has no longer for dripping than they have", function()
+    local folder = server.make_folder()
+    local sized = [[app:get("/sized/{size}", { path = { size = model.integer() } }, function(req) return ("x"):rep(req.path.size) end)]]
+    local running = server.start(app('body_timeout = "500ms", send_timeout = "500ms"', sized), { flags = { "--unix=" .. folder .. "/s" } })
+    local connections = {}
+    for size = 140000, 240000, 10000 do
+      local connection = http.connect_unix(folder .. "/s")
+      connection:send(("GET /sized/%d HTTP/1.1\r\nHost: a\r\n\r\n"):format(size))
+      connections[#connections + 1] = connection
+    end
+    socket.sleep(0.3)
+    for _, connection in ipairs(connections) do
+      connection:send(("GET /sized/16000 HTTP/1.1\r\nHost: a\r\n\r\n"):rep(3) .. "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n")
+    end
+    assert.truthy(server.wait_until(PATIENCE, function()
+      local open = 0
+      for _, connection in ipairs(connections) do open = open + (connection:send "x" and 1 or 0) end
+      socket.sleep(0.1)
+      return open == 0
+    end))
+    for _, connection in ipairs(connections) do connection:close() end
+    assert.equal(0, (running:stop()))
+    server.remove_folder(folder)
+  end)
+end)
+
 describe("an idle connection", function()
   local running
   setup(function()

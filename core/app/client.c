@@ -39,28 +39,30 @@ static bool count(dl_connection *connection, bool capped) {
   return !capped || most == 0 || connection->address.kind == DL_ADDRESS_UNIX || of_client <= most;
 }
 
-bool dl_client_is_announced(const dl_connection *connection) { return connection->worker->proxy_protocol && connection->trusted; }
+/* By the list of the last reload: whoever was taken off it is believed no more, on whatever connection. */
+static bool is_trusted(const dl_connection *connection) {
+  const dl_trusted *trusted = dl_client_trusted(connection->worker);
+  return trusted && !connection->unnamed && dl_trusted_has(trusted, &connection->address);
+}
+
+bool dl_client_is_announced(const dl_connection *connection) { return connection->worker->proxy_protocol && is_trusted(connection); }
 
 bool dl_client_connected(dl_connection *connection) {
-  const dl_trusted *trusted = dl_client_trusted(connection->worker);
   connection->client_len = (uint8_t)dl_listener_peer(&connection->stream.uv.stream, connection->client);
   if (connection->stream.uv.handle.type != UV_TCP) connection->address.kind = DL_ADDRESS_UNIX;
   else if (!dl_address_read(dl_str_from(connection->client, connection->client_len), &connection->address)) connection->address.kind = DL_ADDRESS_NONE; /* it has left */
-  connection->trusted = trusted && dl_trusted_has(trusted, &connection->address);
   return count(connection, !dl_client_is_announced(connection));
 }
 
 /* Whom the proxy names is believed from then on, and trusted when they are another
  * trusted proxy. A client without an address keeps the proxy's, but not its trust. */
 bool dl_client_announced(dl_connection *connection, dl_proxy_result result, const dl_address *client) {
-  const dl_trusted *trusted = dl_client_trusted(connection->worker);
   if (result == DL_PROXY_SELF) return true;
-  connection->trusted = false;
+  connection->unnamed = result == DL_PROXY_UNKNOWN || client->kind != DL_ADDRESS_IP;
   if (result == DL_PROXY_UNKNOWN) return true;
   dl_client_counts_remove(&connection->worker->clients, connection->client_hash);
   connection->address = *client;
   connection->client_len = (uint8_t)dl_address_write(client, connection->client);
-  connection->trusted = trusted && client->kind == DL_ADDRESS_IP && dl_trusted_has(trusted, client);
   return count(connection, true);
 }
 
@@ -80,9 +82,8 @@ void dl_client_complain(dl_connection *connection, const char *problem) {
 
 dl_admission dl_step_client(dl_exchange *exchange) {
   dl_connection *connection = exchange->connection;
-  const dl_trusted *trusted = connection->trusted ? dl_client_trusted(exchange->worker) : NULL;
-  if (!trusted) return DL_ADMITTED;
-  dl_forwarded found = dl_forwarded_read(&exchange->request, &connection->address, trusted, &exchange->arena);
+  if (!is_trusted(connection)) return DL_ADMITTED;
+  dl_forwarded found = dl_forwarded_read(&exchange->request, &connection->address, dl_client_trusted(exchange->worker), &exchange->arena);
   if (found.problem) dl_client_complain(connection, found.problem);
   if (!dl_address_equal(&found.client, &connection->address)) {
     char *text = dl_arena_alloc(&exchange->arena, DL_ADDRESS_TEXT_BYTES);

@@ -13,8 +13,7 @@
 /* Whom the worker trusts, by flag or else by app; NULL: nobody. */
 const dl_trusted *dl_client_trusted(const dl_worker *worker);
 
-/* A connection begins: its other end, whether that is trusted, and its place in the
- * count of connections. False when it has too many already. */
+/* A connection begins: its other end, and its place in the count of connections. False when it has too many already. */
 bool dl_client_connected(dl_connection *connection);
 
 /* Whether the connection has to begin with a PROXY header. */

@@ -182,7 +182,7 @@ struct dl_connection {
   bool secure;            /* came to a port that speaks TLS */
   bool redirects;         /* came without TLS to the port that sends people to the one with it */
   bool broken;            /* reset by the peer: nothing can be sent any more */
-  bool trusted;           /* a proxy that may say for whom it speaks */
+  bool unnamed;           /* its PROXY header named no address: nobody on it is trusted */
   uint8_t client_len;
   char client[DL_ADDRESS_TEXT_BYTES]; /* the other end, or whom its PROXY header named */
   dl_address address;     /* the same */

@@ -3,6 +3,7 @@
 -- address of 127.0.0.0/8; 127.0.0.1 is the proxy.
 
 local cjson = require "cjson"
+local files = require "spec.support.files"
 local front = require "spec.support.front"
 local http = require "spec.support.http"
 local server = require "spec.support.server"
@@ -144,6 +145,27 @@ describe("who is trusted", function()
     running = server.start(app 'trusted_proxies = { "127.0.0.1" }', { env = { DEMILUNE_TRUSTED_PROXIES = "" } })
     assert.equal("127.0.0.1", who(running, "127.0.0.1", "/who", { Forwarded = "for=192.0.2.1" }).client)
     stop(running)
+  end)
+
+  it("is judged for each request by the list of the last reload, on connections that were there before it as well", function()
+    local folder = server.write_app(app 'trusted_proxies = { "127.0.0.1" }')
+    local running = server.start(folder)
+    local first, second = from("127.0.0.1", running.port), from("127.0.0.2", running.port)
+    local function seen()
+      local clients = {}
+      for index, connection in ipairs { first, second } do
+        clients[index] = cjson.decode(connection:request("GET", "/who", { headers = { Forwarded = "for=192.0.2.1" } }).body).client
+      end
+      return clients
+    end
+    assert.same({ "192.0.2.1", "127.0.0.2" }, seen())
+    files.write(folder .. "/app.lua", app 'trusted_proxies = { "127.0.0.2" }')
+    assert.equal(0, (server.run { "reload", folder }))
+    assert.same({ "127.0.0.1", "192.0.2.1" }, seen())
+    first:close()
+    second:close()
+    stop(running)
+    server.remove_folder(folder)
   end)
 
   it("may be who has the other end of a unix socket", function()

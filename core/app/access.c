@@ -116,6 +116,9 @@ dl_admission dl_step_guard(dl_exchange *exchange) {
 
 /* --- step 8, from whose page ---------------------------------------------------------------- */
 
+static const char from_another_page[] = "a page of another origin sent it with the user's own credentials; where it may, name it in cors with credentials = true";
+_Static_assert(sizeof from_another_page <= DL_METRICS_NAME_BYTES + 1, "a longer one is counted as other");
+
 /* Those that RFC 9110 9.2.1 calls safe change nothing, and their answers are CORS' matter.
  * What they may do is begin a session, at the end of a link: whoever sends mails with
  * such links, or to an identity provider, has to know the browser again. */
@@ -132,7 +135,7 @@ dl_admission dl_step_origin(dl_exchange *exchange) {
   bool safe = is_safe(request->method);
   exchange->view.foreign = !safe || !dl_http_navigation(request, &exchange->arena);
   if (safe || !exchange->guard.ambient) return DL_ADMITTED;
-  exchange->guard.reason = "a page of another origin sent it with the user's cookie, password or certificate; where it may, name it in cors with credentials = true";
+  exchange->guard.reason = from_another_page;
   return refuse(exchange, 403, DL_STR("A page of another origin may not do this with the user's credentials"));
 }
 

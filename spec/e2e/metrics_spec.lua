@@ -18,6 +18,9 @@ app:get("/users/{id}", { path = { id = model.integer() } }, function(req) return
 app:post("/users", { body = model "User" { name = model.string() }, status = 201 }, function(req) return req.body end)
 app:get("/limited", { limit = "2/hour" }, function() return "let in" end)
 app:get("/guarded", { guard = key }, function() return "never" end)
+local digest = "5007291354bfea12ac5a0fe7a30d2c52b0295075fa9031555a82cb960ac14e5e"
+local cookie = guard.api_key { cookie = "__Host-key", keys = { one = { digest = digest } } }
+app:post("/changed", { guard = cookie, status = 204 }, function() end)
 app:get("/fails", function() error "on purpose" end)
 app:get("/teapot", function() demilune.abort(418, "tea") end)
 app:get("/invalid", function() demilune.abort(422, "by hand") end)
@@ -108,6 +111,9 @@ describe("/metrics", function()
     for i = 1, 5 do assert.are.equal(i <= 2 and 200 or 429, running:request("GET", "/limited").status) end
     for _ = 1, 3 do running:request("GET", "/guarded") end
     for _ = 1, 2 do running:request("GET", "/guarded", { headers = { ["X-Key"] = "wrong" } }) end
+    local cookie = "__Host-key=a-key-that-the-spec-knows-0123456789"
+    assert.are.equal(204, running:request("POST", "/changed", { headers = { Cookie = cookie } }).status)
+    assert.are.equal(403, running:request("POST", "/changed", { headers = { Cookie = cookie, ["Sec-Fetch-Site"] = "cross-site" } }).status)
     assert.are.equal(504, running:request("GET", "/forever").status)
     metrics_when(function(page) return page:sum "demilune_connections" == 0 end)
     local held = {}
@@ -118,7 +124,10 @@ describe("/metrics", function()
     assert.are.equal(3, page:sum("demilune_limit_refusals_total", { by = "client" }))
     assert.are.equal(3, page:sum("demilune_guard_refusals_total", { reason = "the API key's field is not there" }))
     assert.are.equal(2, page:sum("demilune_guard_refusals_total", { reason = "the API key is none of ours" }))
-    assert.are.equal(5, page:sum "demilune_guard_refusals_total")
+    local foreign = "a page of another origin sent it with the user's own credentials; where it may, name it in cors with credentials = true"
+    assert.are.equal(1, page:sum("demilune_guard_refusals_total", { reason = foreign }))
+    assert.truthy(running:log_line(foreign))
+    assert.are.equal(6, page:sum "demilune_guard_refusals_total")
     assert.are.equal(1, page:sum "demilune_handler_timeouts_total")
     assert.are.equal(5, page:sum("demilune_connections_refused_total", { reason = "max_connections_per_client" }))
     assert.are.equal(40, page:sum "demilune_connections")

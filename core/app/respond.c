@@ -34,17 +34,17 @@ static void append_body(dl_exchange *exchange, dl_buffer *out, dl_str body) {
   else dl_connection_flush(exchange->connection, body);
 }
 
-/* Only where TLS protects it from being made up (RFC 6797 7.2). */
-static void append_hsts(dl_exchange *exchange, dl_buffer *out) {
+/* Only where TLS protects it from being made up (RFC 6797 7.2), and once: fields are what this one response says itself. */
+static void append_hsts(dl_exchange *exchange, dl_buffer *out, dl_str fields) {
   bool own = exchange->route && exchange->route->own_hsts;
-  if (exchange->worker->hsts.len && !own && dl_stream_is_secure(&exchange->connection->stream)) dl_buffer_append_str(out, exchange->worker->hsts);
+  if (own || !dl_stream_is_secure(&exchange->connection->stream)) return;
+  dl_http_header_lines_except(out, exchange->worker->hsts, fields);
 }
 
 /* What follows the fields that were known at load. */
 static void finish_head(dl_exchange *exchange, dl_buffer *out, bool has_length, uint64_t length) {
   dl_worker *worker = exchange->worker;
   dl_buffer_append_str(out, exchange->view.access_fields);
-  append_hsts(exchange, out);
   dl_buffer_append_str(out, dl_http_date_line(&worker->date, &worker->loop->clock));
   if (has_length) append_length(out, length);
   append_connection(exchange, out);
@@ -66,6 +66,7 @@ static dl_buffer *begin_with(dl_exchange *exchange, int status, dl_str content_t
   exchange->status = status;
   dl_http_status_line(out, status);
   append_fields(out, content_type, declared, fields);
+  append_hsts(exchange, out, fields);
   return out;
 }
 
@@ -144,6 +145,7 @@ void dl_respond_scratch_json(dl_exchange *exchange) {
   bool has_body = dl_http_status_has_body(route->status);
   exchange->status = route->status;
   dl_buffer_append_str(out, route->json_head);
+  append_hsts(exchange, out, (dl_str){0});
   finish_head(exchange, out, dl_http_status_has_length(route->status), has_body ? body.len : 0);
   if (has_body) append_body(exchange, out, body);
 }

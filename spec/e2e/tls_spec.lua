@@ -23,6 +23,8 @@ app:post("/count", { body = demilune.model.raw() }, function(req) counted = coun
 app:get("/counted", function() return counted end)
 app:get("/stream", function() return demilune.stream(function(write) for n = 1, 300 do write(("y"):rep(10000)) end end) end)
 app:get("/own", { headers = { ["Strict-Transport-Security"] = "max-age=1" } }, function() return "own" end)
+app:get("/said", function() return demilune.response { headers = { ["Strict-Transport-Security"] = "max-age=2" }, body = "said" } end)
+app:get("/ended", function() demilune.abort(410, "gone", { ["Strict-Transport-Security"] = "max-age=3" }) end)
 return app
 ]]
 
@@ -260,6 +262,16 @@ describe("TLS", function()
     assert.equal("max-age=31536000", connection:request("GET", "/nowhere").headers["strict-transport-security"])
     assert.equal("max-age=1", connection:request("GET", "/own").headers["strict-transport-security"])
     connection:close()
+  end)
+
+  it("says so once where a response says it itself", function()
+    for path, value in pairs { ["/own"] = "max-age=1", ["/said"] = "max-age=2", ["/ended"] = "max-age=3" } do
+      local connection, said = connect(), {}
+      connection:send("GET " .. path .. " HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+      for field in connection:read_rest():gmatch "Strict%-Transport%-Security: ([^\r]+)" do said[#said + 1] = field end
+      assert.same({ value }, said)
+      connection:close()
+    end
   end)
 
   it("staples the OCSP response of a certificate, and refuses one that is about another", function()

@@ -23,17 +23,19 @@ static bool is_ours(const dl_exchange *exchange, dl_str host) {
 }
 
 /* Path and query as they were sent, also behind "http://host". */
-static dl_str path_and_query(dl_str target) {
+static dl_str path_and_query(dl_str target, dl_arena *arena) {
   if (target.len && target.ptr[0] == '/') return target;
   const char *scheme_end = memmem(target.ptr, target.len, "://", 3);
   if (!scheme_end) return DL_STR("/");
   dl_str rest = dl_str_skip(target, (size_t)(scheme_end - target.ptr) + 3);
-  const char *path = memchr(rest.ptr, '/', rest.len);
-  return path ? dl_str_skip(rest, (size_t)(path - rest.ptr)) : DL_STR("/");
+  size_t host = 0;
+  while (host < rest.len && rest.ptr[host] != '/' && rest.ptr[host] != '?') host++;
+  rest = dl_str_skip(rest, host);
+  return rest.len && rest.ptr[0] == '?' ? dl_str_of(dl_arena_format(arena, "/%.*s", DL_STR_ARGS(rest))) : rest.len ? rest : DL_STR("/");
 }
 
 static void send_there(dl_exchange *exchange, dl_str host) {
-  dl_str rest = path_and_query(exchange->request.target);
+  dl_str rest = path_and_query(exchange->request.target, &exchange->arena);
   int port = exchange->worker->https_port;
   char port_text[8] = "";
   if (port && port != HTTPS_PORT) snprintf(port_text, sizeof port_text, ":%d", port);

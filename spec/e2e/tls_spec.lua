@@ -322,6 +322,8 @@ describe("TLS", function()
       assert.equal(308, ask("HEAD", "/", { host = "127.0.0.1" }).status)
       response = ask("GET", "http://x.other.test/a?b", { host = "x.other.test" })
       assert.equal(("https://x.other.test:%d/a?b"):format(running.port), response.headers.location)
+      response = ask("GET", "http://x.other.test?next=/a", { host = "x.other.test" })
+      assert.equal(("https://x.other.test:%d/?next=/a"):format(running.port), response.headers.location)
     end)
 
     it("sends nobody to a host that is not ours", function()

@@ -263,7 +263,9 @@ describe("guard.session with a store", function()
       made:clear { cookie = { ["__Host-session"] = cookie } }
     end
     made:finish_all(7)
-    assert.same({ "a", "c", "all of 7" }, finished)
+    made:finish_all "SMALL"
+    assert.same({ "a", "c", "all of 7", "all of SMALL" }, finished)
+    assert.matches("guard_spec%.lua:%d+: session:finish_all takes the subject whose sessions end", refusal(function() made:finish_all(nil) end))
   end)
 
   it("answers 401 with a challenge for a session that has ended, before the handler and what it needs", function()

@@ -15,6 +15,7 @@ local options = require "demilune.options"
 local password = require "demilune.password"
 local response = require "demilune.response"
 local router = require "demilune.router"
+local subject = require "demilune.subject"
 local units = require "demilune.units"
 
 ---@class demilune.Account
@@ -142,7 +143,9 @@ end
 -- Who is not found costs as long as a wrong password.
 local function verify(account, given) return password.verify(account and account.password, given) end
 
-local function text_of(id) return type(id) == "number" and ("%d"):format(id) or (tostring(id):gsub("U?LL$", "")) end
+local function text_of(id)
+  return subject.text(id) or error(("demilune.accounts: an account's id is text or a whole number, not %s"):format(errors.show(id)), 0)
+end
 
 -- --- the router ----------------------------------------------------------------------------
 
@@ -258,7 +261,7 @@ function accounts.new(given)
   made:post(given.logout_url or "/logout", {
     status = 204, limit = refresh_limit, headers = NO_STORE, summary = "Log out",
   }, logout(given))
-  function made.finish_all(_, subject) given.store.finish_all(text_of(subject)) end
+  function made.finish_all(_, id) given.store.finish_all(text_of(id)) end
   return made
 end
 

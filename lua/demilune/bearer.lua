@@ -11,6 +11,7 @@ local guard_type = require "demilune.guard_type"
 local options = require "demilune.options"
 local resource = require "demilune.resource"
 local secrets = require "demilune.secrets"
+local subject = require "demilune.subject"
 local units = require "demilune.units"
 
 ---@class demilune.BearerOptions
@@ -284,12 +285,6 @@ local OURS = { sub = true, iat = true, exp = true, iss = true, aud = true }
 
 local function refuse(message, ...) error("bearer:issue: " .. message:format(...), 3) end
 
-local function subject_text(subject)
-  if type(subject) == "number" and subject % 1 == 0 then return ("%d"):format(subject) end
-  if type(subject) == "cdata" then return (tostring(subject):gsub("U?LL$", "")) end
-  return type(subject) == "string" and subject ~= "" and subject or nil
-end
-
 local function names_among(names, known)
   if not known then return nil end
   local allowed = {}
@@ -307,8 +302,8 @@ function Bearer:issue(given)
   for name in pairs(given) do
     if not ISSUE_OPTIONS[name] then refuse("there is no option %s; it takes subject, roles, scopes, claims and lifetime", tostring(name)) end
   end
-  local subject = subject_text(given.subject)
-  if not subject then refuse("subject says whose token it is; write subject = user.id") end
+  local whose = subject.text(given.subject)
+  if not whose then refuse("subject says whose token it is; write subject = user.id") end
   local stranger = names_among(given.roles, self.known_roles) or names_among(given.scopes, self.known_scopes)
   if stranger then refuse("%s is not among the guard's roles or scopes", errors.show(stranger)) end
   local lifetime = given.lifetime == nil and self.lifetime or units.seconds(given.lifetime)
@@ -320,7 +315,7 @@ function Bearer:issue(given)
     if OURS[name] or name == self.roles_claim or name == self.scope_claim then refuse("the claim %s is the guard's own to write", name) end
     claims[name] = value
   end
-  claims.sub, claims.iat, claims.exp = subject, now, now + math.floor(lifetime)
+  claims.sub, claims.iat, claims.exp = whose, now, now + math.floor(lifetime)
   claims.iss, claims.aud = self.issuer, self.audience and self.audience[1]
   if given.roles and #given.roles > 0 then claims[self.roles_claim] = setmetatable({ unpack(given.roles) }, core.array_type) end
   if given.scopes and #given.scopes > 0 then claims[self.scope_claim] = table.concat(given.scopes, " ") end

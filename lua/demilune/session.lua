@@ -11,6 +11,7 @@ local options = require "demilune.options"
 local response = require "demilune.response"
 local secrets = require "demilune.secrets"
 local session_store = require "demilune.session_store"
+local subject = require "demilune.subject"
 local units = require "demilune.units"
 
 ---@class demilune.SessionOptions
@@ -112,17 +113,16 @@ end
 ---@return string
 function Session:issue(given)
   refuse_foreign_page "begin"
-  local subject = type(given.subject) == "number" and ("%d"):format(given.subject) or given.subject
-  if type(subject) ~= "string" or subject == "" then error("session:issue: subject says whose session it is; write subject = user.id", 2) end
+  local whose = subject.text(given.subject) or error("session:issue: subject says whose session it is; write subject = user.id", 2)
   local sealed = {}
   for name, value in pairs(given.claims or {}) do
     if OURS[name] then error("session:issue: the claim " .. name .. " is the guard's own to write", 2) end
     sealed[name] = value
   end
-  sealed.sub, sealed.exp = subject, math.floor(core.now()) + self.lifetime
+  sealed.sub, sealed.exp = whose, math.floor(core.now()) + self.lifetime
   sealed.roles = setmetatable({ unpack(given.roles or {}) }, core.array_type)
   sealed.scopes = setmetatable({ unpack(given.scopes or {}) }, core.array_type)
-  if self.store then sealed.sid = self.store.begin(subject, sealed.exp) end
+  if self.store then sealed.sid = self.store.begin(whose, sealed.exp) end
   return set_cookie(self, self.sealer:seal(self.cookie, core.json_encode(sealed)), self.lifetime)
 end
 
@@ -177,10 +177,10 @@ function Session:clear(req)
 end
 
 ---Ends all sessions of a subject, on whatever machine it has them. Waits.
----@param subject string|integer
-function Session:finish_all(subject)
+---@param id string|integer the subject
+function Session:finish_all(id)
   need_store(self, "finish_all")
-  self.store.finish_all(type(subject) == "number" and ("%d"):format(subject) or subject)
+  self.store.finish_all(subject.text(id) or error("session:finish_all takes the subject whose sessions end, such as user.id", 2))
 end
 
 return session

@@ -33,7 +33,7 @@ app:delete("/logins", { guard = bearer, status = 204 }, function(req) accounts:f
 local own = demilune.accounts {
   bearer = bearer, prefix = "/own", tags = { "own" }, token_url = "/login", refresh_url = "/again", logout_url = "/out", cookie = "__Host-own",
   lifetime = "1h", limit = "2/minute", refresh_limit = "1000/minute",
-  find = function(username) return username == "robot" and { id = "robot" } or nil end,
+  find = function(username) return username:find "^robot" and { id = username } or nil end,
   find_by_id = function(subject) return { id = subject } end,
   verify = function(account, given) return account ~= nil and given ~= nil end,
   issue = function(account) return "token-of-" .. account.id end,

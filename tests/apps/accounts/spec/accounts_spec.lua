@@ -307,6 +307,15 @@ describe("parts of one's own", function()
     assert.equal(204, client:delete("/own/logins/7").status)
     assert.same({ "next-robot", "all of 7" }, store.revoked)
   end)
+
+  it("keep the whole of an id that is text, however it ends", function()
+    for _, name in ipairs { "robotLL", "robotULL" } do
+      client:forward "2m"
+      local reply = client:post("/own/login", { form = { username = name, password = "anything" } })
+      assert.equal("token-of-" .. name, reply.json().access_token)
+      assert.equal("token-of-" .. name, client:post("/own/again").json().access_token)
+    end
+  end)
 end)
 
 describe("demilune.accounts", function()

@@ -251,6 +251,7 @@ describe("guard.session with a store", function()
 
   it("seals the store's id, asks the store for it, and ends it there", function()
     local made = guard.session { secret = SECRET, lifetime = "1h", store = STORE }
+    core.place = made.place
     assert.matches('"sid":"id of 7 until 1893459600"', made:issue { subject = 7 })
     assert.is_false((made:lives(principal { sid = "a" })))
     lives.a = true
@@ -277,6 +278,14 @@ describe("guard.session with a store", function()
     assert.same({ false, 401, 'Cookie cookie-name="__Host-session"' }, { ok, problem.status, problem.headers["WWW-Authenticate"] })
     lives.a = true
     asker { principal = principal { sid = "a" } }
+  end)
+
+  it("leaves to another session what that one found", function()
+    local made = guard.session { secret = SECRET, lifetime = "1h", store = STORE }
+    core.place = guard.session({ secret = SECRET, lifetime = "1h", store = STORE }).place
+    made:clear { principal = principal { sid = "a" }, cookie = { ["__Host-session"] = '__Host-session sealed {"sid":"b"}' } }
+    made:clear { principal = principal { sid = "a" }, cookie = {} }
+    assert.same({ "b" }, finished)
   end)
 
   it("refuses half a store, and a store that can be gone round", function()

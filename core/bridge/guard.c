@@ -249,6 +249,15 @@ static int principal_subject(lua_State *L) {
   return 1;
 }
 
+/* principal_place() → which guard it was that found the request's principal, as text | nil where names are the app's own or an issuer's, or
+ * outside requests */
+static int principal_place(lua_State *L) {
+  const dl_request_view *request = dl_task_request(L);
+  if (!request || !request->principal.place.len) lua_pushnil(L);
+  else lua_pushlstring(L, request->principal.place.ptr, request->principal.place.len);
+  return 1;
+}
+
 /* set_roles(names): those that the request's principal has from here on, in place of what its credentials say. */
 static int set_roles(lua_State *L) {
   dl_request_view *request = dl_task_request(L);
@@ -276,7 +285,12 @@ static int foreign_page(lua_State *L) {
 }
 
 static const luaL_Reg functions[] = {
-    {"key_set", bridge_key_set}, {"sealer", bridge_sealer}, {"principal_subject", principal_subject}, {"set_roles", set_roles}, {"foreign_page", foreign_page},
+    {"key_set", bridge_key_set},
+    {"sealer", bridge_sealer},
+    {"principal_subject", principal_subject},
+    {"principal_place", principal_place},
+    {"set_roles", set_roles},
+    {"foreign_page", foreign_page},
     {NULL, NULL},
 };
 

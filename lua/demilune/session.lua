@@ -155,10 +155,10 @@ local function need_store(self, what)
   if not self.store then error("session:" .. what .. " ends what a store keeps; write database = db in guard.session", 3) end
 end
 
--- The store's id in the request's cookie, whatever guard let it pass and whether it lives or not.
+-- The store's id in the request's cookie, whatever guard let it pass and whether it lives or not. Where another session did, the id
+-- that was found is another store's.
 local function id_of(self, req)
-  local principal = req.principal
-  if principal and principal.guard == "session" then return principal.claims.sid end
+  if req.principal and req.principal.guard == "session" and core.principal_place() == self.place then return req.principal.claims.sid end
   local value = req.cookie[self.cookie]
   local claims = type(value) == "string" and core.json_decode(self.sealer:unseal(self.cookie, value) or "null")
   return type(claims) == "table" and claims.sid or nil

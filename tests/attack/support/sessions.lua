@@ -17,6 +17,7 @@ local kinds = {
   sealed = guard.session { secrets = list, lifetime = "1h" },
   kept = guard.session { secrets = list, lifetime = "1h", cookie = "__Host-kept", database = db },
   other = guard.session { secrets = list, lifetime = "1h", cookie = "__Host-csrf" },
+  staff = guard.session { secrets = list, lifetime = "1h", cookie = "__Host-staff", database = db },
 }
 local bearer = guard.bearer { secret = settings.JWT_SECRET, lifetime = "15m" }
 local handled = 0
@@ -35,6 +36,7 @@ for name, session in pairs(kinds) do
 end
 app:post("/kept/leave", { guard = guard.public }, function(req) return answer(kinds.kept:clear(req)) end)
 app:post("/kept/leave-by-either", { guard = guard.any { bearer, kinds.kept } }, function(req) return answer(kinds.kept:clear(req)) end)
+app:post("/kept/leave-as-staff", { guard = kinds.staff }, function(req) return answer(kinds.kept:clear(req)) end)
 app:post("/kept/logout-everywhere", { guard = kinds.kept }, function(req)
   kinds.kept:finish_all(req.principal.subject)
   return answer(kinds.kept:clear(req))

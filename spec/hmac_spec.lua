@@ -17,6 +17,7 @@ describe("demilune.hmac", function()
       assert.matches("takes the key first, a secret of demilune.settings, " .. wrong, refusal(function() return (hmac.hex(given[1], given[2])) end))
       assert.matches("^%S*hmac_spec.lua:%d+: hmac.verify takes the key first", refusal(function() return (hmac.verify(given[1], given[2], "00")) end))
     end
+    assert.matches("not an empty one", refusal(function() return (hmac.verify(core.secret "", "text", "00")) end))
     assert.matches("takes second what is signed, such as req.body of a route without body, not a table",
       refusal(function() return (hmac.hex(key, {})) end))
   end)

@@ -150,4 +150,15 @@ describe("a secret that is not set", function()
   it("refuses to start in production", function()
     assert.matches("KEY is not set; set KEY to a secret of at least 16 bytes", refusal { KEY = model.secret() })
   end)
+
+  it("is one that is empty too", function()
+    environment = { KEY = "", NAME = "" }
+    assert.matches("KEY is empty; set KEY to a secret of at least 16 bytes", refusal { KEY = model.secret() })
+    local values = settings.new { KEY = model.optional(model.secret()), NAME = model.string() }
+    assert.same({ nil, "" }, { values.KEY, values.NAME })
+    context.mode = "dev"
+    assert.equal(64, #settings.new({ KEY = model.secret() }).KEY.secret)
+    write_env "KEY=from-the-file"
+    assert.equal("from-the-file", settings.new({ KEY = model.secret() }).KEY.secret)
+  end)
 end)

@@ -3,13 +3,16 @@
 -- such signatures and compares them here, in constant time, and never by ==.
 
 local core = require "demilune.core"
+local secrets = require "demilune.secrets"
 
 ---@class demilune.hmac
 local hmac = {}
 
 local function check(what, key, text)
-  if type(key) ~= "string" and tostring(key) ~= "secret(redacted)" or key == "" then
-    error(("%s takes the key first, a secret of demilune.settings, not %s"):format(what, key == "" and "an empty one" or "a " .. type(key)), 3)
+  local is_secret = secrets.is(key)
+  local is_empty = key == "" or is_secret and key:length() == 0
+  if is_empty or not is_secret and type(key) ~= "string" then
+    error(("%s takes the key first, a secret of demilune.settings, not %s"):format(what, is_empty and "an empty one" or "a " .. type(key)), 3)
   elseif type(text) ~= "string" then
     error(("%s takes second what is signed, such as req.body of a route without body, not a %s"):format(what, type(text)), 3)
   end

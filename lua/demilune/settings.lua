@@ -104,12 +104,17 @@ local function unread(name)
   return values[name] ~= nil and " (the folder's .env, which has it, is read by dev, check and test only)" or ""
 end
 
+-- A secret that is empty is none: NAME= is how a line waits to be filled in, and everybody could sign by it.
+local function set(desc, text)
+  if text ~= "" or desc.kind ~= "secret" then return text end
+end
+
 -- What stands in the environment, the .env file, or nowhere but must.
 local function gather(fields)
   local from_file, values = context.is_relaxed() and env_file() or {}, {}
   for _, entry in ipairs(fields) do
     local name, desc = entry.name, entry.schema
-    local text = os.getenv(name) or from_file[name]
+    local text = set(desc, os.getenv(name)) or set(desc, from_file[name])
     if text == nil and desc.kind == "secret" and is_needed(desc) and context.is_relaxed() then
       text = throw_away_secret(name, desc.min_bytes)
       if context.mode == "dev" then core.log("warning", UNKNOWN:format(name, name)) end
@@ -138,7 +143,8 @@ local function refuse(place, fields, problems)
   for _, entry in ipairs(fields) do
     local problem = by_name[entry.name]
     if problem then
-      local said = problem.type == "missing" and "is not set" .. unread(entry.name) or problem.msg
+      local said = problem.msg
+      if problem.type == "missing" then said = os.getenv(entry.name) == "" and "is empty" or "is not set" .. unread(entry.name) end
       lines[#lines + 1] = ("  %s %s; %s"):format(entry.name, said, what_to_write(entry.name, entry.schema))
     end
   end

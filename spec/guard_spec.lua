@@ -152,6 +152,21 @@ describe("bearer:issue", function()
     assert.matches("the claim exp is the guard's own", refusal(function() made:issue { subject = "a", claims = { exp = 1 } } end))
     assert.matches("the claim roles is the guard's own", refusal(function() made:issue { subject = "a", claims = { roles = {} } } end))
     assert.matches("there is no option role;", refusal(function() made:issue { subject = "a", role = "admin" } end))
+    assert.matches("the token has %d+ bytes, and none over 8192 is taken",
+      refusal(function() made:issue { subject = "a", claims = { about = ("x"):rep(8192) } } end))
+  end)
+
+  it("takes names for what they are: no scope is two, and none makes the others void", function()
+    local made = bearer()
+    for _, scope in ipairs { "read admin", "read\tadmin", "read\nadmin", "" } do
+      assert.matches("is no scope", refusal(function() made:issue { subject = "a", scopes = { "write", scope } } end))
+    end
+    for _, role in ipairs { "", 7, {} } do
+      local message = refusal(function() made:issue { subject = "a", roles = { "user", role } } end)
+      assert.matches("guard_spec%.lua:%d+: bearer:issue: .* is no role", message)
+    end
+    assert.matches('roles is a list; write roles = { "admin" }', refusal(function() made:issue { subject = "a", roles = "admin" } end))
+    assert.matches('"roles":%["the boss"%]', made:issue { subject = "a", roles = { "the boss" } })
   end)
 end)
 
@@ -224,6 +239,12 @@ describe("guard.session", function()
     assert.equal('__Host-session=__Host-session sealed {"exp":1893484800,"roles":["admin"],"scopes":[],"sub":"7","theme":"dark"}'
       .. "; Path=/; Max-Age=28800; HttpOnly; Secure; SameSite=Strict", field)
     assert.equal("__Host-session=; Path=/; Max-Age=0; HttpOnly; Secure; SameSite=Strict", made:clear())
+  end)
+
+  it("makes none that a browser would drop", function()
+    local made = guard.session { secret = SECRET, lifetime = "8h" }
+    assert.matches("guard_spec%.lua:%d+: session:issue: the cookie has %d+ bytes, and browsers take none over 4096",
+      refusal(function() made:issue { subject = 7, claims = { cart = ("x"):rep(4096) } } end))
   end)
 
   it("refuses sessions without an end and cookies for every page", function()

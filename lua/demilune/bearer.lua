@@ -282,8 +282,17 @@ end
 
 local ISSUE_OPTIONS = { subject = true, roles = true, scopes = true, claims = true, lifetime = true }
 local OURS = { sub = true, iat = true, exp = true, iss = true, aud = true }
+local TOKEN_MOST = 8192 -- bytes that the core reads of one
 
 local function refuse(message, ...) error("bearer:issue: " .. message:format(...), 3) end
+
+-- In a list with one that is no text the core finds none, and a scope with a blank would come back as two.
+local function problem_with(what, names)
+  if type(names or {}) ~= "table" then return ("%ss is a list; write %ss = { %s }"):format(what, what, errors.show(names)) end
+  for _, name in ipairs(names or {}) do
+    if type(name) ~= "string" or name == "" or what == "scope" and name:find("[%s%c]") then return ("%s is no %s"):format(errors.show(name), what) end
+  end
+end
 
 local function names_among(names, known)
   if not known then return nil end
@@ -304,6 +313,8 @@ function Bearer:issue(given)
   end
   local whose = subject.text(given.subject)
   if not whose then refuse("subject says whose token it is; write subject = user.id") end
+  local problem = problem_with("role", given.roles) or problem_with("scope", given.scopes)
+  if problem then refuse("%s", problem) end
   local stranger = names_among(given.roles, self.known_roles) or names_among(given.scopes, self.known_scopes)
   if stranger then refuse("%s is not among the guard's roles or scopes", errors.show(stranger)) end
   local lifetime = given.lifetime == nil and self.lifetime or units.seconds(given.lifetime)
@@ -319,7 +330,9 @@ function Bearer:issue(given)
   claims.iss, claims.aud = self.issuer, self.audience and self.audience[1]
   if given.roles and #given.roles > 0 then claims[self.roles_claim] = setmetatable({ unpack(given.roles) }, core.array_type) end
   if given.scopes and #given.scopes > 0 then claims[self.scope_claim] = table.concat(given.scopes, " ") end
-  return self.keys:sign(core.json_encode(claims))
+  local token = self.keys:sign(core.json_encode(claims))
+  if #token > TOKEN_MOST then refuse("the token has %d bytes, and none over %d is taken; give it less to claim", #token, TOKEN_MOST) end
+  return token
 end
 
 return bearer

@@ -101,6 +101,7 @@ local function set_cookie(self, value, seconds)
 end
 
 local OURS = { sub = true, roles = true, scopes = true, exp = true, sid = true }
+local COOKIE_MOST = 4096 -- bytes of name and value: a browser drops a longer one without a word (RFC 6265bis 5.7)
 
 -- Else a page could log its visitor in as somebody whom it knows, to read later what they did (login CSRF), or out.
 local function refuse_foreign_page(what)
@@ -123,7 +124,12 @@ function Session:issue(given)
   sealed.roles = setmetatable({ unpack(given.roles or {}) }, core.array_type)
   sealed.scopes = setmetatable({ unpack(given.scopes or {}) }, core.array_type)
   if self.store then sealed.sid = self.store.begin(whose, sealed.exp) end
-  return set_cookie(self, self.sealer:seal(self.cookie, core.json_encode(sealed)), self.lifetime)
+  local value = self.sealer:seal(self.cookie, core.json_encode(sealed))
+  if #self.cookie + #value > COOKIE_MOST then
+    error(("session:issue: the cookie has %d bytes, and browsers take none over %d; keep what the claims hold in a database, by its id")
+      :format(#self.cookie + #value, COOKIE_MOST), 2)
+  end
+  return set_cookie(self, value, self.lifetime)
 end
 
 ---Whether the store still has the session of who was found; true for who came otherwise.

@@ -3,6 +3,7 @@
 -- that who reads the table cannot use it. A token that comes back although it was
 -- used means that two have it: its whole family, from one login on, ends.
 
+local batches = require "demilune.batches"
 local core = require "demilune.core"
 local database_module = require "demilune.database"
 local errors = require "demilune.errors"
@@ -49,20 +50,13 @@ local SQL = {
   use = "UPDATE TABLE SET used = 1 WHERE digest = :digest AND used = 0 AND expires > :now RETURNING family, subject, scope, expires",
   family = "SELECT family FROM TABLE WHERE digest = :digest",
   family_of_used = "SELECT family FROM TABLE WHERE digest = :digest AND used = 1",
-  -- The newest first: among them is the one token of a family that works.
+  -- The newest first: among them is the one token of a family that works, so that a login that somebody refreshed a million times ends at once.
   revoke = "DELETE FROM TABLE WHERE rowid IN (SELECT rowid FROM TABLE WHERE family = :family ORDER BY rowid DESC LIMIT 500)",
   finish_all = "DELETE FROM TABLE WHERE rowid IN (SELECT rowid FROM TABLE WHERE subject = :subject ORDER BY rowid DESC LIMIT 500)",
   forget = "DELETE FROM TABLE WHERE digest IN (SELECT digest FROM TABLE WHERE expires <= :now LIMIT 100)",
 }
 
 local REMOVES_AT_ONCE = 500
-
--- In many short writes: a login that somebody refreshed a million times ends with the first of them, and nobody waits for all.
-local function remove_all(statement, params)
-  repeat
-    local changes = statement:run(params)
-  until changes < REMOVES_AT_ONCE
-end
 
 local function check_table(place, name)
   if not name:match("^[%a_][%w_]*$") then
@@ -109,17 +103,17 @@ function account_store.new(place, database, name)
     end)
     if family then
       core.log("warning", "a refresh token was used twice; its family is revoked", { tokens = removed })
-      if removed == REMOVES_AT_ONCE then remove_all(statements.revoke, { family = family }) end
+      if removed == REMOVES_AT_ONCE then batches.delete(statements.revoke, REMOVES_AT_ONCE, { family = family }) end
     end
     return rotation
   end
 
   function store.revoke(token)
     local family = statements.family:value { digest = core.sha256_hex(token) }
-    if family then remove_all(statements.revoke, { family = family }) end
+    if family then batches.delete(statements.revoke, REMOVES_AT_ONCE, { family = family }) end
   end
 
-  function store.finish_all(subject) remove_all(statements.finish_all, { subject = subject }) end
+  function store.finish_all(subject) batches.delete(statements.finish_all, REMOVES_AT_ONCE, { subject = subject }) end
 
   return store
 end

@@ -2,6 +2,7 @@
 -- Sessions in a table of an app's database: which of them still live, so that one can
 -- be ended before its time. Only digests are kept: who reads the table becomes nobody.
 
+local batches = require "demilune.batches"
 local core = require "demilune.core"
 local database_module = require "demilune.database"
 local errors = require "demilune.errors"
@@ -37,10 +38,13 @@ local SQL = {
   add = "INSERT INTO TABLE (digest, subject, expires) VALUES (:digest, :subject, :expires)",
   lives = "SELECT 1 FROM TABLE WHERE digest = :digest AND expires > :now",
   finish = "DELETE FROM TABLE WHERE digest = :digest",
-  finish_all = "DELETE FROM TABLE WHERE subject = :subject",
+  finish_all = "DELETE FROM TABLE WHERE rowid IN (SELECT rowid FROM TABLE WHERE subject = :subject LIMIT 5000)",
   -- For each new row some old ones go, and no more: of a million that have expired a login would wait, fail, and never be done.
   forget = "DELETE FROM TABLE WHERE digest IN (SELECT digest FROM TABLE WHERE expires <= :now LIMIT 100)",
 }
+
+-- All of them live, so these are many; what a deadline leaves is ended by who asks again.
+local REMOVES_AT_ONCE = 5000
 
 local function now() return math.floor(core.now()) end
 
@@ -71,7 +75,7 @@ function session_store.new(place, database, name)
 
   function store.finish(id) statements.finish:run { digest = core.sha256_hex(id) } end
 
-  function store.finish_all(subject) statements.finish_all:run { subject = subject } end
+  function store.finish_all(subject) batches.delete(statements.finish_all, REMOVES_AT_ONCE, { subject = subject }) end
 
   return store
 end

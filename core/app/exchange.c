@@ -47,6 +47,7 @@ dl_exchange *dl_exchange_begin(dl_worker *worker, dl_connection *connection) {
   exchange->sent_bytes = 0;
   exchange->turn_bytes = 0;
   exchange->after_done = 0;
+  exchange->runs_afters = exchange->after_ended = false;
   exchange->status = 0;
   exchange->write_ticket = (dl_ticket){0};
   exchange->head_only = exchange->close = exchange->refusal_closes = exchange->body_complete = false;

@@ -59,7 +59,9 @@ struct dl_exchange {
   uint64_t elapsed_us;       /* set when it is finished */
   uint32_t turn_bytes;       /* what a stream wrote since others had their turn, and what its pieces cost */
   uint64_t sent_bytes;       /* of the response's body */
-  uint32_t after_done;       /* how many release and after_response functions have run */
+  uint32_t after_done;       /* how many after_response functions have run */
+  bool runs_afters;          /* these, or release functions, are being run one after the other */
+  bool after_ended;          /* the one of them that ran last has ended */
   int status;                /* 0 until a response was begun */
   dl_answer answer;          /* while view.keeps_answer: what is kept and then sent */
   uint8_t phase;             /* dl_phase: whose turn the task has */

@@ -11,7 +11,7 @@ enum { STREAM_AHEAD_BYTES = 65536, STREAM_TURN_BYTES = 262144, STREAM_PIECE_BYTE
 
 static const char gone[] = "the client went away before the stream ended";
 
-static void run_next_after(dl_exchange *exchange);
+static void run_afters(dl_exchange *exchange);
 static void on_done(dl_task *task, int status, void *owner);
 
 /* From now on the handler has as long as its route gives. */
@@ -34,32 +34,46 @@ static void finish(dl_exchange *exchange) {
 /* release functions run once the last byte is out, or never can be. */
 static void respond_done(dl_exchange *exchange) {
   exchange->phase = DL_PHASE_AFTER;
-  if (exchange->view.release_count + exchange->view.after_count > 0) {
+  if (exchange->view.has_functions) {
     dl_connection *connection = exchange->connection;
     dl_connection_flush(connection, (dl_str){0});
     exchange->waits_for_drain = connection->stream.unsent_bytes > 0 && !connection->broken;
     if (exchange->waits_for_drain) return;
   }
-  run_next_after(exchange);
+  run_afters(exchange);
 }
 
-/* The newest release first, then the after_response functions in their order. */
-static void run_next_after(dl_exchange *exchange) {
+/* The newest release first, then the after_response functions in their order; also those that one of them adds. */
+static bool push_next_after(dl_exchange *exchange, lua_State *co) {
   dl_request_view *view = &exchange->view;
-  uint32_t n = exchange->after_done++;
-  if (n >= view->release_count + view->after_count) {
-    finish(exchange);
-    return;
-  }
-  lua_State *co = dl_task_state(exchange->task);
   lua_settop(co, 0);
-  if (n < view->release_count) dl_request_push_release(co, view, view->release_count - 1 - n);
-  else dl_request_push_after(co, view, n - view->release_count);
+  if (view->release_count > 0) dl_request_push_release(co, view, --view->release_count);
+  else if (exchange->after_done < view->after_count) dl_request_push_after(co, view, exchange->after_done++);
+  else return false;
+  return true;
+}
+
+static bool run_next_after(dl_exchange *exchange) {
+  lua_State *co = dl_task_state(exchange->task);
+  if (!push_next_after(exchange, co)) return false;
   lua_pushboolean(co, exchange->succeeded);
   exchange->timed_out = false;
   dl_clock_update(&exchange->worker->loop->clock); /* what ran before may have taken long */
   limit_handler(exchange);
+  exchange->after_ended = false;
   dl_task_run(exchange->task, 1);
+  return true;
+}
+
+/* A request may have as many as its body has items: those that do not wait run in this loop, not inside each other. */
+static void run_afters(dl_exchange *exchange) {
+  exchange->after_ended = true;
+  if (exchange->runs_afters) return;
+  exchange->runs_afters = true;
+  bool over = false;
+  while (!over && exchange->after_ended) over = !run_next_after(exchange);
+  exchange->runs_afters = false;
+  if (over) finish(exchange);
 }
 
 /* --- the function and what it gave --------------------------------------------------- */
@@ -189,7 +203,7 @@ static void go_on_keeping(dl_exchange *exchange) {
 
 /* The handler, its answer's keeping, its stream or a function after the response is over. */
 static void go_on(dl_exchange *exchange) {
-  if (exchange->phase == DL_PHASE_AFTER) run_next_after(exchange);
+  if (exchange->phase == DL_PHASE_AFTER) run_afters(exchange);
   else if (exchange->view.keeps_answer) go_on_keeping(exchange);
   else respond_done(exchange);
 }
@@ -237,7 +251,7 @@ void dl_handle(dl_exchange *exchange) {
 void dl_handle_drained(dl_exchange *exchange) {
   if (exchange->waits_for_drain) {
     exchange->waits_for_drain = false;
-    run_next_after(exchange);
+    run_afters(exchange);
     return;
   }
   dl_ticket ticket = exchange->write_ticket;
@@ -280,6 +294,5 @@ void dl_handle_abort(dl_exchange *exchange) {
   if (exchange->waits_for_drain) dl_handle_drained(exchange);
   else dl_task_cancel(exchange->task, "the server is stopping");
   if (connection->exchange != exchange) return;
-  exchange->view.release_count = exchange->view.after_count = 0;
   finish(exchange);
 }

@@ -366,6 +366,7 @@ static void add_function(lua_State *L, dl_request_view *view, int slot, uint32_t
   }
   lua_pushvalue(L, 2);
   lua_rawseti(L, -2, (int)++*count);
+  view->has_functions = true;
 }
 
 static int request_after_response(lua_State *L) {
@@ -416,6 +417,7 @@ void dl_request_push(lua_State *L, dl_request_view *view) {
   view->handle = handle;
   view->pushed = 0;
   view->has_fields = false;
+  view->has_functions = false;
   view->after_count = view->release_count = 0;
   push_registered(L, &metatable_key);
   lua_setmetatable(L, -2);
@@ -432,7 +434,7 @@ void dl_request_close(lua_State *L, dl_request_view *view) {
   push_slots(L, view);
   /* Nearly always one slot or two were used: only those are emptied. */
   uint32_t used = view->pushed << SLOT_SOURCES | 1u << SLOT_HANDLE;
-  if (view->after_count + view->release_count > 0) used |= 1u << SLOT_AFTER | 1u << SLOT_RELEASE;
+  if (view->has_functions) used |= 1u << SLOT_AFTER | 1u << SLOT_RELEASE;
   if (view->has_fields) used |= 1u << SLOT_FIELDS;
   for (int slot = SLOT_HANDLE; used >> slot; slot++) {
     if (!(used >> slot & 1)) continue;

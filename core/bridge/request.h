@@ -45,7 +45,8 @@ typedef struct dl_request_view {
   dl_trace trace;
   dl_random *random;   /* for the ids of a trace that begins here */
   int slots_reference; /* the Lua table that keeps what was pushed; LUA_NOREF at first */
-  uint32_t after_count, release_count;
+  uint32_t after_count, release_count; /* of the functions that are to run; each of release is taken off */
+  bool has_functions;  /* there were some */
   void **handle;       /* the userdata's pointer back to this view */
 } dl_request_view;
 

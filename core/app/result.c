@@ -55,67 +55,6 @@ static void fail(dl_exchange *exchange, const char *format, const char *what) {
   dl_result_send_failure(exchange, dl_str_of(message), (dl_str){0});
 }
 
-/* --- header fields from Lua ------------------------------------------------------------ */
-
-static bool is_ours(dl_str name) {
-  static const dl_str reserved[] = {
-      {"content-length", 14}, {"transfer-encoding", 17}, {"connection", 10}, {"date", 4}, {"keep-alive", 10}, {"upgrade", 7}, {"trailer", 7},
-  };
-  for (size_t i = 0; i < sizeof reserved / sizeof *reserved; i++)
-    if (dl_str_equal_nocase(name, reserved[i])) return true;
-  return false;
-}
-
-enum { SHOWN_MAX = 64 }; /* bytes of a name that may be a client's */
-
-/* Which page may read an answer is said by cors, once, and not by a handler beside it. */
-static bool is_for_origins(dl_str name) {
-  static const dl_str prefix = {"access-control-", 15};
-  return name.len > prefix.len && dl_str_equal_nocase(dl_str_from(name.ptr, prefix.len), prefix);
-}
-
-static const char *add_field(dl_exchange *exchange, lua_State *co, dl_buffer *fields, dl_str *content_type, dl_str name) {
-  if (lua_type(co, -1) != LUA_TSTRING && lua_type(co, -1) != LUA_TNUMBER) return "a header's value must be a string or a list of strings";
-  dl_str value = text_at(co, -1);
-  if (is_ours(name)) return "Content-Length, Transfer-Encoding, Connection, Date and Trailer are written by the server; leave them out";
-  if (is_for_origins(name)) return "Access-Control- fields are written by the server, for the origins that cors names; leave them out";
-  if (dl_str_equal_nocase(name, DL_STR("content-type"))) {
-    *content_type = dl_arena_copy(&exchange->arena, value);
-    dl_buffer probe = {0};
-    bool ok = dl_http_header_line(&probe, name, value);
-    dl_buffer_free(&probe);
-    return ok ? NULL : "the Content-Type holds a character that a header cannot";
-  }
-  if (dl_http_header_line(fields, name, value)) return NULL;
-  return dl_arena_format(&exchange->arena, "the header \"%.*s\" holds a character that a header cannot, in its name or its value (a line break, perhaps)",
-                         (int)(name.len < SHOWN_MAX ? name.len : SHOWN_MAX), name.ptr);
-}
-
-/* The headers table of a response or an abort, at the top of the stack. */
-static const char *add_fields(dl_exchange *exchange, lua_State *co, dl_buffer *fields, dl_str *content_type) {
-  const char *problem = NULL;
-  if (lua_isnil(co, -1)) return NULL;
-  if (!lua_istable(co, -1)) return "headers must be a table of names and values";
-  int table = lua_gettop(co);
-  lua_pushnil(co);
-  while (!problem && lua_next(co, table)) {
-    if (lua_type(co, -2) != LUA_TSTRING) {
-      problem = "a header's name must be a string";
-    } else if (lua_istable(co, -1)) {
-      for (int i = 1; !problem && i <= (int)lua_objlen(co, -1); i++) {
-        lua_rawgeti(co, -1, i);
-        problem = add_field(exchange, co, fields, content_type, text_at(co, -3));
-        lua_pop(co, 1);
-      }
-    } else {
-      problem = add_field(exchange, co, fields, content_type, text_at(co, -2));
-    }
-    lua_pop(co, 1);
-  }
-  lua_settop(co, table);
-  return problem;
-}
-
 /* --- values ------------------------------------------------------------------------------ */
 
 /* The value at index into scratch: by the response model, or as it is. */
@@ -144,7 +83,7 @@ static void send_value(dl_exchange *exchange, lua_State *co) {
   const dl_route *route = exchange->route;
   dl_buffer_clear(&exchange->worker->scratch);
   if (!dl_http_status_has_body(route->status)) {
-    if (!lua_isnoneornil(co, 1)) fail(exchange, "%s", "the route's status has no body, yet the handler returned a value; return nothing, or declare another status");
+    if (!lua_isnoneornil(co, 1)) fail(exchange, "%s", DL_REQUEST_NO_BODY);
     else dl_respond_scratch_json(exchange);
     return;
   }
@@ -157,53 +96,33 @@ static void send_value(dl_exchange *exchange, lua_State *co) {
 
 /* --- demilune.response ------------------------------------------------------------------ */
 
-/* Raw: nobody is there to catch what a metamethod of the app's would raise. */
-static void push_field(lua_State *co, int table, const char *name) {
-  lua_pushstring(co, name);
-  lua_rawget(co, table);
-}
-
-static int field_status(lua_State *co, int table, int otherwise) {
-  push_field(co, table, "status");
-  double status = lua_isnil(co, -1) ? otherwise : lua_type(co, -1) == LUA_TNUMBER ? lua_tonumber(co, -1) : 0;
-  lua_pop(co, 1);
-  return status >= 200 && status <= 599 ? (int)status : -1;
+static void send_body(dl_exchange *exchange, lua_State *co, const dl_given *given) {
+  dl_str fields = dl_buffer_str(&given->fields), type = given->content_type;
+  if (lua_isnil(co, -1) || !dl_http_status_has_body(given->status)) {
+    dl_respond(exchange, given->status, type, fields, (dl_str){0});
+  } else if (lua_type(co, -1) == LUA_TSTRING && !given->is_by_model) {
+    dl_respond(exchange, given->status, type.len ? type : DL_STR("text/plain; charset=utf-8"), fields, text_at(co, -1));
+  } else if (serialise(exchange, co, lua_gettop(co), given->model)) {
+    dl_respond(exchange, given->status, type.len ? type : DL_STR("application/json"), fields, dl_buffer_str(&exchange->worker->scratch));
+  }
 }
 
 /* False when the response is a stream: its function is then on top. */
 static bool send_response(dl_exchange *exchange, lua_State *co) {
-  dl_buffer fields = {0};
-  dl_str content_type = {0};
-  bool whole = true;
-  const dl_route *route = exchange->route;
-  int status = field_status(co, 1, route->status);
-  const dl_schema *model = dl_request_is_prepared(co, 1) ? NULL : dl_request_model_for(&exchange->view, status);
-  push_field(co, 1, "headers");
-  const char *problem = status < 0 ? "the status of a response must be a number from 200 to 599" : add_fields(exchange, co, &fields, &content_type);
-  push_field(co, 1, "stream");
-  push_field(co, 1, "body");
-  if (!problem && lua_isfunction(co, -2) && exchange->view.keeps_answer)
-    problem = "an idempotent route cannot answer with a stream, for its answer is kept before it is sent; return the whole body";
-  if (!problem && lua_isfunction(co, -2) && !dl_http_status_has_body(status)) problem = "a stream needs a status that has a body, unlike 204, 205 and 304";
-  bool by_model = dl_request_is_by_model(model, content_type, &exchange->arena);
-  if (!problem && lua_isfunction(co, -2) && by_model && content_type.len)
-    problem = "a stream of JSON goes out past the route's returns, which is to say what may be seen; return the value, or leave returns out";
+  dl_given given = {0};
+  const char *problem = dl_request_read_response(co, 1, &exchange->view, &given);
   if (problem) {
     fail(exchange, "%s", problem);
-  } else if (lua_isfunction(co, -2)) {
-    lua_pop(co, 1);
-    dl_http_header_line(&fields, DL_STR("Content-Type"), content_type.len ? content_type : DL_STR("application/octet-stream"));
-    dl_respond_stream_begin(exchange, status, dl_buffer_str(&fields));
-    whole = false;
-  } else if (lua_isnil(co, -1) || !dl_http_status_has_body(status)) {
-    dl_respond(exchange, status, content_type, dl_buffer_str(&fields), (dl_str){0});
-  } else if (lua_type(co, -1) == LUA_TSTRING && !by_model) {
-    dl_respond(exchange, status, content_type.len ? content_type : DL_STR("text/plain; charset=utf-8"), dl_buffer_str(&fields), text_at(co, -1));
-  } else if (serialise(exchange, co, lua_gettop(co), model)) {
-    dl_respond(exchange, status, content_type.len ? content_type : DL_STR("application/json"), dl_buffer_str(&fields), dl_buffer_str(&exchange->worker->scratch));
+  } else if (given.is_stream) {
+    dl_http_header_line(&given.fields, DL_STR("Content-Type"), given.content_type.len ? given.content_type : DL_STR("application/octet-stream"));
+    dl_respond_stream_begin(exchange, given.status, dl_buffer_str(&given.fields));
+    dl_request_push_field(co, 1, "stream");
+  } else {
+    dl_request_push_field(co, 1, "body");
+    send_body(exchange, co, &given);
   }
-  dl_buffer_free(&fields);
-  return whole;
+  dl_buffer_free(&given.fields);
+  return problem || !given.is_stream;
 }
 
 bool dl_result_send(dl_exchange *exchange, lua_State *co) {
@@ -221,10 +140,11 @@ static void send_abort(dl_exchange *exchange, lua_State *co) {
   dl_buffer fields = {0};
   dl_str content_type = {0};
   int error = lua_gettop(co);
-  int status = field_status(co, error, 500);
-  push_field(co, error, "headers");
-  const char *problem = status < 0 ? "demilune.abort takes a status from 200 to 599" : add_fields(exchange, co, &fields, &content_type);
-  push_field(co, error, "detail");
+  int status = dl_request_field_status(co, error, 500);
+  dl_request_push_field(co, error, "headers");
+  const char *problem = status < 0 ? "demilune.abort takes a status from 200 to 599"
+                                   : dl_request_read_fields(co, lua_gettop(co), &exchange->arena, &fields, &content_type);
+  dl_request_push_field(co, error, "detail");
   dl_buffer *scratch = &exchange->worker->scratch;
   dl_buffer_clear(scratch);
   DL_BUFFER_LITERAL(scratch, "{\"detail\":");
@@ -241,9 +161,9 @@ static void send_abort(dl_exchange *exchange, lua_State *co) {
 /* An answer that was kept, again. Its bytes lie in the error's table. */
 static void send_replay(dl_exchange *exchange, lua_State *co) {
   int kept = lua_gettop(co);
-  exchange->answer.status = field_status(co, kept, 0);
-  push_field(co, kept, "fields");
-  push_field(co, kept, "body");
+  exchange->answer.status = dl_request_field_status(co, kept, 0);
+  dl_request_push_field(co, kept, "fields");
+  dl_request_push_field(co, kept, "body");
   exchange->answer.fields = text_at(co, -2);
   exchange->answer.body = text_at(co, -1);
   dl_respond_answer(exchange, true);

@@ -526,24 +526,26 @@ static void push_json_response(lua_State *L, int index) {
   lua_setmetatable(L, response);
 }
 
-/* prepare(req, result): the result with its JSON made and checked, so that what
+static int prepare_response(lua_State *L, dl_request_view *view) {
+  dl_given given = {0};
+  const char *problem = dl_request_read_response(L, 2, view, &given);
+  dl_buffer_free(&given.fields);
+  if (problem) return lua_pushstring(L, problem), lua_error(L);
+  dl_request_push_field(L, 2, "body");
+  if (lua_isnil(L, -1) || (lua_type(L, -1) == LUA_TSTRING && !given.is_by_model)) return lua_settop(L, 2), 1;
+  push_prepared(L, view, lua_gettop(L), given.model);
+  push_json_response(L, 2);
+  return 1;
+}
+
+/* prepare(req, result): the result with its JSON made and all of it checked, so that what
  * must finish before the response leaves (a commit) learns whether there is one.
- * Raises when the result breaks its model. */
+ * Raises when the result breaks its model, or cannot be sent. */
 static int core_prepare(lua_State *L) {
   dl_request_view *view = dl_request_view_of(L);
   lua_settop(L, 2);
-  if (dl_request_is_response(L, 2)) {
-    lua_getfield(L, 2, "status");
-    int status = lua_isnil(L, -1) ? view->status : (int)lua_tointeger(L, -1);
-    const dl_schema *model = dl_request_model_for(view, status);
-    lua_getfield(L, 2, "headers");
-    dl_str type = dl_request_content_type(L, lua_gettop(L));
-    lua_getfield(L, 2, "body");
-    if (lua_isnil(L, -1) || (lua_type(L, -1) == LUA_TSTRING && !dl_request_is_by_model(model, type, view->arena))) return lua_settop(L, 2), 1;
-    push_prepared(L, view, lua_gettop(L), model);
-    push_json_response(L, 2);
-    return 1;
-  }
+  if (dl_request_is_response(L, 2)) return prepare_response(L, view);
+  if (!dl_http_status_has_body(view->status) && !lua_isnil(L, 2)) return lua_pushstring(L, DL_REQUEST_NO_BODY), lua_error(L);
   bool is_text = lua_isnil(L, 2) || lua_type(L, 2) == LUA_TSTRING;
   if ((!view->returns && is_text) || !dl_http_status_has_body(view->status)) return 1;
   push_prepared(L, view, 2, view->returns);

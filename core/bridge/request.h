@@ -98,6 +98,24 @@ int dl_request_single(lua_State *L);
 dl_str dl_request_content_type(lua_State *L, int headers);
 /* Whether a text is a value of the model, or goes out as it is: where there is none, or by a Content-Type that is no JSON. */
 bool dl_request_is_by_model(const dl_schema *model, dl_str content_type, dl_arena *arena);
+/* What a demilune.response says, read for sending it. */
+typedef struct dl_given {
+  int status;
+  dl_str content_type; /* empty: it says none */
+  dl_buffer fields;    /* header lines but that one; the caller frees them */
+  const dl_schema *model;
+  bool is_by_model;
+  bool is_stream;
+} dl_given;
+
+/* Reads the response at an index into what was zeroed. NULL, or why it cannot be sent. */
+const char *dl_request_read_response(lua_State *L, int response, dl_request_view *view, dl_given *given);
+/* Appends what a table of headers says, or nil. NULL, or what is wrong with it. */
+const char *dl_request_read_fields(lua_State *L, int headers, dl_arena *arena, dl_buffer *fields, dl_str *content_type);
+/* Pushes a field of the table of a response or an abort; its status, or -1 where that is none. */
+void dl_request_push_field(lua_State *L, int table, const char *name);
+int dl_request_field_status(lua_State *L, int table, int otherwise);
+extern const char DL_REQUEST_NO_BODY[];
 /* Of a response whose JSON has been made and checked already. */
 void dl_request_mark_prepared(lua_State *L, int response);
 bool dl_request_is_prepared(lua_State *L, int response);

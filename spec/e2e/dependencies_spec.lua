@@ -68,6 +68,15 @@ local yields = app:dependency({ a = a }, function() coroutine.yield() end)
 app:get("/yields", { needs = { x = yields } }, function() end)
 app:get("/breach", { needs = { a = a }, returns = model.object { id = model.integer() } }, function() return { id = "none" } end)
 app:get("/no-json", { needs = { a = a } }, function() return print end)
+app:get("/bad-field", { needs = { a = a } }, function() return demilune.response { headers = { ["X-Name"] = "Ada\n" }, body = "made" } end)
+app:get("/our-field", { needs = { a = a } }, function() return demilune.response { headers = { Date = "now" }, body = { 1 } } end)
+app:get("/no-body", { needs = { a = a }, status = 204 }, function() return { id = 1 } end)
+app:get("/no-body-stream", { needs = { a = a } }, function() return demilune.stream(function() end, { status = 204 }) end)
+app:get("/changed-status", { needs = { a = a } }, function()
+  local answer = demilune.response { status = 200, body = "made" }
+  answer.status = 99
+  return answer
+end)
 
 -- when
 local slow = app:dependency(function()
@@ -191,6 +200,15 @@ describe("dependencies", function()
       assert.equal(500, get(target).status)
       expect_events { "a", "a finish failed", "a release failed" }
     end
+  end)
+
+  it("learn of a response that cannot be sent before they commit", function()
+    for _, target in ipairs { "/bad-field", "/our-field", "/no-body", "/no-body-stream", "/changed-status" } do
+      running:request("GET", "/forget")
+      assert.equal(500, get(target).status, target)
+      expect_events { "a", "a finish failed", "a release failed" }
+    end
+    assert.truthy(running:log_line("holds a character that a header cannot"))
   end)
 
   it("may fail to release: the answer stands, the rest is released, the worker goes on", function()

@@ -107,12 +107,25 @@ F=
 G='raw\n' ]]))
   end)
 
+  it("has comments with quotes in them, behind values in quotes, and behind none", function()
+    assert.same({ A = "x", B = "abc", C = "", D = "#fff", E = 'a"b', F = "x\\", G = "it # is" }, settings.read_env([[
+A='x' # don't change
+B="abc" # the "old" one
+C= # fill in
+D=#fff
+E="a\"b"
+F="x\\" # "y"
+G='it # is'# so]]))
+  end)
+
   it("has no line that nobody understands, and shows no value of one", function()
     local cases = {
       ["A=1\n\nJWT SECRET=abc"] = ".env:3: this line is not understood; write NAME=value, the name of letters, digits and _",
       ["2FA=abc"] = ".env:1: this line", abc = ".env:1: this line", ["=abc"] = ".env:1: this line", ["a-b=abc"] = ".env:1: this line",
       ['# none\r\nKEY="-----BEGIN\r\nabc"'] = '.env:2: the value of KEY has no closing "; a value is on one line',
       ["A='"] = ".env:1: the value of A has no closing '",
+      ['A="x"abc'] = '.env:1: the value of A goes on behind its closing "; put all of it between two',
+      ["A='it''abc'"] = ".env:1: the value of A goes on behind its closing '",
     }
     context.mode = "dev"
     for text, words in pairs(cases) do

@@ -19,20 +19,26 @@ local EXAMPLES = {
   datetime = "2030-01-31T10:00:00Z", duration = "PT15M", ipv4 = "192.0.2.1", ipv6 = "2001:db8::1", cidr = "192.0.2.0/24", array = "one,two",
 }
 
+-- What stands between quotes, and what behind the closing one; nil where there is none.
+local function read_quoted(quote, text)
+  local plain = quote == '"' and text:gsub("\\.", "..") or text -- as long, without what a backslash is before
+  local closing = plain:find(quote, 1, true)
+  if closing then return text:sub(1, closing - 1), text:sub(closing + 1) end
+end
+
 -- What a line of a .env file says: a name and its value, or what is wrong with it, without a piece of it, which may be a secret.
 local function read_line(line)
-  local name, value = line:gsub("^%s*export%s+", ""):match("^%s*([%a_][%w_]*)%s*=%s*(.-)%s*$")
+  local name, value = line:gsub("^%s*export%s+", ""):match("^%s*([%a_][%w_]*)%s*=(.*)$")
   if not name then return nil, "this line is not understood; write NAME=value, the name of letters, digits and _" end
-  local opening = value:match("^['\"]")
-  local quote, inner = value:match("^(['\"])(.*)%1")
-  if opening and not quote then
-    return nil, ("the value of %s has no closing %s; a value is on one line, in which \"\\n\" is a new one"):format(name, opening)
-  elseif quote == '"' then
-    inner = inner:gsub("\\(.)", function(letter) return letter == "n" and "\n" or letter end)
-  elseif not quote then
-    inner = value:gsub("%s+#.*$", "")
+  local quote, text = value:match("^%s*(['\"])(.*)$")
+  if not quote then return name, value:gsub("%s+#.*$", ""):match("^%s*(.-)%s*$") end
+  local inner, behind = read_quoted(quote, text)
+  if not inner then
+    return nil, ("the value of %s has no closing %s; a value is on one line, in which \"\\n\" is a new one"):format(name, quote)
+  elseif not behind:find("^%s*$") and not behind:find("^%s*#") then
+    return nil, ("the value of %s goes on behind its closing %s; put all of it between two, and a comment behind a #"):format(name, quote)
   end
-  return name, inner
+  return name, quote == '"' and inner:gsub("\\(.)", function(letter) return letter == "n" and "\n" or letter end) or inner
 end
 
 ---NAME=value lines; # begins a comment; quotes keep blanks, and double ones know \n.

@@ -265,6 +265,12 @@ describe("units", function()
     assert.equal(951782400, units.epoch("2000-02-29T00:00:00Z"))
     assert.equal(-86400, units.epoch("1969-12-31T00:00:00Z"))
     assert.is_nil(units.epoch("2030-01-01"))
+    assert.equal(units.epoch("2028-03-01T00:00:00Z") - 86400, units.epoch("2028-02-29T00:00:00Z"))
+    assert.equal(units.epoch("2031-01-01T00:00:00Z") - 86400, units.epoch("2030-12-31T00:00:00Z"))
+    for _, none in ipairs { "2030-02-29T00:00:00Z", "2030-13-01T00:00:00Z", "2030-00-01T00:00:00Z", "2030-01-00T00:00:00Z", "2030-04-31T00:00:00Z",
+      "2030-01-01T24:00:00Z", "2030-01-01T00:60:00Z", "2030-01-01T00:00:61Z", "2030-01-01T00:00:00+24:00", "2030-01-01T00:00:00+00:60" } do
+      assert.is_nil(units.epoch(none), none)
+    end
   end)
 
   it("read durations and sizes, and refuse what is none", function()

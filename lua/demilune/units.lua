@@ -29,18 +29,27 @@ local function days(year, month, day)
   return 365 * year + leaps + math.floor((153 * (month - 3) + 2) / 5) + day - 719469
 end
 
+-- Whether there is such a day; of a month that is none there is no day at all.
+local function is_day(year, month, day)
+  local next_year, next_month = year, month + 1
+  if month == 12 then next_year, next_month = year + 1, 1 end
+  return month >= 1 and month <= 12 and day >= 1 and day <= days(next_year, next_month, 1) - days(year, month, 1)
+end
+
 ---@param text string RFC 3339: "2030-01-01T00:00:00Z", "2030-01-01T02:00:00+02:00"
----@return number? seconds since 1970-01-01T00:00:00Z
+---@return number? seconds since 1970-01-01T00:00:00Z; nil also for a day that there is not
 function units.epoch(text)
   local year, month, day, hour, minute, second, zone = text:match("^(%d%d%d%d)-(%d%d)-(%d%d)[Tt ](%d%d):(%d%d):(%d%d%.?%d*)(.+)$")
   if not year then return nil end
+  year, month, day, hour, minute, second = tonumber(year), tonumber(month), tonumber(day), tonumber(hour), tonumber(minute), tonumber(second)
+  if not is_day(year, month, day) or hour > 23 or minute > 59 or second >= 61 then return nil end
   local offset = 0
   if zone ~= "Z" and zone ~= "z" then
     local sign, hours, minutes = zone:match("^([+-])(%d%d):(%d%d)$")
-    if not sign then return nil end
+    if not sign or tonumber(hours) > 23 or tonumber(minutes) > 59 then return nil end
     offset = (hours * 60 + minutes) * (sign == "-" and -60 or 60)
   end
-  return days(tonumber(year), tonumber(month), tonumber(day)) * 86400 + hour * 3600 + minute * 60 + second - offset
+  return days(year, month, day) * 86400 + hour * 3600 + minute * 60 + second - offset
 end
 
 return units

@@ -4,6 +4,7 @@
 #include "bridge/request.h"
 #include "bridge/task.h"
 #include "model/json.h"
+#include "model/value_lua.h"
 
 #include <lauxlib.h>
 
@@ -31,11 +32,13 @@ static void safe_name(dl_str name, char out[NAME_BYTES_MAX + 8]) {
   memcpy(out, "app.", strlen("app."));
 }
 
-/* One field. Tables as JSON; of userdata only ours have a __tostring, and those
- * keep what is secret redacted. */
+/* Tables, wide integers and null are written as JSON has them. */
+static bool is_of_json(lua_State *L, int index) { return lua_istable(L, index) || lua_type(L, index) == DL_LUA_TCDATA || dl_lua_is_null(L, index); }
+
+/* One field. Of userdata only ours have a __tostring, and those keep what is secret redacted. */
 static void log_field(lua_State *L, dl_log *log, const char *key, int index) {
   size_t len = 0;
-  if (lua_istable(L, index)) {
+  if (is_of_json(L, index)) {
     dl_arena arena;
     dl_buffer json = {0};
     const char *problem = NULL;
@@ -85,8 +88,20 @@ void dl_bridge_push_error(lua_State *L, lua_State *co) {
   else push_by_itself(L, co);
 }
 
+/* The pair of a name and a value on top of the stack. Names are text or, of a list, numbers. */
+static void log_pair(lua_State *L, dl_log *log) {
+  char name[NAME_BYTES_MAX + 8];
+  dl_str given;
+  if (lua_type(L, -2) != LUA_TSTRING && lua_type(L, -2) != LUA_TNUMBER) return;
+  lua_pushvalue(L, -2); /* lua_next wants the number as it is */
+  given.ptr = lua_tolstring(L, -1, &given.len);
+  safe_name(given, name);
+  log_field(L, log, name, lua_gettop(L) - 1);
+}
+
 /* log(level, text, fields): fields are a table of names and values, written in no
- * particular order. Inside a request its id and trace are added. */
+ * particular order; what is none is written as the field value. Inside a request its
+ * id and trace are added. */
 static int core_log(lua_State *L) {
   static const char *const levels[] = {"debug", "info", "warning", "error", NULL};
   dl_log_level level = (dl_log_level)luaL_checkoption(L, 1, NULL, levels);
@@ -98,17 +113,9 @@ static int core_log(lua_State *L) {
   dl_request_view *request = dl_task_request(L);
   if (request) dl_request_log(request, log);
   if (lua_istable(L, 3)) {
-    lua_pushnil(L);
-    while (lua_next(L, 3)) {
-      if (lua_type(L, 4) == LUA_TSTRING) {
-        char name[NAME_BYTES_MAX + 8];
-        dl_str given;
-        given.ptr = lua_tolstring(L, 4, &given.len);
-        safe_name(given, name);
-        log_field(L, log, name, 5);
-      }
-      lua_settop(L, 4);
-    }
+    for (lua_pushnil(L); lua_next(L, 3); lua_settop(L, 4)) log_pair(L, log);
+  } else if (!lua_isnil(L, 3)) {
+    log_field(L, log, "value", 3);
   }
   dl_log_end(log);
   return 0;

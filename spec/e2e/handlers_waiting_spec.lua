@@ -22,6 +22,11 @@ app:get("/late", function()
   demilune.sleep(0.5)
   return "late"
 end)
+app:get("/until", function()
+  local ends, rounds = demilune.now() + 0.05, 0
+  repeat rounds = rounds + 1 until demilune.now() >= ends or rounds == 2e7
+  return rounds < 2e7
+end)
 app:get("/huge", function(req) return req.query.say:rep(tonumber(req.query.n)) end)
 return app
 ]]
@@ -42,6 +47,8 @@ describe("a handler", function()
       assert.equal("late", get("/late").body)
       assert.is_true(socket.gettime() - began >= 1.2)
     end)
+
+    it("sees the time pass while it computes", function() assert.equal("true", get("/until").body) end)
 
     it("lets other connections through meanwhile", function()
       local slow, fast = running:connect(PATIENCE), running:connect(PATIENCE)

@@ -154,7 +154,8 @@ static bool has_closed(lua_State *L, const handle *self) {
   return false;
 }
 
-static int push_closed(lua_State *L) {
+static int push_closed(lua_State *L, void *nothing) {
+  (void)nothing;
   return push_problem(L, &(dl_problem){.kind = DL_PROBLEM_STOPPED, .message = "the database was closed: the app has stopped, or was loaded anew"});
 }
 
@@ -235,7 +236,7 @@ static int bad_parameter(lua_State *L, const char *message) {
 static int handle_prepare(lua_State *L) {
   static const char *const shapes[] = {[DL_SHAPE_RUN] = "run", [DL_SHAPE_ONE] = "one", [DL_SHAPE_VALUE] = "value", [DL_SHAPE_MANY] = "many", NULL};
   handle *self = check_handle(L);
-  if (has_closed(L, self)) return push_closed(L);
+  if (has_closed(L, self)) return push_closed(L, NULL);
   const dl_statement *statement = dl_database_statement(self->database, (size_t)luaL_checkinteger(L, 2));
   luaL_argcheck(L, statement, 2, "no statement of this database");
   lua_settop(L, 7);
@@ -288,7 +289,7 @@ static dl_call *new_end(lua_State *L, handle *self, void (*done)(dl_call *call))
 /* handle:begin() → nil and a transaction, or a problem. Waits. */
 static int handle_begin(lua_State *L) {
   handle *self = check_handle(L);
-  if (has_closed(L, self)) return push_closed(L);
+  if (has_closed(L, self)) return dl_task_give(L, push_closed, NULL);
   dl_transaction_begin(new_end(L, self, on_begun));
   return dl_task_yield(L);
 }
@@ -296,7 +297,7 @@ static int handle_begin(lua_State *L) {
 /* handle:commit(transaction), handle:rollback(transaction) → nil or a problem. Wait. */
 static int handle_commit(lua_State *L) {
   handle *self = check_handle(L);
-  if (has_closed(L, self)) return push_closed(L);
+  if (has_closed(L, self)) return dl_task_give(L, push_closed, NULL);
   dl_transaction *transaction = ((transaction_box *)luaL_checkudata(L, 2, TRANSACTION))->transaction;
   dl_transaction_commit(new_end(L, self, on_answer), transaction);
   return dl_task_yield(L);
@@ -304,7 +305,7 @@ static int handle_commit(lua_State *L) {
 
 static int handle_rollback(lua_State *L) {
   handle *self = check_handle(L);
-  if (has_closed(L, self)) return push_closed(L);
+  if (has_closed(L, self)) return dl_task_give(L, push_closed, NULL);
   dl_transaction *transaction = ((transaction_box *)luaL_checkudata(L, 2, TRANSACTION))->transaction;
   dl_transaction_rollback(new_end(L, self, on_answer), transaction);
   return dl_task_yield(L);

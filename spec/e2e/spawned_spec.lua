@@ -63,4 +63,29 @@ describe("a spawned function that goes on for ever", function()
     server.remove_folder(folder)
     server.remove_folder(data)
   end)
+
+  it("begins no transaction in a database that has closed, while another one is still closing", function()
+    local running = server.start([[
+local demilune = require "demilune"
+local app = demilune.app { guard = demilune.guard.public }
+local slow, closed = app:database("sqlite:slow.db", { statement_ms = 1500 }), app:database "sqlite:closed.db"
+local count = slow:statement "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
+app:on_stop(function() demilune.spawn(function() pcall(count.value, count) end) demilune.sleep "50ms" end)
+app:on_start(function()
+  demilune.spawn(function()
+    while true do
+      demilune.sleep "10ms"
+      closed:transaction(function() demilune.log.warning "inside" end)
+    end
+  end)
+end)
+app:get("/", function() return 1 end)
+return app
+]])
+    assert.equal(200, running:request("GET", "/").status)
+    local status, log = running:stop()
+    assert.equal(0, status, log)
+    local begun = select(2, log:gsub('"inside"', ""))
+    assert.is_true(begun < 60, begun .. " transactions") -- the other database closes after 150 times such a pause
+  end)
 end)

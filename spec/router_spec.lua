@@ -203,6 +203,12 @@ describe("what a route declares", function()
     local app = new_app()
     app:post("/x", { timeout = "1m", max_body = "10KiB" }, handler)
     assert.same({ 60, 10240 }, { last(app).timeout, last(app).max_body })
+    for said, given in pairs { ['timeout is "0s"'] = { timeout = "0s" }, ["timeout is inf"] = { timeout = math.huge },
+      ['max_body is "8GiB"'] = { max_body = "8GiB" }, ["max_body is 1e%+300"] = { max_body = 1e300 } } do
+      local message = refusal(function() new_app():post("/x", given, handler) end)
+      assert.matches("POST /x: " .. said .. ", which cannot be kept; it is .*at most 2147483647$", message)
+    end
+    new_app():post("/x", { max_body = 0 }, handler)
     assert.equal('POST /x: timeout is "soon"; write timeout = "30s"', refusal(function() new_app():post("/x", { timeout = "soon" }, handler) end))
   end)
 

@@ -250,10 +250,16 @@ local function read_sections(place, what, made, given)
   if made.body then made.body_kind = given.body_kind or made.body._body_kind end
 end
 
+local MOST = 2 ^ 31 - 1 -- seconds or bytes, as of the app's limits
+
 local function measured(place, what, name, value, measure, example)
   if value == nil then return nil end
   local number = measure(value)
   if not number then errors.raise(place, "%s: %s is %s; write %s = %s", what, name, errors.show(value), name, example) end
+  if number > MOST or name == "timeout" and number <= 0 then
+    errors.raise(place, "%s: %s is %s, which cannot be kept; it is %sat most %d", what, name, errors.show(value),
+      name == "timeout" and "more than 0 and " or "", MOST)
+  end
   return number
 end
 

@@ -325,8 +325,11 @@ static bool is_builtin(dl_str key) {
 static int request_newindex(lua_State *L) {
   dl_request_view *view = view_at(L, 1);
   size_t len;
-  const char *key = luaL_checklstring(L, 2, &len);
-  if (is_builtin(dl_str_from(key, len))) return luaL_error(L, "req.%s cannot be replaced; keep your own value under another name", key);
+  if (lua_type(L, 2) != LUA_TSTRING) return luaL_error(L, "a field of req has a name, such as req.user, and not a %s", luaL_typename(L, 2));
+  const char *key = lua_tolstring(L, 2, &len);
+  lua_pushvalue(L, 2);
+  lua_rawget(L, lua_upvalueindex(1));
+  if (!lua_isnil(L, -1) || is_builtin(dl_str_from(key, len))) return luaL_error(L, "req.%s cannot be replaced; keep your own value under another name", key);
   push_slots(L, view);
   lua_rawgeti(L, -1, SLOT_FIELDS);
   if (!lua_istable(L, -1)) {
@@ -580,9 +583,10 @@ void dl_bridge_request(lua_State *L) {
   lua_createtable(L, 0, 4);
   lua_newtable(L);
   luaL_setfuncs(L, methods, 0);
+  lua_pushvalue(L, -1);
   lua_pushcclosure(L, request_index, 1);
-  lua_setfield(L, -2, "__index");
-  lua_pushcfunction(L, request_newindex);
+  lua_setfield(L, -3, "__index");
+  lua_pushcclosure(L, request_newindex, 1);
   lua_setfield(L, -2, "__newindex");
   lua_pushliteral(L, "demilune.request");
   lua_setfield(L, -2, "__metatable");

@@ -184,10 +184,10 @@ text("/use-kept", function()
   return { leaked = demilune.array(out), why = why }
 end)
 app:get("/own-fields", function(req)
-  local before = req.mark
+  local before, replaced = req.mark, {}
   req.mark = req.query.mark
-  local ok = pcall(function() req.body = 1 end)
-  return { before = before, after = req.mark, replaced = ok }
+  for _, name in ipairs { "body", "method", "release", 1 } do replaced[#replaced + 1] = pcall(function() req[name] = 1 end) or nil end
+  return { before = before, after = req.mark, replaced = #replaced }
 end)
 app:post("/raw", function(req)
   local parts = {}
@@ -502,7 +502,7 @@ describe("a handler in service", function()
       local connection = running:connect()
       for mark = 1, 5 do
         local got = json(connection:request("GET", "/own-fields?mark=" .. mark))
-        assert.same({ after = tostring(mark), replaced = false, before = nil }, got)
+        assert.same({ after = tostring(mark), replaced = 0, before = nil }, got)
       end
       connection:close()
     end)

@@ -63,7 +63,7 @@ const dl_crypto *dl_bridge_crypto_of(lua_State *L);
 dl_password_pool *dl_bridge_passwords(lua_State *L);
 dl_limit_counter *dl_bridge_limits(lua_State *L);
 
-void dl_bridge_model(lua_State *L);    /* schema_compile */
+void dl_bridge_model(lua_State *L);    /* schema_compile, in_request */
 /* The schema in the userdata at index; raises a Lua error for anything else. */
 const struct dl_schema *dl_bridge_schema_check(lua_State *L, int index);
 void dl_bridge_json(lua_State *L);     /* json_encode, json_decode, null, array_type */

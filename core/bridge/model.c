@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * core.schema_compile and the schema userdata it gives. Our own Lua modules use
+ * core.schema_compile and the schema userdata it gives, and core.in_request. Our own Lua modules use
  * it at load; at run time only model:validate comes through here, since requests
  * are checked before Lua.
  */
 #include "bridge/bridge.h"
+#include "bridge/task.h"
 
 #include "model/schema.h"
 
@@ -89,9 +90,15 @@ static int schema_validate(lua_State *L) {
   return failed ? lua_error(L) : lua_gettop(L) - top;
 }
 
+/* in_request() → whether what calls it runs for a request */
+static int in_request(lua_State *L) {
+  lua_pushboolean(L, dl_task_request(L) != NULL);
+  return 1;
+}
+
 static const luaL_Reg methods[] = {{"validate", schema_validate}, {NULL, NULL}};
 
-static const luaL_Reg functions[] = {{"schema_compile", bridge_schema_compile}, {NULL, NULL}};
+static const luaL_Reg functions[] = {{"schema_compile", bridge_schema_compile}, {"in_request", in_request}, {NULL, NULL}};
 
 void dl_bridge_model(lua_State *L) {
   luaL_newmetatable(L, SCHEMA_METATABLE);

@@ -23,6 +23,17 @@ function errors.where()
   return "app.lua"
 end
 
+---Whether a file of the app's is being run for the first time, as by a require in a handler.
+---@return boolean
+function errors.in_file()
+  for level = 2, 250 do
+    local info = getinfo(level, "S")
+    if not info then return false end
+    if info.what == "main" and info.source:sub(1, 1) == "@" then return true end
+  end
+  return false
+end
+
 ---Raises a load error at a place.
 ---@param place string what errors.where gave
 ---@param message string the sentence, or a format for the values that follow

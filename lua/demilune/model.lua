@@ -95,6 +95,9 @@ end
 -- The one place where a model's description is made.
 local function build(place, name, list, given)
   local what = name and "model " .. name or "model.object"
+  if core.in_request() and not errors.in_file() then -- what it is compiled to is kept as long as the app
+    errors.raise(place, "%s is declared anew by each request, whose memory is not given back; declare it beside the handler, not in it", what)
+  end
   refuse_shared_aliases(place, what, list)
   if given.extra and not EXTRA[given.extra] then
     errors.raise(place, '%s: extra is %s; write "forbid", "ignore" or "allow"', what, errors.show(given.extra))

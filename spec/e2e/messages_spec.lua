@@ -71,8 +71,12 @@ app:get("/header", function() return demilune.response { body = "x", headers = {
 app:get("/table", function() error { code = 5 } end)
 app:get("/function", function() error(print) end)
 app:get("/hostile", function() error(setmetatable({}, { __tostring = function() error "no" end })) end)
+app:get("/declared", function() return (model "Thing" { a = model.integer() }):validate { a = 1 } end)
+app:get("/varied", function() return require("things").Thing:partial "Part" {} end)
+app:get("/required", function() return require("things").Thing:validate { a = 1 } end)
 app:get("/spawned", function() demilune.spawn(function() error { code = 6 } end) end)
 ]],
+      ["things.lua"] = 'local model = require("demilune").model\nreturn { Thing = model "Thing" { a = model.integer() } }',
       ["migrations/0001_users.sql"] = "CREATE TABLE users (password TEXT NOT NULL) STRICT;\n",
     })
   end)
@@ -97,5 +101,13 @@ app:get("/spawned", function() demilune.spawn(function() error { code = 6 } end)
   it("which header it cannot send", function()
     assert.equal(500, running:request("GET", "/header").status)
     assert.truthy(running:log_line 'the header \\"X-Reply\\" holds a character that a header cannot, in its name or its value')
+  end)
+
+  it("that a model is declared once, and not by each request", function()
+    for path, name in pairs { declared = "Thing", varied = "Part" } do
+      assert.equal(500, running:request("GET", "/" .. path).status)
+      assert.truthy(running:log_line("model " .. name .. " is declared anew by each request, whose memory is not given back"))
+    end
+    for _ = 1, 2 do assert.equal('{"a":1}', running:request("GET", "/required").body) end
   end)
 end)

@@ -188,6 +188,15 @@ local function loader(environment)
   end
 end
 
+-- Whether a function is running, in what calls this.
+local function is_running(fn)
+  for level = 2, math.huge do
+    local info = debug.getinfo(level, "f")
+    if not info then return false end
+    if info.func == fn then return true end
+  end
+end
+
 local function requirer(find)
   local loaded, loading = {}, {}
   return function(name)
@@ -196,16 +205,19 @@ local function requirer(find)
       error(("require takes the name of a file in the app's folder, unlike %s; write require \"name\" for name.lua"):format(errors.show(name)), 2)
     end
     if loaded[name] ~= nil then return loaded[name] end
-    if loading[name] then error(("%s requires itself by way of others; move what both need into a file of its own"):format(name), 2) end
+    -- Not so where the file failed and is asked for again, or waits in another request.
+    if loading[name] and is_running(loading[name]) then
+      error(("%s requires itself by way of others; move what both need into a file of its own"):format(name), 2)
+    end
     if name:match("^demilune%.") then error(("%s is no module for apps; all that they may use is in require \"demilune\""):format(name), 2) end
     local chunk, tried = find(name)
     if not chunk then error(("there is no module %s: %s in the app's folder"):format(name, tried), 2) end
-    loading[name] = true
+    loading[name] = chunk
     local result = chunk(name)
     loading[name] = nil
     if result == nil then result = true end
-    loaded[name] = result
-    return result
+    if loaded[name] == nil then loaded[name] = result end
+    return loaded[name]
   end
 end
 

@@ -208,6 +208,25 @@ describe("an app's world", function()
     assert.truthy(output:find("b.lua:1: a requires itself", 1, true), output)
   end)
 
+  it("tells each time why a file fails", function()
+    local status, output = load_with('assert(not pcall(require, "a"))\nrequire "a"', { ["a.lua"] = 'error "no a"' })
+    assert.equal(1, status)
+    assert.truthy(output:find("a.lua:1: no a", 1, true), output)
+  end)
+
+  it("has a file once, also where two requests ask for it while it waits", function()
+    local running = server.start { ["app.lua"] = HEAD .. [[
+app:get("/", function() return require("waits").name == require("waits").name and require("waits").name end)
+return app]], ["waits.lua"] = 'require("demilune").sleep "100ms"\nreturn { name = "first" }' }
+    local one, two = running:connect(), running:connect()
+    one:send "GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+    two:send "GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+    assert.same({ "first", "first" }, { one:receive().body, two:receive().body })
+    one:close()
+    two:close()
+    running:stop()
+  end)
+
   it("is the same in a handler, and specs have busted's", function()
     local status, output = run("test", {
       ["app.lua"] = HEAD .. [[

@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Patterns of string fields, on PCRE2 with its JIT. A pattern can be slow to
- * write but not slow to run: the match limit ends it. They live as long as the
- * lua_State whose description named them, anchored in its registry.
+ * write but not slow to run. The match limit ends what tries too often at one
+ * place of the text, but counts anew at each place and counts no run over the
+ * text: "[a-z]{2,}-[0-9]" is quadratic under it. So each pattern is compiled
+ * twice, and what a longer text costs the second one is counted between its items.
+ * They live as long as the lua_State whose description named them, anchored in
+ * its registry.
  */
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include "model/schema_internal.h"
@@ -13,21 +17,41 @@
 
 #define PATTERN_METATABLE "demilune.pattern"
 
-enum { JIT_STACK_SMALLEST = 32 * 1024, JIT_STACK_LARGEST = 1024 * 1024 };
+enum {
+  JIT_STACK_SMALLEST = 32 * 1024,
+  JIT_STACK_LARGEST = 1024 * 1024,
+  COUNTED_FROM = 64,  /* bytes of text; what is shorter costs little whatever the pattern */
+  WORK_FOR_EACH = 128 /* characters run over, and items tried, for each byte of text */
+};
 
 /* One lua_State runs one match at a time, so all its patterns share these. */
 struct dl_pattern_room {
   pcre2_match_data *data;
   pcre2_match_context *context;
   pcre2_jit_stack *stack;
+  size_t at, work_left; /* of the match that runs */
 };
 
-struct dl_pattern {
+typedef struct matcher {
   pcre2_code *code;
+  bool compiled; /* to machine code */
+} matcher;
+
+struct dl_pattern {
+  matcher plain, counted;
   dl_pattern_room *room; /* borrowed from the lua_State's home */
   dl_str text;           /* in the generation's arena */
-  bool compiled;         /* to machine code */
 };
+
+/* Called before each item of the pattern. Going back over the text is one step, whatever its length. */
+static int count_work(pcre2_callout_block *block, void *data) {
+  dl_pattern_room *room = data;
+  size_t work = 1 + (block->current_position > room->at ? block->current_position - room->at : 0);
+  room->at = block->current_position;
+  if (work > room->work_left) return PCRE2_ERROR_CALLOUT;
+  room->work_left -= work;
+  return 0;
+}
 
 dl_pattern_room *dl_pattern_room_new(void) {
   dl_pattern_room *room = dl_calloc(1, sizeof(*room));
@@ -36,6 +60,7 @@ dl_pattern_room *dl_pattern_room_new(void) {
   room->stack = pcre2_jit_stack_create(JIT_STACK_SMALLEST, JIT_STACK_LARGEST, NULL);
   if (!room->data || !room->context) dl_memory_exhausted(0);
   pcre2_set_match_limit(room->context, DL_SCHEMA_MATCH_LIMIT);
+  pcre2_set_callout(room->context, count_work, room);
   /* A system without executable memory has no such stack, and needs none. */
   if (room->stack) pcre2_jit_stack_assign(room->context, NULL, room->stack);
   return room;
@@ -51,8 +76,9 @@ void dl_pattern_room_free(dl_pattern_room *room) {
 
 static int pattern_collect(lua_State *L) {
   dl_pattern *pattern = lua_touserdata(L, 1);
-  pcre2_code_free(pattern->code);
-  pattern->code = NULL;
+  pcre2_code_free(pattern->plain.code);
+  pcre2_code_free(pattern->counted.code);
+  pattern->plain.code = pattern->counted.code = NULL;
   return 0;
 }
 
@@ -68,32 +94,39 @@ static dl_pattern *pattern_anchor(lua_State *L) {
   return pattern;
 }
 
-dl_pattern *dl_pattern_compile(lua_State *L, dl_schema_home *home, dl_str text, dl_arena *arena, const char **error) {
+static bool compile(matcher *out, dl_str text, uint32_t more, dl_arena *arena, const char **error) {
   int code = 0;
   PCRE2_SIZE offset = 0;
   /* "$" means the very end here, as in JSON Schema and Pydantic: without
    * DOLLAR_ENDONLY, "^[a-z]+$" would let a line feed at the end through. */
-  uint32_t options = PCRE2_UTF | PCRE2_DOLLAR_ENDONLY | PCRE2_NEVER_BACKSLASH_C;
-  pcre2_code *compiled = pcre2_compile((PCRE2_SPTR)text.ptr, text.len, options, &code, &offset, NULL);
-  if (!compiled) {
+  uint32_t options = PCRE2_UTF | PCRE2_DOLLAR_ENDONLY | PCRE2_NEVER_BACKSLASH_C | more;
+  out->code = pcre2_compile((PCRE2_SPTR)text.ptr, text.len, options, &code, &offset, NULL);
+  if (!out->code) {
     char message[160];
     pcre2_get_error_message(code, (PCRE2_UCHAR *)message, sizeof(message));
     *error = dl_arena_format(arena, "pattern \"%.*s\" does not compile: %s, at offset %zu", DL_STR_ARGS(text), message, (size_t)offset);
-    return NULL;
+    return false;
   }
+  out->compiled = pcre2_jit_compile(out->code, PCRE2_JIT_COMPLETE) == 0;
+  return true;
+}
+
+dl_pattern *dl_pattern_compile(lua_State *L, dl_schema_home *home, dl_str text, dl_arena *arena, const char **error) {
   dl_pattern *pattern = pattern_anchor(L);
-  pattern->code = compiled;
   pattern->room = home->room;
   pattern->text = text;
-  pattern->compiled = pcre2_jit_compile(compiled, PCRE2_JIT_COMPLETE) == 0;
-  return pattern;
+  bool ok = compile(&pattern->plain, text, 0, arena, error) && compile(&pattern->counted, text, PCRE2_AUTO_CALLOUT, arena, error);
+  return ok ? pattern : NULL;
 }
 
 dl_pattern_verdict dl_pattern_match(const dl_pattern *pattern, dl_str text) {
-  const dl_pattern_room *room = pattern->room;
+  dl_pattern_room *room = pattern->room;
+  const matcher *with = text.len < COUNTED_FROM ? &pattern->plain : &pattern->counted;
   PCRE2_SPTR subject = (PCRE2_SPTR)(text.ptr ? text.ptr : "");
-  int result = pattern->compiled ? pcre2_jit_match(pattern->code, subject, text.len, 0, 0, room->data, room->context)
-                                 : pcre2_match(pattern->code, subject, text.len, 0, PCRE2_NO_UTF_CHECK, room->data, room->context);
+  room->at = 0;
+  room->work_left = (text.len + COUNTED_FROM) * WORK_FOR_EACH;
+  int result = with->compiled ? pcre2_jit_match(with->code, subject, text.len, 0, 0, room->data, room->context)
+                              : pcre2_match(with->code, subject, text.len, 0, PCRE2_NO_UTF_CHECK, room->data, room->context);
   if (result >= 0) return DL_PATTERN_MATCHES;
   return result == PCRE2_ERROR_NOMATCH ? DL_PATTERN_DIFFERS : DL_PATTERN_GAVE_UP;
 }

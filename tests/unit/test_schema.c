@@ -356,9 +356,12 @@ static void input_is_echoed_only_in_dev_and_never_beside_a_secret(void **state) 
       "string_too_short body.or.secret{\"min_length\":9}; extra_forbidden body.pasword");
 }
 
-static void a_runaway_pattern_refuses_and_is_logged(void **state) {
-  schema_world *world = *state;
-  const dl_schema *schema = world_compile(world, "{ kind = 'string', pattern = '^(a+)+$' }");
+/* Refused after little work, and told: text is what pattern runs away on. */
+static void runs_away(schema_world *world, const char *pattern, dl_str text) {
+  char description[200], wanted[200];
+  snprintf(description, sizeof(description), "{ kind = 'string', pattern = '%s' }", pattern);
+  snprintf(wanted, sizeof(wanted), "!string_pattern_mismatch body{\"pattern\":\"%s\"}", pattern);
+  const dl_schema *schema = world_compile(world, description);
   int ends[2];
   assert_int_equal(pipe(ends), 0);
   dl_clock clock = {0};
@@ -366,14 +369,48 @@ static void a_runaway_pattern_refuses_and_is_logged(void **state) {
   dl_log_init(&log, ends[1], DL_LOG_JSON, DL_LOG_INFO, &clock);
   world_begin(world, DL_MODE_STRICT);
   world->validation.log = &log;
-  assert_str(world_check(world, schema, dl_value_string(DL_STR("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab"))),
-             "!string_pattern_mismatch body{\"pattern\":\"^(a+)+$\"}");
+  assert_str(world_check(world, schema, dl_value_string(text)), wanted);
   dl_log_free(&log);
   char line[512] = {0};
+  close(ends[1]);
   assert_true(read(ends[0], line, sizeof(line) - 1) > 0);
   assert_non_null(strstr(line, "match limit"));
   close(ends[0]);
-  close(ends[1]);
+}
+
+static void a_runaway_pattern_refuses_and_is_logged(void **state) {
+  enum { LENGTH = 50000 };
+  static char text[LENGTH];
+  schema_world *world = *state;
+  memset(text, 'a', LENGTH - 1);
+  text[LENGTH - 1] = '-';
+  runs_away(world, "^(a+)+$", dl_str_from(text + LENGTH - 50, 50)); /* too short for its work to be counted */
+  runs_away(world, "^(a+)+$", dl_str_from(text, LENGTH));
+  runs_away(world, "[a-z]{2,}-[0-9]", dl_str_from(text, LENGTH));
+  runs_away(world, "(?!.*--)[a-z]+[0-9]", dl_str_from(text, LENGTH - 1));
+}
+
+static void a_long_text_is_judged_as_a_short_one(void **state) {
+  static const struct {
+    const char *pattern, *unit;
+    bool matches;
+  } rows[] = {
+      {"^[a-z ]+$", "lovelace ", true},           {"^[A-Z]+$", "lovelace ", false}, {"^(?:[A-Za-z0-9+/]{4})*$", "aGkh", true},
+      {"[A-Za-z0-9+/]{2,}=", "QUJDREVG;", false}, {"(?=.*x)(?=.*y)", "yx", true},   {"(?=.*x)(?=.*z)", "yx", false},
+  };
+  schema_world *world = *state;
+  for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+    char description[200], text[2000] = {0};
+    size_t length = strlen(rows[i].unit);
+    snprintf(description, sizeof(description), "{ kind = 'string', pattern = '%s' }", rows[i].pattern);
+    const dl_schema *schema = world_compile(world, description);
+    for (size_t end = length; end < sizeof(text); end += length) {
+      memcpy(text + end - length, rows[i].unit, length);
+      world_begin(world, DL_MODE_STRICT);
+      dl_str got = world_check(world, schema, dl_value_string(dl_str_from(text, end)));
+      if ((got.ptr[0] != '!') != rows[i].matches) fail_msg("%s on %s: %.*s", rows[i].pattern, text, DL_STR_ARGS(got));
+    }
+  }
 }
 
 static void collects_pairs_by_the_names_of_the_fields(void **state) {
@@ -420,6 +457,7 @@ int main(void) {
       SCHEMA_TEST(gathers_a_hundred_errors_and_no_more),
       SCHEMA_TEST(input_is_echoed_only_in_dev_and_never_beside_a_secret),
       SCHEMA_TEST(a_runaway_pattern_refuses_and_is_logged),
+      SCHEMA_TEST(a_long_text_is_judged_as_a_short_one),
       SCHEMA_TEST(collects_pairs_by_the_names_of_the_fields),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

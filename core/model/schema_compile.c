@@ -113,15 +113,9 @@ static bool compile_inner(dl_compilation *compilation, int index, const char *op
 }
 
 static bool compile_map(dl_compilation *compilation, int index, dl_schema *schema) {
-  static const uint32_t texts = 1u << DL_KIND_STRING | 1u << DL_KIND_EMAIL | 1u << DL_KIND_URL | 1u << DL_KIND_UUID | 1u << DL_KIND_DATE |
-                                1u << DL_KIND_TIME | 1u << DL_KIND_DATETIME | 1u << DL_KIND_DECIMAL | 1u << DL_KIND_IPV4 | 1u << DL_KIND_IPV6 |
-                                1u << DL_KIND_CIDR | 1u << DL_KIND_LITERAL;
   bool has_keys = dl_option_push(compilation, index, "keys") != LUA_TNIL;
   lua_pop(compilation->L, 1);
   if (has_keys && !compile_inner(compilation, index, "keys", "{keys}", &schema->map.keys)) return false;
-  if (has_keys && !(texts & (1u << schema->map.keys->kind)))
-    return dl_compile_fail(compilation, "keys of a map are text in JSON, so %s cannot describe them; use string or a kind written as one",
-                           dl_kind_name(schema->map.keys->kind));
   return compile_inner(compilation, index, "values", "{values}", &schema->map.values);
 }
 
@@ -328,12 +322,23 @@ static bool check_visibility(dl_compilation *compilation, const dl_schema *schem
       dl_arena_format(compilation->arena, "%s is for fields of a model, and this is %s; write it at the field that holds the %s", word, is, holder));
 }
 
+/* Told at the end, since a reference has no kind before. */
+static bool check_keys(dl_compilation *compilation, const dl_schema *schema) {
+  static const uint32_t texts = 1u << DL_KIND_STRING | 1u << DL_KIND_EMAIL | 1u << DL_KIND_URL | 1u << DL_KIND_UUID | 1u << DL_KIND_DATE |
+                                1u << DL_KIND_TIME | 1u << DL_KIND_DATETIME | 1u << DL_KIND_DECIMAL | 1u << DL_KIND_IPV4 | 1u << DL_KIND_IPV6 |
+                                1u << DL_KIND_CIDR | 1u << DL_KIND_LITERAL;
+  const dl_schema *keys = schema->map.keys;
+  if (!keys) return true;
+  if (!(texts & (1u << keys->kind)))
+    return fail_at(compilation, schema, "keys of a map are text in JSON, so %s cannot describe them; use string or a kind written as one",
+                   dl_kind_name((dl_kind)keys->kind));
+  return check_visibility(compilation, keys, "a map's keys", "map");
+}
+
 static bool check_inner(dl_compilation *compilation, const dl_schema *schema) {
   switch ((dl_kind)schema->kind) {
   case DL_KIND_ARRAY: return check_visibility(compilation, schema->array.items, "an array's items", "array");
-  case DL_KIND_MAP:
-    if (schema->map.keys && !check_visibility(compilation, schema->map.keys, "a map's keys", "map")) return false;
-    return check_visibility(compilation, schema->map.values, "a map's values", "map");
+  case DL_KIND_MAP: return check_keys(compilation, schema) && check_visibility(compilation, schema->map.values, "a map's values", "map");
   case DL_KIND_UNION:
     for (uint32_t i = 0; i < schema->alternatives.count; i++)
       if (!check_visibility(compilation, schema->alternatives.members[i], "a member of a union", "union")) return false;

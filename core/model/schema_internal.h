@@ -284,6 +284,11 @@ static inline bool dl_field_is(const dl_field *field, dl_str name) {
   return field->wire.len == name.len && memcmp(field->wire.ptr, name.ptr, name.len) == 0;
 }
 
+/* Whether keys of a map that differ may be the same once they are converted. */
+static inline bool dl_keys_may_meet(const dl_schema *keys) {
+  return keys && (keys->strip || keys->lower || keys->check != LUA_NOREF || (keys->kind != DL_KIND_STRING && keys->kind != DL_KIND_LITERAL));
+}
+
 /* The member that a validated value's aux stands for; the rest of aux is the member's own. */
 static inline uint32_t dl_union_chosen(const dl_alternatives *alternatives, uint16_t aux) {
   uint32_t i = 0;

@@ -7,6 +7,7 @@
  */
 #include "model/schema_internal.h"
 
+#include "base/hash.h"
 #include "base/scan.h"
 #include "base/utf8.h"
 #include "model/value_lua.h"
@@ -242,7 +243,7 @@ static bool write_array(writer *w, const dl_schema *schema, int type) {
   return ok && (!schema->unique_items || items_unique(w, schema));
 }
 
-static bool write_map_member(writer *w, const dl_schema *schema) {
+static bool write_map_member(writer *w, const dl_schema *schema, dl_map *seen) {
   if (lua_type(w->L, -2) != LUA_TSTRING) return refuse(w, schema, "invalid_key", "has a key that is not a string");
   dl_str name;
   name.ptr = lua_tolstring(w->L, -2, &name.len);
@@ -254,6 +255,7 @@ static bool write_map_member(writer *w, const dl_schema *schema) {
   if (ok && keys && keys->kind == DL_KIND_LITERAL)
     ok = dl_literal_find(keys, &key, true) >= 0 || dl_validation_refusal(w->validation, keys, &keys->literal.refusal, NULL);
   else if (ok && keys) ok = dl_validate_scalar(keys, &key, w->validation);
+  if (ok && seen && dl_map_put(seen, dl_value_str(&key), seen)) ok = refuse_because(w, keys, "is the same key as another one, written otherwise");
   if (ok) {
     write_text(w, dl_value_str(&key));
     dl_buffer_append_char(w->buffer, ':');
@@ -267,11 +269,13 @@ static bool write_map(writer *w, const dl_schema *schema, int type) {
   if (!take_table(w, schema, type, "dict_type", "should be a table with string keys")) return false;
   uint32_t count = 0;
   bool ok = true;
+  dl_map seen;
+  dl_map_init(&seen, w->validation->arena);
   w->validation->depth++;
   dl_buffer_append_char(w->buffer, '{');
   for (lua_pushnil(w->L); lua_next(w->L, -2); lua_pop(w->L, 1)) {
     if (count++) dl_buffer_append_char(w->buffer, ',');
-    ok &= write_map_member(w, schema);
+    ok &= write_map_member(w, schema, dl_keys_may_meet(schema->map.keys) ? &seen : NULL);
   }
   dl_buffer_append_char(w->buffer, '}');
   w->validation->depth--;

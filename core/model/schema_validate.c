@@ -6,6 +6,7 @@
  */
 #include "model/schema_internal.h"
 
+#include "base/hash.h"
 #include "model/formats.h"
 #include "model/value_lua.h"
 
@@ -131,13 +132,32 @@ static bool validate_array(const dl_schema *schema, dl_value *value, dl_validati
   return ok && (!schema->unique_items || dl_rules_unique(schema, value, validation));
 }
 
-static bool validate_map_member(const dl_schema *schema, dl_member *member, dl_validation *validation) {
+/* Keys are text whatever they stand for, so a literal's stay as they came. */
+static bool validate_key(const dl_schema *keys, dl_value *key, dl_map *seen, dl_validation *validation) {
+  dl_value text = *key;
+  dl_mode mode = validation->mode;
+  if (keys->kind == DL_KIND_LITERAL) validation->mode = DL_MODE_TEXT;
+  bool ok = dl_validate_value(keys, key, validation);
+  validation->mode = mode;
+  if (!ok) return false;
+  if (keys->kind == DL_KIND_LITERAL && key->kind != DL_VALUE_STRING) *key = text;
+  if (key->kind != DL_VALUE_STRING) {
+    if (!validation->fault) validation->fault = "the check of a map's keys gave what is no text; keys are text in JSON and here";
+    return false;
+  }
+  if (!seen || !dl_map_put(seen, dl_value_str(key), seen)) return true;
+  static const char message[] = "is the same key as another one, written otherwise; send each key once";
+  return dl_validation_refuse(validation, keys, "value_error", dl_str_of(message),
+                              dl_context(validation->arena, "error", dl_value_string(dl_str_of(message))), &text);
+}
+
+static bool validate_map_member(const dl_schema *schema, dl_member *member, dl_map *seen, dl_validation *validation) {
   dl_place here = {.up = validation->frame, .name = dl_value_str(&member->key)};
   dl_place key = {.up = &here, .name = DL_STR("[key]")};
   bool ok = true;
   if (schema->map.keys) {
     validation->frame = &key;
-    ok = dl_validate_value(schema->map.keys, &member->key, validation);
+    ok = validate_key(schema->map.keys, &member->key, seen, validation);
   }
   validation->frame = &here;
   ok &= dl_validate_value(schema->map.values, &member->value, validation);
@@ -151,8 +171,10 @@ static bool validate_map(const dl_schema *schema, dl_value *value, dl_validation
   if (validation->attempting) value->members = own_copy(value->members, value->len * sizeof(dl_member), validation);
   validation->depth++;
   bool ok = true;
+  dl_map seen;
+  dl_map_init(&seen, validation->arena);
   for (uint32_t i = 0; i < value->len && (ok || !dl_validation_is_over(validation)); i++)
-    ok &= validate_map_member(schema, &value->members[i], validation);
+    ok &= validate_map_member(schema, &value->members[i], dl_keys_may_meet(schema->map.keys) ? &seen : NULL, validation);
   validation->depth--;
   return ok;
 }

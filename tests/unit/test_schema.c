@@ -118,6 +118,15 @@ static void arrays_and_maps_count_and_check_their_items(void **state) {
       {"{ kind = 'map', values = { kind = 'integer' } }", "[]", "!dict_type body"},
       {"{ kind = 'map', values = { kind = 'integer' }, keys = { kind = 'string', min_length = 2 } }", "{\"x\":\"y\"}",
        "!string_too_short body.x.[key]{\"min_length\":2}; int_type body.x"},
+      {"{ kind = 'map', values = { kind = 'any' }, keys = { kind = 'literal', values = { 'a', 3, true } } }", "{\"3\":1,\"a\":2}",
+       "{\"3\":1,\"a\":2}"},
+      {"{ kind = 'map', values = { kind = 'any' }, keys = { kind = 'literal', values = { 3 } } }", "{\"4\":1}",
+       "!literal_error body.4.[key]{\"expected\":\"3\"}"},
+      {"{ kind = 'map', values = { kind = 'any' }, keys = { kind = 'string', lower = true } }", "{\"A\":1,\"B\":2}", "{\"a\":1,\"b\":2}"},
+      {"{ kind = 'map', values = { kind = 'any' }, keys = { kind = 'string', lower = true } }", "{\"A\":1,\"b\":2,\"a\":3}",
+       "!value_error body.a.[key]{\"error\":\"is the same key as another one, written otherwise; send each key once\"}"},
+      {"{ kind = 'map', values = { kind = 'any' }, keys = { kind = 'email' } }", "{\"a@x.example\":1,\"a@X.example\":2}",
+       "!value_error body.a@X.example.[key]{\"error\":\"is the same key as another one, written otherwise; send each key once\"}"},
       {"{ kind = 'map', values = { kind = 'any' }, max_items = 0 }", "{\"x\":1}",
        "!too_long body{\"field_type\":\"Dictionary\",\"max_length\":0,\"actual_length\":1}"},
       {"{ kind = 'any' }", "{\"a\":[null,1.5,true]}", "{\"a\":[null,1.5,true]}"},
@@ -274,6 +283,18 @@ static void a_broken_check_is_a_fault_with_a_traceback(void **state) {
   assert_false(dl_schema_validate(schema, &value, &world->validation));
   assert_int_equal(world->validation.error_count, 1);
   assert_non_null(strstr(world->validation.fault, "stack traceback"));
+}
+
+static void a_key_that_a_check_makes_no_text_of_is_a_fault(void **state) {
+  schema_world *world = *state;
+  const dl_schema *schema =
+      world_compile(world, "{ kind = 'map', values = { kind = 'any' }, keys = { kind = 'string', check = function(k) return tonumber(k) end } }");
+  world_begin(world, DL_MODE_STRICT);
+  assert_str(world_check(world, schema, world_read(world, "{\"a\":1}")), "{\"a\":1}");
+  world_begin(world, DL_MODE_STRICT);
+  dl_value value = world_read(world, "{\"1\":1,\"2\":2}");
+  assert_false(dl_schema_validate(schema, &value, &world->validation));
+  assert_non_null(strstr(world->validation.fault, "keys are text"));
 }
 
 static void strict_and_lax_hold_from_where_they_are_said(void **state) {
@@ -451,6 +472,7 @@ int main(void) {
       SCHEMA_TEST(int64_is_cdata_and_a_default_is_fresh_each_time),
       SCHEMA_TEST(checks_keep_change_or_refuse),
       SCHEMA_TEST(a_broken_check_is_a_fault_with_a_traceback),
+      SCHEMA_TEST(a_key_that_a_check_makes_no_text_of_is_a_fault),
       SCHEMA_TEST(strict_and_lax_hold_from_where_they_are_said),
       SCHEMA_TEST(recursion_by_identity_and_by_reference),
       SCHEMA_TEST(depth_is_bounded_whatever_the_reader_allows),

@@ -161,6 +161,9 @@ static void models_are_whole(void **state) {
       {"(function() local inner = { kind = 'any' } for i = 1, 300 do inner = { kind = 'array', items = inner } end return inner end)()", "[][][]",
        "descriptions deep; name the inner ones as models and refer to them"},
       {"{ kind = 'map', values = { kind = 'any' }, keys = { kind = 'integer' } }", "keys of a map are text in JSON", ""},
+      {"{ kind = 'map', values = { kind = 'any' }, keys = { kind = 'ref', get = function() return { kind = 'model', name = 'M', fields = {} } end } "
+       "}",
+       "keys of a map are text in JSON, so model cannot describe them", ""},
       {"{ kind = 'array' }", "needs items", ""},
       {"{ kind = 'string', 5 }", "a description has options by name only", ""},
       {"{}", "is not a field description", ""},

@@ -161,6 +161,7 @@ static void tables_are_arrays_maps_or_models_by_the_schema(void **state) {
       {"{ kind = 'map', values = { kind = 'integer' }, min_items = 2 }", "{ a = 1 }",
        "!too_short response{\"field_type\":\"Dictionary\",\"min_length\":2,\"actual_length\":1}"},
       {"{ kind = 'map', keys = { kind = 'literal', values = { 'a', 3 } }, values = { kind = 'any' } }", "{ ['3'] = 1 }", "{\"3\":1}"},
+      {"{ kind = 'map', keys = { kind = 'email' }, values = { kind = 'any' } }", "{ ['a@X.example'] = 1 }", "{\"a@x.example\":1}"},
       {"{ kind = 'map', keys = { kind = 'string', max_length = 1 }, values = { kind = 'integer' } }", "{ ab = 1 }",
        "!string_too_long response.ab{\"max_length\":1}"},
       {"{ kind = 'map', keys = { kind = 'literal', values = { 'a' } }, values = { kind = 'any' } }", "{ b = 1 }",
@@ -179,6 +180,13 @@ static void members_of_a_map_are_written_one_behind_the_other(void **state) {
   const dl_schema *schema = world_compile(world, "{ kind = 'map', values = { kind = 'integer' } }");
   dl_str found = world_respond(world, schema, "{ a = 1, b = 2, c = 3 }");
   assert_true(world_same_value(world, "{\"a\":1,\"b\":2,\"c\":3}", found));
+}
+
+static void no_key_of_a_map_is_written_twice(void **state) {
+  schema_world *world = *state;
+  const dl_schema *schema = world_compile(world, "{ kind = 'map', keys = { kind = 'email' }, values = { kind = 'integer' } }");
+  assert_true(dl_str_starts(world_respond(world, schema, "{ ['a@X.example'] = 1, ['a@x.example'] = 2 }"), DL_STR("!value_error response.a@")));
+  assert_int_equal(world->validation.error_count, 1);
 }
 
 static void a_model_says_at_most_a_hundred_things_that_are_wrong(void **state) {
@@ -224,6 +232,7 @@ int main(void) {
       SCHEMA_TEST(constraints_hold_on_the_way_out_too),
       SCHEMA_TEST(tables_are_arrays_maps_or_models_by_the_schema),
       SCHEMA_TEST(members_of_a_map_are_written_one_behind_the_other),
+      SCHEMA_TEST(no_key_of_a_map_is_written_twice),
       SCHEMA_TEST(a_model_says_at_most_a_hundred_things_that_are_wrong),
       SCHEMA_TEST(a_secret_never_leaves),
       SCHEMA_TEST(a_table_inside_itself_is_refused),

@@ -80,6 +80,17 @@ static size_t weight_of(const dl_value *value, size_t most) {
   return weight;
 }
 
+/* What a check refuses may hold models that were checked before: they have no names any more. */
+static bool holds_record(const dl_value *value) {
+  bool holds = value->kind == DL_VALUE_RECORD;
+  for (uint32_t i = 0; i < value->len && !holds; i++) {
+    if (value->kind == DL_VALUE_ARRAY) holds = holds_record(&value->items[i]);
+    else if (value->kind == DL_VALUE_OBJECT) holds = holds_record(&value->members[i].value);
+    else break;
+  }
+  return holds;
+}
+
 static dl_value error_value(const dl_model_error *error, dl_arena *arena) {
   dl_member *members = dl_arena_alloc(arena, 5 * sizeof(*members));
   uint32_t count = 0;
@@ -88,7 +99,7 @@ static dl_value error_value(const dl_model_error *error, dl_arena *arena) {
   members[count++] = (dl_member){dl_value_string(DL_STR("msg")), dl_value_string(error->message)};
   if (error->context.kind != DL_VALUE_ABSENT) members[count++] = (dl_member){dl_value_string(DL_STR("ctx")), error->context};
   /* In dev only: enough of the input to recognise it. */
-  if (error->input.kind != DL_VALUE_ABSENT && weight_of(&error->input, ECHO_LARGEST) <= ECHO_LARGEST)
+  if (error->input.kind != DL_VALUE_ABSENT && weight_of(&error->input, ECHO_LARGEST) <= ECHO_LARGEST && !holds_record(&error->input))
     members[count++] = (dl_member){dl_value_string(DL_STR("input")), error->input};
   return (dl_value){.kind = DL_VALUE_OBJECT, .len = count, .members = members};
 }

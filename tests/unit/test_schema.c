@@ -344,6 +344,28 @@ static void depth_is_bounded_whatever_the_reader_allows(void **state) {
   assert_true(dl_str_starts(dl_buffer_str(&world->text), DL_STR("recursion_loop body.0.0")));
 }
 
+static void no_model_is_echoed_that_was_checked_before(void **state) {
+  schema_world *world = *state;
+  world_run(world, "function refuse() return nil, 'no' end");
+  const dl_schema *list = world_compile(world, "{ kind = 'array', check = refuse, items = " MODEL(FIELD("a", "kind = 'integer'")) " }");
+  const dl_schema *map =
+      world_compile(world, "{ kind = 'map', check = refuse, values = { kind = 'array', items = " MODEL(FIELD("a", "kind = 'integer'")) " } }");
+  const dl_schema *plain = world_compile(world, "{ kind = 'array', check = refuse, items = { kind = 'integer' } }");
+  const struct {
+    const dl_schema *schema;
+    const char *json, *wanted;
+  } rows[] = {
+      {list, "[{\"a\":1},{\"a\":2}]", "!value_error body{\"error\":\"no\"}"},
+      {map, "{\"m\":[{\"a\":1}]}", "!value_error body{\"error\":\"no\"}"},
+      {plain, "[1,2]", "!value_error body{\"error\":\"no\"}<[1,2]>"},
+  };
+  for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+    world_begin(world, DL_MODE_STRICT);
+    world->validation.echo_input = true;
+    assert_str(world_check(world, rows[i].schema, world_read(world, rows[i].json)), rows[i].wanted);
+  }
+}
+
 static void gathers_a_hundred_errors_and_no_more(void **state) {
   schema_world *world = *state;
   const dl_schema *schema = world_compile(world, "{ kind = 'array', items = { kind = 'integer' } }");
@@ -477,6 +499,7 @@ int main(void) {
       SCHEMA_TEST(recursion_by_identity_and_by_reference),
       SCHEMA_TEST(depth_is_bounded_whatever_the_reader_allows),
       SCHEMA_TEST(gathers_a_hundred_errors_and_no_more),
+      SCHEMA_TEST(no_model_is_echoed_that_was_checked_before),
       SCHEMA_TEST(input_is_echoed_only_in_dev_and_never_beside_a_secret),
       SCHEMA_TEST(a_runaway_pattern_refuses_and_is_logged),
       SCHEMA_TEST(a_long_text_is_judged_as_a_short_one),

@@ -223,6 +223,7 @@ static bool step_validate(dl_exchange *exchange) {
   if (route->schemas[DL_SOURCE_FORM]) validate_form(exchange);
   if (route->schemas[DL_SOURCE_BODY]) (route->body_kind == DL_BODY_JSON ? validate_json : validate_text)(exchange);
   if (validation->error_count == 0) return true;
+  if (validation->starved) dl_lua_collect(exchange->generation->lua);
   if (validation->fault) { /* a check or a default of the app's broke: no mistake of the client's */
     dl_result_send_failure(exchange, dl_str_of(validation->fault), (dl_str){0});
     return false;

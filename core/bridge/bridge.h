@@ -25,6 +25,8 @@ dl_lua *dl_lua_new(dl_loop *loop);
 /* Where the app's files come from; NULL: its folder. Borrowed until dl_lua_end. */
 void dl_lua_use_files(dl_lua *lua, dl_file_set *files);
 lua_State *dl_lua_state(const dl_lua *lua);
+/* Frees what nothing reaches any more, where Lua has run out of memory. */
+void dl_lua_collect(dl_lua *lua);
 /* Where its limits are counted; stays after the end, for what closes a store. */
 dl_limit_counter *dl_lua_limits(dl_lua *lua);
 /* Ends it while the loop still turns: nothing of Lua runs again, whatever still

@@ -43,9 +43,6 @@ extern const char dl_lua_waiting_key;
 void dl_lua_hold(dl_lua *lua);
 void dl_lua_let_go(void *lua);
 
-/* Frees what nothing reaches any more, where Lua has run out of memory. */
-void dl_lua_collect(dl_lua *lua);
-
 /* Adds what loads our Lua modules to the table on top of the stack, package.preload. */
 void dl_lua_modules_preload(lua_State *L);
 

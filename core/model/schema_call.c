@@ -62,16 +62,34 @@ static bool slipped(int check, const char *slip, dl_validation *validation, cons
   return broke(validation, what, lua_tostring(L, -1));
 }
 
+typedef struct check_call {
+  const dl_schema *schema;
+  const dl_value *value;
+} check_call;
+
+/* Gives the value as the check saw it, and the two that the check gave. Protected, since a large value may be more than Lua has memory for. */
+static int run_check(lua_State *L) {
+  const check_call *call = lua_touserdata(L, 1);
+  lua_settop(L, 0);
+  dl_schema_push(L, call->schema, call->value);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, call->schema->check);
+  lua_pushvalue(L, 1);
+  lua_call(L, 1, 2);
+  return 3;
+}
+
 bool dl_call_check(const dl_schema *schema, dl_value *value, dl_validation *validation) {
   static const char what[] = "a model's check failed";
   lua_State *L = validation->L;
   int top = lua_gettop(L);
   if (validation->fault || !lua_checkstack(L, 10)) return broke(validation, what, "no room on the Lua stack");
+  check_call call = {schema, value};
   lua_pushcfunction(L, with_traceback);
-  dl_schema_push(L, schema, value);
-  lua_rawgeti(L, LUA_REGISTRYINDEX, schema->check);
-  lua_pushvalue(L, top + 2);
-  bool ok = lua_pcall(L, 1, 2, top + 1) == 0;
+  lua_pushcfunction(L, run_check);
+  lua_pushlightuserdata(L, &call);
+  int status = lua_pcall(L, 1, 3, top + 1);
+  bool ok = status == 0;
+  validation->starved |= status == LUA_ERRMEM;
   const char *slip = ok ? slip_of(schema, L, top + 2, top + 3) : NULL;
   if (!ok) broke(validation, what, lua_tostring(L, -1));
   else if (slip) ok = slipped(schema->check, slip, validation, what);

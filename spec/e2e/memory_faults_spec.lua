@@ -373,6 +373,22 @@ return app]]):format(body), { flags = { "--max-memory=192M", "--access-log=off" 
     end)
   end
 
+  it("answers 500 to a body that has no room as the value of a check, and serves on", function()
+    start [[
+      app:post("/checked", { body = model.array(model.any(), { max_items = 1e6, check = function() end }) }, function(req) return #req.body end)
+      local kept = {}
+      app:post("/keep", function() for i = 1, 12e5 do kept[i] = { i } end end)]]
+    local worker, json = running:workers()[1], { ["Content-Type"] = "application/json" }
+    assert.equal(200, running:request("POST", "/checked", { headers = json, body = "[" .. ("[[],{}],"):rep(1000) .. "[]]" }).status)
+    assert.equal(200, running:request("POST", "/keep").status)
+    for _ = 1, 2 do
+      assert.equal(500, running:request("POST", "/checked", { headers = json, body = "[" .. ('{"a":[[],{}]},'):rep(249000) .. "[]]" }).status)
+      assert.equal("up", running:request("GET", "/").body)
+    end
+    assert.same({ worker }, running:workers())
+    assert.truthy(running:log_line("a model's check failed", "not enough memory"))
+  end)
+
   it("answers 503 to bodies that it has no room for, and serves the others", function()
     start 'app:post("/take", { body_kind = "bytes" }, function(req) return #req.body end)'
     local worker, size, senders = running:workers()[1], 8 * 1024 * 1024, {}

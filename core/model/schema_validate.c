@@ -284,6 +284,7 @@ static bool validate_model(const dl_schema *schema, dl_value *value, dl_validati
 /* ---- any value ---- */
 
 static bool validate_json(const dl_schema *schema, dl_value *value, dl_validation *validation) {
+  if (value->kind == DL_VALUE_BYTES) return refuse_type(schema, "string_unicode", DL_STR("should be UTF-8 without NUL"), NULL, validation);
   if (value->kind != DL_VALUE_STRING) return true;
   dl_value parsed;
   dl_json_error error;

@@ -479,6 +479,9 @@ static void collects_pairs_by_the_names_of_the_fields(void **state) {
   static const dl_pair latin[] = {{DL_STR("x-token"), DL_STR("\xe9")}};
   world_begin(world, DL_MODE_TEXT);
   assert_str(world_check(world, header, dl_schema_collect(header, latin, 1, true, &world->request)), "!string_unicode body.X-Token");
+  const dl_schema *json = world_compile(world, "{ kind = 'model', fields = { " FIELD("x_token", "kind = 'json', alias = 'X-Token'") " } }");
+  world_begin(world, DL_MODE_TEXT);
+  assert_str(world_check(world, json, dl_schema_collect(json, latin, 1, true, &world->request)), "!string_unicode body.X-Token");
 }
 
 int main(void) {

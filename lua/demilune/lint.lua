@@ -117,13 +117,18 @@ end
 
 -- --- logins ------------------------------------------------------------------------------
 
-local CREDENTIALS = { password = true, passwd = true, passphrase = true, pin = true, otp = true, totp = true, refresh_token = true }
+local CREDENTIALS = {
+  password = true, passwd = true, pwd = true, passphrase = true, passcode = true, pin = true, otp = true, totp = true, refresh_token = true,
+}
 
 local function takes_password(desc)
-  for _, entry in ipairs(desc and field.resolve(desc).fields or {}) do
-    if CREDENTIALS[entry.name:lower()] or CREDENTIALS[(entry.schema.alias or ""):lower()] then return true end
+  local found = false
+  if desc then
+    each_field(desc, {}, function(entry)
+      found = found or CREDENTIALS[entry.name:lower()] or CREDENTIALS[(entry.schema.alias or ""):lower()]
+    end)
   end
-  return false
+  return found
 end
 
 local function gives_token(reached)
@@ -134,7 +139,12 @@ local function gives_token(reached)
   return false
 end
 
-local function checks_password(reached) return (reached.names.verify or reached.names.hash) and reached.names.password end
+-- By the name that the source says, or by a local that holds the module or one of its functions.
+local function checks_password(reached)
+  local password = package.loaded["demilune.password"] or {}
+  if reached.seen[password.verify] or reached.seen[password.hash] then return true end
+  return (reached.names.verify or reached.names.hash) and (reached.names.password or reached.values[password])
+end
 
 local function login_reason(route, reached)
   if gives_token(reached) then return "gives out tokens" end

@@ -9,6 +9,7 @@ local constant = require("jit.util").funck
 ---@class demilune.Reach
 ---@field values table<any, true> tables and userdata held
 ---@field names table<string, true> fields and other strings that the source names
+---@field seen table<any, true> the values, and functions
 
 local reach = {}
 

@@ -106,6 +106,24 @@ describe("a login without a limit", function()
     end
   end)
 
+  it("is found where the password has another name, or lies further in", function()
+    local checking = "POST /in checks or hashes passwords and has no limit, so that passwords can be tried without end"
+    local taking = "POST /in takes a password and has no limit, so that passwords can be tried without end"
+    for route, message in pairs {
+      ['local words = demilune.password app:post("/in", { guard = guard.public, body = { secret = model.secret() } }, '
+        .. "function(req) return words.verify(nil, req.body.secret) end)"] = checking,
+      ['local verify = demilune.password.verify app:post("/in", { guard = guard.public, body = { secret = model.secret() } }, '
+        .. "function(req) return verify(nil, req.body.secret) end)"] = checking,
+      ['app:post("/in", { guard = guard.public, body = { login = model.object { pwd = model.secret() } } }, handler)'] = taking,
+      ['local L = model "L" { type = model.literal { "l" }, password = model.secret() } '
+        .. 'app:post("/in", { guard = guard.public, body = model.tagged("type", { L }) }, handler)'] = taking,
+    } do
+      local list = findings_of(route)
+      assert.equal(1, #list, route)
+      assert.equal(message, list[1].message)
+    end
+  end)
+
   it("is none when its router or its app has one", function()
     local route = 'users:post("/in", { guard = guard.public, body = { password = model.string() } }, handler) app:mount(users)'
     assert.same({}, findings_of('local users = demilune.router { limit = "5/minute" } ' .. route))

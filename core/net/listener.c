@@ -113,8 +113,15 @@ static void prepare(dl_listener *listener, dl_loop *loop) {
   listener->retry.data = listener->poll.data = listener;
 }
 
+/* Whoever bound it may have begun already, and behind the sandbox's walls nobody can. */
+static bool listens(int fd) {
+  int listening = 0;
+  socklen_t length = sizeof listening;
+  return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &length) == 0 && listening;
+}
+
 static const char *listen_on(dl_listener *listener, const char *where, char message[256]) {
-  if (listen(listener->fd, BACKLOG) != 0) return complain(message, "listen on", where, uv_translate_sys_error(errno));
+  if (!listens(listener->fd) && listen(listener->fd, BACKLOG) != 0) return complain(message, "listen on", where, uv_translate_sys_error(errno));
   int error = uv_poll_init(listener->loop->uv, &listener->poll, listener->fd); /* which makes fd non-blocking */
   if (error) return complain(message, "wait for connections on", where, error);
   listener->polled = true;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What the loop and streams need. No socket and no bind: the sockets that are listened
- * on were opened by the master. */
+/* What the loop and streams need. No socket, no bind and no listen, which finds a port by
+ * itself: the sockets that are listened on were opened by the master. */
 #include "net/loop.h"
 
 #include <stddef.h>
@@ -10,7 +10,6 @@ static const char *const calls[] = {
     "eventfd2", "pipe2", "poll", "ppoll",                                                      /* what wakes it: other threads, signals */
     "accept", "accept4", "getpeername", "getsockname", "setsockopt", "getsockopt", "shutdown", /* connections */
     "recvfrom", "recvmsg", "sendto", "sendmsg",
-    "listen", /* once more, on what was passed to it */
     NULL};
 
 const dl_needs dl_net_needs = {.folder = "net", .calls = calls};

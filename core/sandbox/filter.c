@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <string.h>
@@ -52,16 +53,6 @@ static int resolve(const char *name) {
   return number;
 }
 
-static bool add(scmp_filter_ctx filter, uint32_t action, const char *const *names) {
-  for (; names && *names; names++) {
-    int number = resolve(*names);
-    if (number == __NR_SCMP_ERROR) continue;
-    int status = seccomp_rule_add(filter, action, number, 0);
-    if (status != 0 && status != -EEXIST) return false;
-  }
-  return true;
-}
-
 /* Allows a call when all conditions hold; several calls of this are alternatives. */
 static bool allow_if(scmp_filter_ctx filter, const char *name, unsigned count, const struct scmp_arg_cmp *conditions) {
   int number = resolve(name);
@@ -78,6 +69,42 @@ static bool allow_equal(scmp_filter_ctx filter, const char *name, unsigned argum
 static bool allow_masked(scmp_filter_ctx filter, const char *name, unsigned argument, uint64_t mask, uint64_t value) {
   struct scmp_arg_cmp masked = SCMP_CMP(argument, SCMP_CMP_MASKED_EQ, mask, value);
   return allow_if(filter, name, 1, &masked);
+}
+
+/* Calls that the needs name and whose arguments decide as well; rows of one name are alternatives. */
+static const struct {
+  const char *name;
+  unsigned argument;
+  uint64_t mask, value;
+} bounded[] = {
+    /* Fast open connects, and Landlock is not asked. */
+    {"sendto", 3, MSG_FASTOPEN, 0}, {"sendmsg", 2, MSG_FASTOPEN, 0}, {"sendmmsg", 3, MSG_FASTOPEN, 0},
+    /* F_SETOWN and F_SETSIG have the kernel send any signal to any process of the same user. */
+    {"fcntl", 1, UINT32_MAX, F_DUPFD}, {"fcntl", 1, UINT32_MAX, F_DUPFD_CLOEXEC}, {"fcntl", 1, UINT32_MAX, F_GETFD}, {"fcntl", 1, UINT32_MAX, F_SETFD},
+    {"fcntl", 1, UINT32_MAX, F_GETFL}, {"fcntl", 1, UINT32_MAX, F_SETFL}, {"fcntl", 1, UINT32_MAX, F_GETLK}, {"fcntl", 1, UINT32_MAX, F_SETLK},
+    {"fcntl", 1, UINT32_MAX, F_SETLKW},
+};
+
+static bool allow_bounded(scmp_filter_ctx filter, const char *name, bool *is_bounded) {
+  *is_bounded = false;
+  for (size_t i = 0; i < sizeof bounded / sizeof *bounded; i++) {
+    if (strcmp(bounded[i].name, name) != 0) continue;
+    *is_bounded = true;
+    if (!allow_masked(filter, name, bounded[i].argument, bounded[i].mask, bounded[i].value)) return false;
+  }
+  return true;
+}
+
+static bool add(scmp_filter_ctx filter, uint32_t action, const char *const *names) {
+  for (; names && *names; names++) {
+    int number = resolve(*names);
+    bool is_bounded = false;
+    if (number == __NR_SCMP_ERROR) continue;
+    if (action == SCMP_ACT_ALLOW && !allow_bounded(filter, *names, &is_bounded)) return false;
+    int status = is_bounded ? 0 : seccomp_rule_add(filter, action, number, 0);
+    if (status != 0 && status != -EEXIST) return false;
+  }
+  return true;
 }
 
 /* Memory of anybody; executable only where a compiler of ours runs, and never out of
@@ -101,19 +128,25 @@ static bool allow_threads(scmp_filter_ctx filter, unsigned rights) {
 }
 
 /* The type is left free: flags are in it, and raw sockets need a privilege that is gone.
- * As root it is not, so raw is left out by its number. */
+ * As root it is not, so raw is left out by its number. Of the protocols only those that
+ * Landlock knows: it looks at TCP's ports, and at none of MPTCP's or SCTP's. */
 static bool allow_sockets(scmp_filter_ctx filter, unsigned rights) {
   static const struct {
-    int family, type;
+    int family, type, protocol;
     unsigned right;
   } table[] = {
-      {AF_INET, SOCK_STREAM, DL_RIGHT_SOCKETS},      {AF_INET, SOCK_DGRAM, DL_RIGHT_SOCKETS},  {AF_INET6, SOCK_STREAM, DL_RIGHT_SOCKETS},
-      {AF_INET6, SOCK_DGRAM, DL_RIGHT_SOCKETS},      {AF_UNIX, SOCK_STREAM, DL_RIGHT_UNIX_SOCKETS},
+      {AF_INET, SOCK_STREAM, IPPROTO_TCP, DL_RIGHT_SOCKETS},  {AF_INET, SOCK_DGRAM, IPPROTO_UDP, DL_RIGHT_SOCKETS},
+      {AF_INET6, SOCK_STREAM, IPPROTO_TCP, DL_RIGHT_SOCKETS}, {AF_INET6, SOCK_DGRAM, IPPROTO_UDP, DL_RIGHT_SOCKETS},
+      {AF_UNIX, SOCK_STREAM, 0, DL_RIGHT_UNIX_SOCKETS},
   };
   const uint64_t type_bits = ~(uint64_t)(SOCK_CLOEXEC | SOCK_NONBLOCK);
   for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
-    struct scmp_arg_cmp both[] = {SCMP_CMP(0, SCMP_CMP_EQ, (uint64_t)table[i].family, 0), SCMP_CMP(1, SCMP_CMP_MASKED_EQ, type_bits, (uint64_t)table[i].type)};
-    if ((rights & table[i].right) && !allow_if(filter, "socket", 2, both)) return false;
+    struct scmp_arg_cmp all[] = {SCMP_CMP(0, SCMP_CMP_EQ, (uint64_t)table[i].family, 0), SCMP_CMP(1, SCMP_CMP_MASKED_EQ, type_bits, (uint64_t)table[i].type),
+                                 SCMP_CMP(2, SCMP_CMP_EQ, 0, 0)};
+    if (!(rights & table[i].right)) continue;
+    if (!allow_if(filter, "socket", 3, all)) return false;
+    all[2].datum_a = (uint64_t)table[i].protocol; /* by its own number, as getaddrinfo gives it */
+    if (!allow_if(filter, "socket", 3, all)) return false;
   }
   return true;
 }

@@ -43,6 +43,7 @@ static bool look_at(dl_sockets *sockets, int fd) {
 
 static bool take(dl_sockets *sockets, int fd) {
   if (sockets->count == DL_SOCKETS_MAX || !look_at(sockets, fd)) return false;
+  listen(fd, BACKLOG); /* whoever opened it may have been content with a shorter queue */
   sockets->fds[sockets->count++] = fd;
   return true;
 }

@@ -200,6 +200,72 @@ static void only_the_ports_that_are_named_can_be_connected_to(void **state) {
   assert_int_equal(behind_walls(w, &options, connect_out), 1);
 }
 
+static struct sockaddr_in loopback(const world *w) {
+  return (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons(w->port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+}
+
+/* Landlock looks at connect(2) of TCP alone: these go beside it. */
+static int connect_by_another_protocol(const world *w) {
+  static const int protocols[] = {IPPROTO_MPTCP, IPPROTO_SCTP};
+  struct sockaddr_in address = loopback(w);
+  for (size_t i = 0; i < sizeof protocols / sizeof *protocols; i++) {
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, protocols[i]);
+    if (fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof address) == 0) return 0;
+  }
+  return 1;
+}
+
+static int connect_by_sending(const world *w) {
+  struct sockaddr_in address = loopback(w);
+  int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  return fd < 0 || sendto(fd, "x", 1, MSG_FASTOPEN | MSG_NOSIGNAL, (struct sockaddr *)&address, sizeof address) != 1;
+}
+
+static int connect_by_sending_messages(const world *w) {
+  struct sockaddr_in address = loopback(w);
+  struct iovec part = {(char[]){"x"}, 1};
+  struct msghdr message = {.msg_name = &address, .msg_namelen = sizeof address, .msg_iov = &part, .msg_iovlen = 1};
+  struct mmsghdr messages = {.msg_hdr = message};
+  int one = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), other = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (one >= 0 && sendmsg(one, &message, MSG_FASTOPEN | MSG_NOSIGNAL) == 1) return 0;
+  return other < 0 || sendmmsg(other, &messages, 1, MSG_FASTOPEN | MSG_NOSIGNAL) != 1;
+}
+
+static int listen_unbound(const world *w) {
+  (void)w;
+  int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  return fd < 0 || listen(fd, 1) != 0;
+}
+
+static int own_signals(const world *w) {
+  (void)w;
+  int ends[2];
+  if (pipe2(ends, O_CLOEXEC) != 0) return 2;
+  struct f_owner_ex owner = {F_OWNER_PID, getppid()};
+  return fcntl(ends[0], F_SETOWN, getppid()) != 0 && fcntl(ends[0], F_SETOWN_EX, &owner) != 0 && fcntl(ends[0], F_SETSIG, SIGKILL) != 0;
+}
+
+static void no_port_is_reached_or_opened_by_a_way_that_landlock_does_not_watch(void **state) {
+  static const struct {
+    const char *name;
+    int (*go)(const world *w);
+  } ways[] = {{"another protocol", connect_by_another_protocol}, {"fast open", connect_by_sending}, {"fast open of messages", connect_by_sending_messages},
+              {"listening without a bind", listen_unbound}};
+  const world *w = *state;
+  dl_sandbox_options options = options_of(w, all_needs);
+  uint16_t another = (uint16_t)(w->port == 1024 ? 1025 : w->port - 1);
+  if (skips_calls()) return;
+  options.ports = &another;
+  for (size_t i = 0; i < sizeof ways / sizeof *ways; i++)
+    if (behind_walls(w, &options, ways[i].go) == 0) fail_msg("%s works", ways[i].name);
+}
+
+static void nobody_else_is_signalled_by_way_of_a_descriptor(void **state) {
+  dl_sandbox_options options = options_of(*state, all_needs);
+  if (skips_calls()) return;
+  assert_int_equal(behind_walls(*state, &options, own_signals), 1);
+}
+
 static int narrow_and_connect(const world *w) {
   static const dl_needs *const fewer[] = {&dl_base_needs, &dl_net_needs, NULL};
   dl_sandbox_options options = options_of(w, fewer);
@@ -306,6 +372,8 @@ int main(void) {
       cmocka_unit_test(a_folder_without_its_needs_fails_and_no_other),
       cmocka_unit_test(a_right_that_is_taken_away_stops_what_uses_it_and_no_other),
       cmocka_unit_test(only_the_ports_that_are_named_can_be_connected_to),
+      cmocka_unit_test(no_port_is_reached_or_opened_by_a_way_that_landlock_does_not_watch),
+      cmocka_unit_test(nobody_else_is_signalled_by_way_of_a_descriptor),
       cmocka_unit_test(what_an_app_does_not_use_is_taken_away_once_that_is_known),
       cmocka_unit_test(a_user_that_is_not_there_stops_the_start),
       cmocka_unit_test(root_becomes_the_user_for_good),

@@ -1,14 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/hash.h"
 
+#include <pthread.h>
 #include <sys/random.h>
 
-/* Per process and written once, before there is a second thread. */
+/* Per process and written once: tables that were filled under another key find nothing. */
 static uint64_t hash_key[2] = {0x0706050403020100u, 0x0f0e0d0c0b0a0908u};
 
-void dl_hash_seed(void) {
+static void draw_key(void) {
   uint64_t drawn[2];
   if (getrandom(drawn, sizeof(drawn), 0) == (ssize_t)sizeof(drawn)) memcpy(hash_key, drawn, sizeof(drawn));
+}
+
+void dl_hash_seed(void) {
+  static pthread_once_t once = PTHREAD_ONCE_INIT;
+  pthread_once(&once, draw_key);
 }
 
 static inline uint64_t rotate(uint64_t x, unsigned bits) { return x << bits | x >> (64 - bits); }

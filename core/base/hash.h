@@ -12,8 +12,9 @@
 
 #include <stdint.h>
 
-/* Draws the process key from the system. Call once in main, before any table;
- * without it the key is a constant and tables are only as good as unkeyed ones. */
+/* Draws the process key from the system, the first time: a process may have several
+ * servers. To be called before any table; without it the key is a constant and tables
+ * are only as good as unkeyed ones. */
 void dl_hash_seed(void);
 
 uint64_t dl_hash(dl_str s);

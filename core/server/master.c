@@ -3,6 +3,7 @@
 
 #include "base/file_set.h"
 #include "base/memory.h"
+#include "base/plain_locale.h"
 #include "bridge/bridge.h"
 #include "server/options.h"
 #include "server/walls.h"
@@ -326,7 +327,12 @@ static int serve(const demilune_options *options) {
 int demilune_serve(const demilune_options *options) {
   char message[DL_OPTIONS_MESSAGE_BYTES];
   const char *problem = dl_options_check(options, message);
-  if (!problem) return serve(options);
-  fprintf(stderr, "demilune: %s\n", problem);
-  return 2;
+  if (problem) {
+    fprintf(stderr, "demilune: %s\n", problem);
+    return 2;
+  }
+  locale_t callers = dl_plain_locale_enter(); /* and the workers' that are forked from here */
+  int status = serve(options);
+  uselocale(callers);
+  return status;
 }

@@ -8,6 +8,7 @@
 #include "app/measure.h"
 #include "base/hash.h"
 #include "base/memory.h"
+#include "base/plain_locale.h"
 #include "crypto/secret.h"
 #include "limit/table.h"
 #include "server/options.h"
@@ -333,8 +334,9 @@ void dl_server_catch_signals(demilune_server *server) {
   uv_signal_start(&server->on_reopen, on_reopen, SIGUSR1); /* in any case: by default it would end us */
 }
 
-/* Signals are caught before anybody can know that the server listens. */
-demilune_server *demilune_server_new(const demilune_options *options, char **error) {
+/* --- for embedders -------------------------------------------------------------------- */
+
+static demilune_server *new_server(const demilune_options *options, char **error) {
   char message[DL_OPTIONS_MESSAGE_BYTES], *unloaded = NULL;
   const char *problem = dl_options_check(options, message);
   demilune_server *server = problem ? NULL : dl_server_new(options, options->mode == DEMILUNE_DEV ? "dev" : "serve", NULL, &unloaded);
@@ -343,7 +345,14 @@ demilune_server *demilune_server_new(const demilune_options *options, char **err
   else dl_free(unloaded);
   if (!server) return NULL;
   dl_options_warn(options, &server->loop.log);
-  dl_server_catch_signals(server);
+  dl_server_catch_signals(server); /* before anybody can know that the server listens */
+  return server;
+}
+
+demilune_server *demilune_server_new(const demilune_options *options, char **error) {
+  locale_t callers = dl_plain_locale_enter();
+  demilune_server *server = new_server(options, error);
+  uselocale(callers);
   return server;
 }
 
@@ -353,12 +362,16 @@ int dl_server_run_loop(demilune_server *server) {
 }
 
 int demilune_server_run(demilune_server *server) {
+  locale_t callers = dl_plain_locale_enter();
   dl_server_catch_signals(server);
-  return dl_server_run_loop(server);
+  int status = dl_server_run_loop(server);
+  uselocale(callers);
+  return status;
 }
 
 void demilune_server_free(demilune_server *server) {
   if (!server) return;
+  locale_t callers = dl_plain_locale_enter();
   server->worker.drained = NULL;
   uv_timer_stop(&server->last_call); /* a stop that was hurried did not wait for it */
   if (server->worker.loop) dl_worker_abort_connections(&server->worker);
@@ -381,4 +394,5 @@ void demilune_server_free(demilune_server *server) {
   dl_free(server->folder);
   dl_free(server->redis_url);
   dl_free(server);
+  uselocale(callers);
 }

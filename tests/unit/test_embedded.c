@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: MIT */
+/* Servers in a program that has others beside them, and a language of its own. */
+#include "unit.h"
+
+#include "demilune.h"
+
+#include <arpa/inet.h>
+#include <locale.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/time.h>
+
+static const char app[] =
+    "local demilune = require 'demilune'\n"
+    "local model = demilune.model\n"
+    "local app = demilune.app { guard = demilune.guard.public, cors = { origins = { 'https://page.example' } } }\n"
+    "app:post('/half', { body = model 'Price' { price = model.number { multiple_of = 0.5 } } }, function(req) return { half = req.body.price / 2 } end)\n"
+    "return app\n";
+
+typedef struct world {
+  char folder[64];
+} world;
+
+static int open_world(void **state) {
+  world *w = calloc(1, sizeof *w);
+  char path[128];
+  strcpy(w->folder, "/tmp/demilune-embedded-XXXXXX");
+  assert_non_null(mkdtemp(w->folder));
+  snprintf(path, sizeof path, "%s/app.lua", w->folder);
+  FILE *file = fopen(path, "w");
+  assert_non_null(file);
+  assert_true(fputs(app, file) >= 0);
+  assert_int_equal(fclose(file), 0);
+  *state = w;
+  return 0;
+}
+
+static int close_world(void **state) {
+  world *w = *state;
+  char command[128];
+  setlocale(LC_ALL, "C");
+  snprintf(command, sizeof command, "rm -r %s", w->folder);
+  int status = system(command);
+  free(w);
+  return status;
+}
+
+static demilune_server *make_server(const world *w) {
+  demilune_options options = {.folder = w->folder};
+  char *error = NULL;
+  demilune_server *server = demilune_server_new(&options, &error);
+  if (!server) fail_msg("%s", error);
+  return server;
+}
+
+static void *run(void *server) { return (void *)(intptr_t)demilune_server_run(server); }
+
+static void stop(demilune_server *server, pthread_t thread) {
+  void *status;
+  demilune_server_stop(server);
+  assert_int_equal(pthread_join(thread, &status), 0);
+  assert_null(status);
+  demilune_server_free(server);
+}
+
+/* All that it answers to a page that asks for half of a price. */
+static void ask(const demilune_server *server, const char *price, char answer[4096]) {
+  struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)demilune_server_port(server)), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+  char request[512], body[64];
+  size_t got = 0;
+  int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &(struct timeval){.tv_sec = 10}, sizeof(struct timeval));
+  assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof address), 0);
+  snprintf(body, sizeof body, "{\"price\":%s}", price);
+  int len = snprintf(request, sizeof request,
+                     "POST /half HTTP/1.1\r\nHost: 127.0.0.1\r\nOrigin: https://page.example\r\nConnection: close\r\n"
+                     "Content-Type: application/json\r\nContent-Length: %zu\r\n\r\n%s",
+                     strlen(body), body);
+  assert_int_equal(write(fd, request, (size_t)len), len);
+  for (ssize_t more; got < 4095 && (more = read(fd, answer + got, 4095 - got)) > 0; got += (size_t)more) {}
+  answer[got] = 0;
+  close(fd);
+}
+
+static void holds(const char *answer, const char *words) {
+  if (!strstr(answer, words)) fail_msg("no \"%s\" in: %s", words, answer);
+}
+
+static void a_second_server_leaves_the_first_as_it_was(void **state) {
+  char answer[4096];
+  pthread_t thread;
+  demilune_server *first = make_server(*state);
+  assert_int_equal(pthread_create(&thread, NULL, run, first), 0);
+  demilune_server *second = make_server(*state);
+  ask(first, "3", answer);
+  holds(answer, "Access-Control-Allow-Origin: https://page.example");
+  demilune_server_free(second);
+  stop(first, thread);
+}
+
+/* Debian has the sources of all languages, but builds those that are asked for. */
+static bool speak_german(const world *w) {
+  char command[192];
+  snprintf(command, sizeof command, "localedef -i de_DE -f UTF-8 %s/de_DE.UTF-8 >%s/localedef 2>&1", w->folder, w->folder);
+  if (system(command) != 0) return false;
+  setenv("LOCPATH", w->folder, 1);
+  return setlocale(LC_ALL, "de_DE.UTF-8") != NULL;
+}
+
+static void numbers_have_a_point_whatever_the_program_speaks(void **state) {
+  char answer[4096], own[16];
+  pthread_t thread;
+  if (!speak_german(*state)) skip();
+  demilune_server *server = make_server(*state);
+  assert_int_equal(pthread_create(&thread, NULL, run, server), 0);
+  ask(server, "2.5", answer);
+  holds(answer, "{\"half\":1.25}");
+  ask(server, "2.25", answer);
+  holds(answer, "should be a multiple of 0.5");
+  snprintf(own, sizeof own, "%.1f", 0.5);
+  assert_string_equal(own, "0,5"); /* the program goes on as it was */
+  stop(server, thread);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(a_second_server_leaves_the_first_as_it_was),
+      cmocka_unit_test(numbers_have_a_point_whatever_the_program_speaks),
+  };
+  return cmocka_run_group_tests_name("embedded", tests, open_world, close_world);
+}

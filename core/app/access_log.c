@@ -15,7 +15,7 @@ static void write_json(dl_exchange *exchange, dl_buffer *line) {
   DL_BUFFER_LITERAL(line, "\",\"level\":\"info\",\"message\":\"request\",\"method\":");
   dl_buffer_append_json_string(line, exchange->request.method_text);
   DL_BUFFER_LITERAL(line, ",\"path\":");
-  dl_buffer_append_json_string(line, exchange->request.path);
+  dl_log_append_json(line, exchange->request.path);
   DL_BUFFER_LITERAL(line, ",\"route\":");
   dl_buffer_append_json_string(line, exchange->view.route);
   DL_BUFFER_LITERAL(line, ",\"status\":");

@@ -42,6 +42,43 @@ static bool is_obeyed(const char *p, size_t length) {
   return (s[1] == 0x80 && (s[2] == 0x8e || s[2] == 0x8f || (s[2] >= 0xa8 && s[2] <= 0xae))) || (s[1] == 0x81 && s[2] >= 0xa6 && s[2] <= 0xa9);
 }
 
+/* The first character from at on that is obeyed, and its length; s.len and 0 when there is none. */
+static size_t find_obeyed(dl_str s, size_t at, size_t *length) {
+  for (*length = 0; at < s.len; at += *length ? *length : 1) {
+    *length = (unsigned char)s.ptr[at] < 0x80 ? 1 : dl_utf8_sequence(s.ptr + at, s.len - at);
+    if (*length > 1 && is_obeyed(s.ptr + at, *length)) return at;
+  }
+  *length = 0;
+  return s.len;
+}
+
+static unsigned code_point(const char *p, size_t length) {
+  const unsigned char *s = (const unsigned char *)p;
+  return length == 2 ? (s[0] & 0x1fu) << 6 | (s[1] & 0x3fu) : (s[0] & 0x0fu) << 12 | (s[1] & 0x3fu) << 6 | (s[2] & 0x3fu);
+}
+
+/* JSON, whose strings may hold such characters: as escapes they say the same to a machine,
+ * and nothing to the terminal of who looks. */
+static void append_json(dl_buffer *out, dl_str json) {
+  for (size_t at = 0, next, length; at < json.len; at = next + length) {
+    next = find_obeyed(json, at, &length);
+    dl_buffer_append(out, json.ptr + at, next - at);
+    if (length) dl_buffer_printf(out, "\\u%04x", code_point(json.ptr + next, length));
+  }
+}
+
+void dl_log_append_json(dl_buffer *out, dl_str text) {
+  size_t length;
+  if (find_obeyed(text, 0, &length) == text.len) {
+    dl_buffer_append_json_string(out, text);
+    return;
+  }
+  dl_buffer json = {0};
+  dl_buffer_append_json_string(&json, text);
+  append_json(out, dl_buffer_str(&json));
+  dl_buffer_free(&json);
+}
+
 /* Text for people: as it is, but nothing that moves the cursor or starts a line. */
 static void append_plain(dl_buffer *out, dl_str text, bool lines) {
   for (size_t i = 0; i < text.len; i++) {
@@ -70,7 +107,7 @@ bool dl_log_begin(dl_log *log, dl_log_level level, dl_str message) {
     DL_BUFFER_LITERAL(&log->lines, "\",\"level\":\"");
     dl_buffer_append_str(&log->lines, dl_str_of(levels[level].name));
     DL_BUFFER_LITERAL(&log->lines, "\",\"message\":");
-    dl_buffer_append_json_string(&log->lines, message);
+    dl_log_append_json(&log->lines, message);
     return true;
   }
   dl_buffer_printf(&log->lines, "%.8s %s%-7s%s ", time + 11, log->colour ? levels[level].colour : "", levels[level].name, log->colour ? "\x1b[0m" : "");
@@ -105,7 +142,7 @@ void dl_log_field(dl_log *log, const char *key, dl_str value) {
     return;
   }
   append_key(log, key);
-  if (log->format == DL_LOG_JSON) dl_buffer_append_json_string(&log->lines, value);
+  if (log->format == DL_LOG_JSON) dl_log_append_json(&log->lines, value);
   else append_plain(&log->lines, value, false);
 }
 
@@ -116,7 +153,7 @@ void dl_log_field_int(dl_log *log, const char *key, int64_t value) {
 
 void dl_log_field_json(dl_log *log, const char *key, dl_str json) {
   append_key(log, key);
-  dl_buffer_append_str(&log->lines, json);
+  append_json(&log->lines, json);
 }
 
 void dl_log_end(dl_log *log) {

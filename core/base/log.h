@@ -40,12 +40,15 @@ void dl_log_init(dl_log *log, int fd, dl_log_format format, dl_log_level level, 
 bool dl_log_begin(dl_log *log, dl_log_level level, dl_str message);
 void dl_log_field(dl_log *log, const char *key, dl_str value);
 void dl_log_field_int(dl_log *log, const char *key, int64_t value);
-/* value is JSON text already; it stands as it is in both formats. */
+/* value is JSON text already; it stands as it is in both formats, but for what a terminal obeys. */
 void dl_log_field_json(dl_log *log, const char *key, dl_str json);
 void dl_log_end(dl_log *log);
 
 /* A whole event without fields. */
 void dl_log_text(dl_log *log, dl_log_level level, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+/* Text as a JSON string, with what a terminal obeys beside ASCII escaped too; for lines made elsewhere. */
+void dl_log_append_json(dl_buffer *out, dl_str text);
 
 /* A line made elsewhere (the access log), newline included. */
 void dl_log_line(dl_log *log, dl_str line);

@@ -90,6 +90,28 @@ describe("a log for people", function()
     assert.is_nil(written:find("[\27\127\r]"), written)
   end)
 
+  it("has none of it in JSON either, which says the same", function()
+    local running = server.start(APP, { flags = { "--access-log=json" }, env = { JWT_SECRET = tokens.SECRET } })
+    local text = "a\194\1552Jb\226\128\174c\226\129\166d\216\156d\194\133e\127f\226\128\168g\27[31mh i \195\164\226\130\172\240\159\153\130"
+    assert.equal(200, running:request("GET", "/text?text=" .. percent(text)).status)
+    local path = "/" .. text:gsub("%c", "") -- with these it is refused
+    assert.equal(404, running:request("GET", "/" .. percent(path:sub(2))).status)
+    local asked = { body = cjson.encode { [text] = { text } }, headers = { ["Content-Type"] = "application/json" } }
+    assert.equal(200, running:request("POST", "/nested", asked).status)
+    local _, written = running:stop()
+    for _, obeyed in ipairs { "\194[\128-\159]", "\226\128[\142\143\168-\174]", "\226\129[\166-\169]", "\216\156", "[\1-\9\11-\31\127]" } do
+      assert.is_nil(written:find(obeyed), written)
+    end
+    local paths, texts, nested = 0, 0, 0
+    for line in written:gmatch("{[^\n]+}") do
+      local value = cjson.decode(line)
+      if value.path == path then paths = paths + 1 end
+      if value.text == text and value.message == "text " .. text then texts = texts + 1 end
+      if value.message == "posted" and value.body[text][1] == text then nested = nested + 1 end
+    end
+    assert.same({ 1, 1, 1 }, { paths, texts, nested })
+  end)
+
   it("names the path of a request, in either format, and nothing of its query", function()
     local asked = {
       ["/orders?token=hunter2"] = "/orders", ["/orders?"] = "/orders", ["/orders?a=/hunter2?b"] = "/orders",

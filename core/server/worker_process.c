@@ -16,6 +16,7 @@
 typedef struct worker_process {
   demilune_server *server;
   int channel;
+  int spare; /* a descriptor laid by for what comes with a message, where clients have taken all others; -1: none was left */
   uv_poll_t poll;
   uint64_t loads; /* how often it was told to load */
   bool loaded;    /* the last of them came to a good end */
@@ -35,11 +36,12 @@ static void prepare_signals(void) {
 
 /* --- messages ----------------------------------------------------------------------------- */
 
-static void on_load_done(demilune_server *server, const char *error) {
-  worker_process *self = server->load_owner;
+static void tell_load(worker_process *self, const char *error) {
   self->loaded = !error;
   dl_channel_send(self->channel, error ? DL_MESSAGE_FAILED : DL_MESSAGE_LOADED, self->loads, error, -1);
 }
+
+static void on_load_done(demilune_server *server, const char *error) { tell_load(server->load_owner, error); }
 
 /* From then on it lives as long as there is something to serve; before, as long as its master. */
 static void live_by_itself(worker_process *self) { uv_unref((uv_handle_t *)&self->poll); }
@@ -88,28 +90,56 @@ static void note(demilune_server *server, const char *problem) {
   server->worker.reload_problem = *problem ? dl_strdup(problem) : NULL;
 }
 
-/* The descriptor is the message's; what the log had before goes with the one we keep. */
-static void change_log(demilune_server *server, int fd) {
-  int kept = fcntl(fd, F_DUPFD_CLOEXEC, 3);
-  if (kept < 0) return;
-  dl_log_set_fd(&server->loop.log, kept);
+/* Takes the message's descriptor, since there may be none for a copy. */
+static void change_log(demilune_server *server, int *fd) {
+  dl_log_set_fd(&server->loop.log, *fd);
   if (server->log_fd >= 0) close(server->log_fd);
-  server->log_fd = kept;
+  server->log_fd = *fd;
+  *fd = -1;
 }
 
-static void act_on(worker_process *self, const dl_message *message, int fd) {
+/* The system drops a descriptor that there is no room for. */
+static bool has_lost(const dl_message *message, int fd) {
+  return fd < 0 && (message->kind == DL_MESSAGE_LOAD || message->kind == DL_MESSAGE_LOG || message->kind == DL_MESSAGE_TLS);
+}
+
+/* The reload fails and says why. What has no answer is known to who takes this one's place. */
+static void do_without(worker_process *self, const dl_message *message) {
+  if (message->kind == DL_MESSAGE_LOAD) {
+    self->loads++;
+    drop(self);
+    tell_load(self, "a worker has no descriptor left for the app's files; raise the limit of open files, or lower max_connections");
+    return;
+  }
+  dl_log_text(&self->server->loop.log, DL_LOG_ERROR, "no descriptor was left for what the master sent; this worker ends and is replaced");
+  give_way(self);
+}
+
+static void act_on(worker_process *self, const dl_message *message, int *fd) {
   demilune_server *server = self->server;
+  if (has_lost(message, *fd)) {
+    do_without(self, message);
+    return;
+  }
   switch ((dl_message_kind)message->kind) {
     case DL_MESSAGE_SERVE: serve(self); break;
-    case DL_MESSAGE_LOAD: load(self, message->number, fd); break;
+    case DL_MESSAGE_LOAD: load(self, message->number, *fd); break;
     case DL_MESSAGE_SWAP: swap(self, message->number); break;
     case DL_MESSAGE_DROP: drop(self); break;
     case DL_MESSAGE_STOP: stop(self, message->number); break;
-    case DL_MESSAGE_TLS: dl_server_tls_replace(&server->tls, &server->worker, fd); break;
+    case DL_MESSAGE_TLS: dl_server_tls_replace(&server->tls, &server->worker, *fd); break;
     case DL_MESSAGE_NOTE: note(server, message->text); break;
     case DL_MESSAGE_LOG: change_log(server, fd); break;
     default: break;
   }
+}
+
+static void lay_by(worker_process *self) { self->spare = fcntl(self->channel, F_DUPFD_CLOEXEC, 3); }
+
+static int receive(worker_process *self, int *fd) {
+  if (self->spare >= 0) close(self->spare);
+  self->spare = -1;
+  return dl_channel_receive(self->channel, &self->message, fd);
 }
 
 /* A master that is gone replaces nobody and holds no socket: what is in flight is finished. */
@@ -118,10 +148,12 @@ static void on_message(uv_poll_t *poll, int status, int events) {
   int fd = -1, got = 1;
   (void)events;
   dl_clock_update(&self->server->loop.clock);
-  while (status == 0 && (got = dl_channel_receive(self->channel, &self->message, &fd)) == 1) {
-    act_on(self, &self->message, fd);
+  while (status == 0 && (got = receive(self, &fd)) == 1) {
+    act_on(self, &self->message, &fd);
     if (fd >= 0) close(fd);
+    lay_by(self);
   }
+  if (self->spare < 0) lay_by(self);
   if (status == 0 && got == 0) return;
   uv_poll_stop(poll);
   stop(self, 1);
@@ -132,6 +164,7 @@ static void on_message(uv_poll_t *poll, int status, int events) {
 static void listen_to_master(worker_process *self) {
   dl_loop_expect(uv_poll_init(&self->server->uv, &self->poll, self->channel), "the master's channel");
   self->poll.data = self;
+  lay_by(self);
   uv_poll_start(&self->poll, UV_READABLE, on_message);
 }
 
@@ -145,7 +178,7 @@ static bool raise_walls(const dl_worker_start *start, int tells) {
 }
 
 int dl_worker_process(const dl_worker_start *start) {
-  worker_process self = {.channel = start->channel};
+  worker_process self = {.channel = start->channel, .spare = -1};
   char *error = NULL;
   prepare_signals();
   if (!raise_walls(start, start->world.index == 0 ? start->world.log_fd : -1)) return 1;

@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- More clients than descriptors: nobody is turned away, whoever finds no place waits until another client leaves.
 
+local files = require "spec.support.files"
 local http = require "spec.support.http"
 local prometheus = require "spec.support.prometheus"
 local server = require "spec.support.server"
@@ -77,6 +78,24 @@ describe("a server without descriptors to spare", function()
   it("does so on a unix socket", function()
     start { "--unix=" .. folder .. "/socket" }
     serve_in_turn(crowd(150))
+  end)
+
+  it("follows its master to a new log and a new app all the same", function()
+    local log = folder .. "/log"
+    local function logs(name, text)
+      return server.wait_until(PATIENCE, function() return (files.read(name) or ""):find(text, 1, true) end)
+    end
+    start { "--workers=1", "--access-log=json", "--log-file=" .. log }
+    local clients = crowd(100)
+    assert.truthy(logs(log, "no connection can be taken"))
+    assert(os.rename(log, log .. ".1"))
+    running:signal "USR1"
+    assert.truthy(server.wait_until(PATIENCE, function() return files.read(log) end))
+    running:signal "HUP"
+    assert.truthy(logs(log, "reloaded: generation 2 serves"), files.read(log))
+    serve_in_turn(clients)
+    assert.equal("root", running:request("GET", "/").body)
+    assert.truthy(logs(log, '"message":"request"'))
   end)
 
   it("answers health checks though others hold the places of the admin listener", function()

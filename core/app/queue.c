@@ -121,7 +121,7 @@ void dl_queue_client_ended(dl_exchange *exchange) {
 }
 
 void dl_queue_init(dl_worker *worker) {
-  dl_deadlines_init(&worker->queue.deadlines, false, on_expired);
+  dl_deadlines_init(&worker->queue.deadlines, on_expired);
   uv_idle_init(worker->loop->uv, &worker->queue.turn);
   worker->queue.turn.data = worker;
 }

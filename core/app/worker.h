@@ -50,7 +50,7 @@ typedef struct dl_worker {
   dl_connection *connections;
   uint32_t connection_count, exchange_count;
   dl_client_counts clients;
-  dl_deadlines idle_deadlines, head_deadlines, send_deadlines, linger_deadlines, last_call_deadlines; /* ordered */
+  dl_deadlines idle_deadlines, head_deadlines, send_deadlines, linger_deadlines, last_call_deadlines;
   dl_deadlines body_deadlines, handler_deadlines;
   dl_queue queue;             /* for a turn in a handler */
   dl_turns turns;             /* of connections that have more to be served */

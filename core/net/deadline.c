@@ -3,9 +3,9 @@
 
 #include <stddef.h>
 
-void dl_deadlines_init(dl_deadlines *list, bool ordered, void (*expired)(dl_deadline *)) {
+void dl_deadlines_init(dl_deadlines *list, void (*expired)(dl_deadline *)) {
   list->head.previous = list->head.next = &list->head;
-  list->ordered = ordered;
+  list->ordered = true;
   list->expired = expired;
 }
 
@@ -18,6 +18,7 @@ void dl_deadline_clear(dl_deadline *deadline) {
 
 void dl_deadline_set(dl_deadlines *list, dl_deadline *deadline, uint64_t at_us) {
   dl_deadline_clear(deadline);
+  if (list->head.previous != &list->head && list->head.previous->at_us > at_us) list->ordered = false;
   deadline->at_us = at_us;
   deadline->previous = list->head.previous;
   deadline->next = &list->head;
@@ -29,12 +30,20 @@ void dl_deadline_set(dl_deadlines *list, dl_deadline *deadline, uint64_t at_us) 
  * or set new deadlines, and neither must be met by this sweep again. */
 void dl_deadlines_sweep(dl_deadlines *list, uint64_t now_us) {
   dl_deadlines due;
-  dl_deadlines_init(&due, true, list->expired);
+  bool ordered = true;
+  uint64_t before_us = 0;
+  dl_deadlines_init(&due, list->expired);
   for (dl_deadline *next, *deadline = list->head.next; deadline != &list->head; deadline = next) {
     next = deadline->next;
-    if (deadline->at_us <= now_us) dl_deadline_set(&due, deadline, deadline->at_us);
-    else if (list->ordered) break;
+    if (deadline->at_us <= now_us) {
+      dl_deadline_set(&due, deadline, deadline->at_us);
+      continue;
+    }
+    if (list->ordered) break;
+    ordered = ordered && deadline->at_us >= before_us;
+    before_us = deadline->at_us;
   }
+  list->ordered = ordered;
   while (due.head.next != &due.head) {
     dl_deadline *deadline = due.head.next;
     dl_deadline_clear(deadline);

@@ -19,15 +19,15 @@ struct dl_deadline {
   uint64_t at_us;               /* monotonic */
 };
 
-/* One kind. ordered: every member gets the same time to live, so that the list is
- * sorted by itself and a sweep stops at the first that is not due. */
+/* One kind. Where every member gets the same time to live the list is sorted by itself, and
+ * a sweep stops at the first that is not due; a shorter time, as after a reload, is seen. */
 struct dl_deadlines {
   dl_deadline head;
-  bool ordered;
+  bool ordered; /* no member is due before the one in front of it */
   void (*expired)(dl_deadline *deadline); /* called with the deadline already cleared */
 };
 
-void dl_deadlines_init(dl_deadlines *list, bool ordered, void (*expired)(dl_deadline *));
+void dl_deadlines_init(dl_deadlines *list, void (*expired)(dl_deadline *));
 void dl_deadline_set(dl_deadlines *list, dl_deadline *deadline, uint64_t at_us);
 void dl_deadline_clear(dl_deadline *deadline);
 

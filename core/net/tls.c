@@ -98,8 +98,8 @@ dl_tls_hub *dl_tls_hub_new(dl_loop *loop, void (*timed_out)(void *owner), void (
   hub->method = make_method();
   hub->timed_out = timed_out;
   hub->readable = readable;
-  dl_deadlines_init(&hub->silent, true, on_deadline);
-  dl_deadlines_init(&hub->shaking, true, on_deadline);
+  dl_deadlines_init(&hub->silent, on_deadline);
+  dl_deadlines_init(&hub->shaking, on_deadline);
   uv_idle_init(loop->uv, &hub->turn);
   hub->turn.data = hub;
   return hub;

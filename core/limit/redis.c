@@ -21,6 +21,7 @@ enum {
   WAITING_MAX = 1024,
   PREFIX_MAX = 64,
   TROUBLE_AGAIN_MS = 10000, /* the same trouble is logged this often at most */
+  TROUBLES_MAX = 5,         /* and so many different ones meanwhile: a server may give each check a reason of its own */
 };
 
 /* SLOW: connected, but an answer is overdue; nothing is sent until it comes. */
@@ -55,8 +56,10 @@ struct dl_limit_redis {
   uv_prepare_t leave;  /* sends what a turn has queued in one write */
   dl_limit_redis_stats stats;
   char trouble[DL_REDIS_REASON_BYTES]; /* last logged */
-  uint64_t trouble_ms, away_since_ms;  /* 0: nothing is wrong */
-  bool told;                           /* of the trouble there is */
+  uint64_t trouble_ms, troubles_since_ms;
+  unsigned troubles;      /* logged since then */
+  uint64_t away_since_ms; /* 0: nothing is wrong */
+  bool told;              /* of the trouble there is */
   void (*settled)(void *owner); /* NULL once called */
   void *settled_owner;
   void (*closed)(void *owner);
@@ -85,12 +88,24 @@ static void say(dl_limit_redis *redis, dl_log_level level, const char *message, 
   dl_log_end(log);
 }
 
-/* A store that stays away is not told of at every attempt. */
-static void say_trouble(dl_limit_redis *redis, const char *reason) {
+static bool may_tell(dl_limit_redis *redis, const char *reason, uint64_t now) {
+  if (strcmp(redis->trouble, reason) == 0 && now < redis->trouble_ms + TROUBLE_AGAIN_MS) return false;
+  if (!redis->troubles || now >= redis->troubles_since_ms + TROUBLE_AGAIN_MS) {
+    redis->troubles_since_ms = now;
+    redis->troubles = 0;
+  }
+  return redis->troubles++ < TROUBLES_MAX;
+}
+
+/* A store that stays away is not told of at every attempt, nor one that refuses at every
+ * check. said is a server's: it may be long, and other than the last. */
+static void say_trouble(dl_limit_redis *redis, const char *said) {
+  char reason[DL_REDIS_REASON_BYTES];
   uint64_t now = now_ms();
+  snprintf(reason, sizeof(reason), "%s", said);
   if (!redis->away_since_ms) redis->away_since_ms = now;
-  if (strcmp(redis->trouble, reason) == 0 && now < redis->trouble_ms + TROUBLE_AGAIN_MS) return;
-  snprintf(redis->trouble, sizeof(redis->trouble), "%s", reason);
+  if (!may_tell(redis, reason, now)) return;
+  memcpy(redis->trouble, reason, sizeof(reason));
   redis->trouble_ms = now;
   redis->told = true;
   say(redis, DL_LOG_WARNING, "Redis cannot be asked about limits; on_store_failure decides", reason, 0);

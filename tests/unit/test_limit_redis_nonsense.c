@@ -8,16 +8,18 @@
 
 typedef struct script_server {
   const char *greeting; /* to the first bytes that come */
-  const char *answer;   /* to all later ones; NULL: closes */
+  const char *answer;   /* to all later ones, with their number for a %d; NULL: closes */
   size_t answer_repeats;
 } script_server;
 
 static void serve_one(int client, const script_server *script) {
   char bytes[65536];
+  int number = 0;
   if (read(client, bytes, sizeof(bytes)) <= 0) return;
   if (write(client, script->greeting, strlen(script->greeting)) < 0) return;
   while (read(client, bytes, sizeof(bytes)) > 0) {
     if (!script->answer) return;
+    if (strstr(script->answer, "%d") && dprintf(client, script->answer, ++number) > 0) continue;
     for (size_t i = 0; i < script->answer_repeats; i++)
       if (write(client, script->answer, strlen(script->answer)) < 0) return;
   }
@@ -176,6 +178,30 @@ static void a_store_that_stays_away_is_told_of_once(void **state) {
   world_end(&w);
 }
 
+/* One that refuses goes on to be asked, and every check would be a line. */
+static void what_a_store_refuses_with_is_told_of_once(void **state) {
+  (void)state;
+  static const struct {
+    const char *answer;
+    int most;
+  } rows[] = {
+      {"-MISCONF Redis is configured to save RDB snapshots, but it is currently not able to persist on disk. Commands that may modify the data set "
+       "are disabled, because this instance is configured to report errors during writes if RDB snapshotting fails.\r\n",
+       1},
+      {"-MOVED %d 10.0.0.1:6379\r\n", 5},
+  };
+  for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+    world w;
+    world_make(&w);
+    serve(&w, (script_server){SHA, rows[i].answer, 1});
+    store_open(&w, (dl_limit_redis_options){.command_ms = 5000});
+    store_wait(&w);
+    for (int check = 0; check < 20; check++) assert_true(ask(&w, "a").failed);
+    assert_int_equal(logged(&w, "on_store_failure decides"), rows[i].most);
+    world_end(&w);
+  }
+}
+
 /* --- addresses ------------------------------------------------------------------------ */
 
 static void reads_addresses(void **state) {
@@ -262,6 +288,7 @@ int main(void) {
       cmocka_unit_test(an_endless_answer_is_cut_off),
       cmocka_unit_test(a_greeting_that_is_none_never_makes_it_ready),
       cmocka_unit_test(a_store_that_stays_away_is_told_of_once),
+      cmocka_unit_test(what_a_store_refuses_with_is_told_of_once),
       cmocka_unit_test(reads_addresses),
       cmocka_unit_test(says_what_is_wrong_with_an_address),
   };

@@ -31,12 +31,20 @@ describe("a store of limits", function()
   end)
 
   it("has defaults, and keys that are the app's own", function()
-    local store = store_of("redis://a", "My shop")
-    assert.same({ "local", 0.05, "demilune:My_shop" }, { store.on_store_failure, store.timeout, store.prefix })
+    local store = store_of("redis://a", "Shop")
+    assert.same({ "local", 0.05, "demilune:Shop" }, { store.on_store_failure, store.timeout, store.prefix })
     assert.equal("demilune", store_of(nil).prefix)
     assert.equal(64, #store_of("redis://a", ("x"):rep(200)).prefix)
     store = store_of { url = "redis://a", prefix = "shop", timeout = "10ms", on_store_failure = "closed" }
     assert.same({ "closed", 0.01, "shop" }, { store.on_store_failure, store.timeout, store.prefix })
+  end)
+
+  it("keeps apps apart whose titles look alike in a key", function()
+    local first, second = store_of("redis://a", "用户").prefix, store_of("redis://a", "订单").prefix
+    assert.matches("^demilune:______:%x+$", first)
+    assert.not_equal(first, second)
+    assert.not_equal(store_of("redis://a", "My shop").prefix, store_of("redis://a", "My_shop").prefix)
+    assert.not_equal(store_of("redis://a", ("x"):rep(200)).prefix, store_of("redis://a", ("x"):rep(201)).prefix)
   end)
 
   it("is refused with what to write instead", function()

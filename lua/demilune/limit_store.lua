@@ -3,6 +3,7 @@
 -- core connects to it when the app starts; here it is only declared.
 
 local context = require "demilune.context"
+local core = require "demilune.core"
 local errors = require "demilune.errors"
 local options = require "demilune.options"
 local secrets = require "demilune.secrets"
@@ -29,10 +30,14 @@ local FAILURES = { ["local"] = true, open = true, closed = true }
 local EXAMPLE = 'limit_store = { url = "redis://127.0.0.1:6379/0" }'
 local PREFIX_MOST, TIMEOUT_LEAST, TIMEOUT_MOST = 64, 0.001, 5
 
--- Two apps in one Redis must not count each other's clients.
+-- Two apps in one Redis must not count each other's clients: not where their titles differ in letters that cannot stand here, or far behind.
 local function prefix_of(title)
   if not title then return "demilune" end
-  return ("demilune:" .. title:gsub("[^%w_.-]", "_")):sub(1, PREFIX_MOST)
+  local plain = title:gsub("[^%w_.-]", "_")
+  local prefix = "demilune:" .. plain
+  if plain == title and #prefix <= PREFIX_MOST then return prefix end
+  local digest = ":" .. core.sha256_hex(title):sub(1, 16)
+  return prefix:sub(1, PREFIX_MOST - #digest) .. digest
 end
 
 local function check(place, given)

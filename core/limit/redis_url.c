@@ -11,6 +11,7 @@ enum { PORT_DEFAULT = 6379, DATABASE_MAX = 65535, PART_MAX = 512 };
 static const char wrong_scheme[] = "the address of a Redis store begins with redis:// or redis+unix://; write for example redis://127.0.0.1:6379/0";
 static const char wrong_tls[] = "Redis over TLS (rediss://) is not to be had; write redis:// to a tunnel on this machine, or redis+unix:// to a socket";
 static const char wrong_host[] = "the Redis address has no host; write redis://host:port, or redis+unix:///path/to/socket";
+static const char wrong_at[] = "the Redis address has a second @; write %40 for one in a password";
 static const char wrong_port[] = "the port in the Redis address is no number from 1 to 65535; write for example redis://127.0.0.1:6379";
 static const char wrong_database[] =
     "the database in the Redis address is no number; write for example redis://127.0.0.1:6379/0 or redis+unix:///path?db=0";
@@ -96,6 +97,7 @@ static const char *read_host(dl_str rest, dl_redis_address *address) {
     port = host;
     if (!port.len) return wrong_port;
   }
+  if (name.len && memchr(name.ptr, '@', name.len)) return wrong_at; /* or part of the password would be looked up, and logged */
   address->port = PORT_DEFAULT;
   if (port.len && (!read_number(port, 65535, &address->port) || address->port == 0)) return wrong_port;
   return name.len ? decode(name, &address->host) : wrong_host;

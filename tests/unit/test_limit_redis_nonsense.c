@@ -259,6 +259,7 @@ static void says_what_is_wrong_with_an_address(void **state) {
       {"redis://host/first", "redis://127.0.0.1:6379/0"},
       {"redis://host/-1", "redis://127.0.0.1:6379/0"},
       {"redis://user@host", "redis://user:password@host"},
+      {"redis://user:pass@word@host", "write %40"},
       {"redis://user:%zz@host", "write %25"},
       {"redis://user:%4@host", "write %25"},
       {"redis://user:a%00b@host", "write %25"},

@@ -27,7 +27,7 @@ static int on_commit(void *data, sqlite3 *handle, const char *name, int frames) 
     sqlite3_wal_checkpoint_v2(handle, name, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
     return SQLITE_OK;
   }
-  dl_sqlite_deadlines(connection, wait_for(frames, options->lock_ms), options->statement_ms);
+  dl_sqlite_lock_deadline(connection, wait_for(frames, options->lock_ms));
   int code = sqlite3_wal_checkpoint_v2(handle, name, SQLITE_CHECKPOINT_RESTART, NULL, NULL);
   connection->restart_at = code == SQLITE_OK ? RESTART_FRAMES : frames + RESTART_FRAMES;
   return SQLITE_OK;

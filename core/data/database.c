@@ -138,11 +138,14 @@ bool dl_database_has_closed(const dl_database *database) { return database->stat
 
 void dl_call_give_up(dl_call *call) { __atomic_store_n(&call->given_up, true, __ATOMIC_RELAXED); }
 
+bool dl_call_unwanted(dl_call *call) {
+  if (!__atomic_load_n(&call->given_up, __ATOMIC_RELAXED)) return false;
+  dl_problem_set(&call->problem, DL_PROBLEM_STOPPED, &call->arena, "the call was given up before it began");
+  return true;
+}
+
 bool dl_call_expired(dl_call *call) {
-  if (__atomic_load_n(&call->given_up, __ATOMIC_RELAXED)) {
-    dl_problem_set(&call->problem, DL_PROBLEM_STOPPED, &call->arena, "the call was given up before it began");
-    return true;
-  }
+  if (dl_call_unwanted(call)) return true;
   if (uv_hrtime() < call->deadline) return false;
   dl_problem_set(&call->problem, DL_PROBLEM_BUSY, &call->arena, "the database is busy: the call waited too long to be begun");
   return true;

@@ -47,6 +47,7 @@ bool dl_sqlite_check(dl_sqlite *connection, dl_statement *statement, dl_arena *a
 
 /* Lets locks be waited for and the next statement run until then. */
 void dl_sqlite_deadlines(dl_sqlite *connection, unsigned lock_ms, unsigned statement_ms);
+void dl_sqlite_lock_deadline(dl_sqlite *connection, unsigned lock_ms);
 
 /* An SQLite result code; the problem, when not OK or DONE, is dl_problem_read's. */
 int dl_sqlite_step(dl_sqlite *connection, dl_step step);
@@ -190,7 +191,9 @@ bool dl_readers_idle(const dl_database *database);
 void dl_database_settle(dl_database *database);
 /* Any thread, mutex held: the call goes back to the loop. */
 void dl_answer_locked(dl_database *database, dl_call *call);
-/* Marks a call that waited past its deadline; it is then not to be run. */
+/* Marks a call that was given up; it is then not to be run. */
+bool dl_call_unwanted(dl_call *call);
+/* The same, and of one that waited past its deadline. */
 bool dl_call_expired(dl_call *call);
 
 #endif

@@ -10,11 +10,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <time.h>
 #include <unistd.h>
 
 enum {
   VARIANTS_MAX = 32,        /* prepared at once, of one statement on one connection */
-  PROGRESS_OPCODES = 20000, /* between looks at the clock: some 0.2 ms */
+  PROGRESS_OPCODES = 50,    /* between looks at the clock: a few rows, each of which may cost a search through a long text */
   LENGTH_MAX = 128 << 20    /* bytes of one value or row */
 };
 
@@ -29,15 +30,23 @@ static int on_locked(void *data, int times) {
   return 1;
 }
 
-static int on_progress(void *data) {
-  const dl_sqlite *connection = data;
-  return uv_hrtime() >= connection->statement_deadline || (connection->running && __atomic_load_n(&connection->running->given_up, __ATOMIC_RELAXED));
+/* Some milliseconds old at most, and so cheap that looking often costs nothing. */
+static uint64_t coarse_time(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+  return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
+static int on_progress(void *data) {
+  const dl_sqlite *connection = data;
+  return coarse_time() >= connection->statement_deadline || (connection->running && __atomic_load_n(&connection->running->given_up, __ATOMIC_RELAXED));
+}
+
+void dl_sqlite_lock_deadline(dl_sqlite *connection, unsigned lock_ms) { connection->lock_deadline = uv_hrtime() + (uint64_t)lock_ms * 1000000u; }
+
 void dl_sqlite_deadlines(dl_sqlite *connection, unsigned lock_ms, unsigned statement_ms) {
-  uint64_t now = uv_hrtime();
-  connection->lock_deadline = now + (uint64_t)lock_ms * 1000000u;
-  connection->statement_deadline = now + (uint64_t)statement_ms * 1000000u;
+  dl_sqlite_lock_deadline(connection, lock_ms);
+  connection->statement_deadline = uv_hrtime() + (uint64_t)statement_ms * 1000000u;
 }
 
 /* --- opening ------------------------------------------------------------------- */
@@ -162,9 +171,13 @@ void dl_sqlite_close(dl_sqlite *connection) {
   dl_free(connection);
 }
 
+/* None has a time limit: SQLite looks at it behind a commit as well, and would call one interrupted that is on the disk. */
 int dl_sqlite_step(dl_sqlite *connection, dl_step step) {
   sqlite3_stmt *handle = connection->steps[step];
+  uint64_t deadline = connection->statement_deadline;
+  connection->statement_deadline = UINT64_MAX;
   sqlite3_step(handle);
+  connection->statement_deadline = deadline;
   return sqlite3_reset(handle); /* gives what the step gave when it failed */
 }
 

@@ -99,10 +99,13 @@ static void fail_unsettled(dl_queue *group, const dl_problem *problem) {
   }
 }
 
-/* The call that lost the transaction for all, NULL when none did. */
+/* The call that lost the transaction for all, NULL when none did. Of many that were given up
+ * none begins: each would be stopped in its midst, and the others run again for it. */
 static dl_call *run_each(writer *w, dl_queue *group) {
-  for (dl_call *call = group->first; call; call = call->next)
+  for (dl_call *call = group->first; call; call = call->next) {
+    call->settled = call->settled || dl_call_unwanted(call);
     if (!call->settled && !run_saved(w, call, w->database->options.statement_ms)) return call;
+  }
   return NULL;
 }
 

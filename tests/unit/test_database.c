@@ -208,6 +208,20 @@ static void a_statement_that_runs_too_long_is_stopped_and_the_next_one_works(voi
   assert_string_equal(counted.rows, "0");
 }
 
+/* A few rows are a few steps to SQLite, each of them a search that takes long. */
+static void a_search_through_long_texts_is_stopped_in_time(void **state) {
+  world *w = *state;
+  world_database(w, "sqlite:test.db", (dl_database_options){.migrations = "migrations", .statement_ms = 300, .readers = 1});
+  const dl_statement *fill = world_seal(w, "INSERT INTO users (email) WITH RECURSIVE n (i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 200) "
+                                           "SELECT printf('%.*c', 50000, 'a') || i FROM n");
+  const dl_statement *find = world_seal(w, "SELECT id FROM users WHERE email LIKE printf('%%%.*cb%%', 250, 'a')");
+  start(w);
+  assert_int_equal(world_call(w, fill, DL_SHAPE_RUN, NOTHING, NOTHING).kind, DL_PROBLEM_NONE);
+  uint64_t begun = uv_hrtime();
+  assert_int_equal(world_call(w, find, DL_SHAPE_MANY, NOTHING, NOTHING).kind, DL_PROBLEM_TIMEOUT);
+  assert_in_range((uv_hrtime() - begun) / 1000000, 290, 2500);
+}
+
 /* Bytes of the write-ahead index that SQLite locks while it writes, and while it reads (sqlite.org/walformat.html, 2.3.1). */
 enum { WRITE_LOCK = 120, READ_LOCKS = 123, READ_LOCKS_COUNT = 5 };
 
@@ -330,6 +344,7 @@ int main(void) {
       T(a_statement_that_sqlite_does_not_take_stops_the_start_by_its_place),
       T(statements_are_sealed_before_the_start_only),
       T(a_statement_that_runs_too_long_is_stopped_and_the_next_one_works),
+      T(a_search_through_long_texts_is_stopped_in_time),
       T(a_statement_that_was_given_up_is_stopped_and_its_neighbours_are_not),
       T(a_reader_can_change_nothing_and_the_file_is_its_owners),
       T(no_statement_loads_code_or_reaches_another_file),

@@ -57,6 +57,34 @@ static sqlite3 *stranger(world *w) {
 
 static void run_as(sqlite3 *other, const char *sql) { assert_int_equal(sqlite3_exec(other, sql, NULL, NULL, NULL), SQLITE_OK); }
 
+static int take_long(void *data) {
+  (void)data;
+  return usleep(8000);
+}
+
+/* What is on the disk must not be told as undone. SQLite looks at the time limit behind one of so many commits. */
+static void a_commit_that_takes_longer_than_a_statement_may_is_none_that_failed(void **state) {
+  world *w = *state;
+  dl_arena arena;
+  dl_problem problem = {0};
+  dl_arena_init(&arena, 0);
+  prepare(w, (dl_database_options){0});
+  dl_sqlite *connection = dl_sqlite_open(w->database, false, &arena, &problem);
+  assert_non_null(connection);
+  sqlite3_commit_hook(connection->handle, take_long, NULL);
+  run_as(connection->handle, "CREATE TABLE numbers (n)");
+  for (int i = 0; i < 60; i++) {
+    dl_sqlite_deadlines(connection, 1000, 2);
+    assert_int_equal(dl_sqlite_step(connection, DL_STEP_BEGIN), SQLITE_OK);
+    dl_sqlite_deadlines(connection, 1000, 1000);
+    run_as(connection->handle, "INSERT INTO numbers VALUES (1)");
+    dl_sqlite_deadlines(connection, 1000, 2);
+    assert_int_equal(dl_sqlite_step(connection, DL_STEP_COMMIT), SQLITE_OK);
+  }
+  dl_sqlite_close(connection);
+  dl_arena_free(&arena);
+}
+
 /* It takes what was sent, alone, and waits for the stranger's lock. */
 static void let_the_writer_begin(world *w) {
   for (bool taken = false; !taken; usleep(1000)) {
@@ -468,6 +496,7 @@ int main(void) {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
   const struct CMUnitTest tests[] = {
       T(writes_that_wait_share_one_commit),
+      T(a_commit_that_takes_longer_than_a_statement_may_is_none_that_failed),
       T(one_calls_failure_is_its_own),
       T(a_conflict_that_rolls_everything_back_costs_only_its_own_call),
       T(rows_over_the_bound_undo_the_write_that_gave_them),

@@ -212,7 +212,7 @@ describe("a database", function()
     end
     assert.matches("app.lua:2: the database is not open while the app loads; call db:transaction in app:on_start",
       refusal(with "db:transaction(print)"), 1, true)
-    assert.matches("app.lua:2: the database is not open: it is opened when the app starts and closed when it stops; run statements in app:on_start",
+    assert.matches("app.lua:2: the database is not open: it is opened when the app starts; run statements in app:on_start",
       refusal(with "db:statement('SELECT 1'):value()"), 1, true)
   end)
 

@@ -54,13 +54,20 @@ static bool say(int fd, const char *text) {
   return sent >= 0;
 }
 
+static dl_control_client *free_place(dl_control *control) {
+  for (size_t i = 0; i < DL_CONTROL_CLIENTS_MAX; i++)
+    if (control->clients[i].fd < 0) return &control->clients[i];
+  return NULL;
+}
+
+bool dl_control_has_room(dl_control *control) { return control->fd >= 0 && free_place(control); }
+
 void dl_control_accept(dl_control *control) {
-  int fd;
-  while ((fd = accept4(control->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK)) >= 0) {
-    size_t i = 0;
-    while (i < DL_CONTROL_CLIENTS_MAX && control->clients[i].fd >= 0) i++;
-    if (i == DL_CONTROL_CLIENTS_MAX || !is_allowed(fd)) close(fd);
-    else control->clients[i] = (dl_control_client){.fd = fd};
+  while (dl_control_has_room(control)) {
+    int fd = accept4(control->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    if (fd < 0) return;
+    if (is_allowed(fd)) *free_place(control) = (dl_control_client){.fd = fd};
+    else close(fd);
   }
 }
 

@@ -27,8 +27,10 @@ typedef struct dl_control {
 
 void dl_control_open(dl_control *control, const char *folder);
 
-/* Takes a client that is us, or root; others are closed. */
+/* Takes clients that are us, or root, as long as there is room; others are closed.
+ * Where there is none, whoever comes waits in the queue and must not wake us. */
 void dl_control_accept(dl_control *control);
+bool dl_control_has_room(dl_control *control);
 
 /* Reads a client's question, and answers what can be answered at once. True when a
  * reload is asked for; busy: one is under way, and the client waits for the next. */

@@ -225,7 +225,8 @@ static int wait_for_events(dl_master *master) {
   nfds_t count = add_fd(fds, 0, master->signals);
   count = add_fd(fds, count, master->watch.fd);
   count = add_fd(fds, count, master->reload.probe.channel);
-  if (master->announced) count = add_fd(fds, count, master->control.fd); /* nobody is heard before: whoever comes waits in the queue */
+  /* Nobody is heard before: whoever comes waits in the queue. */
+  if (master->announced && dl_control_has_room(&master->control)) count = add_fd(fds, count, master->control.fd);
   for (size_t i = 0; i < DL_CONTROL_CLIENTS_MAX; i++) count = add_fd(fds, count, master->control.clients[i].fd);
   for (size_t i = 0; i < master->worker_count; i++) count = add_fd(fds, count, master->workers[i].channel);
   int patience_ms = master->watch.due_us ? 10 : dl_master_patience(master);
@@ -234,7 +235,7 @@ static int wait_for_events(dl_master *master) {
 
 static void serve_control(dl_master *master) {
   dl_control *control = &master->control;
-  if (control->fd >= 0) dl_control_accept(control);
+  dl_control_accept(control);
   for (size_t i = 0; i < DL_CONTROL_CLIENTS_MAX; i++)
     if (control->clients[i].fd >= 0 && dl_control_read(control, &control->clients[i], master->reload.state != DL_RELOAD_NONE)) dl_master_reload(master);
 }

@@ -160,7 +160,11 @@ static void end_stream(dl_exchange *exchange, int status, lua_State *co) {
     dl_respond_stream_end(exchange);
     return;
   }
-  if (!exchange->connection->broken) log_failure(exchange, co, "a stream failed; the connection was closed before the body's end");
+  if (!exchange->connection->broken) {
+    log_failure(exchange, co, "a stream failed; the connection was closed before the body's end");
+    /* Whose connection ends without a byte may send his request again by himself. */
+    dl_connection_flush(exchange->connection, (dl_str){0});
+  }
   /* Without its last chunk the client knows that the body is not whole. */
   exchange->connection->broken = true;
 }

@@ -261,6 +261,14 @@ static bool compile_route(compiler *c, int table) {
   return compile_access(c, table, route) && compile_fields(c, table, route) && add_route(c, route);
 }
 
+/* The same in every worker and after every start: whoever has the file is told so by each. */
+static dl_str etag_of(dl_str body, dl_arena *arena) {
+  static const uint64_t key[2] = {0};
+  uint64_t digest[2];
+  dl_hash128(key, body, digest);
+  return dl_str_of(dl_arena_format(arena, "\"%016llx%016llx\"", (unsigned long long)digest[0], (unsigned long long)digest[1]));
+}
+
 static bool compile_file(compiler *c, int table) {
   dl_route *route = dl_arena_zalloc(c->arena, 1, sizeof *route);
   dl_file *file = dl_arena_zalloc(c->arena, 1, sizeof *file);
@@ -268,7 +276,7 @@ static bool compile_file(compiler *c, int table) {
   file->encoding = field_str(c, table, "encoding");
   file->body = field_str(c, table, "body");
   file->live = field_bool(c, table, "live");
-  file->etag = dl_str_of(dl_arena_format(c->arena, "\"%016llx\"", (unsigned long long)dl_hash(file->body)));
+  file->etag = etag_of(file->body, c->arena);
   route->file = file;
   route->special = true;
   route->method = DL_METHOD_GET;

@@ -387,12 +387,25 @@ describe("ending a server of several workers", function()
 end)
 
 describe("a worker that serves the documentation", function()
-  it("is not taken for one that is stuck, whenever its master looks", function()
-    local running = server.start([[
+  local DOCUMENTED = [[
 local demilune = require "demilune"
 local app = demilune.app { title = "Shown", version = "1", guard = demilune.guard.public, docs = true }
-app:get("/", function() end)
-return app]], { workers = 1, flags = { "--access-log=off" } })
+app:get("/who", function(req) return req.id:sub(1, 8) end)
+return app]]
+
+  it("says of it what every other one says, so that who has it need not load it again", function()
+    local running = server.start(DOCUMENTED, { workers = 2 })
+    local tag
+    for _, connection in pairs(running:reach_workers(2)) do
+      tag = tag or connection:request("GET", "/openapi.json").headers.etag
+      assert.equal(304, connection:request("GET", "/openapi.json", { headers = { ["If-None-Match"] = tag } }).status)
+      connection:close()
+    end
+    assert.equal(0, (running:stop()))
+  end)
+
+  it("is not taken for one that is stuck, whenever its master looks", function()
+    local running = server.start(DOCUMENTED, { workers = 1, flags = { "--access-log=off" } })
     local workers, connection, began = running:workers(), running:connect(PATIENCE), socket.gettime()
     repeat
       connection:send(("GET /docs/swagger-ui.css HTTP/1.1\r\nHost: a\r\n\r\n"):rep(20))

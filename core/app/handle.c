@@ -285,7 +285,10 @@ void dl_handle_expired(dl_deadline *deadline) {
     dl_task_cancel(exchange->task, "the request's deadline passed");
     return;
   }
-  if (exchange->phase == DL_PHASE_HANDLER) dl_respond_error(exchange, 504, DL_STR("The handler took too long"), (dl_str){0});
+  if (exchange->phase == DL_PHASE_HANDLER) {
+    dl_queue_leave(exchange);
+    dl_respond_error(exchange, 504, DL_STR("The handler took too long"), (dl_str){0});
+  }
   if (exchange->phase == DL_PHASE_KEEP) answer_unkept(exchange);
   if (exchange->phase == DL_PHASE_STREAM) exchange->connection->broken = true;
   replace_task(exchange);

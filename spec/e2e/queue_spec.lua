@@ -29,6 +29,13 @@ app:get("/computes", function()
   while os.clock() < ends do end
   return "computed"
 end)
+local step = "none"
+app:get("/step", function() return step end)
+app:get("/stubborn", function(req)
+  req:release(function() step = "release" demilune.sleep(0.9) end)
+  req:after_response(function() step = "after" end)
+  while true do pcall(demilune.sleep, 60) end
+end)
 app:get("/limited", { limit = "1/minute" }, function() return "fine" end)
 app:get("/stream", function()
   return demilune.stream(function(write)
@@ -140,6 +147,16 @@ describe("handlers at a time", function()
     assert.equal(200, control:request("GET", "/quick").status)
     assert.equal(200, control:request("GET", "/release?go=true").status)
     stream:close()
+    control:close()
+  end)
+
+  it("are not taken by a handler that was left where it stood, while what follows its answer runs", function()
+    start [[max_requests = 1, handler_timeout = "1s", queue_timeout = "30s"]]
+    local control, stubborn = running:connect(), running:connect()
+    stubborn:send("GET /stubborn HTTP/1.1\r\nHost: a\r\n\r\n")
+    settle(control)
+    assert.equal("release", control:request("GET", "/step").body)
+    assert.equal(504, answer(stubborn).status)
     control:close()
   end)
 

@@ -290,7 +290,10 @@ void dl_handle_expired(dl_deadline *deadline) {
     dl_respond_error(exchange, 504, DL_STR("The handler took too long"), (dl_str){0});
   }
   if (exchange->phase == DL_PHASE_KEEP) answer_unkept(exchange);
-  if (exchange->phase == DL_PHASE_STREAM) exchange->connection->broken = true;
+  if (exchange->phase == DL_PHASE_STREAM) {
+    exchange->succeeded = false;
+    exchange->connection->broken = true;
+  }
   replace_task(exchange);
   go_on(exchange);
 }

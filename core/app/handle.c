@@ -131,6 +131,7 @@ static int stream_write(lua_State *L) {
   dl_respond_stream_write(exchange, dl_str_from(piece, len));
   if (exchange->connection->broken) return luaL_error(L, gone);
   /* A stream may last as long as it likes, as long as it goes on. */
+  exchange->timed_out = false;
   limit_handler(exchange);
   if (exchange->turn_bytes < STREAM_TURN_BYTES) exchange->turn_bytes += STREAM_PIECE_BYTES + (uint32_t)(len < STREAM_TURN_BYTES ? len : STREAM_TURN_BYTES);
   bool others_wait = exchange->turn_bytes >= STREAM_TURN_BYTES && lua_isyieldable(L);

@@ -241,6 +241,21 @@ describe("guard.session", function()
     assert.equal("__Host-session=; Path=/; Max-Age=0; HttpOnly; Secure; SameSite=Strict", made:clear())
   end)
 
+  it("leaves out nothing that it is given", function()
+    local made = guard.session { secret = SECRET, lifetime = "8h", roles = { "admin" }, scopes = { "read" } }
+    local function of(more)
+      more.subject = 7
+      return refusal(function() made:issue(more) end)
+    end
+    assert.matches("guard_spec%.lua:%d+: session:issue: there is no option lifetime; it takes subject, roles, scopes and claims",
+      of { lifetime = "5m" })
+    assert.matches("there is no option role;", of { role = "admin" })
+    assert.matches('"admni" is not among', of { roles = { "admni" } })
+    assert.matches('"write" is not among', of { scopes = { "write" } })
+    assert.matches("7 is no role", of { roles = { "admin", 7 } })
+    assert.matches('write roles = { "admin" }', of { roles = "admin" })
+  end)
+
   it("makes none that a browser would drop", function()
     local made = guard.session { secret = SECRET, lifetime = "8h" }
     assert.matches("guard_spec%.lua:%d+: session:issue: the cookie has %d+ bytes, and browsers take none over 4096",

@@ -8,6 +8,7 @@ local core = require "demilune.core"
 local errors = require "demilune.errors"
 local files = require "demilune.files"
 local guard_type = require "demilune.guard_type"
+local issued = require "demilune.issued"
 local options = require "demilune.options"
 local resource = require "demilune.resource"
 local secrets = require "demilune.secrets"
@@ -280,43 +281,20 @@ end
 
 -- --- issuing -------------------------------------------------------------------------
 
-local ISSUE_OPTIONS = { subject = true, roles = true, scopes = true, claims = true, lifetime = true }
+local TAKES = { "subject", "roles", "scopes", "claims", "lifetime" }
 local OURS = { sub = true, iat = true, exp = true, iss = true, aud = true }
 local TOKEN_MOST = 8192 -- bytes that the core reads of one
 
 local function refuse(message, ...) error("bearer:issue: " .. message:format(...), 3) end
 
--- In a list with one that is no text the core finds none, and a scope with a blank would come back as two.
-local function problem_with(what, names)
-  if type(names or {}) ~= "table" then return ("%ss is a list; write %ss = { %s }"):format(what, what, errors.show(names)) end
-  for _, name in ipairs(names or {}) do
-    if type(name) ~= "string" or name == "" or what == "scope" and name:find("[%s%c]") then return ("%s is no %s"):format(errors.show(name), what) end
-  end
-end
-
-local function names_among(names, known)
-  if not known then return nil end
-  local allowed = {}
-  for _, name in ipairs(known) do allowed[name] = true end
-  for _, name in ipairs(names or {}) do
-    if not allowed[name] then return name end
-  end
-  return nil
-end
-
 ---A token that this guard accepts.
 ---@param given demilune.IssueOptions
 ---@return string token
 function Bearer:issue(given)
-  for name in pairs(given) do
-    if not ISSUE_OPTIONS[name] then refuse("there is no option %s; it takes subject, roles, scopes, claims and lifetime", tostring(name)) end
-  end
+  local problem = issued.problem(self, given, TAKES)
+  if problem then refuse("%s", problem) end
   local whose = subject.text(given.subject)
   if not whose then refuse("subject says whose token it is; write subject = user.id") end
-  local problem = problem_with("role", given.roles) or problem_with("scope", given.scopes)
-  if problem then refuse("%s", problem) end
-  local stranger = names_among(given.roles, self.known_roles) or names_among(given.scopes, self.known_scopes)
-  if stranger then refuse("%s is not among the guard's roles or scopes", errors.show(stranger)) end
   local lifetime = given.lifetime == nil and self.lifetime or units.seconds(given.lifetime)
   if not lifetime or lifetime <= 0 or lifetime > self.lifetime then
     refuse("lifetime is %s, and may be %d seconds at most, as the guard says", errors.show(given.lifetime), self.lifetime)

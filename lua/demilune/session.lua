@@ -7,6 +7,7 @@ local core = require "demilune.core"
 local cookie = require "demilune.cookie"
 local errors = require "demilune.errors"
 local guard_type = require "demilune.guard_type"
+local issued = require "demilune.issued"
 local options = require "demilune.options"
 local response = require "demilune.response"
 local secrets = require "demilune.secrets"
@@ -100,6 +101,7 @@ local function set_cookie(self, value, seconds)
   return ("%s=%s; Path=/; Max-Age=%d; HttpOnly; Secure; SameSite=%s"):format(self.cookie, value, seconds, self.same_site)
 end
 
+local TAKES = { "subject", "roles", "scopes", "claims" }
 local OURS = { sub = true, roles = true, scopes = true, exp = true, sid = true }
 local COOKIE_MOST = 4096 -- bytes of name and value: a browser drops a longer one without a word (RFC 6265bis 5.7)
 
@@ -114,6 +116,8 @@ end
 ---@return string
 function Session:issue(given)
   refuse_foreign_page "begin"
+  local problem = issued.problem(self, given, TAKES)
+  if problem then error("session:issue: " .. problem, 2) end
   local whose = subject.text(given.subject) or error("session:issue: subject says whose session it is; write subject = user.id", 2)
   local sealed = {}
   for name, value in pairs(given.claims or {}) do

@@ -219,7 +219,7 @@ end
 
 -- From one address few passwords can be tried, from many no more than that many of
 -- one account: NIST SP 800-63B 5.2.2 lets a hundred fail.
-local LOGIN_LIMIT = { "10/minute", { rate = "100/hour", by = function(req) return req.form.username:lower() end } }
+local LOGIN_LIMIT = { "10/minute", { rate = "100/hour", by = function(req) return tostring(req.form.username):lower() end } }
 
 -- Of two cookies of the name one may be somebody else's doing: what says that it ended has to have ended.
 local function logout(given)

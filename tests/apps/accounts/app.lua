@@ -50,6 +50,14 @@ local own = demilune.accounts {
 app:mount(own)
 app:delete("/own/logins/{id}", { path = { id = model.integer() }, status = 204 }, function(req) own:finish_all(req.path.id) end)
 
+-- Names that are numbers, as of customers.
+app:mount(demilune.accounts {
+  bearer = bearer, database = store.db, prefix = "/numbered", tags = { "numbered" }, username = model.integer(),
+  find = function(number) return number == 7 and { id = number } or nil end,
+  find_by_id = function(subject) return { id = subject } end,
+  verify = function(account) return account ~= nil end,
+})
+
 app:get("/me", { guard = bearer }, function(req)
   return { subject = req.principal.subject, roles = req.principal.roles, scopes = req.principal.scopes }
 end)

@@ -308,6 +308,11 @@ describe("parts of one's own", function()
     assert.same({ "next-robot", "all of 7" }, store.revoked)
   end)
 
+  it("take names that are no text", function()
+    local function log_in_as(name) return client:post("/numbered/token", { form = { username = name, password = "anything" } }).status end
+    assert.same({ 200, 401, 422 }, { log_in_as "7", log_in_as "8", log_in_as "ada" })
+  end)
+
   it("keep the whole of an id that is text, however it ends", function()
     for _, name in ipairs { "robotLL", "robotULL" } do
       client:forward "2m"

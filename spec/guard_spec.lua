@@ -292,6 +292,8 @@ describe("guard.session with a store", function()
     assert.is_false((made:lives(principal { sid = "a" })))
     lives.a = true
     assert.is_true((made:lives(principal { sid = "a" })))
+    lives.a = 0
+    assert.matches("store.lives gave 0, which is no verdict", refusal(made.lives, made, principal { sid = "a" }))
     assert.is_false((made:lives(principal {})), "a cookie sealed before there was a store")
     assert.is_true((made:lives { guard = "bearer", claims = { sid = "b" } }))
     assert.equal("__Host-session=; Path=/; Max-Age=0; HttpOnly; Secure; SameSite=Strict", made:clear { principal = principal { sid = "a" } })
@@ -458,6 +460,23 @@ describe("a route with a guard", function()
       local ok, problem = pcall(route.run, { by = "8", principal = { subject = "7" } })
       assert.same({ false, 404 }, { ok, problem.status })
       assert.equal(core.abort_type, getmetatable(problem))
+    end
+  end)
+
+  it("takes for an owner's yes what was found, and nothing that only Lua takes for it", function()
+    local given
+    local route = compile({ guard = bearer(), owner = function() return given end }, "/notes/{id}")
+    for _, yes in ipairs { true, { id = 1 }, { { id = 1 } } } do
+      given = yes
+      route.run {}
+    end
+    for _, no in ipairs { false, {} } do
+      given = no
+      assert.equal(404, select(2, pcall(route.run, {})).status)
+    end
+    for _, none in ipairs { 0, 1, "", "false", 0LL, core.null } do
+      given = none
+      assert.matches("guard_spec%.lua:%d+: owner gave .*, which is no verdict; give true or false", refusal(route.run, {}))
     end
   end)
 

@@ -17,6 +17,7 @@ local response = require "demilune.response"
 local router = require "demilune.router"
 local subject = require "demilune.subject"
 local units = require "demilune.units"
+local verdict = require "demilune.verdict"
 
 ---@class demilune.Account
 ---@field id string|integer
@@ -172,7 +173,8 @@ local function login(given, respond)
     refuse_foreign_page()
     local account = given.find(req.form.username)
     local is_right, outdated = check(account, req.form.password)
-    if not account or not is_right then response.abort(401, WRONG, NO_STORE) end
+    local passes = verdict.is_yes(is_right, "demilune.accounts: verify")
+    if not account or not passes then response.abort(401, WRONG, NO_STORE) end
     local scopes = granted(account, req.form.scope)
     if not scopes then response.abort(400, "The account does not have such a scope", NO_STORE) end
     local stored = account.password

@@ -10,6 +10,7 @@ local guard_type = require "demilune.guard_type"
 local idempotency = require "demilune.idempotency"
 local limit = require "demilune.limit"
 local response = require "demilune.response"
+local verdict = require "demilune.verdict"
 
 ---@class demilune.Dependency
 ---@field needs table<string, demilune.Dependency>
@@ -165,12 +166,19 @@ end
 
 -- --- what a guard leaves to Lua ---------------------------------------------------------
 
+local function place_of(owner)
+  local info = debug.getinfo(owner, "S")
+  return ("%s:%d: owner"):format(info.short_src, info.linedefined)
+end
+
 -- Somebody else's object is as if it were not.
 local function with_owners(run, owners)
   if #owners == 0 then return run end
+  local places = {}
+  for index = 1, #owners do places[index] = place_of(owners[index]) end
   return function(req, need)
     for index = 1, #owners do
-      if not owners[index](req, need) then response.abort(404) end
+      if not verdict.is_yes(owners[index](req, need), places[index]) then response.abort(404) end
     end
     return run(req, need)
   end

@@ -14,6 +14,7 @@ local secrets = require "demilune.secrets"
 local session_store = require "demilune.session_store"
 local subject = require "demilune.subject"
 local units = require "demilune.units"
+local verdict = require "demilune.verdict"
 
 ---@class demilune.SessionOptions
 ---@field secret? any from settings
@@ -142,8 +143,8 @@ end
 ---@return string challenge for who is refused (RFC 9110 15.5.2)
 function Session:lives(principal)
   local id = principal.guard == "session" and principal.claims.sid
-  local lives = principal.guard ~= "session" or type(id) == "string" and self.store.lives(id)
-  return lives and true or false, ('Cookie cookie-name="%s"'):format(self.cookie)
+  local lives = principal.guard ~= "session" or type(id) == "string" and verdict.is_yes(self.store.lives(id), self.source .. ": store.lives")
+  return lives, ('Cookie cookie-name="%s"'):format(self.cookie)
 end
 
 ---What the core asks, once a guard has opened one of these sessions, before anything is counted or read for whose it is: raises

@@ -23,6 +23,12 @@ end
 owasp.wall("somebody else's object is not there:", app [[
 app:get("/owned/{id}", { path = id, needs = { note = note }, owner = function(req, need) return need.note.owner == req.principal.subject end },
   function(_, need) return need.note end)
+local owns = db:statement "SELECT EXISTS (SELECT 1 FROM notes WHERE id = :id AND owner = :principal_subject)"
+local found = db:statement "SELECT id FROM notes WHERE id = :id AND owner = :principal_subject"
+local function text(req) return any_note:one { id = req.path.id } end
+app:get("/counted/{id}", { path = id, owner = function(req) return owns:value { id = req.path.id } end }, text)
+app:get("/listed/{id}", { path = id, owner = function(req) return found:many { id = req.path.id } end }, text)
+app:get("/found/{id}", { path = id, owner = function(req) return found:one { id = req.path.id } end }, text)
 app:get("/bound/{id}", { path = id }, function(req) return own_note:one { id = req.path.id } or demilune.abort(404) end)
 app:get("/claimed/{id}", { path = id, query = { who = model.string() } }, function(req)
   return own_note:one { id = req.path.id, principal_subject = req.query.who } or demilune.abort(404)
@@ -32,16 +38,23 @@ app:on_start(function() assert(own_note:one { id = 1, principal_subject = "ada" 
 app:get("/role/{id}", { path = id, guard = guard.role("admin", bearer) }, function(req) return any_note:one { id = req.path.id } end)
 ]], function(world)
   it("one's own is", function()
-    for _, path in ipairs { "/owned/1", "/bound/1" } do assert.equal("hers", world:ask("GET", path, owasp.as("ada")).json.text) end
+    for _, path in ipairs { "/owned/1", "/bound/1", "/listed/1", "/found/1" } do
+      assert.equal("hers", world:ask("GET", path, owasp.as("ada")).json.text)
+    end
   end)
 
   it("and a neighbour's answers as one that never was", function()
-    for _, path in ipairs { "/owned/", "/bound/" } do
+    for _, path in ipairs { "/owned/", "/bound/", "/listed/", "/found/" } do
       local theirs, missing = world:ask("GET", path .. 2, owasp.as("ada")), world:ask("GET", path .. 999, owasp.as("ada"))
       assert.equal(404, theirs.status)
       assert.equal(missing.status, theirs.status)
       assert.equal(missing.body, theirs.body)
     end
+  end)
+
+  it("an owner that gives what only Lua takes for a yes, as the 0 of SQL, lets nobody pass", function()
+    for _, path in ipairs { "/counted/1", "/counted/2" } do assert.equal(500, world:ask("GET", path, owasp.as("ada")).status) end
+    assert.truthy(world.running:log_line("owner gave 0, which is no verdict"))
   end)
 
   it("nor can a handler name another owner to a statement that binds the subject, or have none", function()

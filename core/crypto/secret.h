@@ -15,13 +15,14 @@ typedef enum dl_secret_memory {
   DL_SECRET_MEMORY_ORDINARY  /* the system gave no such pages: heap memory, still wiped */
 } dl_secret_memory;
 
-/* Makes the process's pages for secrets (256 KiB, shared with OpenSSL's private
- * keys). Once per process, after fork, since locks do not survive one. Without it
+/* Makes the process's pages for secrets (4 MiB, of which what is not used is no
+ * memory yet; shared with OpenSSL's private keys). Once per process, after fork, since locks do not survive one. Without it
  * secrets lie in ordinary memory. */
 dl_secret_memory dl_secret_memory_init(void);
 
-/* A copy of bytes; never NULL. When the pages are full it lies in ordinary memory:
- * a client must not be able to make the server fail by sending passwords. */
+/* A copy of bytes; never NULL. When the 256 KiB of the pages that are for these are
+ * full it lies in ordinary memory: a client must not be able to make the server fail
+ * by sending passwords, nor OpenSSL by filling its pages. */
 char *dl_secret_new(dl_str bytes);
 
 /* Wipes and frees what dl_secret_new gave for a string of that length. */

@@ -71,6 +71,30 @@ static void secrets_go_on_when_their_pages_are_full(void **state) {
   dl_secret_free(again, sizeof(filler));
 }
 
+static void secrets_leave_openssl_its_part_of_the_pages(void **state) {
+  (void)state;
+  static const char filler[131072] = {'x'};
+  enum { COUNT = 4000 };
+  static char *secrets[COUNT];
+  static size_t sizes[COUNT];
+  /* Large ones and small ones, and every second let go, so that what is free lies in pieces. */
+  for (size_t i = 0; i < COUNT; i++) {
+    sizes[i] = i < 16 ? sizeof(filler) >> i : (size_t)1 << i % 7;
+    secrets[i] = dl_secret_new(dl_str_from(filler, sizes[i]));
+  }
+  for (size_t i = 0; i < COUNT; i += 2) dl_secret_free(secrets[i], sizes[i]);
+  static void *keys[1000];
+  for (size_t i = 0; i < 1000; i++) {
+    keys[i] = OPENSSL_secure_malloc(i % 2 ? 32 : 1024);
+    assert_non_null(keys[i]);
+  }
+  for (size_t i = 0; i < 1000; i++) OPENSSL_secure_free(keys[i]);
+  for (size_t i = 1; i < COUNT; i += 2) dl_secret_free(secrets[i], sizes[i]);
+  char *again = dl_secret_new(dl_str_from(filler, sizeof(filler)));
+  assert_true(CRYPTO_secure_allocated(again)); /* the share is as it was */
+  dl_secret_free(again, sizeof(filler));
+}
+
 static void a_secret_larger_than_its_pages_is_kept_all_the_same(void **state) {
   (void)state;
   size_t size = 300000;
@@ -170,6 +194,7 @@ int main(void) {
       cmocka_unit_test(equality_sees_every_bit),
       cmocka_unit_test(secrets_lie_in_their_own_pages),
       cmocka_unit_test(secrets_go_on_when_their_pages_are_full),
+      cmocka_unit_test(secrets_leave_openssl_its_part_of_the_pages),
       cmocka_unit_test(a_secret_larger_than_its_pages_is_kept_all_the_same),
       cmocka_unit_test(lua_sees_no_bytes),
       cmocka_unit_test(lua_compares_secrets),

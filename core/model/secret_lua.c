@@ -5,6 +5,8 @@
 
 #include <lauxlib.h>
 
+enum { COUNTED_BYTES = 1024 };
+
 typedef struct secret_box {
   char *bytes; /* NULL once collected */
   size_t length;
@@ -85,4 +87,6 @@ void dl_secret_push(lua_State *L, dl_str bytes) {
   lua_setmetatable(L, -2);
   box->length = bytes.len;
   box->bytes = dl_secret_new(bytes);
+  /* The collector sees a box of some bytes, and would let a thousand of them lie before it looks. */
+  if (bytes.len >= COUNTED_BYTES) lua_gc(L, LUA_GCSTEP, (int)(bytes.len / 1024));
 }

@@ -8,6 +8,7 @@
 
 #include <lauxlib.h>
 #include <lualib.h>
+#include <malloc.h>
 #include <openssl/crypto.h>
 #include <stdlib.h>
 
@@ -188,6 +189,17 @@ static void collection_wipes_the_bytes(void **state) {
   lua_close(L);
 }
 
+static void large_ones_are_collected_as_what_they_are(void **state) {
+  (void)state;
+  lua_State *L = new_lua();
+  assert_lua(L, "text = ('x'):rep(1000000); return core.secret(text):length() == 1000000");
+  size_t before = mallinfo2().hblkhd;
+  assert_lua(L, "for _ = 1, 200 do core.secret(text) end return true");
+  size_t after = mallinfo2().hblkhd;
+  assert_true(after < before + 20000000);
+  lua_close(L);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(equality_is_exact),
@@ -199,6 +211,7 @@ int main(void) {
       cmocka_unit_test(lua_sees_no_bytes),
       cmocka_unit_test(lua_compares_secrets),
       cmocka_unit_test(c_takes_a_secret_from_lua),
+      cmocka_unit_test(large_ones_are_collected_as_what_they_are),
       cmocka_unit_test(collection_wipes_the_bytes),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

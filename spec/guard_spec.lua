@@ -282,6 +282,7 @@ describe("guard.session with a store", function()
     finish = function(id) finished[#finished + 1] = id end,
     finish_all = function(subject) finished[#finished + 1] = "all of " .. subject end,
   }
+  local function with_cookie(value, found) return { principal = found, get_header = function() return value end } end
   local function principal(claims) return { guard = "session", subject = "7", claims = claims } end
   before_each(function() lives, finished = {}, {} end)
 
@@ -297,13 +298,19 @@ describe("guard.session with a store", function()
     assert.is_false((made:lives(principal {})), "a cookie sealed before there was a store")
     assert.is_true((made:lives { guard = "bearer", claims = { sid = "b" } }))
     assert.equal("__Host-session=; Path=/; Max-Age=0; HttpOnly; Secure; SameSite=Strict", made:clear { principal = principal { sid = "a" } })
-    made:clear { cookie = { ["__Host-session"] = '__Host-session sealed {"sid":"c"}' } } -- behind another guard
-    for _, cookie in ipairs { "made up", '__Host-session sealed {"sub":"7"}', { "two", "of it" } } do
-      made:clear { cookie = { ["__Host-session"] = cookie } }
+    made.sealer.unseal = function(_, _, value)
+      local id = value:match "^sealed%-(.+)$"
+      return id and ('{"sid":"%s"}'):format(id)
     end
+    made:clear(with_cookie '__Host-session=sealed-c; theme=dark') -- behind another guard
+    made:clear(with_cookie 'theme=dark;__Host-session="sealed-d" ; __Host-session=sealed-e')
+    for _, cookie in ipairs { "", "__Host-session=made-up", "a=__Host-session=sealed-f", "__Host-session", "=;" } do
+      made:clear(with_cookie(cookie))
+    end
+    made:clear(with_cookie(nil))
     made:finish_all(7)
     made:finish_all "SMALL"
-    assert.same({ "a", "c", "all of 7", "all of SMALL" }, finished)
+    assert.same({ "a", "c", "d", "e", "all of 7", "all of SMALL" }, finished)
     assert.matches("guard_spec%.lua:%d+: session:finish_all takes the subject whose sessions end", refusal(function() made:finish_all(nil) end))
   end)
 
@@ -321,8 +328,9 @@ describe("guard.session with a store", function()
   it("leaves to another session what that one found", function()
     local made = guard.session { secret = SECRET, lifetime = "1h", store = STORE }
     core.place = guard.session({ secret = SECRET, lifetime = "1h", store = STORE }).place
-    made:clear { principal = principal { sid = "a" }, cookie = { ["__Host-session"] = '__Host-session sealed {"sid":"b"}' } }
-    made:clear { principal = principal { sid = "a" }, cookie = {} }
+    made.sealer = { unseal = function(_, _, value) return '{"sid":"' .. value .. '"}' end }
+    made:clear(with_cookie("__Host-session=b", principal { sid = "a" }))
+    made:clear(with_cookie(nil, principal { sid = "a" }))
     assert.same({ "b" }, finished)
   end)
 

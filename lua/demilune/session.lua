@@ -166,24 +166,26 @@ local function need_store(self, what)
   if not self.store then error("session:" .. what .. " ends what a store keeps; write database = db in guard.session", 3) end
 end
 
--- The store's id in the request's cookie, whatever guard let it pass and whether it lives or not. Where another session did, the id
--- that was found is another store's.
-local function id_of(self, req)
-  if req.principal and req.principal.guard == "session" and core.principal_place() == self.place then return req.principal.claims.sid end
-  local value = req.cookie[self.cookie]
-  local claims = type(value) == "string" and core.json_decode(self.sealer:unseal(self.cookie, value) or "null")
-  return type(claims) == "table" and claims.sid or nil
+-- The store's ids in the request's cookies of that name, whatever guard let it pass, whatever cookies its route declares, and whether they
+-- live or not. Where another session was found, its id is another store's.
+local function ids_of(self, req)
+  if req.principal and req.principal.guard == "session" and core.principal_place() == self.place then return { req.principal.claims.sid } end
+  local ids = {}
+  for name, value in (req:get_header "cookie" or ""):gmatch '([^%s;=]+)="?([^%s;"]*)' do
+    local claims = name == self.cookie and core.json_decode(self.sealer:unseal(self.cookie, value) or "null")
+    if type(claims) == "table" then ids[#ids + 1] = claims.sid end
+  end
+  return ids
 end
 
 ---The Set-Cookie field that ends it; with a store the session of the request ends there too, and it waits. Behind another guard the session
----is that of the cookie, which a route that declares cookies has to name. Pages of other origins end none, as they begin none.
+---is that of the cookie. Pages of other origins end none, as they begin none.
 ---@param req? demilune.Request
 ---@return string
 function Session:clear(req)
   if self.store and not req then error("session:clear: the store must know which session ends; write session:clear(req)", 2) end
   refuse_foreign_page "end"
-  local id = self.store and id_of(self, req)
-  if id then self.store.finish(id) end
+  for _, id in ipairs(self.store and ids_of(self, req) or {}) do self.store.finish(id) end
   return set_cookie(self, "", 0)
 end
 

@@ -124,6 +124,12 @@ describe("a session is whose login it was:", function()
     assert.same({ nil, 401 }, { world:who("kept", other) })
   end)
 
+  it("a logout ends it also where the route declares other cookies, and all that there are of its name", function()
+    local first, second = world:log_in("kept", "ada"), world:log_in("kept", "ada")
+    assert.equal(204, world:ask("POST", "/kept/leave-with-a-theme", "theme=dark; " .. first .. ";" .. second).status)
+    for _, cookie in ipairs { first, second } do assert.same({ nil, 401 }, { world:who("kept", cookie) }) end
+  end)
+
   it("a logout behind another session ends its own, and not the other", function()
     local mine, staff = world:log_in("kept", "ada"), world:log_in("staff", "grace")
     assert.equal(204, world:ask("POST", "/kept/leave-as-staff", staff).status)

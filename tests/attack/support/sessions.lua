@@ -36,6 +36,8 @@ for name, session in pairs(kinds) do
 end
 app:post("/kept/leave", { guard = guard.public }, function(req) return answer(kinds.kept:clear(req)) end)
 app:post("/kept/leave-by-either", { guard = guard.any { bearer, kinds.kept } }, function(req) return answer(kinds.kept:clear(req)) end)
+app:post("/kept/leave-with-a-theme", { guard = guard.public, cookie = { theme = model.optional(model.string()) } },
+  function(req) return answer(kinds.kept:clear(req)) end)
 app:post("/kept/leave-as-staff", { guard = kinds.staff }, function(req) return answer(kinds.kept:clear(req)) end)
 app:post("/kept/logout-everywhere", { guard = kinds.kept }, function(req)
   kinds.kept:finish_all(req.principal.subject)

@@ -379,7 +379,8 @@ static void on_spawned_done(dl_task *task, int status, void *owner) {
 /* Ends a spawned function where it stands, with the state; elsewhere it does nothing. */
 static int core_leave(lua_State *L) {
   const dl_task *task = dl_lua_of(L)->running;
-  if (!task || task->done != on_spawned_done || task->co != L || !lua_isyieldable(L)) return 0;
+  lua_pushboolean(L, 1); /* what waits and has its result at once says so */
+  if (!task || task->done != on_spawned_done || task->co != L || !lua_isyieldable(L)) return 1;
   dl_task_wait(L, "a function of an app that has ended");
   return dl_task_yield(L);
 }

@@ -70,12 +70,20 @@ local demilune = require "demilune"
 local app = demilune.app { guard = demilune.guard.public }
 local slow, closed = app:database("sqlite:slow.db", { statement_ms = 1500 }), app:database "sqlite:closed.db"
 local count = slow:statement "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
+local one = closed:statement "SELECT 1"
 app:on_stop(function() demilune.spawn(function() pcall(count.value, count) end) demilune.sleep "50ms" end)
 app:on_start(function()
   demilune.spawn(function()
     while true do
       demilune.sleep "10ms"
       closed:transaction(function() demilune.log.warning "inside" end)
+    end
+  end)
+  demilune.spawn(function()
+    for _ = 1, 100 do
+      demilune.sleep "10ms"
+      local _, problem = coroutine.wrap(function() return pcall(one.value, one) end)() -- which cannot be left where it stands
+      demilune.log.warning("told", { problem = type(problem) == "table" and problem.status or type(problem) })
     end
   end)
 end)
@@ -86,6 +94,8 @@ return app
     local status, log = running:stop()
     assert.equal(0, status, log)
     local begun = select(2, log:gsub('"inside"', ""))
+    assert.truthy(log:find('"problem":"503"', 1, true), log)
+    assert.is_nil(log:find('"problem":"nil"', 1, true), log)
     assert.is_true(begun < 60, begun .. " transactions") -- the other database closes after 150 times such a pause
   end)
 end)

@@ -19,6 +19,8 @@ const char *dl_request_slip_of(lua_State *L, int first) {
   if (lua_isnoneornil(L, first + 1)) return NULL;
   if (lua_isnil(L, first))
     return "the handler gave nil and something behind it, which nobody is told; write demilune.abort(404, \"what is wrong\"), or return one value";
+  if (lua_isboolean(L, first) && (lua_type(L, first + 1) == LUA_TSTRING || lua_istable(L, first + 1)))
+    return "the handler gave true or false and something behind it, as pcall does, which nobody is told; write demilune.abort(400, \"why\")";
   if (lua_istable(L, first) && lua_type(L, first + 1) == LUA_TNUMBER)
     return "the handler gave a table and a number behind it, which has no effect; write demilune.response { status = 201, body = value }";
   return NULL;

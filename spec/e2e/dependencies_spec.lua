@@ -50,6 +50,10 @@ app:get("/second-breaks", { needs = { x = second_breaks } }, function() note "ha
 local strange = app:dependency({ a = a }, function() return 1, "not a function" end)
 app:get("/strange-ending", { needs = { x = strange } }, function() note "handler" end)
 app:get("/bare-problem", function() return nil, "not found" end)
+app:get("/bare-verdict", function() return pcall(error, "not found", 0) end)
+app:get("/bare-success", function() return pcall(function() return { id = 1 } end) end)
+app:get("/needy-verdict", { needs = { a = a } }, function() return false, "not found" end)
+app:get("/verified", function() return true, false, false end)
 app:get("/bare-status", function() return { id = 1 }, 201 end)
 app:get("/bare-pair", function() return 5, "more" end)
 app:get("/needy-problem", { needs = { a = a } }, function() return nil, "not found" end)
@@ -161,9 +165,15 @@ describe("dependencies", function()
     assert.truthy(running:log_line("demilune.abort(404", "bare-problem"))
     assert.equal(500, get("/bare-status").status)
     assert.truthy(running:log_line("demilune.response { status = 201", "bare-status"))
+    for _, target in ipairs { "/bare-verdict", "/bare-success" } do assert.equal(500, get(target).status) end
+    assert.truthy(running:log_line("as pcall does", "bare-verdict"))
+    assert.same({ 200, "true" }, { get("/verified").status, get("/verified").body })
     assert.same({ 200, "5" }, { get("/bare-pair").status, get("/bare-pair").body })
-    assert.equal(500, get("/needy-problem").status)
-    expect_events { "a", "a finish failed", "a release failed" }
+    for _, target in ipairs { "/needy-problem", "/needy-verdict" } do
+      running:request("GET", "/forget")
+      assert.equal(500, get(target).status)
+      expect_events { "a", "a finish failed", "a release failed" }
+    end
   end)
 
   it("that mistype how they end run no handler, and end what they said", function()

@@ -37,6 +37,29 @@ describe("the command line", function()
     assert.truthy(hash:match("^%$argon2id%$v=19%$m=19456,t=2,p=1%$"))
     assert.equal(2, select(2, run(program "hash secret")))
     assert.equal(1, select(2, run(program "hash </dev/null")))
+    assert.equal("demilune hash: a password has at most 1024 bytes\n", (run("printf '%01025d' 0 | " .. program "hash")))
+    assert.equal(0, select(2, run("printf '%01024d\\r\\n' 0 | " .. program "hash")))
+  end)
+
+  it("hashes the whole line", function()
+    local running = server.start [[
+local demilune = require "demilune"
+local app = demilune.app { guard = demilune.guard.public }
+local function is(hash, text) return (demilune.password.verify(hash, text)) end
+app:get("/", { limit = "5/minute" }, function(req) return { is(req.query.hash, "one\rtwo"), is(req.query.hash, "one") } end)
+return app
+]]
+    local hash = run("printf 'one\\rtwo\\r\\nthree' | " .. program "hash"):match("%S+")
+    hash = hash:gsub("%W", function(byte) return ("%%%02x"):format(byte:byte()) end)
+    assert.equal("[true,false]", running:request("GET", "/?hash=" .. hash).body)
+    running:stop()
+  end)
+
+  it("leaves a terminal that shows what is typed where it is interrupted", function()
+    local on_terminal = ("sh -c \"trap : INT; %s hash; stty -a\""):format(server.program)
+    local said = run(("(sleep 1; printf '\\003'; sleep 1) | script -qec '%s' /dev/null"):format(on_terminal))
+    assert.truthy(said:find("Password: ", 1, true), said)
+    assert.truthy(said:find("[ ;]echo[ ;\r]"), said)
   end)
 
   it("signs a token under the secret of the environment", function()

@@ -172,9 +172,19 @@ static void describe(lua_State *co, int status, char out[DESCRIPTION_BYTES]) {
   snprintf(out + length, DESCRIPTION_BYTES - (size_t)length, "%s", message ? message : OUT_OF_MEMORY);
 }
 
+/* These words alone, behind places in the app ("app.lua:5: ") and before a traceback: a client's text
+ * may hold them too, and is no reason to collect. */
+static bool says_out_of_memory(const char *text) {
+  size_t len = strcspn(text, "\n"), words = sizeof OUT_OF_MEMORY - 1, before = len - words;
+  if (len < words || memcmp(text + before, OUT_OF_MEMORY, words) != 0) return false;
+  for (size_t i = 0; i < before; i++)
+    if (text[i] == ' ' && (i < 2 || text[i - 1] != ':' || text[i - 2] < '0' || text[i - 2] > '9')) return false;
+  return before == 0 || text[before - 1] == ' ';
+}
+
 /* Also where a coroutine of the app's passes it on, or a function that adds a traceback. */
 static bool is_out_of_memory(lua_State *co, int status) {
-  return status == LUA_ERRMEM || (status == LUA_ERRRUN && lua_type(co, -1) == LUA_TSTRING && strstr(lua_tostring(co, -1), OUT_OF_MEMORY));
+  return status == LUA_ERRMEM || (status == LUA_ERRRUN && lua_type(co, -1) == LUA_TSTRING && says_out_of_memory(lua_tostring(co, -1)));
 }
 
 /* LuaJIT collects nothing when it runs out of memory, and telling of it takes some: what

@@ -179,3 +179,27 @@ describe("an idle worker", function()
     assert.equal(0, (running:stop()))
   end)
 end)
+
+describe("a text that speaks of memory", function()
+  it("makes no worker collect all that it holds, in whatever error a handler puts it", function()
+    local running = server.start [[
+local demilune = require "demilune"
+local app = demilune.app { guard = demilune.guard.public }
+local seen = setmetatable({}, { __mode = "k" })
+app:post("/refuse", { body_kind = "text" }, function(req)
+  seen[{}] = true
+  error("there is no plan named " .. req.body)
+end)
+app:get("/seen", function() return next(seen) ~= nil end)
+return app
+]]
+    local kept = false
+    for _ = 1, 5 do -- now and then the collector comes by of its own
+      local options = { headers = { ["Content-Type"] = "text/plain" }, body = "not enough memory" }
+      assert.equal(500, running:request("POST", "/refuse", options).status)
+      kept = kept or running:request("GET", "/seen").body == "true"
+    end
+    assert.is_true(kept)
+    running:stop()
+  end)
+end)

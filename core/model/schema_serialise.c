@@ -284,7 +284,14 @@ static bool write_map(writer *w, const dl_schema *schema, int type) {
 
 /* ---- models ---- */
 
-static bool takes_null(const dl_schema *schema) { return schema->nullable || schema->kind == DL_KIND_ANY || schema->kind == DL_KIND_JSON; }
+/* As validation does: a member of an untagged union may take it. */
+static bool takes_null(const dl_schema *schema) {
+  if (schema->nullable || schema->kind == DL_KIND_ANY || schema->kind == DL_KIND_JSON) return true;
+  if (schema->kind != DL_KIND_UNION || schema->alternatives.discriminator.ptr) return false;
+  for (uint32_t i = 0; i < schema->alternatives.count; i++)
+    if (takes_null(schema->alternatives.members[i])) return true;
+  return false;
+}
 
 /* Nil and null are one to a nullable field: a database's NULL arrives as nil. */
 static bool write_absent_field(writer *w, const dl_field *field, bool nil) {
@@ -392,7 +399,7 @@ static bool write_untagged(writer *w, const dl_schema *schema, int type) {
 /* ---- any kind ---- */
 
 static bool write_top(writer *w, const dl_schema *schema, int type) {
-  if (takes_null(schema) && null_on_top(w, type)) {
+  if (null_on_top(w, type) && takes_null(schema)) {
     DL_BUFFER_LITERAL(w->buffer, "null");
     return true;
   }

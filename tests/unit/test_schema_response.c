@@ -63,6 +63,12 @@ static void nil_and_null_by_what_the_field_says(void **state) {
       {"{ kind = 'array', items = { kind = 'integer', nullable = true } }", "{ 1, null, 3 }", "[1,null,3]"},
       {"{ kind = 'array', items = { kind = 'integer' } }", "{ 1, null, 3 }", "!int_type response.1"},
       {"{ kind = 'integer', nullable = true }", "nil", "null"},
+      {MODEL(FIELD("a", "kind = 'union', members = { { kind = 'string' }, { kind = 'integer', nullable = true } }")), "{ a = null }", "{\"a\":null}"},
+      {MODEL(FIELD("a", "kind = 'union', members = { { kind = 'string' }, { kind = 'integer', nullable = true } }")), "{}", "{\"a\":null}"},
+      {MODEL(FIELD("a", "kind = 'union', members = { { kind = 'string' }, { kind = 'union', members = { { kind = 'json' } } } }")), "{ a = null }",
+       "{\"a\":null}"},
+      {MODEL(FIELD("a", "kind = 'union', optional = true, members = { { kind = 'integer', nullable = true } }")), "{}", "{}"},
+      {MODEL(FIELD("a", "kind = 'union', members = { { kind = 'string' }, { kind = 'integer' } }")), "{ a = null }", "!missing response.a"},
       {"{ kind = 'integer' }", "nil", "!int_type response"},
   };
   world_respond_rows(*state, ROWS(rows));

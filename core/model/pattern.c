@@ -20,8 +20,9 @@
 enum {
   JIT_STACK_SMALLEST = 32 * 1024,
   JIT_STACK_LARGEST = 1024 * 1024,
-  COUNTED_FROM = 64,  /* bytes of text; what is shorter costs little whatever the pattern */
-  WORK_FOR_EACH = 128 /* characters run over, and items tried, for each byte of text */
+  COUNTED_FROM = 64,      /* bytes of text; what is shorter costs little whatever the pattern */
+  WORK_AT_LEAST = 100000, /* characters run over, and items tried: so many anyway, and more for each byte of text */
+  WORK_FOR_EACH = 128
 };
 
 /* One lua_State runs one match at a time, so all its patterns share these. */
@@ -124,7 +125,7 @@ dl_pattern_verdict dl_pattern_match(const dl_pattern *pattern, dl_str text) {
   const matcher *with = text.len < COUNTED_FROM ? &pattern->plain : &pattern->counted;
   PCRE2_SPTR subject = (PCRE2_SPTR)(text.ptr ? text.ptr : "");
   room->at = 0;
-  room->work_left = (text.len + COUNTED_FROM) * WORK_FOR_EACH;
+  room->work_left = WORK_AT_LEAST + text.len * WORK_FOR_EACH;
   int result = with->compiled ? pcre2_jit_match(with->code, subject, text.len, 0, 0, room->data, room->context)
                               : pcre2_match(with->code, subject, text.len, 0, PCRE2_NO_UTF_CHECK, room->data, room->context);
   if (result >= 0) return DL_PATTERN_MATCHES;

@@ -68,6 +68,7 @@ app:post("/conversions", { body = {
   list = model.string { check = function(v) return { v } end }, on = model.boolean { check = function(v) return not v end },
   sum = model.string { check = function(v) return #v end }, free = model.any { check = function() return true end },
 } }, echo "body")
+app:post("/quadratic", { body = model.object { s = model.string { pattern = "[a-z]{2,}-[0-9]" } } }, echo "body")
 app:post("/factory", { body = model "Made" { n = model.integer { default_factory = function() error("the factory broke") end } } }, echo "body")
 app:post("/pattern", { body = model "Pattern" { s = model.string { pattern = "^(a+)+$" } } }, echo "body")
 local Late = {}
@@ -348,6 +349,8 @@ describe("validation in service", function()
     assert.equal(200, post_json("/pattern", '{"s":"aaaa"}').status)
     assert.same({ "body.s string_pattern_mismatch" }, errors_of(post_json("/pattern", '{"s":"' .. ("a"):rep(5000) .. '!"}')))
     assert.truthy(running:log_line('"level":"warning"', "match limit"))
+    assert.equal(200, post_json("/quadratic", '{"s":"' .. ("a"):rep(5000) .. '-1"}').status)
+    assert.same({ "body.s string_pattern_mismatch" }, errors_of(post_json("/quadratic", '{"s":"' .. ("a"):rep(900000) .. '-"}')))
   end)
 
   it("keeps no model that a handler makes at each request", function()

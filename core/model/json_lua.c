@@ -63,6 +63,7 @@ static bool write_object(walk *w, const dl_lua_place *place) {
   char before = '{';
   for (lua_pushnil(w->L); lua_next(w->L, -2); lua_pop(w->L, 1)) {
     if (lua_type(w->L, -2) != LUA_TSTRING) return walk_fails(w, dl_lua_key_error(w->arena, place, luaL_typename(w->L, -2)));
+    if (!dl_lua_reserve(w->L, -2, LUA_TSTRING, w->buffer)) return walk_fails(w, DL_LUA_TOO_LARGE);
     dl_buffer_append_char(w->buffer, before);
     before = ',';
     inner.key.ptr = lua_tolstring(w->L, -2, &inner.key.len);
@@ -104,7 +105,9 @@ static bool write_other(walk *w, const dl_lua_place *place) {
 }
 
 static bool write_top(walk *w, const dl_lua_place *place) {
-  switch (lua_type(w->L, -1)) {
+  int type = lua_type(w->L, -1);
+  if (!dl_lua_reserve(w->L, -1, type, w->buffer)) return walk_fails(w, DL_LUA_TOO_LARGE);
+  switch (type) {
   case LUA_TNIL: DL_BUFFER_LITERAL(w->buffer, "null"); return true;
   case LUA_TBOOLEAN: dl_buffer_append_str(w->buffer, lua_toboolean(w->L, -1) ? DL_STR("true") : DL_STR("false")); return true;
   case LUA_TNUMBER: return write_number(w, place);
@@ -124,6 +127,7 @@ bool dl_json_from_lua(lua_State *L, int index, dl_arena *arena, dl_buffer *buffe
   lua_settop(L, top);
   if (written) return true;
   buffer->len = before;
+  if (!before) dl_buffer_free(buffer); /* it may be large, and what tells of it needs some */
   *error = w.error;
   return false;
 }

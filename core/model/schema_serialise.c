@@ -255,6 +255,7 @@ static bool write_map_member(writer *w, const dl_schema *schema, dl_map *seen) {
   if (ok && keys && keys->kind == DL_KIND_LITERAL)
     ok = dl_literal_find(keys, &key, true) >= 0 || dl_validation_refusal(w->validation, keys, &keys->literal.refusal, NULL);
   else if (ok && keys) ok = dl_validate_scalar(keys, &key, w->validation);
+  if (ok && !dl_lua_reserve(w->L, -2, LUA_TSTRING, w->buffer)) ok = refuse_because(w, schema, DL_LUA_TOO_LARGE);
   if (ok && seen && dl_map_put(seen, dl_value_str(&key), seen)) ok = refuse_because(w, keys, "is the same key as another one, written otherwise");
   if (ok) {
     write_text(w, dl_value_str(&key));
@@ -334,7 +335,9 @@ static bool write_model(writer *w, const dl_schema *schema, int table_type) {
     lua_rawgeti(w->L, w->keys, field->key);
     lua_rawget(w->L, -2);
     int type = lua_type(w->L, -1);
-    if (null_on_top(w, type)) {
+    if (!dl_buffer_try_reserve(w->buffer, field->fragment.len + field->schema->default_json.len + 64)) {
+      ok = refuse_because(w, field->schema, DL_LUA_TOO_LARGE);
+    } else if (null_on_top(w, type)) {
       ok &= write_absent_field(w, field, type == LUA_TNIL);
     } else {
       dl_buffer_append_str(w->buffer, field->fragment);
@@ -399,6 +402,7 @@ static bool write_untagged(writer *w, const dl_schema *schema, int type) {
 /* ---- any kind ---- */
 
 static bool write_top(writer *w, const dl_schema *schema, int type) {
+  if (!dl_lua_reserve(w->L, -1, type, w->buffer)) return refuse_because(w, schema, DL_LUA_TOO_LARGE);
   if (null_on_top(w, type) && takes_null(schema)) {
     DL_BUFFER_LITERAL(w->buffer, "null");
     return true;
@@ -439,5 +443,6 @@ bool dl_schema_serialise(const dl_schema *schema, lua_State *L, int index, dl_bu
   validation->conceal = conceal;
   validation->mode = mode;
   if (!ok) buffer->len = before;
+  if (!ok && !before) dl_buffer_free(buffer); /* it may be large, and what tells of it needs some */
   return ok;
 }

@@ -133,6 +133,12 @@ dl_lua_shape dl_lua_table_shape(lua_State *L, int index, uint32_t *length) {
   return DL_LUA_OBJECT;
 }
 
+bool dl_lua_reserve(lua_State *L, int index, int type, dl_buffer *buffer) {
+  enum { ANY_OTHER = 64 };
+  size_t length = type == LUA_TSTRING ? lua_objlen(L, index) : 0;
+  return dl_buffer_try_reserve(buffer, length + length / 2 + ANY_OTHER); /* base64 takes a third more */
+}
+
 /* --- values to Lua --- */
 
 static void push_array(lua_State *L, const dl_value *array) {

@@ -8,6 +8,7 @@
 #define DL_MODEL_VALUE_LUA_H
 
 #include "base/arena.h"
+#include "base/buffer.h"
 #include "base/str.h"
 
 #include <lua.h>
@@ -53,6 +54,12 @@ typedef enum dl_lua_shape {
 
 /* The shape of the table at index; *length is that of an array. */
 dl_lua_shape dl_lua_table_shape(lua_State *L, int index, uint32_t *length);
+
+/* Makes room in the buffer for the scalar at index as JSON, but for what its escapes
+ * take: false when there is no such memory. Answers are as large as clients ask for. */
+bool dl_lua_reserve(lua_State *L, int index, int type, dl_buffer *buffer);
+
+#define DL_LUA_TOO_LARGE "more than there is memory for"
 
 /* A place inside the table that is walked; chained on the C stack, turned into
  * text only when something is wrong there. */

@@ -162,7 +162,11 @@ static void on_written(uv_write_t *request, int status) {
 }
 
 static void enqueue(dl_stream *stream, dl_str head, dl_str body) {
-  queued_write *write = dl_malloc(sizeof *write + head.len + body.len);
+  queued_write *write = dl_try_realloc(NULL, sizeof *write + head.len + body.len);
+  if (!write) { /* an answer is as large as its client likes, and waits for as long as that one does not read it */
+    dl_stream_fail(stream);
+    return;
+  }
   write->len = (uint32_t)(head.len + body.len);
   if (head.len) memcpy(write->bytes, head.ptr, head.len);
   if (body.len) memcpy(write->bytes + head.len, body.ptr, body.len);

@@ -389,6 +389,35 @@ return app]]):format(body), { flags = { "--max-memory=192M", "--access-log=off" 
     assert.truthy(running:log_line("a model's check failed", "not enough memory"))
   end)
 
+  it("answers 500 where an answer is larger than its memory, and serves on", function()
+    start [[
+      local function many() local list, text = {}, ("x"):rep(4e6) for i = 1, 60 do list[i] = text end return list end
+      app:get("/plain", function() return many() end)
+      app:get("/model", { returns = model.array(model.string()) }, function() return many() end)
+      app:get("/map", { returns = { list = model.map(model.array(model.string())) } }, function() return { list = { a = many() } } end)
+      app:get("/text", function() return #demilune.json.encode(many()) end)]]
+    local worker = running:workers()[1]
+    for _, path in ipairs { "/plain", "/model", "/map", "/text" } do
+      assert.equal(500, running:request("GET", path).status)
+      assert.equal("up", running:request("GET", "/").body)
+    end
+    assert.same({ worker }, running:workers())
+    assert.truthy(running:log_line("a handler failed", "more than there is memory for"))
+  end)
+
+  it("ends the connections of those who do not read what it has no room for, and serves the others", function()
+    start 'local text = ("x"):rep(8e6) app:get("/large", function() return text end)'
+    local worker, readers = running:workers()[1], {}
+    for n = 1, 60 do
+      readers[n] = running:connect(PATIENCE)
+      readers[n]:send "GET /large HTTP/1.1\r\nHost: localhost\r\n\r\n"
+      assert.equal("up", running:request("GET", "/").body)
+    end
+    for _, reader in ipairs(readers) do reader:close() end
+    assert.equal(8e6, #running:request("GET", "/large").body)
+    assert.same({ worker }, running:workers())
+  end)
+
   it("answers 503 to bodies that it has no room for, and serves the others", function()
     start 'app:post("/take", { body_kind = "bytes" }, function(req) return #req.body end)'
     local worker, size, senders = running:workers()[1], 8 * 1024 * 1024, {}

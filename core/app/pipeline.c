@@ -153,6 +153,7 @@ static void validate_json(dl_exchange *exchange) {
     *context = (dl_member){dl_value_string(DL_STR("error")), dl_value_string(dl_str_of(error.message))};
     dl_value object = {.kind = DL_VALUE_OBJECT, .len = 1, .members = context};
     exchange->validation.source = "body";
+    exchange->validation.starved = error.starved;
     dl_str message = dl_str_of(dl_arena_format(&exchange->arena, "is not valid JSON at byte %zu: %s", error.offset, error.message));
     dl_validation_fail(&exchange->validation, "json_invalid", message, &object);
     return;
@@ -204,6 +205,17 @@ static bool step_media_type(dl_exchange *exchange) {
   return false;
 }
 
+/* As a body for whose bytes there was none. */
+static void refuse_starved(dl_exchange *exchange) {
+  dl_log *log = &exchange->worker->loop->log;
+  if (dl_log_begin(log, DL_LOG_WARNING, DL_STR("there was no memory for a request's body; it was answered 503"))) {
+    dl_request_log(&exchange->view, log);
+    dl_log_field_int(log, "body_bytes", (int64_t)exchange->body_bytes.len);
+    dl_log_end(log);
+  }
+  dl_respond_error(exchange, 503, DL_STR("The server has no memory for this body at the moment"), (dl_str){0});
+}
+
 /* All sources, all errors: a client mends a request once, not once per field. */
 static bool step_validate(dl_exchange *exchange) {
   const dl_route *route = exchange->route;
@@ -223,7 +235,11 @@ static bool step_validate(dl_exchange *exchange) {
   if (route->schemas[DL_SOURCE_FORM]) validate_form(exchange);
   if (route->schemas[DL_SOURCE_BODY]) (route->body_kind == DL_BODY_JSON ? validate_json : validate_text)(exchange);
   if (validation->error_count == 0) return true;
-  if (validation->starved) dl_lua_collect(exchange->generation->lua);
+  if (validation->starved && validation->fault) dl_lua_collect(exchange->generation->lua);
+  else if (validation->starved) {
+    refuse_starved(exchange);
+    return false;
+  }
   if (validation->fault) { /* a check or a default of the app's broke: no mistake of the client's */
     dl_result_send_failure(exchange, dl_str_of(validation->fault), (dl_str){0});
     return false;

@@ -11,6 +11,8 @@ struct dl_arena_block {
   size_t bytes; /* capacity behind this header */
 };
 
+enum { LARGE_FROM = 64 * 1024, LARGE_BLOCK = 512 * 1024 };
+
 /* The header keeps the 16-byte alignment of what follows it. */
 _Static_assert(sizeof(dl_arena_block) == 16, "arena blocks must stay aligned");
 
@@ -24,16 +26,17 @@ static void arena_enter(dl_arena *arena, dl_arena_block *block) {
   arena->end = arena->next + block->bytes;
 }
 
-void *dl_arena_alloc_slow(dl_arena *arena, size_t size) {
-  if (size > SIZE_MAX / 2) dl_memory_exhausted(size);
-  size_t rounded = (size + 15u) & ~(size_t)15u;
-  size_t bytes = rounded > arena->block_bytes ? rounded : arena->block_bytes;
-  dl_arena_block *block = dl_malloc(sizeof(*block) + bytes);
+static size_t round_up(size_t size) { return (size + (size == 0) + 15u) & ~(size_t)15u; }
+
+static size_t block_for(const dl_arena *arena, size_t rounded) { return rounded > arena->block_bytes ? rounded : arena->block_bytes; }
+
+/* The piece of rounded bytes in a fresh block. */
+static void *take_from(dl_arena *arena, dl_arena_block *block, size_t bytes, size_t rounded) {
   block->bytes = bytes;
   arena->used_bytes += rounded;
   /* A piece larger than a block gets its own, behind the current one, so that
    * the room left in the current block is not lost. */
-  if (rounded > arena->block_bytes && arena->block) {
+  if (bytes == rounded && rounded > arena->block_bytes && arena->block) {
     block->older = arena->block->older;
     arena->block->older = block;
     return block + 1;
@@ -43,6 +46,22 @@ void *dl_arena_alloc_slow(dl_arena *arena, size_t size) {
   arena_enter(arena, block);
   arena->next += rounded;
   return block + 1;
+}
+
+void *dl_arena_alloc_slow(dl_arena *arena, size_t size) {
+  if (size > SIZE_MAX / 2) dl_memory_exhausted(size);
+  size_t rounded = round_up(size), bytes = block_for(arena, rounded);
+  return take_from(arena, dl_malloc(sizeof(dl_arena_block) + bytes), bytes, rounded);
+}
+
+void *dl_arena_try_alloc(dl_arena *arena, size_t size) {
+  if (size > SIZE_MAX / 2) return NULL;
+  size_t rounded = round_up(size), bytes = block_for(arena, rounded);
+  if (rounded <= (size_t)(arena->end - arena->next)) return dl_arena_alloc(arena, size);
+  /* Who has taken much takes it in large blocks: where there is none, what is small still is. */
+  if (arena->used_bytes > LARGE_FROM && bytes < LARGE_BLOCK) bytes = LARGE_BLOCK;
+  dl_arena_block *block = dl_try_realloc(NULL, sizeof(*block) + bytes);
+  return block ? take_from(arena, block, bytes, rounded) : NULL;
 }
 
 void *dl_arena_zalloc(dl_arena *arena, size_t count, size_t size) {

@@ -28,6 +28,9 @@ void dl_arena_init(dl_arena *arena, size_t block_bytes);
  * message when the system has no memory, since no request could be answered. */
 void *dl_arena_alloc_slow(dl_arena *arena, size_t size);
 
+/* As dl_arena_alloc, for what is as much as a client likes: NULL when there is no such memory. Never takes the reserve. */
+void *dl_arena_try_alloc(dl_arena *arena, size_t size);
+
 static inline void *dl_arena_alloc(dl_arena *arena, size_t size) {
   size_t rounded = (size + (size == 0) + 15u) & ~(size_t)15u; /* nothing is a piece too */
   if (rounded >= size && rounded <= (size_t)(arena->end - arena->next)) {

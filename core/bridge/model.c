@@ -63,6 +63,7 @@ static int validate_protected(lua_State *L) {
   if (!dl_value_from_lua(L, 1, &call->arena, &call->value, &error)) return luaL_error(L, "the value cannot be checked: %s", error);
   call->validation.L = L;
   call->ok = dl_schema_validate(call->schema, &call->value, &call->validation);
+  if (call->validation.starved && !call->ok) return luaL_error(L, "not enough memory");
   if (call->validation.fault) return luaL_error(L, "%s", call->validation.fault);
   if (call->ok) {
     dl_schema_push(L, call->schema, &call->value);

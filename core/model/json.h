@@ -18,6 +18,7 @@ typedef struct dl_json_limits {
 typedef struct dl_json_error {
   size_t offset;       /* bytes from the start of the text */
   const char *message; /* static text: "expected a comma or a closing brace" */
+  bool starved;        /* nothing is wrong with the text, but there is no memory for its values */
 } dl_json_error;
 
 /* Reads the whole text into *out. The nodes live in the arena, unescaped strings

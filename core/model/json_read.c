@@ -39,7 +39,7 @@ typedef struct reader {
 } reader;
 
 const char *dl_json_fail(dl_json_error *error, size_t offset, const char *message) {
-  *error = (dl_json_error){offset, message};
+  *error = (dl_json_error){.offset = offset, .message = message};
   return NULL;
 }
 
@@ -50,15 +50,26 @@ static inline const char *skip_space(const reader *r, const char *p) {
   return p;
 }
 
-static void stack_grow(reader *r) {
-  size_t bytes = r->capacity * sizeof(*r->stack);
-  dl_value *larger = r->stack == r->first ? memcpy(dl_malloc(bytes * 2), r->first, bytes) : dl_realloc(r->stack, bytes * 2);
-  r->stack = larger;
-  r->capacity *= 2;
+/* How many values a text has is its sender's choice. */
+static const char *starve(reader *r, const char *at) {
+  fail(r, at, "there is no memory for so many values at the moment");
+  r->error->starved = true;
+  return NULL;
 }
 
+static bool stack_grow(reader *r) {
+  size_t bytes = r->capacity * sizeof(*r->stack);
+  dl_value *larger = dl_try_realloc(r->stack == r->first ? NULL : r->stack, bytes * 2);
+  if (!larger) return false;
+  if (r->stack == r->first) memcpy(larger, r->first, bytes);
+  r->stack = larger;
+  r->capacity *= 2;
+  return true;
+}
+
+/* NULL when there is no memory. */
 static inline dl_value *stack_push(reader *r) {
-  if (r->top == r->capacity) stack_grow(r);
+  if (r->top == r->capacity && !stack_grow(r)) return NULL;
   return &r->stack[r->top++];
 }
 
@@ -126,9 +137,10 @@ static __attribute__((noinline)) const char *read_special(reader *r, const char 
   return p + (c == 0x7f);
 }
 
-/* The text between begin and end, which has been checked, with its escapes undone. */
+/* The text between begin and end, which has been checked, with its escapes undone; NULL when there is no memory. */
 static __attribute__((noinline)) dl_str unescape(reader *r, const char *begin, const char *end) {
-  char *text = dl_arena_alloc(r->arena, (size_t)(end - begin)), *out = text;
+  char *text = dl_arena_try_alloc(r->arena, (size_t)(end - begin)), *out = text;
+  if (!text) return (dl_str){0};
   for (const char *p = begin; p < end;) {
     const char *backslash = memchr(p, '\\', (size_t)(end - p));
     size_t length = (size_t)((backslash ? backslash : end) - p);
@@ -154,6 +166,7 @@ static inline const char *read_string(reader *r, const char *p, dl_value *out) {
     if (!p) return NULL;
   }
   *out = dl_value_string(escaped ? unescape(r, begin, p) : dl_str_from(begin, (size_t)(p - begin)));
+  if (!out->string) return starve(r, p);
   return p + 1;
 }
 
@@ -168,16 +181,27 @@ static inline bool same_key(const dl_value *a, const dl_value *b) {
   return a->len == b->len && (a->len == 0 || (a->string[0] == b->string[0] && memcmp(a->string, b->string, a->len) == 0));
 }
 
+static size_t seen_capacity_for(size_t count) {
+  size_t capacity = 64;
+  while (capacity < count * 2) capacity *= 2;
+  return capacity;
+}
+
+/* Room to look for a key that stands twice among so many. */
+static bool reserve_seen(reader *r, size_t count) {
+  size_t capacity = count > COMPARE_MEMBERS ? seen_capacity_for(count) : 0;
+  if (capacity <= r->seen_capacity) return true;
+  uint64_t *larger = dl_try_realloc(r->seen, capacity * sizeof(*r->seen));
+  if (!larger) return false;
+  r->seen = larger;
+  r->seen_capacity = capacity;
+  return true;
+}
+
 /* The first key that stands twice, or NULL. Open addressing over the hash's upper
  * half beside the member's number; the table is at most half full. */
 static const dl_value *find_duplicate_hashed(reader *r, const dl_member *members, size_t count) {
-  size_t capacity = 64;
-  while (capacity < count * 2) capacity *= 2;
-  if (capacity > r->seen_capacity) {
-    dl_free(r->seen);
-    r->seen = dl_malloc(capacity * sizeof(*r->seen));
-    r->seen_capacity = capacity;
-  }
+  size_t capacity = seen_capacity_for(count);
   memset(r->seen, 0, capacity * sizeof(*r->seen));
   for (size_t i = 0; i < count; i++) {
     uint64_t hash = dl_hash(dl_value_str(&members[i].key)), tag = hash & 0xffffffff00000000u;
@@ -201,11 +225,13 @@ static inline const dl_value *find_duplicate(reader *r, const dl_member *members
 static inline const char *close_container(reader *r, const char *p) {
   dl_value *mark = &r->stack[r->open];
   size_t above = r->top - r->open - 1, parent = (size_t)mark->integer;
-  void *piece = NULL;
-  if (above) piece = memcpy(dl_arena_alloc(r->arena, above * sizeof(*mark)), mark + 1, above * sizeof(*mark));
+  void *piece = above ? dl_arena_try_alloc(r->arena, above * sizeof(*mark)) : NULL;
+  if (above && !piece) return starve(r, p);
+  if (above) memcpy(piece, mark + 1, above * sizeof(*mark));
   if (mark->kind == DL_VALUE_OBJECT) {
     mark->len = (uint32_t)(above / 2);
     mark->members = piece;
+    if (!reserve_seen(r, mark->len)) return starve(r, p);
     const dl_value *duplicate = find_duplicate(r, mark->members, mark->len);
     if (duplicate) return fail_duplicate(r, p, duplicate);
   } else {
@@ -222,6 +248,7 @@ static inline const char *close_container(reader *r, const char *p) {
 static inline const char *read_key(reader *r, const char *p) {
   if (p == r->end || *p != '"') return fail(r, p, "expected a key in quotation marks");
   dl_value *key = stack_push(r);
+  if (!key) return starve(r, p);
   p = read_string(r, p + 1, key);
   if (!p) return NULL;
   p = skip_space(r, p);
@@ -234,7 +261,9 @@ static inline const char *open_container(reader *r, const char *p, bool *whole) 
   bool object = *p == '{';
   if (r->depth == r->max_depth) return fail(r, p, "arrays and objects are nested too deep");
   r->depth++;
-  *stack_push(r) = (dl_value){.kind = object ? DL_VALUE_OBJECT : DL_VALUE_ARRAY, .integer = (int64_t)r->open};
+  dl_value *mark = stack_push(r);
+  if (!mark) return starve(r, p);
+  *mark = (dl_value){.kind = object ? DL_VALUE_OBJECT : DL_VALUE_ARRAY, .integer = (int64_t)r->open};
   r->open = r->top - 1;
   p = skip_space(r, p + 1);
   *whole = p < r->end && *p == (object ? '}' : ']');
@@ -269,6 +298,7 @@ static inline const char *read_value(reader *r, const char *p, bool *whole) {
   if (c == '{' || c == '[') return open_container(r, p, whole);
   *whole = true;
   dl_value *value = stack_push(r);
+  if (!value) return starve(r, p);
   switch (c) {
   case '"': return read_string(r, p + 1, value);
   case 't': *value = dl_value_boolean(true); return read_word(r, p, DL_STR("true"));

@@ -50,7 +50,7 @@ typedef struct dl_validation {
   const char *fault;    /* set when a check or default_factory broke (raised an error): the answer is a
                            500, not a 422, and this, message and traceback in the arena, is for the log.
                            There is an error as well, so that nobody takes it for a pass */
-  bool starved;         /* the fault is that Lua had no memory: it is for the caller to collect what the check left */
+  bool starved;         /* there was no memory, for the value or, with a fault, for its check: what that left in Lua is for the caller to collect */
   const void *frame;    /* internal: the place being checked */
   uint32_t depth;       /* internal: models and arrays it is in */
   uint32_t attempts;    /* internal: values looked at for union members */

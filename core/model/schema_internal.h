@@ -222,7 +222,7 @@ static inline bool dl_validation_refusal(dl_validation *validation, const dl_sch
 /* Whether a walk may end early: it has failed already, and says no more. Not
  * among union members, whose errors may yet be forgotten. */
 static inline bool dl_validation_is_over(const dl_validation *validation) {
-  return validation->error_count >= DL_SCHEMA_MAX_ERRORS && !validation->attempting;
+  return validation->starved || (validation->error_count >= DL_SCHEMA_MAX_ERRORS && !validation->attempting);
 }
 
 bool dl_validate_value(const dl_schema *schema, dl_value *value, dl_validation *validation);

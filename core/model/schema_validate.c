@@ -108,10 +108,16 @@ bool dl_validation_may_go_on(const dl_schema *schema, uint32_t count, dl_validat
   return refuse_type(schema, "recursion_loop", DL_STR("fits too many alternatives to be told apart"), NULL, validation);
 }
 
-/* A member that may yet be refused must leave the next one the value as it came. */
+/* How many models and arrays there are is the client's choice. */
+static bool starve(const dl_schema *schema, dl_validation *validation) {
+  validation->starved = true;
+  return refuse_type(schema, "recursion_loop", DL_STR("is more than there is memory for at the moment"), NULL, validation);
+}
+
+/* A member that may yet be refused must leave the next one the value as it came. NULL when there is no memory. */
 static void *own_copy(const void *items, size_t bytes, dl_validation *validation) {
-  void *copy = dl_arena_alloc(validation->arena, bytes + 1);
-  if (bytes) memcpy(copy, items, bytes);
+  void *copy = dl_arena_try_alloc(validation->arena, bytes + 1);
+  if (copy && bytes) memcpy(copy, items, bytes);
   return copy;
 }
 
@@ -119,6 +125,7 @@ static bool validate_array(const dl_schema *schema, dl_value *value, dl_validati
   if (value->kind != DL_VALUE_ARRAY) return refuse_type(schema, "list_type", DL_STR("should be an array"), value, validation);
   if (!dl_validation_may_go_on(schema, value->len, validation) || !dl_rules_item_count(schema, value->len, validation)) return false;
   if (validation->attempting) value->items = own_copy(value->items, value->len * sizeof(dl_value), validation);
+  if (!value->items && value->len) return starve(schema, validation);
   dl_place here = {.up = validation->frame};
   validation->frame = &here;
   validation->depth++;
@@ -169,6 +176,7 @@ static bool validate_map(const dl_schema *schema, dl_value *value, dl_validation
   if (value->kind != DL_VALUE_OBJECT) return refuse_type(schema, "dict_type", DL_STR("should be an object"), value, validation);
   if (!dl_validation_may_go_on(schema, value->len, validation) || !dl_rules_item_count(schema, value->len, validation)) return false;
   if (validation->attempting) value->members = own_copy(value->members, value->len * sizeof(dl_member), validation);
+  if (!value->members && value->len) return starve(schema, validation);
   validation->depth++;
   bool ok = true;
   dl_map seen;
@@ -271,7 +279,8 @@ static bool validate_model(const dl_schema *schema, dl_value *value, dl_validati
   if (!dl_validation_may_go_on(schema, value->len, validation)) return false;
   bool keeps = model->extra == DL_EXTRA_ALLOW;
   size_t count = model->field_count + (keeps ? 1u : 0u);
-  dl_value *items = dl_arena_alloc(validation->arena, (count + 1) * sizeof(*items));
+  dl_value *items = dl_arena_try_alloc(validation->arena, (count + 1) * sizeof(*items));
+  if (!items) return starve(schema, validation);
   memset(items, 0, count * sizeof(*items));
   if (keeps) items[model->field_count] = (dl_value){.kind = DL_VALUE_OBJECT};
   uint32_t unknown = distribute(model, value, items, validation);

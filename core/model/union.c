@@ -107,7 +107,7 @@ static bool validate_untagged(const dl_schema *schema, dl_value *value, dl_valid
   const dl_alternatives *alternatives = &schema->alternatives;
   dl_union_trial trial = dl_union_begin(validation);
   dl_value best = *value;
-  for (uint32_t i = 0; i < alternatives->count && !dl_union_decided(&trial) && !validation->fault; i++) {
+  for (uint32_t i = 0; i < alternatives->count && !dl_union_decided(&trial) && !validation->fault && !validation->starved; i++) {
     dl_value candidate = *value;
     dl_union_try(validation);
     bool fits = validate_member(schema, i, dl_str_of(alternatives->members[i]->label), &candidate, validation);

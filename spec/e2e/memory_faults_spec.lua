@@ -389,6 +389,37 @@ return app]]):format(body), { flags = { "--max-memory=192M", "--access-log=off" 
     assert.truthy(running:log_line("a model's check failed", "not enough memory"))
   end)
 
+  it("answers 503 to bodies whose values it has no room for, and serves the others", function()
+    start [[
+      local Row = model "Row" { a = model.optional(model.string()), b = model.optional(model.string()), c = model.optional(model.string()),
+        d = model.optional(model.string()), e = model.optional(model.string()), f = model.optional(model.string()) }
+      local function slow() demilune.sleep "300ms" end
+      app:post("/numbers", { body = model.array(model.integer(), { max_items = 1e6 }), status = 204 }, slow)
+      app:post("/nested", { body = model.array(model.array(model.integer()), { max_items = 1e6 }), status = 204 }, slow)
+      app:post("/rows", { body = model.array(Row, { max_items = 1e6 }), status = 204 }, slow)]]
+    local worker = running:workers()[1]
+    for path, body in pairs {
+      numbers = "[" .. ("1,"):rep(1e6 - 2) .. "1]", nested = "[" .. ("[1],"):rep(3e5) .. "[1]]", rows = "[" .. ("{},"):rep(3e5) .. "{}]",
+    } do
+      local senders, told = {}, {}
+      for n = 1, 30 do
+        senders[n] = running:connect(PATIENCE)
+        senders[n]:send(("POST /%s HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s")
+          :format(path, #body, body))
+      end
+      for n, sender in ipairs(senders) do
+        told[n] = sender:receive().status
+        sender:close()
+      end
+      local statuses = table.concat(told, " ")
+      assert.truthy(statuses:find "503" and statuses:find "204", path .. ": " .. statuses)
+      assert.is_nil(statuses:gsub("503", ""):gsub("204", ""):find "%d", path .. ": " .. statuses)
+    end
+    assert.equal("up", running:request("GET", "/").body)
+    assert.same({ worker }, running:workers())
+    assert.truthy(running:log_line("there was no memory for a request's body"))
+  end)
+
   it("answers 500 where an answer is larger than its memory, and serves on", function()
     start [[
       local function many() local list, text = {}, ("x"):rep(4e6) for i = 1, 60 do list[i] = text end return list end

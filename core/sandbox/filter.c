@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <string.h>
@@ -71,26 +72,40 @@ static bool allow_masked(scmp_filter_ctx filter, const char *name, unsigned argu
   return allow_if(filter, name, 1, &masked);
 }
 
+/* An argument that has to be so where the mask has bits, which are those that the kernel reads; none: any. */
+typedef struct bound {
+  unsigned argument;
+  uint64_t mask, value;
+} bound;
+
 /* Calls that the needs name and whose arguments decide as well; rows of one name are alternatives. */
 static const struct {
   const char *name;
-  unsigned argument;
-  uint64_t mask, value;
+  bound first, second;
 } bounded[] = {
     /* Fast open connects, and Landlock is not asked. */
-    {"sendto", 3, MSG_FASTOPEN, 0}, {"sendmsg", 2, MSG_FASTOPEN, 0}, {"sendmmsg", 3, MSG_FASTOPEN, 0},
+    {"sendto", {3, MSG_FASTOPEN, 0}, {0}}, {"sendmsg", {2, MSG_FASTOPEN, 0}, {0}}, {"sendmmsg", {3, MSG_FASTOPEN, 0}, {0}},
     /* F_SETOWN and F_SETSIG have the kernel send any signal to any process of the same user. */
-    {"fcntl", 1, UINT32_MAX, F_DUPFD}, {"fcntl", 1, UINT32_MAX, F_DUPFD_CLOEXEC}, {"fcntl", 1, UINT32_MAX, F_GETFD}, {"fcntl", 1, UINT32_MAX, F_SETFD},
-    {"fcntl", 1, UINT32_MAX, F_GETFL}, {"fcntl", 1, UINT32_MAX, F_SETFL}, {"fcntl", 1, UINT32_MAX, F_GETLK}, {"fcntl", 1, UINT32_MAX, F_SETLK},
-    {"fcntl", 1, UINT32_MAX, F_SETLKW},
+    {"fcntl", {1, UINT32_MAX, F_DUPFD}, {0}}, {"fcntl", {1, UINT32_MAX, F_DUPFD_CLOEXEC}, {0}}, {"fcntl", {1, UINT32_MAX, F_GETFD}, {0}},
+    {"fcntl", {1, UINT32_MAX, F_SETFD}, {0}}, {"fcntl", {1, UINT32_MAX, F_GETFL}, {0}}, {"fcntl", {1, UINT32_MAX, F_SETFL}, {0}},
+    {"fcntl", {1, UINT32_MAX, F_GETLK}, {0}}, {"fcntl", {1, UINT32_MAX, F_SETLK}, {0}}, {"fcntl", {1, UINT32_MAX, F_SETLKW}, {0}},
+    /* Of a socket that is listened on, which others hold too, a filter would drop the clients, and the one of
+     * SO_REUSEPORT would have all of them come here. The last two are the C library's, for name servers. */
+    {"setsockopt", {1, UINT32_MAX, IPPROTO_TCP}, {2, UINT32_MAX, TCP_NODELAY}}, {"setsockopt", {1, UINT32_MAX, IPPROTO_IP}, {2, UINT32_MAX, IP_RECVERR}},
+    {"setsockopt", {1, UINT32_MAX, IPPROTO_IPV6}, {2, UINT32_MAX, IPV6_RECVERR}},
+    /* The receiving side of such a socket is everybody's. */
+    {"shutdown", {1, UINT32_MAX, SHUT_WR}, {0}},
 };
 
 static bool allow_bounded(scmp_filter_ctx filter, const char *name, bool *is_bounded) {
   *is_bounded = false;
   for (size_t i = 0; i < sizeof bounded / sizeof *bounded; i++) {
+    const bound *first = &bounded[i].first, *second = &bounded[i].second;
     if (strcmp(bounded[i].name, name) != 0) continue;
     *is_bounded = true;
-    if (!allow_masked(filter, name, bounded[i].argument, bounded[i].mask, bounded[i].value)) return false;
+    struct scmp_arg_cmp both[] = {SCMP_CMP(first->argument, SCMP_CMP_MASKED_EQ, first->mask, first->value),
+                                  SCMP_CMP(second->argument, SCMP_CMP_MASKED_EQ, second->mask, second->value)};
+    if (!allow_if(filter, name, second->mask ? 2 : 1, both)) return false;
   }
   return true;
 }

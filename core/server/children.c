@@ -101,6 +101,8 @@ static bool start_child(dl_master *master, dl_child *child, size_t index, int (*
 
 bool dl_master_start_worker(dl_master *master, size_t index) {
   dl_beat_reset(&master->board->beats[index]);
+  dl_sockets_listen_again(&master->sockets);
+  dl_sockets_listen_again(&master->tls.redirects);
   return start_child(master, &master->workers[index], index, dl_worker_process);
 }
 

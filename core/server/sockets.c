@@ -43,7 +43,6 @@ static bool look_at(dl_sockets *sockets, int fd) {
 
 static bool take(dl_sockets *sockets, int fd) {
   if (sockets->count == DL_SOCKETS_MAX || !look_at(sockets, fd)) return false;
-  listen(fd, BACKLOG); /* whoever opened it may have been content with a shorter queue */
   sockets->fds[sockets->count++] = fd;
   return true;
 }
@@ -209,6 +208,10 @@ void dl_sockets_bar(const dl_sockets *sockets) {
   struct sock_fprog program = {sizeof code / sizeof *code, code};
   for (size_t i = 0; i < sockets->count; i++)
     if (!dl_listener_is_unix(sockets->fds[i])) setsockopt(sockets->fds[i], SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program);
+}
+
+void dl_sockets_listen_again(const dl_sockets *sockets) {
+  for (size_t i = 0; i < sockets->count; i++) listen(sockets->fds[i], BACKLOG);
 }
 
 void dl_sockets_close(dl_sockets *sockets) {

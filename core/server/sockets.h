@@ -49,6 +49,10 @@ void dl_sockets_write(const dl_sockets *sockets, char *out, size_t room);
  * nobody uses after us. */
 void dl_sockets_bar(const dl_sockets *sockets);
 
+/* Whoever holds one may end its listening for everybody, as connect(2) to no address does:
+ * before a worker takes the place of another. */
+void dl_sockets_listen_again(const dl_sockets *sockets);
+
 /* Closes this process' descriptors. */
 void dl_sockets_close(dl_sockets *sockets);
 

@@ -119,6 +119,7 @@ local STOPPED = {
   { wall = "seccomp", says = "Operation not permitted", "truncate_a_file", "make_a_link", "connect_out", "send_datagrams", "open_a_unix_socket",
     "open_a_raw_socket", "open_a_netlink_socket", "open_a_packet_socket", "signal_the_parent", "signal_everybody", "signal_a_thread_of_the_parent",
     "become_root", "be_readable_again", "fork_a_process", "clone_into_a_namespace", "lift_the_limit_of_descriptors", "run_a_file_in_memory",
+    "drop_everybodys_clients", "take_everybodys_clients", "shut_what_listens", "disconnect_what_listens",
     "set_up_io_uring", "type_into_the_terminal", "make_a_file_in_memory" },
   { wall = "seccomp", says = "Function not implemented", "clone_by_the_newer_call" },
   { wall = "rlimits", says = "Cannot allocate memory", "fill_memory" },
@@ -136,7 +137,7 @@ local FATAL = { "execute", "execute_by_descriptor", "trace_the_parent", "read_th
 -- What anybody may do without walls: so that the attempts are known to be real.
 local CONTROL = { "read_a_file", "read_accounts", "write_outside", "write_the_app", "change_the_app", "list_the_root", "connect_out",
   "send_datagrams", "open_a_unix_socket", "open_a_netlink_socket", "signal_the_parent", "fork_a_process", "fill_memory", "run_a_file_in_memory",
-  "load_a_library", "make_a_file_in_memory", "truncate_a_file" }
+  "load_a_library", "make_a_file_in_memory", "truncate_a_file", "take_everybodys_clients", "shut_what_listens" }
 
 -- A sanitizer's build has wide walls, and takes no preloaded library.
 if not is_sanitized then
@@ -211,6 +212,30 @@ if not is_sanitized then
       for _, name in ipairs { "open_a_unix_socket", "open_a_raw_socket", "open_a_netlink_socket" } do
         assert.equal("Operation not permitted", outcomes[name], log)
       end
+      store:close()
+      end_world(world)
+    end)
+  end)
+
+  describe("native code in a server that may connect out", function()
+    it("ends no listening for longer than it lives", function()
+      local world = make_world()
+      local store = assert(socket.bind("127.0.0.1", 0))
+      local place = assert(socket.bind("127.0.0.1", 0))
+      local port = select(2, place:getsockname()) -- one that is chosen for a socket is given back by it
+      place:close()
+      local flags = { "--sandbox=on", "--port=" .. port, "--redis=redis://127.0.0.1:" .. select(2, store:getsockname()) }
+      local running = start(world, { flags = flags, try = "disconnect_what_listens" })
+      local pid = serving_pid(running)
+      os.execute("kill -URG " .. pid)
+      assert(running:log_line("intruder: disconnect_what_listens: done"))
+      os.execute("kill -KILL " .. pid)
+      local answer = server.wait_until(PATIENCE, function()
+        local ok, response = pcall(running.request, running, "GET", "/")
+        return ok and response and response.body
+      end)
+      local _, log = running:stop()
+      assert.equal("up", answer, log)
       store:close()
       end_world(world)
     end)

@@ -14,6 +14,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdint.h>
@@ -128,6 +129,37 @@ static int fill_memory(void) {
   return count == STEPS ? DONE : STOPPED;
 }
 
+/* --- what is listened on, which other processes hold too ------------------------------ */
+
+static int with_what_listens(int (*act)(int fd)) {
+  int outcome = STOPPED, why = ENOENT;
+  for (int fd = 3; fd < 256; fd++) {
+    int listening = 0;
+    socklen_t length = sizeof listening;
+    if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &length) != 0 || !listening) continue;
+    if (act(fd) == 0) outcome = DONE;
+    else why = errno;
+  }
+  errno = why;
+  return outcome;
+}
+
+static int attach(int fd, int option) {
+  struct sock_filter code = {.code = BPF_RET | BPF_K, .k = 0}; /* nothing passes; all go to the first of those that share the port */
+  struct sock_fprog program = {1, &code};
+  return setsockopt(fd, SOL_SOCKET, option, &program, sizeof program);
+}
+
+static int attach_filter(int fd) { return attach(fd, SO_ATTACH_FILTER); }
+static int attach_chooser(int fd) { return attach(fd, SO_ATTACH_REUSEPORT_CBPF); }
+static int shut_down(int fd) { return shutdown(fd, SHUT_RDWR); }
+static int disconnect(int fd) { return connect(fd, &(struct sockaddr){.sa_family = AF_UNSPEC}, sizeof(struct sockaddr)); }
+
+static int drop_everybodys_clients(void) { return with_what_listens(attach_filter); }
+static int take_everybodys_clients(void) { return with_what_listens(attach_chooser); }
+static int shut_what_listens(void) { return with_what_listens(shut_down); }
+static int disconnect_what_listens(void) { return with_what_listens(disconnect); }
+
 static int fill_descriptors(void) {
   enum { COUNT = 100000 };
   static int taken[COUNT];
@@ -235,6 +267,10 @@ static const struct {
     {"clone_by_the_newer_call", clone_by_the_newer_call},
     {"fill_memory", fill_memory},
     {"fill_descriptors", fill_descriptors},
+    {"drop_everybodys_clients", drop_everybodys_clients},
+    {"take_everybodys_clients", take_everybodys_clients},
+    {"shut_what_listens", shut_what_listens},
+    {"disconnect_what_listens", disconnect_what_listens},
     {"lift_the_limit_of_descriptors", lift_the_limit_of_descriptors},
     {"run_a_file_in_memory", run_a_file_in_memory},
     {"load_a_library", load_a_library},

@@ -162,32 +162,31 @@ const char *dl_listener_tcp(dl_listener *listener, dl_loop *loop, const char *ho
   return listen_on(listener, where, message);
 }
 
-/* Whether somebody answers at the path: then it is not ours to take. */
-static bool socket_is_live(const char *path) {
-  struct sockaddr_un address = {.sun_family = AF_UNIX};
-  if (strlen(path) >= sizeof address.sun_path) return false;
-  strcpy(address.sun_path, path);
-  int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+/* Whether a socket lies at the path that nobody answers on, and so can be replaced. One whose
+ * queue is full is somebody's, and so is one of another kind. */
+static bool socket_is_dead(const struct sockaddr_un *address) {
+  int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   if (fd < 0) return false;
-  bool live = connect(fd, (struct sockaddr *)&address, sizeof address) == 0;
+  bool dead = connect(fd, (const struct sockaddr *)address, sizeof *address) != 0 && errno == ECONNREFUSED;
   close(fd);
-  return live;
+  return dead;
 }
 
 const char *dl_listener_unix_bind(const char *path, int *fd, char message[256]) {
   struct sockaddr_un address = {.sun_family = AF_UNIX};
   struct stat what;
-  if (socket_is_live(path)) return complain(message, "listen on", path, UV_EADDRINUSE);
   if (strlen(path) >= sizeof address.sun_path) {
     snprintf(message, 256, "cannot listen on \"%.100s\": a unix socket's path has at most %zu bytes", path, sizeof address.sun_path - 1);
     return message;
   }
-  if (lstat(path, &what) == 0 && !S_ISSOCK(what.st_mode)) {
+  strcpy(address.sun_path, path);
+  bool is_there = lstat(path, &what) == 0;
+  if (is_there && !S_ISSOCK(what.st_mode)) {
     snprintf(message, 256, "cannot listen on \"%.160s\": there is something else of that name, which is left alone", path);
     return message;
   }
-  unlink(path);
-  strcpy(address.sun_path, path);
+  if (is_there && !socket_is_dead(&address)) return complain(message, "listen on", path, UV_EADDRINUSE);
+  if (is_there) unlink(path);
   *fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   if (*fd < 0) return complain(message, "open", path, uv_translate_sys_error(errno));
   if (bind(*fd, (struct sockaddr *)&address, sizeof address) == 0) return NULL;

@@ -67,7 +67,11 @@ typedef struct demilune_server demilune_server;
 
 /* Loads the app, opens its databases, runs its on_start functions and listens.
  * NULL on failure, with a sentence in *error that the caller frees with free(); NULL
- * there on success. error may be NULL, for who does not want to know. */
+ * there on success. error may be NULL, for who does not want to know.
+ *
+ * SIGTERM, SIGINT and SIGUSR1 are the servers' from then on, in place of the program's own
+ * handlers; once the last server is freed they do what the system does by default, until
+ * the program sets its handlers again. SIGPIPE and SIGXFSZ are ignored for good. */
 DEMILUNE_PUBLIC demilune_server *demilune_server_new(const demilune_options *options, char **error);
 
 /* The port it listens on. */
@@ -81,7 +85,8 @@ DEMILUNE_PUBLIC int demilune_server_redirect_port(const demilune_server *server)
  * took longer than its deadline or a stop function failed. */
 DEMILUNE_PUBLIC int demilune_server_run(demilune_server *server);
 
-/* Asks a running server to stop. May be called from any thread, or a signal handler. */
+/* Asks a running server to stop. May be called from any thread, or a signal handler. A
+ * second time hurries it: what is still in flight then is ended, and run returns 1. */
 DEMILUNE_PUBLIC void demilune_server_stop(demilune_server *server);
 
 DEMILUNE_PUBLIC void demilune_server_free(demilune_server *server);

@@ -3,6 +3,7 @@
 
 #include "base/memory.h"
 #include "http/forwarded.h"
+#include "limit/limit.h"
 
 #include <stdio.h>
 
@@ -30,11 +31,19 @@ const dl_trusted *dl_client_trusted(const dl_worker *worker) { return worker->tr
 
 /* --- connections ------------------------------------------------------------------------- */
 
+/* An IPv6 client has a whole network of addresses, and is one client as for limits; the proxies in one are several. */
+static dl_str counted_as(const dl_connection *connection, char room[DL_LIMIT_KEY_BYTES]) {
+  const dl_trusted *trusted = dl_client_trusted(connection->worker);
+  dl_str address = dl_str_from(connection->client, connection->client_len);
+  return trusted && dl_trusted_has(trusted, &connection->address) ? address : dl_limit_client_key(address, room);
+}
+
 /* One more of that client. What stands behind a unix socket is one proxy for everybody. */
 static bool count(dl_connection *connection, bool capped) {
   dl_worker *worker = connection->worker;
   uint32_t most = worker->generation->plan->limits.max_connections_per_client;
-  connection->client_hash = dl_client_counts_hash(&worker->clients, dl_str_from(connection->client, connection->client_len));
+  char room[DL_LIMIT_KEY_BYTES];
+  connection->client_hash = dl_client_counts_hash(&worker->clients, counted_as(connection, room));
   uint32_t of_client = dl_client_counts_add(&worker->clients, connection->client_hash);
   return !capped || most == 0 || connection->address.kind == DL_ADDRESS_UNIX || of_client <= most;
 }

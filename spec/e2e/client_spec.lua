@@ -303,6 +303,20 @@ describe("a server whose proxy speaks the PROXY protocol", function()
     assert.truthy(server.wait_until(20, function() return client_of(V1 .. REQUEST) == "192.0.2.1" end))
   end)
 
+  it("takes the addresses of one IPv6 network for one client, as limits do", function()
+    start "limits = { max_connections_per_client = 2 }"
+    local function v6(address) return ("PROXY TCP6 %s ::1 1 2\r\n"):format(address) .. REQUEST end
+    local held = {}
+    for index, address in ipairs { "2001:db8::1", "2001:db8::2:0:0:1" } do
+      held[index] = from("127.0.0.1", running.port)
+      held[index]:send(v6(address))
+      assert.equal(200, held[index]:receive().status)
+    end
+    assert.equal("closed", client_of(v6 "2001:db8::3"))
+    assert.equal("2001:db8:0:1::3", client_of(v6 "2001:db8:0:1::3"))
+    for _, connection in ipairs(held) do connection:close() end
+  end)
+
   it("counts those that were announced, and those that were not", function()
     running = server.start(app(), { flags = { "--trusted-proxies=127.0.0.1", "--proxy-protocol", "--admin=0" } })
     assert.equal("192.0.2.1", client_of(V1 .. REQUEST))

@@ -26,7 +26,7 @@ static bool fail(run *r, dl_problem_kind kind, const char *name, const char *wha
 }
 
 static bool fail_sqlite(run *r) {
-  dl_problem_read(&r->call->problem, r->connection->handle, r->statement->source, &r->call->arena);
+  dl_problem_read_executed(&r->call->problem, r->connection->handle, r->statement, &r->call->arena);
   return false;
 }
 

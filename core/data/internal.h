@@ -57,6 +57,8 @@ int dl_sqlite_step(dl_sqlite *connection, dl_step step);
 void dl_problem_set(dl_problem *problem, dl_problem_kind kind, dl_arena *arena, const char *format, ...) __attribute__((format(printf, 4, 5)));
 /* What the connection's last error was, said about a place ("app.lua:7", "commit"). */
 void dl_problem_read(dl_problem *problem, sqlite3 *handle, dl_str place, dl_arena *arena);
+/* The same, said about a statement that was executed, without the values that SQLite may quote. */
+void dl_problem_read_executed(dl_problem *problem, sqlite3 *handle, const dl_statement *statement, dl_arena *arena);
 
 /* --- execute.c ----------------------------------------------------------------- */
 

@@ -71,14 +71,34 @@ static const char *advice(dl_problem_kind kind) {
   }
 }
 
-void dl_problem_read(dl_problem *problem, sqlite3 *handle, dl_str place, dl_arena *arena) {
+/* What is wrong with a path in JSON or a search in FTS is said with words of it, in quotes or
+ * behind a colon. What the statement says itself may stay. */
+static dl_str without_value(dl_str message, dl_str sql) {
+  for (size_t i = dl_str_starts(message, DL_STR("fts5: ")) ? 6 : 0; i < message.len; i++) {
+    char c = message.ptr[i];
+    size_t begin = c == '\'' || c == '"' ? i + 1 : c == ':' ? i + 2 : 0, end = message.len;
+    if (!begin || begin > end) continue;
+    while (end > begin && memchr("'\")]", message.ptr[end - 1], 4)) end--;
+    return end > begin && memmem(sql.ptr, sql.len, message.ptr + begin, end - begin) ? message : dl_str_from(message.ptr, i);
+  }
+  return message;
+}
+
+static void read_problem(dl_problem *problem, sqlite3 *handle, dl_str place, const dl_statement *executed, dl_arena *arena) {
   int code = sqlite3_extended_errcode(handle);
   dl_problem_kind kind = kind_of(code);
   dl_str message = dl_arena_copy(arena, dl_str_of(sqlite3_errmsg(handle)));
+  if (executed && (code & 0xff) == SQLITE_ERROR) message = without_value(message, executed->sql);
   if (is_long_pattern(sqlite3_errmsg(handle)))
     dl_problem_set(problem, DL_PROBLEM_TOO_MUCH, arena,
                    "%.*s: a pattern of LIKE or GLOB has over %d bytes: give what a client may search for a max_length", DL_STR_ARGS(place),
                    DL_LIKE_PATTERN_MAX);
   else dl_problem_set(problem, kind, arena, "%.*s: %.*s%s", DL_STR_ARGS(place), DL_STR_ARGS(message), advice(kind));
   problem->constraint = constraint_in(message);
+}
+
+void dl_problem_read(dl_problem *problem, sqlite3 *handle, dl_str place, dl_arena *arena) { read_problem(problem, handle, place, NULL, arena); }
+
+void dl_problem_read_executed(dl_problem *problem, sqlite3 *handle, const dl_statement *statement, dl_arena *arena) {
+  read_problem(problem, handle, statement->source, statement, arena);
 }

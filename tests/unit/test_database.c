@@ -114,6 +114,25 @@ static void constraints_are_told_apart_and_named(void **state) {
   }
 }
 
+/* Messages end in logs, and SQLite quotes what it does not understand. */
+static void no_message_holds_a_value_of_the_call(void **state) {
+  world *w = *state;
+  world_write(w, "migrations/0002_found.sql", "CREATE VIRTUAL TABLE found USING fts5(text);");
+  const dl_statement *path = world_seal(w, "SELECT json_extract('{}', :path)");
+  const dl_statement *match = world_seal(w, "SELECT rowid FROM found WHERE found MATCH :words");
+  const dl_statement *own = world_seal(w, "SELECT json_extract('{}', 'no path') WHERE :is");
+  const dl_value values[] = {TEXT("s3cret"), TEXT("s3cret:x"), TEXT("a s3cret\""), TEXT("(s3cret s3cret"), TEXT("'s3cret'"), TEXT("^ s3cret (\"")};
+  start(w);
+  for (size_t i = 0; i < sizeof(values) / sizeof(*values); i++) {
+    answer a = world_call(w, i ? match : path, DL_SHAPE_MANY, values[i], NOTHING);
+    assert_int_equal(a.kind, DL_PROBLEM_FAILED);
+    assert_non_null(strstr(a.message, "app.lua:7: "));
+    if (strstr(a.message, "s3cret")) fail_msg("%s", a.message);
+  }
+  assert_string_equal(world_call(w, path, DL_SHAPE_MANY, values[0], NOTHING).message, "app.lua:7: JSON path error near ");
+  assert_string_equal(world_call(w, own, DL_SHAPE_MANY, dl_value_boolean(true), NOTHING).message, "app.lua:7: JSON path error near 'no path'");
+}
+
 static void results_are_bounded(void **state) {
   world *w = *state;
   const dl_statement *rows = world_seal(w, "WITH RECURSIVE n (i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n LIMIT :count) SELECT i FROM n");
@@ -339,6 +358,7 @@ int main(void) {
       T(each_kind_of_value_comes_back_as_it_went),
       T(columns_declared_boolean_give_booleans),
       T(constraints_are_told_apart_and_named),
+      T(no_message_holds_a_value_of_the_call),
       T(results_are_bounded),
       T(values_that_do_not_fit_are_refused_by_name),
       T(a_statement_that_sqlite_does_not_take_stops_the_start_by_its_place),

@@ -283,6 +283,7 @@ static void on_answer(uv_async_t *async) {
   if (gone && database->wakes) {
     uv_thread_join(&database->writer);
     database->wakes = false;
+    deliver(database); /* to those who asked again when they were answered just now */
     if (!ready) report_start(database, database->start_error);
     close_handles(database);
     return;

@@ -481,6 +481,35 @@ static void stopping_answers_what_waits_and_refuses_what_comes(void **state) {
   assert_string_equal(world_call(w, again.count, DL_SHAPE_VALUE, NOTHING, NOTHING).rows, "10");
 }
 
+typedef struct asking {
+  answer first, second;
+  world *w;
+  const dl_statement *statement;
+} asking;
+
+static void ask_again(dl_call *call) {
+  asking *a = call->owner;
+  on_answered(call);
+  world_send(a->w, &a->second, NULL, a->statement, DL_SHAPE_VALUE, NOTHING, NOTHING);
+}
+
+/* One that loses its transaction to the stop and asks again, when the writer has gone already. */
+static void who_asks_while_it_ends_is_answered_too(void **state) {
+  world *w = *state;
+  statements s = start(w, (dl_database_options){.transaction_ms = 20});
+  asking a = {.w = w, .statement = s.count};
+  event e = {.w = w};
+  dl_transaction *t = begin(w);
+  dl_database_stop(w->database, on_event, &e);
+  usleep(300000);
+  world_send(w, &a.first, t, s.count, DL_SHAPE_VALUE, NOTHING, NOTHING)->done = ask_again;
+  turn_until(w, &e.came);
+  assert_int_equal(a.first.kind, DL_PROBLEM_ENDED);
+  assert_true(a.second.came);
+  assert_int_equal(a.second.kind, DL_PROBLEM_STOPPED);
+  dl_transaction_release(t);
+}
+
 static void freed_while_at_work_it_ends_by_itself_and_answers_nobody(void **state) {
   world *w = *state;
   statements s = start(w, (dl_database_options){0});
@@ -513,6 +542,7 @@ int main(void) {
       T(a_full_queue_refuses_and_a_long_wait_ends),
       T(stopping_measures_no_whole_table),
       T(stopping_answers_what_waits_and_refuses_what_comes),
+      T(who_asks_while_it_ends_is_answered_too),
       T(freed_while_at_work_it_ends_by_itself_and_answers_nobody),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

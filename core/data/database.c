@@ -234,6 +234,7 @@ static void free_database(dl_database *database) {
   dl_file_set_free(database->options.files);
   dl_arena_free(&database->arena);
   dl_free(database->statements);
+  dl_free(database->index_path);
   dl_free(database->start_error);
   dl_free(database->applied);
   void (*freed)(void *owner) = database->freed;

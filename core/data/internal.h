@@ -87,6 +87,8 @@ typedef struct dl_file_mark {
 bool dl_database_mark(dl_database *database, const dl_sqlite *writer, dl_arena *arena, dl_problem *problem);
 /* Whether they are the ones that lie at their paths; false with a problem. Any thread, while the writer has them open. */
 bool dl_database_in_place(const dl_database *database, dl_arena *arena, dl_problem *problem);
+/* Whether the log's index that is open here is one that others do not find any more. */
+bool dl_database_lost_index(const dl_database *database);
 
 /* --- database.c, writer.c, reader.c -------------------------------------------- */
 
@@ -154,9 +156,10 @@ struct dl_database {
   size_t statement_count, statement_room;
 
   /* the writer's until it is ready, then read only */
-  dl_file_mark file, log;
-  bool has_log;
+  dl_file_mark file, log, index;
+  bool has_log, has_index;
   const char *log_path; /* of the write-ahead log; the writer's connection has it */
+  char *index_path;     /* of the log's index in shared memory; malloc */
 
   /* loop thread */
   dl_database_state state;

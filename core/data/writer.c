@@ -236,13 +236,13 @@ static void run_transaction(writer *w, dl_call *opening) {
 static bool open_all(writer *w, dl_arena *arena, const char **applied, dl_problem *problem) {
   dl_database *database = w->database;
   w->connection = dl_sqlite_open(database, false, arena, problem);
-  if (!w->connection) return false;
+  if (!w->connection || !dl_database_mark(database, w->connection, arena, problem)) return false;
   if (database->options.migrations && !dl_migrate(w->connection, arena, applied, problem)) return false;
   for (size_t i = 0; i < database->statement_count; i++) {
     dl_sqlite_deadlines(w->connection, database->options.lock_ms, database->options.statement_ms);
     if (!dl_sqlite_check(w->connection, database->statements[i], arena, problem)) return false;
   }
-  return dl_database_mark(database, w->connection, arena, problem);
+  return dl_database_mark(database, w->connection, arena, problem); /* of one that was empty only now */
 }
 
 static bool start(writer *w) {
@@ -310,11 +310,14 @@ static void work(writer *w) {
 
 /* Leaves one file behind: the log is empty after a checkpoint that nobody blocks. What
  * SQLite notes of tables that grew it takes from some hundred rows of each: others wait
- * for their writes meanwhile. */
+ * for their writes meanwhile. By an index that others do not see, what they wrote would be
+ * cut off. */
 static void finish(writer *w) {
   if (!w->connection) return;
+  sqlite3 *handle = w->connection->handle;
   dl_sqlite_deadlines(w->connection, 200, w->database->options.statement_ms);
-  sqlite3_exec(w->connection->handle, "PRAGMA analysis_limit = 400; PRAGMA optimize; PRAGMA wal_checkpoint(TRUNCATE)", NULL, NULL, NULL);
+  if (dl_database_lost_index(w->database)) sqlite3_db_config(handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+  else sqlite3_exec(handle, "PRAGMA analysis_limit = 400; PRAGMA optimize; PRAGMA wal_checkpoint(TRUNCATE)", NULL, NULL, NULL);
   dl_sqlite_close(w->connection);
 }
 

@@ -38,8 +38,8 @@ describe("a database", function()
     server.remove_folder(data)
   end)
 
-  local function start(files)
-    local running = server.start(files or fixture(), { data = data })
+  local function start(files, workers)
+    local running = server.start(files or fixture(), { data = data, workers = workers })
     started[running] = true
     return running
   end
@@ -167,9 +167,57 @@ describe("a database", function()
     refuses "cleo@example.com"
     shell("mv %s-kept %s-wal", file, file)
     assert.equal(201, post(running, "cleo@example.com").status)
+    shell("mv %s-shm %s-kept", file, file)
+    refuses "dora@example.com"
+    shell("mv %s-kept %s-shm", file, file)
+    assert.equal(201, post(running, "dora@example.com").status)
     assert.equal(0, (stop(running)))
     local second = start()
-    assert.equal(3, count(second))
+    assert.equal(4, count(second))
+    assert.equal(0, (stop(second)))
+  end)
+
+  local SHARED = {
+    ["app.lua"] = [[
+local demilune = require "demilune"
+local app = demilune.app { guard = demilune.guard.public }
+local db = app:database "sqlite:test.db"
+local add = db:statement "INSERT INTO users (email) VALUES (:email)"
+local count = db:statement "SELECT count(*) FROM users"
+app:post("/users", { body = { email = demilune.model.string() }, status = 201 }, function(req) return add:run(req.body) end)
+app:get("/count", function() return { count = count:value() } end)
+return app
+]],
+    ["migrations/0001_users.sql"] = "CREATE TABLE users (email TEXT NOT NULL);",
+  }
+
+  -- Who opens the database behind that makes another index, with locks of its own.
+  it("loses nothing that was answered where the log's index was deleted, and a worker replaced", function()
+    local running = start(SHARED, 2)
+    local function write(prefix)
+      local answered = 0
+      for number = 1, 20 do
+        if post(running, ("%s-%d@example.com"):format(prefix, number)).status == 201 then answered = answered + 1 end
+      end
+      return answered
+    end
+    local answered = write "before"
+    assert.equal(20, answered)
+    shell("rm %s/test.db-shm", data)
+    assert.equal(0, write "without")
+    local old = running:workers()
+    shell("kill -KILL %d", old[1])
+    assert.is_true(server.wait_until(30, function()
+      local now = running:workers()
+      return #now == 2 and now[1] ~= old[1] and now[2] ~= old[1] and write("replaced" .. os.time()) > 0
+    end))
+    answered = answered + write "behind"
+    running:signal "HUP"
+    assert.is_true(server.wait_until(30, function() return running:log():find("database's file .-test%.db%-shm was moved") ~= nil end))
+    answered = answered + write "reloaded"
+    assert.equal(0, (stop(running)))
+    local second = start(SHARED)
+    assert.is_true(count(second) >= answered, ("%d of %d"):format(count(second), answered))
     assert.equal(0, (stop(second)))
   end)
 

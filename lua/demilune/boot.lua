@@ -7,7 +7,6 @@ local app_module = require "demilune.app"
 local context = require "demilune.context"
 local core = require "demilune.core"
 local errors = require "demilune.errors"
-local field = require "demilune.field"
 local files = require "demilune.files"
 local names = require "demilune.names"
 local plan = require "demilune.plan"
@@ -119,7 +118,7 @@ function boot.load(given)
   install_searcher(world, finder({}))
   local ok, result = xpcall(load_app, explain, given.folder, loaded, world)
   if not ok then error(type(result) == "string" and with_excerpt(result) or result, 0) end
-  result.loaded, result.fields_made = loaded, field.count()
+  result.loaded = loaded
   context.plan = result
   return result
 end

@@ -3,7 +3,6 @@
 -- { ... }` names one; extend, partial, pick and omit make others from it. These are
 -- descriptions: the core compiles them and does all checking.
 
-local context = require "demilune.context"
 local core = require "demilune.core"
 local errors = require "demilune.errors"
 local field = require "demilune.field"
@@ -207,28 +206,13 @@ function Model:omit(name, given) return choose(self, "omit", name, given, false)
 -- Models to their compiled schemas, for validate.
 local schemas = setmetatable({}, { __mode = "k" })
 
--- Where models were made after the load. A file that a handler requires makes each of its own once.
-local late = {}
-
--- What is compiled is kept as long as the app.
-local function compile(self)
-  if context.plan and self._order > context.plan.fields_made then
-    if late[self.source] then
-      errors.raise(self.source, "%s is made anew at each request, and kept; make it once, beside the routes, and call its validate in the handler",
-        tostring(self))
-    end
-    late[self.source] = true
-  end
-  return core.schema_compile(self)
-end
-
 ---Checks a value that did not come with a request (a queue's message, a file).
 ---@param value any
 ---@param given? { mode?: "strict"|"lax"|"text" } strict when left out, as JSON bodies are
 ---@return table? value converted, or nil
 ---@return table[]? errors as in the "detail" of a 422
 function Model:validate(value, given)
-  schemas[self] = schemas[self] or compile(self)
+  schemas[self] = schemas[self] or core.schema_compile(self)
   return schemas[self]:validate(value, { mode = given and given.mode or "strict", source = self.name or "value" })
 end
 

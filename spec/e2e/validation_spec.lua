@@ -71,10 +71,6 @@ app:post("/conversions", { body = {
 app:post("/quadratic", { body = model.object { s = model.string { pattern = "[a-z]{2,}-[0-9]" } } }, echo "body")
 app:post("/factory", { body = model "Made" { n = model.integer { default_factory = function() error("the factory broke") end } } }, echo "body")
 app:post("/pattern", { body = model "Pattern" { s = model.string { pattern = "^(a+)+$" } } }, echo "body")
-local Late = {}
-for _, name in ipairs { "Cat", "Dog" } do Late[name] = model(name) { lives = model.integer() } end
-app:get("/validate/{name}", function(req) return (Late[req.path.name]:validate { lives = 9 }) end)
-app:get("/made", function() return (model.object { lives = model.integer() }:validate { lives = 9 }) end)
 app:post("/many", { body = model.array(model.integer(), { max_items = 100000 }) }, function(req) return #req.body end)
 return app
 ]]
@@ -351,13 +347,6 @@ describe("validation in service", function()
     assert.truthy(running:log_line('"level":"warning"', "match limit"))
     assert.equal(200, post_json("/quadratic", '{"s":"' .. ("a"):rep(5000) .. '-1"}').status)
     assert.same({ "body.s string_pattern_mismatch" }, errors_of(post_json("/quadratic", '{"s":"' .. ("a"):rep(900000) .. '-"}')))
-  end)
-
-  it("keeps no model that a handler makes at each request", function()
-    for _, name in ipairs { "Cat", "Dog", "Cat" } do assert.equal(200, running:request("GET", "/validate/" .. name).status) end
-    assert.equal(200, running:request("GET", "/made").status)
-    assert.equal(500, running:request("GET", "/made").status)
-    assert.truthy(running:log_line('"level":"error"', "make it once, beside the routes"))
   end)
 
   it("takes no more names than a page needs", function()

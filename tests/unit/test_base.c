@@ -44,6 +44,25 @@ __attribute__((visibility("default"))) const char *__asan_default_options(void);
 const char *__asan_default_options(void) { return "allocator_may_return_null=1"; }
 
 /* The sizes are over what an address space has, so that they fail on every machine. */
+static void memory_that_is_not_there_leaves_an_arena_as_it_was(void **state) {
+  (void)state;
+  dl_arena arena;
+  dl_arena_init(&arena, 64);
+  char *kept = dl_arena_try_alloc(&arena, 16);
+  memset(kept, 'x', 16);
+  assert_null(dl_arena_try_alloc(&arena, SIZE_MAX / 4));
+  assert_null(dl_arena_try_alloc(&arena, SIZE_MAX));
+  assert_ptr_equal(dl_arena_try_alloc(&arena, 16), kept + 16);
+  for (size_t size = 0; size < 200000; size = size * 2 + 1) memset(dl_arena_try_alloc(&arena, size), 'y', size);
+  for (int i = 0; i < 10000; i++) memset(dl_arena_try_alloc(&arena, 100), 'z', 100); /* in large blocks by now */
+  memset(dl_arena_alloc(&arena, 1000000), 'w', 1000000);
+  assert_memory_equal(kept, "xxxxxxxxxxxxxxxx", 16);
+  dl_arena_reset(&arena);
+  assert_int_equal(arena.used_bytes, 0);
+  assert_non_null(dl_arena_try_alloc(&arena, 64));
+  dl_arena_free(&arena);
+}
+
 static void memory_that_is_not_there_leaves_a_buffer_as_it_was(void **state) {
   (void)state;
   dl_buffer buffer = {0};
@@ -88,8 +107,8 @@ static void integers_are_written_whole(void **state) {
 
 static void utf8_refuses_what_is_not_utf8(void **state) {
   (void)state;
-  static const char *const bad[] = {"\x80", "\xc0\x80", "\xc1\xbf", "\xe0\x80\x80", "\xed\xa0\x80", "\xf0\x80\x80\x80", "\xf4\x90\x80\x80", "\xf5", "ab\xc3",
-                                    "abcdefgh\xff"};
+  static const char *const bad[] = {"\x80", "\xc0\x80", "\xc1\xbf",    "\xe0\x80\x80", "\xed\xa0\x80", "\xf0\x80\x80\x80", "\xf4\x90\x80\x80",
+                                    "\xf5", "ab\xc3",   "abcdefgh\xff"};
   for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) assert_false(dl_utf8_valid(dl_str_of(bad[i])));
   assert_true(dl_utf8_valid(DL_STR("plain \xc3\xa9 \xe2\x82\xac \xf0\x9f\x8c\x99")));
   assert_int_equal(dl_utf8_length(DL_STR("\xc3\xa9\xe2\x82\xac\xf0\x9f\x8c\x99")), 3);
@@ -155,6 +174,7 @@ int main(void) {
       cmocka_unit_test(dates_have_their_standard_forms),
       cmocka_unit_test(a_value_cannot_forge_a_log_line),
       cmocka_unit_test(memory_that_is_not_there_leaves_a_buffer_as_it_was),
+      cmocka_unit_test(memory_that_is_not_there_leaves_an_arena_as_it_was),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -14,10 +14,16 @@ enum { PAIRS_MAX = 256 };
 
 /* --- before the body --------------------------------------------------------------- */
 
+static dl_admission refuse_stranger(dl_exchange *exchange) {
+  dl_respond_error(exchange, 400, DL_STR("dev answers to localhost and to addresses; name other hosts in allowed_hosts of demilune.app"), (dl_str){0});
+  return DL_REFUSED;
+}
+
 /* A Host that is not ours is a name for someone else's site (or a rebinding
  * attack): nothing of this app may answer under it. */
 static dl_admission step_host(dl_exchange *exchange) {
   dl_str host = exchange->view.host.len ? exchange->view.host : dl_http_request_header(&exchange->request, DL_HEADER_HOST);
+  if (exchange->worker->local && exchange->plan->allowed_host_count == 0) return dl_plan_is_local_host(host) ? DL_ADMITTED : refuse_stranger(exchange);
   if (dl_plan_allows_host(exchange->plan, host)) return DL_ADMITTED;
   dl_respond_error(exchange, 400, DL_STR("Host is not one this server answers to"), (dl_str){0});
   return DL_REFUSED;

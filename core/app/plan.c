@@ -348,6 +348,16 @@ static dl_str without_port(dl_str host) {
   return host;
 }
 
+bool dl_plan_is_local_host(dl_str host) {
+  static const dl_str below = {".localhost", 10};
+  dl_address address;
+  host = without_port(host);
+  if (host.len == 0 || dl_str_equal_nocase(host, DL_STR("localhost"))) return true;
+  if (host.len > below.len && dl_str_equal_nocase(dl_str_skip(host, host.len - below.len), below)) return true;
+  if (host.len > 2 && host.ptr[0] == '[') host = dl_str_from(host.ptr + 1, host.len - 2);
+  return dl_address_read(host, &address);
+}
+
 bool dl_plan_allows_host(const dl_plan *plan, dl_str host) {
   if (plan->allowed_host_count == 0) return true;
   host = without_port(host);

@@ -90,4 +90,8 @@ const dl_plan *dl_plan_compile(struct lua_State *L, dl_arena *arena, const char 
 /* Whether a Host field's value (port included) is one the app answers to. */
 bool dl_plan_allows_host(const dl_plan *plan, dl_str host);
 
+/* Whether a Host names this machine, and can be made to by nobody else: an address or
+ * localhost (RFC 6761 6.3), or nothing. */
+bool dl_plan_is_local_host(dl_str host);
+
 #endif

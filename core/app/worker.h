@@ -36,6 +36,7 @@ typedef struct dl_worker {
   dl_access_log access_log;
   char *reload_problem;       /* why the last reload failed; NULL: it did not */
   bool development;           /* tracebacks in responses, inputs echoed */
+  bool local;                 /* in dev, for this machine alone: an app that names no hosts is asked by this machine's names */
   bool draining;              /* answers say close; connections that stay idle are closed */
   dl_metrics_writer metrics;  /* its slot of what all workers count; zeroed: nothing is counted */
   dl_stream_pool buffers;

@@ -240,6 +240,7 @@ demilune_server *dl_server_new(const demilune_options *options, const char *mode
     return NULL;
   }
   server->worker.development = strcmp(mode, "serve") != 0;
+  server->worker.local = strcmp(mode, "dev") == 0 && !options->exposed && !options->unix_path && !dl_server_tls_is_asked(options);
   problem = dl_worker_set_proxies(&server->worker, options->trusted_proxies, options->proxy_protocol, message);
   if (!problem) problem = dl_server_tls_open(&server->tls, options, world, &server->worker, message);
   if (!problem && !world) problem = open_admin(server, options->admin, message);

@@ -130,6 +130,25 @@ describe("a server that trusts one proxy", function()
   end)
 end)
 
+describe("a server of a developer's own", function()
+  local function statuses(flags, options)
+    local running = server.start(app(options), { command = "dev", flags = flags })
+    local seen = {}
+    local hosts = { "127.0.0.1:1", "localhost", "LOCALHOST:8000", "app.localhost:1", "[::1]:8000", "evil.example", "localhost.evil.example:8000" }
+    for index, host in ipairs(hosts) do
+      seen[index] = ask(running, "127.0.0.1", "/who", {}, host).status
+    end
+    stop(running)
+    return table.concat(seen, " ")
+  end
+
+  it("answers to names of this machine alone, which no page can have pointed at it, unless the app names others", function()
+    assert.equal("200 200 200 200 200 400 400", statuses())
+    assert.equal("400 400 400 400 400 200 400", statuses(nil, 'allowed_hosts = { "evil.example" }'))
+    assert.equal("200 200 200 200 200 200 200", statuses { "--exposed" })
+  end)
+end)
+
 describe("who is trusted", function()
   it("is nobody unless it is said", function()
     local running = server.start(app())

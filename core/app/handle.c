@@ -155,6 +155,14 @@ static void run_stream(dl_exchange *exchange, lua_State *co) {
   if (connection->worker->out_owner == connection) dl_connection_flush(connection, (dl_str){0});
 }
 
+/* Without its last chunk the client knows that the body is not whole; where the end of
+ * the connection would be the end of the body, by a reset. */
+static void cut_stream(dl_exchange *exchange) {
+  exchange->succeeded = false;
+  exchange->connection->broken = true;
+  if (!exchange->chunked) dl_stream_cut(&exchange->connection->stream);
+}
+
 static void end_stream(dl_exchange *exchange, int status, lua_State *co) {
   exchange->succeeded = status == 0 && !exchange->connection->broken;
   if (exchange->succeeded) {
@@ -166,8 +174,7 @@ static void end_stream(dl_exchange *exchange, int status, lua_State *co) {
     /* Whose connection ends without a byte may send his request again by himself. */
     dl_connection_flush(exchange->connection, (dl_str){0});
   }
-  /* Without its last chunk the client knows that the body is not whole. */
-  exchange->connection->broken = true;
+  cut_stream(exchange);
 }
 
 /* --- answers that are kept -------------------------------------------------------------- */
@@ -291,10 +298,7 @@ void dl_handle_expired(dl_deadline *deadline) {
     dl_respond_error(exchange, 504, DL_STR("The handler took too long"), (dl_str){0});
   }
   if (exchange->phase == DL_PHASE_KEEP) answer_unkept(exchange);
-  if (exchange->phase == DL_PHASE_STREAM) {
-    exchange->succeeded = false;
-    exchange->connection->broken = true;
-  }
+  if (exchange->phase == DL_PHASE_STREAM) cut_stream(exchange);
   replace_task(exchange);
   go_on(exchange);
 }

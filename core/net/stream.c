@@ -212,14 +212,17 @@ static void on_closed(uv_handle_t *handle) {
   stream->events->closed(stream);
 }
 
+void dl_stream_cut(dl_stream *stream) { stream->cut = true; }
+
 void dl_stream_close(dl_stream *stream) {
   if (stream->closing) return;
-  if (stream->tls && !stream->dead && !stream->lingering && stream->unsent_bytes == 0) dl_stream_tls_finish(stream);
+  if (stream->tls && !stream->dead && !stream->cut && !stream->lingering && stream->unsent_bytes == 0) dl_stream_tls_finish(stream);
   if (stream->closing) return;
   stream->closing = true;
   stream->reading = false;
   dl_stream_release_buffer(stream);
-  uv_close(&stream->uv.handle, on_closed);
+  bool reset = stream->cut && stream->uv.handle.type == UV_TCP && uv_tcp_close_reset(&stream->uv.tcp, on_closed) == 0;
+  if (!reset) uv_close(&stream->uv.handle, on_closed);
 }
 
 static void on_shut_down(uv_shutdown_t *request, int status) {

@@ -52,6 +52,7 @@ struct dl_stream {
   uint32_t start, filled; /* unread bytes are buffer[start, filled) */
   uint32_t unsent_bytes;  /* queued in this process; under TLS, of ciphertext */
   bool reading, ended, closing, lingering, dead, corked;
+  bool cut;               /* dl_stream_cut was called */
   bool alerting;          /* it failed, and the alert that says why waits for the socket */
 };
 
@@ -96,6 +97,9 @@ static inline void dl_stream_cork(dl_stream *stream) { stream->corked = true; }
  * the peer still sends for a moment, so that an answer is not lost to a reset
  * (RFC 9112 9.6); the owner's deadline ends that with a plain close. */
 void dl_stream_close(dl_stream *stream);
+
+/* What it has sent is not whole: when it closes, its end shall not look like an orderly one. */
+void dl_stream_cut(dl_stream *stream);
 void dl_stream_linger(dl_stream *stream);
 
 #endif

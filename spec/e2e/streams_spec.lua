@@ -214,6 +214,17 @@ describe("a stream", function()
     end
   end)
 
+  it("that fails is cut off by a reset where the connection's end would be the body's, for HTTP/1.0", function()
+    for target, whole in pairs { ["/fails"] = false, ["/fails-first"] = false, ["/stubborn"] = false, ["/count"] = true } do
+      local connection = running:connect(PATIENCE)
+      connection:send("GET " .. target .. " HTTP/1.0\r\n\r\n")
+      local bytes = connection.tcp:receive "*a" -- all, where it ended in order
+      assert.equal(whole, bytes ~= nil, target)
+      connection:close()
+    end
+    assert.equal("stubborn: false", ended())
+  end)
+
   it("answers HEAD with its head alone, and does not write for it", function()
     local connection = running:connect(PATIENCE)
     for _, target in ipairs { "/count", "/endless", "/slowly" } do

@@ -24,11 +24,14 @@ static bool lies(const char *path, const dl_file_mark *opened) {
   return look(path, &found) && found.device == opened->device && found.inode == opened->inode;
 }
 
+enum { DESCRIPTORS_MOST = 1 << 20 }; /* some systems allow a billion, and nobody has them */
+
 /* Connections of one process share the index that the first of them opened, wherever that
  * has gone: another worker's may lie in its place by now. */
 static bool is_open_here(const dl_file_mark *mark) {
   struct stat info;
-  for (long fd = 0, most = sysconf(_SC_OPEN_MAX); fd < most; fd++)
+  long most = sysconf(_SC_OPEN_MAX);
+  for (long fd = 0; fd < (most < 0 || most > DESCRIPTORS_MOST ? DESCRIPTORS_MOST : most); fd++)
     if (fstat((int)fd, &info) == 0 && info.st_dev == mark->device && info.st_ino == mark->inode) return true;
   return false;
 }

@@ -136,7 +136,11 @@ int dl_stream_accept(dl_stream *stream, const dl_listener *listener, int fd, dl_
     close(fd);
     return error;
   }
-  if (!listener->unix_domain) uv_tcp_nodelay(&stream->uv.tcp, 1);
+  if (!listener->unix_domain) {
+    uv_tcp_nodelay(&stream->uv.tcp, 1);
+    /* Inherited of a listener that other processes hold too, one of which may want every answer cut off. */
+    setsockopt(fd, SOL_SOCKET, SO_LINGER, &(struct linger){0}, sizeof(struct linger));
+  }
   if (tls) stream->tls = dl_tls_new(pool->tls, tls, stream);
   dl_stream_read_start(stream);
   return 0;

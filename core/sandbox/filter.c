@@ -90,7 +90,9 @@ static const struct {
     {"fcntl", {1, UINT32_MAX, F_SETFD}, {0}}, {"fcntl", {1, UINT32_MAX, F_GETFL}, {0}}, {"fcntl", {1, UINT32_MAX, F_SETFL}, {0}},
     {"fcntl", {1, UINT32_MAX, F_GETLK}, {0}}, {"fcntl", {1, UINT32_MAX, F_SETLK}, {0}}, {"fcntl", {1, UINT32_MAX, F_SETLKW}, {0}},
     /* Of a socket that is listened on, which others hold too, a filter would drop the clients, and the one of
-     * SO_REUSEPORT would have all of them come here. The last two are the C library's, for name servers. */
+     * SO_REUSEPORT would have all of them come here. What it says of SO_LINGER is undone where a client is accepted.
+     * The last two are the C library's, for name servers. */
+    {"setsockopt", {1, UINT32_MAX, SOL_SOCKET}, {2, UINT32_MAX, SO_LINGER}},
     {"setsockopt", {1, UINT32_MAX, IPPROTO_TCP}, {2, UINT32_MAX, TCP_NODELAY}}, {"setsockopt", {1, UINT32_MAX, IPPROTO_IP}, {2, UINT32_MAX, IP_RECVERR}},
     {"setsockopt", {1, UINT32_MAX, IPPROTO_IPV6}, {2, UINT32_MAX, IPV6_RECVERR}},
     /* The receiving side of such a socket is everybody's. */

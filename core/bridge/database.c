@@ -438,6 +438,14 @@ static int handle_is_new(lua_State *L) {
   return 1;
 }
 
+/* handle:writes(statement) → whether it may change something; of a database that has been started. */
+static int handle_writes(lua_State *L) {
+  const dl_statement *statement = dl_database_statement(check_handle(L)->database, (size_t)luaL_checkinteger(L, 2));
+  luaL_argcheck(L, statement, 2, "no statement of this database");
+  lua_pushboolean(L, statement->writes);
+  return 1;
+}
+
 static int handle_is_ending(lua_State *L) {
   lua_pushboolean(L, dl_database_is_ending(check_handle(L)->database));
   return 1;
@@ -517,7 +525,7 @@ static int migrations_next(lua_State *L) {
 }
 
 static const luaL_Reg handle_methods[] = {
-    {"seal", handle_seal}, {"prepare", handle_prepare}, {"is_open", handle_is_open}, {"is_new", handle_is_new}, {"is_ending", handle_is_ending}, {"try", handle_try}, {NULL, NULL}};
+    {"seal", handle_seal}, {"prepare", handle_prepare}, {"is_open", handle_is_open}, {"is_new", handle_is_new}, {"is_ending", handle_is_ending}, {"writes", handle_writes}, {"try", handle_try}, {NULL, NULL}};
 static const luaL_Reg waiting_methods[] = {
     {"start", handle_start},       {"stop", handle_stop}, {"execute", handle_execute}, {"begin", handle_begin}, {"commit", handle_commit},
     {"rollback", handle_rollback}, {NULL, NULL}};

@@ -16,6 +16,8 @@ local running = coroutine.running
 -- transactions. Not in the database itself: an app would reach them there, and so
 -- end what others wait for.
 local handles, transactions = setmetatable({}, { __mode = "k" }), setmetatable({}, { __mode = "k" })
+-- By the coroutine of an idempotent request, what became of its statements.
+local watched = setmetatable({}, { __mode = "k" })
 -- Of each database, the folder of its migrations: nil when it has none.
 local folders = setmetatable({}, { __mode = "k" })
 
@@ -142,6 +144,12 @@ local function with_subject(statement, params)
   return bound
 end
 
+-- A statement that was turned away did nothing; any other that writes may have.
+local function note(seen, handle, statement, problem)
+  if problem and UNAVAILABLE[problem.kind] then seen.turned_away = true
+  elseif handle:writes(statement.number) then seen.wrote = true end
+end
+
 local CALL_OPTIONS = { max = true, order = true }
 
 -- What a handler wrote wrongly is told at its line, and not as a failure of ours.
@@ -166,11 +174,13 @@ local function execute(statement, shape, params, call)
   check_call(statement, shape, params, call)
   local database = statement.database
   if statement.binds_subject then params = with_subject(statement, params) end
-  local handle = handles[database]
-  local problem = handle:prepare(statement.number, shape, params, call and call.order, call and call.max, transactions[database][running()])
+  local handle, co = handles[database], running()
+  local problem = handle:prepare(statement.number, shape, params, call and call.order, call and call.max, transactions[database][co])
   if problem then raise(database, problem) end
   local answer, second
   problem, answer, second = handle:execute()
+  local seen = watched[co]
+  if seen then note(seen, handle, statement, problem) end
   if problem then raise(database, problem, statement.conflicts) end
   return answer, second
 end
@@ -236,10 +246,12 @@ function Database:statement(sql, given)
   }, Statement)
 end
 
-local function finish(self, transaction, ok, ...)
-  transactions[self][running()] = nil
-  local handle = handles[self]
+local function finish(self, transaction, wrote_before, ok, ...)
+  local co = running()
+  transactions[self][co] = nil
+  local handle, seen = handles[self], watched[co]
   local problem = handle[ok and "commit" or "rollback"](handle, transaction)
+  if seen and not ok and not problem then seen.wrote = wrote_before end
   if not ok then error((...), 0) end
   if problem then raise(self, problem) end
   return ...
@@ -260,9 +272,11 @@ function Database:transaction(fn)
     error("db:transaction inside db:transaction: the outer one already holds all or nothing; call the function itself", 2)
   end
   local problem, transaction = handles[self]:begin()
+  local seen = watched[running()]
+  if seen and problem then seen.turned_away = true end
   if problem then raise(self, problem) end
   transactions[self][running()] = transaction
-  return finish(self, transaction, pcall(fn))
+  return finish(self, transaction, seen and seen.wrote, pcall(fn))
 end
 
 -- As the app's author knows it: "migrations/0001_users.sql".
@@ -340,6 +354,14 @@ local function mend_of(made, source, message)
     return "mend the migrations: an empty database takes them one after the other"
   end
   return "mend the statement, or make what it needs in a migration"
+end
+
+---Watches what the running task does with databases from here on.
+---@return { wrote: boolean?, turned_away: boolean? } seen whether it may have written, and whether a database was too busy for it
+function database.watch()
+  local seen, co = {}, running()
+  if co then watched[co] = seen end -- nil: a spec's own
+  return seen
 end
 
 ---Notes what demilune itself keeps in a database.

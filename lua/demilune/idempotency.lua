@@ -5,6 +5,7 @@
 -- holds the answer back until it is kept; what stands here runs right before the handler.
 
 local core = require "demilune.core"
+local database = require "demilune.database"
 local errors = require "demilune.errors"
 local guard_type = require "demilune.guard_type"
 local idempotency_store = require "demilune.idempotency_store"
@@ -140,7 +141,11 @@ function idempotency.once(made, handler)
     if not digest then return handler(req, need) end -- an optional one that was not sent
     local attempt = random.bytes(16)
     if not claim(store, digest, fingerprint, attempt, longest) then answer_again(find(store, digest), fingerprint) end
-    core.keep_answer(req, function(status, fields, body) store.keep(digest, attempt, status, fields, body) end)
+    local seen = database.watch()
+    core.keep_answer(req, function(status, fields, body)
+      if status == 503 and seen.turned_away and not seen.wrote then store.forgo(digest, attempt)
+      else store.keep(digest, attempt, status, fields, body) end
+    end)
     if store.is_due() then later("answers that are too old could not be deleted", store.forget) end
     return handler(req, need)
   end

@@ -5,6 +5,7 @@ local cjson = require "cjson"
 local clock = require "spec.support.clock"
 local jwt = require "spec.support.jwt"
 local server = require "spec.support.server"
+local socket = require "socket"
 
 require("spec.support.core").install()
 local MIGRATION = require("demilune.idempotency_store").migration
@@ -75,6 +76,20 @@ app:post("/hold", { guard = guard.public }, function()
   db:transaction(function() held = true repeat demilune.sleep("10ms") until not held end)
   return "let go"
 end)
+local goods = app:database("sqlite:goods.db", { migrations = "goods", queue_ms = 50, transaction_ms = 60000 })
+local take = goods:statement [=[INSERT INTO taken (what) VALUES (:what)]=]
+local taken = goods:statement [=[SELECT count(*) FROM taken WHERE what = :what]=]
+app:post("/take", { idempotent = true, body = Order, status = 201 }, function(req)
+  if req.body.how == "order" then begin:run { what = req.body.what } end
+  local function both() begin:run { what = req.body.what } take:run { what = req.body.what } end
+  if req.body.how == "undo" then db:transaction(both)
+  else goods:transaction(function() take:run { what = req.body.what } end) end
+  return { number = taken:value { what = req.body.what } }
+end)
+app:post("/hold-goods", { guard = guard.public }, function()
+  goods:transaction(function() held = true repeat demilune.sleep("10ms") until not held end)
+  return "let go"
+end)
 app:get("/held", { guard = guard.public }, function() return tostring(held) end)
 app:post("/let-go", { guard = guard.public }, function() held = false return "soon" end)
 app:get("/now", { guard = guard.public }, function() return ("%d"):format(demilune.now()) end)
@@ -85,6 +100,7 @@ local FILES = {
   ["app.lua"] = APP,
   ["migrations/0001_runs.sql"] = "CREATE TABLE runs (what TEXT NOT NULL);\nCREATE TABLE released (what TEXT NOT NULL);\n",
   ["migrations/0002_idempotency_keys.sql"] = MIGRATION,
+  ["goods/0001_taken.sql"] = "CREATE TABLE taken (what TEXT NOT NULL);\n",
   -- A disk that is full for one answer, and for all keys while "full" was released an odd number of times.
   ["migrations/0003_full.sql"] = [[
 CREATE TRIGGER full BEFORE UPDATE ON idempotency_keys WHEN NEW.status = 299
@@ -406,6 +422,36 @@ describe("an idempotent route", function()
     assert.equal(0, runs "waits")
     local first = ask("w", "waits", { path = "/short" })
     assert.same({ 504, nil, 1 }, { first.status, first.headers["idempotent-replayed"], runs "waits" })
+  end)
+
+  it("is new again where a database was too busy for anything to be written, and only there", function()
+    start()
+    local holder = running:connect()
+    holder:send "POST /hold-goods HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 0\r\n\r\n"
+    assert.truthy(server.wait_until(PATIENCE, function() return running:request("GET", "/held").body == "true" end))
+    local function take(how) return "take-" .. how, how, { path = "/take", how = how } end
+    local waiting = {}
+    for _, how in ipairs { "order", "nothing", "undo" } do -- the last one keeps all others from the keys meanwhile
+      waiting[how] = running:connect()
+      waiting[how]:send(written(take(how)))
+      assert.truthy(server.wait_until(PATIENCE, function() return how ~= "order" or runs "order" == 1 end))
+    end
+    socket.sleep(0.2) -- longer than they may wait
+    running:request("POST", "/let-go")
+    assert.equal("let go", holder:receive().body)
+    holder:close()
+    for _, connection in pairs(waiting) do
+      local refused = connection:receive()
+      assert.same({ 503, "1" }, { refused.status, refused.headers["retry-after"] })
+      connection:close()
+    end
+    for _, how in ipairs { "nothing", "undo" } do
+      local first, again = ask(take(how)), ask(take(how))
+      assert.same({ 201, '{"number":1}', nil }, { first.status, first.body, first.headers["idempotent-replayed"] }, how)
+      assert.same({ 201, first.body, "true" }, { again.status, again.body, again.headers["idempotent-replayed"] })
+    end
+    local kept = ask(take "order")
+    assert.same({ 503, "true", 1 }, { kept.status, kept.headers["idempotent-replayed"], runs "order" })
   end)
 
   it("runs no handler that it cannot remember, and tells no answer that it could not keep", function()

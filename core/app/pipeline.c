@@ -23,7 +23,9 @@ static dl_admission refuse_stranger(dl_exchange *exchange) {
  * attack): nothing of this app may answer under it. */
 static dl_admission step_host(dl_exchange *exchange) {
   dl_str host = exchange->view.host.len ? exchange->view.host : dl_http_request_header(&exchange->request, DL_HEADER_HOST);
-  if (exchange->worker->local && exchange->plan->allowed_host_count == 0) return dl_plan_is_local_host(host) ? DL_ADMITTED : refuse_stranger(exchange);
+  bool local = exchange->worker->local;
+  if (local && dl_plan_is_local_host(host)) return DL_ADMITTED;
+  if (local && exchange->plan->allowed_host_count == 0) return refuse_stranger(exchange);
   if (dl_plan_allows_host(exchange->plan, host)) return DL_ADMITTED;
   dl_respond_error(exchange, 400, DL_STR("Host is not one this server answers to"), (dl_str){0});
   return DL_REFUSED;

@@ -36,7 +36,7 @@ typedef struct dl_worker {
   dl_access_log access_log;
   char *reload_problem;       /* why the last reload failed; NULL: it did not */
   bool development;           /* tracebacks in responses, inputs echoed */
-  bool local;                 /* in dev, for this machine alone: an app that names no hosts is asked by this machine's names */
+  bool local;                 /* in dev, for this machine alone: by its names an app is asked whatever hosts it names, and by no others if it names none */
   bool draining;              /* answers say close; connections that stay idle are closed */
   dl_metrics_writer metrics;  /* its slot of what all workers count; zeroed: nothing is counted */
   dl_stream_pool buffers;

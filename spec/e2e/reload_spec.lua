@@ -332,6 +332,18 @@ app:on_start(function() demilune.log.warning "begins to start" demilune.sleep("5
     end)
   end
 
+  it("finds the server that --pid names where /proc has nothing but processes, as in the unit of apps/deploy", function()
+    if not server.is_root() then return pending "only root makes such a /proc" end
+    start(app "one")
+    save(app "two")
+    local pipe = io.popen(("unshare --mount sh -c 'mount -t proc -o subset=pid,hidepid=invisible proc /proc && exec \"%s\" reload %s --pid=%d' 2>&1")
+      :format(server.program, folder, running.pid))
+    local said = pipe:read "*a"
+    pipe:close()
+    assert.matches("generation 2 serves", said)
+    all_are "two"
+  end)
+
   it("asks which of two servers is meant, and takes --pid", function()
     start(app "one")
     local other = server.start(folder, { flags = { "--access-log=off" } })

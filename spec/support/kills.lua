@@ -23,7 +23,7 @@ local model = demilune.model
 local app = demilune.app { title = "Kills", version = "1", guard = demilune.guard.public }
 local version = "%s"
 app:get("/version", function() return (version .. " "):rep(2000) end)
-local db = app:database("sqlite:test.db")
+local db = app:database("sqlite:test.db", { lock_ms = 60000, queue_ms = 60000 }) -- whoever is stopped keeps the lock for as long as the test takes
 local add = db:statement "INSERT INTO items (number) VALUES (:number)"
 local count = db:statement "SELECT count(*) FROM items WHERE number <= :number"
 local schema = db:statement [[SELECT (SELECT count(*) FROM demilune_migrations) || ' ' ||

@@ -212,8 +212,9 @@ local function requirer(find)
     if name:match("^demilune%.") then error(("%s is no module for apps; all that they may use is in require \"demilune\""):format(name), 2) end
     local chunk, tried = find(name)
     if not chunk then error(("there is no module %s: %s in the app's folder"):format(name, tried), 2) end
-    loading[name] = chunk
-    local result = chunk(name)
+    local function run() return (chunk(name)) end -- its frame stays where the file ends by "return require"
+    loading[name] = run
+    local result = run()
     loading[name] = nil
     if result == nil then result = true end
     if loaded[name] == nil then loaded[name] = result end

@@ -208,6 +208,12 @@ describe("an app's world", function()
     assert.truthy(output:find("b.lua:1: a requires itself", 1, true), output)
   end)
 
+  it("tells them also where each gives what the other one has", function()
+    local status, output = load_with('require "a"', { ["a.lua"] = 'return require "b"', ["b.lua"] = 'return require "a"' })
+    assert.equal(1, status)
+    assert.truthy(output:find("a requires itself", 1, true), output)
+  end)
+
   it("tells each time why a file fails", function()
     local status, output = load_with('assert(not pcall(require, "a"))\nrequire "a"', { ["a.lua"] = 'error "no a"' })
     assert.equal(1, status)

@@ -147,7 +147,7 @@ end
 -- A statement that was turned away did nothing; any other that writes may have.
 local function note(seen, handle, statement, problem)
   if problem and UNAVAILABLE[problem.kind] then seen.turned_away = true
-  elseif handle:writes(statement.number) then seen.wrote = true end
+  elseif handle:writes(statement.number) then seen.wrote[statement.database] = true end
 end
 
 local CALL_OPTIONS = { max = true, order = true }
@@ -251,7 +251,7 @@ local function finish(self, transaction, wrote_before, ok, ...)
   transactions[self][co] = nil
   local handle, seen = handles[self], watched[co]
   local problem = handle[ok and "commit" or "rollback"](handle, transaction)
-  if seen and not ok and not problem then seen.wrote = wrote_before end
+  if seen and not ok and not problem then seen.wrote[self] = wrote_before end
   if not ok then error((...), 0) end
   if problem then raise(self, problem) end
   return ...
@@ -276,7 +276,7 @@ function Database:transaction(fn)
   if seen and problem then seen.turned_away = true end
   if problem then raise(self, problem) end
   transactions[self][running()] = transaction
-  return finish(self, transaction, seen and seen.wrote, pcall(fn))
+  return finish(self, transaction, seen and seen.wrote[self], pcall(fn))
 end
 
 -- As the app's author knows it: "migrations/0001_users.sql".
@@ -357,9 +357,9 @@ local function mend_of(made, source, message)
 end
 
 ---Watches what the running task does with databases from here on.
----@return { wrote: boolean?, turned_away: boolean? } seen whether it may have written, and whether a database was too busy for it
+---@return { wrote: table<demilune.Database, true>, turned_away: boolean? } seen where it may have written, and whether one was too busy for it
 function database.watch()
-  local seen, co = {}, running()
+  local seen, co = { wrote = {} }, running()
   if co then watched[co] = seen end -- nil: a spec's own
   return seen
 end

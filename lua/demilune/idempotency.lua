@@ -143,7 +143,7 @@ function idempotency.once(made, handler)
     if not claim(store, digest, fingerprint, attempt, longest) then answer_again(find(store, digest), fingerprint) end
     local seen = database.watch()
     core.keep_answer(req, function(status, fields, body)
-      if status == 503 and seen.turned_away and not seen.wrote then store.forgo(digest, attempt)
+      if status == 503 and seen.turned_away and not next(seen.wrote) then store.forgo(digest, attempt)
       else store.keep(digest, attempt, status, fields, body) end
     end)
     if store.is_due() then later("answers that are too old could not be deleted", store.forget) end

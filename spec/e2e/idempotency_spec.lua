@@ -79,10 +79,17 @@ end)
 local goods = app:database("sqlite:goods.db", { migrations = "goods", queue_ms = 50, transaction_ms = 60000 })
 local take = goods:statement [=[INSERT INTO taken (what) VALUES (:what)]=]
 local taken = goods:statement [=[SELECT count(*) FROM taken WHERE what = :what]=]
+local letters = app:database("sqlite:letters.db", { migrations = "letters" })
+local write = letters:statement [=[INSERT INTO letters (what) VALUES (:what)]=]
+local letters_of = letters:statement [=[SELECT count(*) FROM letters WHERE what = :what]=]
 app:post("/take", { idempotent = true, body = Order, status = 201 }, function(req)
   if req.body.how == "order" then begin:run { what = req.body.what } end
-  local function both() begin:run { what = req.body.what } take:run { what = req.body.what } end
-  if req.body.how == "undo" then db:transaction(both)
+  local function both()
+    begin:run { what = req.body.what }
+    if req.body.how == "letter" then write:run { what = req.body.what } end
+    take:run { what = req.body.what }
+  end
+  if req.body.how == "undo" or req.body.how == "letter" then db:transaction(both)
   else goods:transaction(function() take:run { what = req.body.what } end) end
   return { number = taken:value { what = req.body.what } }
 end)
@@ -90,6 +97,7 @@ app:post("/hold-goods", { guard = guard.public }, function()
   goods:transaction(function() held = true repeat demilune.sleep("10ms") until not held end)
   return "let go"
 end)
+app:get("/letters/{what}", { guard = guard.public }, function(req) return letters_of:value { what = req.path.what } end)
 app:get("/held", { guard = guard.public }, function() return tostring(held) end)
 app:post("/let-go", { guard = guard.public }, function() held = false return "soon" end)
 app:get("/now", { guard = guard.public }, function() return ("%d"):format(demilune.now()) end)
@@ -100,6 +108,7 @@ local FILES = {
   ["app.lua"] = APP,
   ["migrations/0001_runs.sql"] = "CREATE TABLE runs (what TEXT NOT NULL);\nCREATE TABLE released (what TEXT NOT NULL);\n",
   ["migrations/0002_idempotency_keys.sql"] = MIGRATION,
+  ["letters/0001_letters.sql"] = "CREATE TABLE letters (what TEXT NOT NULL);\n",
   ["goods/0001_taken.sql"] = "CREATE TABLE taken (what TEXT NOT NULL);\n",
   -- A disk that is full for one answer, and for all keys while "full" was released an odd number of times.
   ["migrations/0003_full.sql"] = [[
@@ -452,6 +461,25 @@ describe("an idempotent route", function()
     end
     local kept = ask(take "order")
     assert.same({ 503, "true", 1 }, { kept.status, kept.headers["idempotent-replayed"], runs "order" })
+  end)
+
+  it("is done where a transaction was undone and another database keeps what was written in its midst", function()
+    start()
+    local holder = running:connect()
+    holder:send "POST /hold-goods HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 0\r\n\r\n"
+    assert.truthy(server.wait_until(PATIENCE, function() return running:request("GET", "/held").body == "true" end))
+    local function letters() return tonumber(running:request("GET", "/letters/letter").body) end
+    local waiting = running:connect()
+    waiting:send(written("one-letter", "letter", { path = "/take", how = "letter" }))
+    assert.truthy(server.wait_until(PATIENCE, function() return letters() == 1 end))
+    socket.sleep(0.2) -- longer than it may wait
+    running:request("POST", "/let-go")
+    assert.equal("let go", holder:receive().body)
+    holder:close()
+    assert.equal(503, waiting:receive().status)
+    waiting:close()
+    local again = ask("one-letter", "letter", { path = "/take", how = "letter" })
+    assert.same({ 503, "true", 1 }, { again.status, again.headers["idempotent-replayed"], letters() })
   end)
 
   it("runs no handler that it cannot remember, and tells no answer that it could not keep", function()

@@ -301,6 +301,7 @@ static bool validate_json(const dl_schema *schema, dl_value *value, dl_validatio
     *value = parsed;
     return true;
   }
+  if (error.starved) return starve(schema, validation);
   const char *message = dl_arena_format(validation->arena, "%s, at byte %zu", error.message, error.offset);
   return dl_validation_refuse(validation, schema, "json_invalid", dl_str_of(dl_arena_format(validation->arena, "should hold JSON text: %s", message)),
                               dl_context(validation->arena, "error", dl_value_string(dl_str_of(message))), value);

@@ -396,10 +396,12 @@ return app]]):format(body), { flags = { "--max-memory=192M", "--access-log=off" 
       local function slow() demilune.sleep "300ms" end
       app:post("/numbers", { body = model.array(model.integer(), { max_items = 1e6 }), status = 204 }, slow)
       app:post("/nested", { body = model.array(model.array(model.integer()), { max_items = 1e6 }), status = 204 }, slow)
-      app:post("/rows", { body = model.array(Row, { max_items = 1e6 }), status = 204 }, slow)]]
+      app:post("/rows", { body = model.array(Row, { max_items = 1e6 }), status = 204 }, slow)
+      app:post("/texts", { body = { text = model.json() }, status = 204 }, slow)]]
     local worker = running:workers()[1]
     for path, body in pairs {
       numbers = "[" .. ("1,"):rep(1e6 - 2) .. "1]", nested = "[" .. ("[1],"):rep(3e5) .. "[1]]", rows = "[" .. ("{},"):rep(3e5) .. "{}]",
+      texts = '{"text":"[' .. ("1,"):rep(9e5) .. '1]"}',
     } do
       local senders, told = {}, {}
       for n = 1, 30 do

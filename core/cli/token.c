@@ -157,7 +157,7 @@ static dl_key *key_from_env_file(const token_request *request, const dl_crypto *
   if (!look_into_env_file(L, request)) {
     snprintf(problem, sizeof problem, "%s/%s", folder, lua_tostring(L, -1));
     *error = problem;
-  } else if (lua_isnil(L, -1)) {
+  } else if (lua_objlen(L, -1) == 0) {
     snprintf(problem, sizeof problem,
              "it is neither in the environment nor in %s/.env; write %s=SECRET there, with what `demilune secret` prints, and "
              "`demilune dev` takes it from there too; or name another variable by --secret-variable=NAME, or a private key by --key-file=FILE",
@@ -172,9 +172,10 @@ static dl_key *key_from_env_file(const token_request *request, const dl_crypto *
   return key;
 }
 
+/* One that is empty is not set, as in demilune.settings. */
 static dl_key *key_from_secret(const token_request *request, const dl_crypto *crypto, dl_key_algorithm algorithm, const char **error) {
   const char *secret = getenv(request->variable.ptr);
-  if (!secret) return key_from_env_file(request, crypto, algorithm, error);
+  if (!secret || !*secret) return key_from_env_file(request, crypto, algorithm, error);
   return dl_key_from_secret(crypto, algorithm, dl_str_of(secret), request->kid, error);
 }
 

@@ -122,9 +122,12 @@ describe("the command line", function()
   end)
 
   it("signs a token by the secret that dev has", function()
-    local folder = server.write_app { [".env"] = "export JWT_SECRET='0123456789abcdef0123456789abcdef'\n", ["bad/.env"] = "JWT SECRET=abc\n" }
+    local folder = server.write_app { [".env"] = "export JWT_SECRET='0123456789abcdef0123456789abcdef'\n", ["bad/.env"] = "JWT SECRET=abc\n",
+      ["empty/.env"] = "JWT_SECRET=\n" }
     local function signature(text) return assert(text:match("^([%w_-]+%.[%w_-]+%.[%w_-]+)\n$"), text) end
     signature(run("token --subject=7 " .. folder))
+    signature(run("token --subject=7 " .. folder, "JWT_SECRET="))
+    assert.matches("it is neither in the environment nor in " .. folder .. "/empty/.env", (run("token --subject=7 " .. folder .. "/empty")), 1, true)
     signature(select(2, server.run({ "token", "--subject=7" }, { folder = folder })))
     assert.equal("demilune token: JWT_SECRET: " .. folder .. "/bad/.env:1: this line is not understood; write NAME=value, the name of letters, "
       .. "digits and _\n", (run("token --subject=7 " .. folder .. "/bad")))

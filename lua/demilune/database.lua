@@ -357,11 +357,19 @@ local function mend_of(made, source, message)
 end
 
 ---Watches what the running task does with databases from here on.
----@return { wrote: table<demilune.Database, true>, turned_away: boolean? } seen where it may have written, and whether one was too busy for it
+---@return { wrote: table<any, true>, turned_away: boolean? } seen by what it may have written, and whether a database was too busy for it
 function database.watch()
   local seen, co = { wrote = {} }, running()
   if co then watched[co] = seen end -- nil: a spec's own
   return seen
+end
+
+---Runs a function in a task of its own, which may write whatever becomes of what spawned it.
+---@param fn fun()
+function database.spawn(fn)
+  local seen = watched[running()]
+  if seen then seen.wrote[core.spawn] = true end
+  return core.spawn(fn)
 end
 
 ---Notes what demilune itself keeps in a database.

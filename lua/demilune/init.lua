@@ -26,7 +26,7 @@ local demilune = {
   response = response.new,
   stream = response.stream,
   null = core.null, -- JSON's null: a value, unlike nil
-  spawn = core.spawn, -- runs a function in a task of its own
+  spawn = require("demilune.database").spawn, -- runs a function in a task of its own
   now = core.now, -- seconds since 1970; tests move it
 }
 

@@ -87,9 +87,10 @@ app:post("/take", { idempotent = true, body = Order, status = 201 }, function(re
   local function both()
     begin:run { what = req.body.what }
     if req.body.how == "letter" then write:run { what = req.body.what } end
+    if req.body.how == "post" then demilune.spawn(function() write:run { what = req.body.what } end) end
     take:run { what = req.body.what }
   end
-  if req.body.how == "undo" or req.body.how == "letter" then db:transaction(both)
+  if req.body.how == "undo" or req.body.how == "letter" or req.body.how == "post" then db:transaction(both)
   else goods:transaction(function() take:run { what = req.body.what } end) end
   return { number = taken:value { what = req.body.what } }
 end)
@@ -463,14 +464,14 @@ describe("an idempotent route", function()
     assert.same({ 503, "true", 1 }, { kept.status, kept.headers["idempotent-replayed"], runs "order" })
   end)
 
-  it("is done where a transaction was undone and another database keeps what was written in its midst", function()
+  local function is_done_by(how)
     start()
     local holder = running:connect()
     holder:send "POST /hold-goods HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 0\r\n\r\n"
     assert.truthy(server.wait_until(PATIENCE, function() return running:request("GET", "/held").body == "true" end))
-    local function letters() return tonumber(running:request("GET", "/letters/letter").body) end
+    local function letters() return tonumber(running:request("GET", "/letters/" .. how).body) end
     local waiting = running:connect()
-    waiting:send(written("one-letter", "letter", { path = "/take", how = "letter" }))
+    waiting:send(written("one-letter", how, { path = "/take", how = how }))
     assert.truthy(server.wait_until(PATIENCE, function() return letters() == 1 end))
     socket.sleep(0.2) -- longer than it may wait
     running:request("POST", "/let-go")
@@ -478,9 +479,13 @@ describe("an idempotent route", function()
     holder:close()
     assert.equal(503, waiting:receive().status)
     waiting:close()
-    local again = ask("one-letter", "letter", { path = "/take", how = "letter" })
+    local again = ask("one-letter", how, { path = "/take", how = how })
     assert.same({ 503, "true", 1 }, { again.status, again.headers["idempotent-replayed"], letters() })
-  end)
+  end
+
+  it("is done where a transaction was undone and another database keeps what was written in its midst", function() is_done_by "letter" end)
+
+  it("is done where what it spawned may have written, whatever it could not do itself", function() is_done_by "post" end)
 
   it("runs no handler that it cannot remember, and tells no answer that it could not keep", function()
     start()

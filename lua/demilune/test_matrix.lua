@@ -67,7 +67,7 @@ local function declared(guard, kind, principal)
   end
   if not guard.member then return guard.kind == kind or 401 end
   local below = declared(guard.member, kind, principal)
-  if below ~= true or guard.kind == "owner" then return below end -- whose object it is, the handler's side says
+  if below ~= true or guard_type.is_late(guard) then return below end -- an owner and a user's roles are asked for behind the size
   return holds(guard, principal) or 403
 end
 

@@ -53,8 +53,12 @@ describe("a route that names no guard", function()
 end)
 
 describe("client:matrix", function()
-  local function run(spec)
-    local folder = server.write_app { ["app.lua"] = APP, ["spec/matrix_spec.lua"] = [[
+  local OF = APP:gsub("return app$", [[
+local user = app:dependency({ principal = bearer }, function() return { role = "user" } end)
+app:post("/rows", { guard = guard.role("admin", bearer, { of = user }) }, function() return 1 end)
+return app]])
+  local function run(spec, app)
+    local folder = server.write_app { ["app.lua"] = app or APP, ["spec/matrix_spec.lua"] = [[
       local client = require("demilune.test").client()
       local tokens = require "tests.attack.support.tokens"
       local function as(roles) return { Authorization = "Bearer " .. tokens.make('{"alg":"HS256"}', tokens.claims('"roles":' .. roles)) } end
@@ -89,6 +93,13 @@ describe("client:matrix", function()
     assert.truthy(words:find("GET /me (app.lua:10) answers 401 to nobody", 1, true), words)
     assert.truthy(words:find("GET / lets in everybody, and public does not name it", 1, true), words)
     assert.truthy(words:find("GET /gone is named as public, and there is no such route", 1, true), words)
+  end)
+
+  it("takes a user's roles of now for what the server asks behind the body's size", function()
+    local status, words = run(PRINCIPALS .. [[ local found = client:matrix { principals = principals }
+      assert.same({ nobody = 401, ada = true, root = true, key = 401 }, found["POST /rows"])
+      assert.equal(403, client:post("/rows", { headers = principals.ada.headers }).status) ]], OF)
+    assert.equal(0, status, words)
   end)
 
   it("says what it was not given", function()

@@ -114,6 +114,13 @@ static bool is_star(const dl_str *list, size_t count) {
   return false;
 }
 
+static bool allowed_anyway(dl_str header) {
+  static const char *const names[] = {"Accept", "Accept-Language", "Content-Language", "Content-Type"};
+  for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+    if (dl_str_equal_nocase(header, dl_str_of(names[i]))) return true;
+  return false;
+}
+
 static void append_list(dl_buffer *out, const char *name, const dl_str *list, size_t count) {
   if (!count) return;
   dl_buffer_printf(out, "%s: ", name);
@@ -136,7 +143,8 @@ static void write_tails(dl_cors *cors, const dl_cors_options *options, dl_arena 
   DL_BUFFER_LITERAL(&response, "Vary: Origin\r\n");
   append_list(&preflight, "Access-Control-Allow-Methods", methods, count);
   DL_BUFFER_LITERAL(&preflight, "Access-Control-Allow-Headers: Accept, Accept-Language, Content-Language, Content-Type");
-  for (size_t i = 0; i < options->header_count; i++) dl_buffer_printf(&preflight, ", %.*s", DL_STR_ARGS(options->headers[i]));
+  for (size_t i = 0; i < options->header_count; i++)
+    if (!allowed_anyway(options->headers[i])) dl_buffer_printf(&preflight, ", %.*s", DL_STR_ARGS(options->headers[i]));
   dl_buffer_printf(&preflight, "\r\nAccess-Control-Max-Age: %u\r\n", options->max_age_seconds ? options->max_age_seconds : DEFAULT_MAX_AGE);
   DL_BUFFER_LITERAL(&preflight, "Vary: Origin, Access-Control-Request-Method, Access-Control-Request-Headers\r\n");
   cors->tails = (dl_cors_blocks){dl_arena_copy(arena, dl_buffer_str(&response)), dl_arena_copy(arena, dl_buffer_str(&preflight))};

@@ -102,6 +102,17 @@ static void preflights_are_answered_from_the_list(void **state) {
                             "Access-Control-Max-Age: 600\r\nVary: Origin, Access-Control-Request-Method, Access-Control-Request-Headers\r\n");
 }
 
+static void a_header_that_pages_may_always_send_is_named_once(void **state) {
+  const dl_str origin[] = {DL_STR("https://a.example")}, headers[] = {DL_STR("content-type"), DL_STR("X-Thing"), DL_STR("Accept")};
+  dl_cors *cors =
+      compile(state, (dl_cors_options){.origins = origin, .origin_count = 1, .headers = headers, .header_count = 3, .max_age_seconds = 60});
+  dl_cors_answer answer = dl_cors_preflight(cors, origin[0], DL_STR("POST"), DL_STR("content-type,x-thing"), (dl_str){0}, *state);
+  assert_true(answer.allowed);
+  assert_str(answer.fields, "Access-Control-Allow-Origin: https://a.example\r\nAccess-Control-Allow-Methods: GET, HEAD, POST\r\n"
+                            "Access-Control-Allow-Headers: Accept, Accept-Language, Content-Language, Content-Type, X-Thing\r\n"
+                            "Access-Control-Max-Age: 60\r\nVary: Origin, Access-Control-Request-Method, Access-Control-Request-Headers\r\n");
+}
+
 static void preflights_are_refused_with_a_reason(void **state) {
   dl_cors *cors = article(state);
   static const struct {
@@ -254,6 +265,7 @@ int main(void) {
       TEST(any_other_origin_gets_only_vary),
       TEST(a_pattern_stands_for_subdomains_and_nothing_else),
       TEST(preflights_are_answered_from_the_list),
+      TEST(a_header_that_pages_may_always_send_is_named_once),
       TEST(preflights_are_refused_with_a_reason),
       TEST(a_star_admits_all_without_credentials),
       TEST(refuses_origins_that_browsers_never_send),

@@ -63,6 +63,7 @@ app:get("/role/{id}", { path = id, guard = guard.role("admin", bearer) }, functi
     assert.truthy(world.running:log_line("is filled in by the core"))
     assert.equal(500, world:ask("GET", "/open/1").status)
     assert.equal(500, world:ask("GET", "/open/1", owasp.as("ada")).status)
+    assert.truthy(world.running:log_line("give it req.principal.name"))
   end)
 
   it("however the number is written", function()

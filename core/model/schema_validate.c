@@ -40,6 +40,13 @@ static inline bool natural(const dl_schema *schema, dl_value *value, dl_validati
   }
 }
 
+/* Of text an array is a name that came again, which says nothing against either value. */
+static bool came_again(const dl_value *value, const dl_validation *validation) {
+  return value->kind == DL_VALUE_ARRAY && validation->mode == DL_MODE_TEXT;
+}
+
+#define ONLY_ONCE DL_STR("should come only once")
+
 static bool convert_in(const dl_schema *schema, dl_mode mode, dl_value *value, dl_conversion *conversion) {
   return schema->utc ? dl_convert_utc(mode, value, conversion) : dl_convert((dl_kind)schema->kind, mode, value, conversion);
 }
@@ -58,6 +65,7 @@ static bool convert(const dl_schema *schema, dl_value *value, dl_validation *val
     return true;
   }
   if (value->kind == DL_VALUE_BYTES) return refuse_type(schema, "string_unicode", DL_STR("should be UTF-8 without NUL"), NULL, validation);
+  if (came_again(value, validation)) return refuse_type(schema, conversion.type, ONLY_ONCE, value, validation);
   return dl_validation_refuse(validation, schema, conversion.type, conversion.message, conversion.context, value);
 }
 
@@ -89,6 +97,7 @@ int dl_literal_find(const dl_schema *schema, const dl_value *value, bool text) {
 }
 
 static bool validate_literal(const dl_schema *schema, dl_value *value, dl_validation *validation) {
+  if (came_again(value, validation)) return refuse_type(schema, "literal_error", ONLY_ONCE, value, validation);
   int found = dl_literal_find(schema, value, validation->mode == DL_MODE_TEXT);
   if (found < 0) return dl_validation_refusal(validation, schema, &schema->literal.refusal, value);
   if (value->kind != schema->literal.values[found].kind) lower_fit(validation, DL_FIT_LAX);

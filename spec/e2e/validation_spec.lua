@@ -196,6 +196,10 @@ describe("validation in service", function()
     assert.same({ "query.n missing" }, errors_of(send("GET", "/lists")))
     assert.same({ "query.n.1 int_parsing" }, errors_of(send("GET", "/lists?n=1&n=x")))
     assert.same({ "query.one int_type" }, errors_of(send("GET", "/lists?n=1&one=1&one=2")))
+    for _, query in ipairs { "/lists?n=1&one=1&one=2", "/lax?l=a&l=a", "/lax?d=2030-01-01&d=2030-01-01" } do
+      local _, refused = send("GET", query)
+      assert.equal("should come only once", refused.detail[1].msg, query)
+    end
   end)
 
   it("reads header fields in any case", function()

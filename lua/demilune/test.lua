@@ -8,6 +8,7 @@ local cookies = require "demilune.test_cookies"
 local core = require "demilune.core"
 local errors = require "demilune.errors"
 local options = require "demilune.options"
+local secrets = require "demilune.secrets"
 local test_matrix = require "demilune.test_matrix"
 local test_reply = require "demilune.test_reply"
 local units = require "demilune.units"
@@ -84,7 +85,7 @@ local function write(self, method, path, given)
   for name in pairs(fields) do names[#names + 1] = name end
   table.sort(names)
   local lines = { method .. " " .. target .. " HTTP/1.1" }
-  for _, name in ipairs(names) do lines[#lines + 1] = name .. ": " .. fields[name] end
+  for _, name in ipairs(names) do lines[#lines + 1] = name .. ": " .. secrets.sent(fields[name]) end
   return table.concat(lines, "\r\n") .. "\r\n\r\n" .. (body or "")
 end
 

@@ -3,6 +3,7 @@
 -- server a test has, by the server's own clock (RFC 6265).
 
 local core = require "demilune.core"
+local secrets = require "demilune.secrets"
 local units = require "demilune.units"
 
 ---@class demilune.TestCookies
@@ -54,7 +55,7 @@ function Cookies:field(target, own)
   for name, cookie in pairs(self.kept) do
     if (not cookie.ends or cookie.ends > core.now()) and covers(cookie.path, target) then sent[name] = cookie.value end
   end
-  for name, value in pairs(own or {}) do sent[name] = tostring(value) end
+  for name, value in pairs(own or {}) do sent[name] = tostring(secrets.sent(value)) end
   local pairs_of = {}
   for name, value in pairs(sent) do pairs_of[#pairs_of + 1] = name .. "=" .. value end
   table.sort(pairs_of)

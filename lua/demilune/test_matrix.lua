@@ -8,6 +8,7 @@ local core = require "demilune.core"
 local errors = require "demilune.errors"
 local guard_type = require "demilune.guard_type"
 local options = require "demilune.options"
+local secrets = require "demilune.secrets"
 local test_reply = require "demilune.test_reply"
 
 local test_matrix = {}
@@ -39,7 +40,7 @@ local function kind_of(name, principal)
   if principal.guard then return principal.guard end
   local has_any = next(principal.cookies or {}) ~= nil
   for field, value in pairs(principal.headers or {}) do
-    if field:lower() == "authorization" then return SCHEMES[(value:match("^%S+") or ""):lower()] end
+    if field:lower() == "authorization" and type(value) == "string" then return SCHEMES[(value:match("^%S+") or ""):lower()] end
     has_any = true
   end
   if has_any then error(("matrix: which guard knows the principal %s? write guard = \"api_key\" beside its headers"):format(name), 4) end
@@ -75,7 +76,7 @@ end
 
 local function cookie_field(cookies)
   local parts = {}
-  for name, value in pairs(cookies or {}) do parts[#parts + 1] = name .. "=" .. value end
+  for name, value in pairs(cookies or {}) do parts[#parts + 1] = name .. "=" .. secrets.sent(value) end
   table.sort(parts)
   return #parts > 0 and table.concat(parts, "; ") or nil
 end
@@ -84,7 +85,7 @@ end
 local function ask(client, number, route, principal)
   local path = route.pattern:gsub("{[^}]*}", "matrix")
   local lines = { ("%s %s HTTP/1.1"):format(route.method, path), "Host: " .. client.host, "Expect: 100-continue", "Content-Length: " .. ANNOUNCED }
-  for name, value in pairs(principal.headers or {}) do lines[#lines + 1] = name .. ": " .. value end
+  for name, value in pairs(principal.headers or {}) do lines[#lines + 1] = name .. ": " .. secrets.sent(value) end
   local cookie = cookie_field(principal.cookies)
   if cookie then lines[#lines + 1] = "Cookie: " .. cookie end
   local connection = core.test_connect(("127.1.%d.%d"):format(math.floor(number / 250) % 250, 1 + number % 250))

@@ -57,12 +57,22 @@ describe("client:matrix", function()
 local user = app:dependency({ principal = bearer }, function() return { role = "user" } end)
 app:post("/rows", { guard = guard.role("admin", bearer, { of = user }) }, function() return 1 end)
 return app]])
-  local function run(spec, app)
-    local folder = server.write_app { ["app.lua"] = app or APP, ["spec/matrix_spec.lua"] = [[
+  local KEYED = [[
+local demilune = require "demilune"
+local guard, settings = demilune.guard, require "keys"
+local app = demilune.app {}
+local keys = { service = settings.KEY }
+app:get("/keyed", { guard = guard.api_key { keys = keys } }, function(req) return req.principal.name end)
+app:get("/cookied", { guard = guard.api_key { keys = keys, cookie = "__Host-key" } }, function(req) return req.principal.name end)
+return app]]
+  local function run(spec, app, files)
+    local written = { ["app.lua"] = app or APP, ["spec/matrix_spec.lua"] = [[
       local client = require("demilune.test").client()
       local tokens = require "tests.attack.support.tokens"
       local function as(roles) return { Authorization = "Bearer " .. tokens.make('{"alg":"HS256"}', tokens.claims('"roles":' .. roles)) } end
       it("matrix", function() ]] .. spec .. " end)" }
+    for name, text in pairs(files or {}) do written[name] = text end
+    local folder = server.write_app(written)
     local status, out, err = server.run({ "test", folder }, { env = { JWT_SECRET = require("tests.attack.support.tokens").SECRET } })
     server.remove_folder(folder)
     return status, out .. err
@@ -99,6 +109,16 @@ return app]])
     local status, words = run(PRINCIPALS .. [[ local found = client:matrix { principals = principals }
       assert.same({ nobody = 401, ada = true, root = true, key = 401 }, found["POST /rows"])
       assert.equal(403, client:post("/rows", { headers = principals.ada.headers }).status) ]], OF)
+    assert.equal(0, status, words)
+  end)
+
+  it("and any request may come with a key of the settings, whatever it is", function()
+    local status, words = run([[ local settings = require "keys"
+      local key = { headers = { ["X-API-Key"] = settings.KEY } }
+      local cookie = { cookies = { ["__Host-key"] = settings.KEY } }
+      assert.same({ 200, 200, 401 }, { client:get("/keyed", key).status, client:get("/cookied", cookie).status, client:get("/keyed").status })
+      client:matrix { principals = { service = { headers = key.headers, cookies = cookie.cookies, guard = "api_key" } } } ]], KEYED,
+      { ["keys.lua"] = 'local demilune = require "demilune"\nreturn demilune.settings { KEY = demilune.model.secret { min_bytes = 32 } }' })
     assert.equal(0, status, words)
   end)
 

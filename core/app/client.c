@@ -60,6 +60,7 @@ bool dl_client_connected(dl_connection *connection) {
   connection->client_len = (uint8_t)dl_listener_peer(&connection->stream.uv.stream, connection->client);
   if (connection->stream.uv.handle.type != UV_TCP) connection->address.kind = DL_ADDRESS_UNIX;
   else if (!dl_address_read(dl_str_from(connection->client, connection->client_len), &connection->address)) connection->address.kind = DL_ADDRESS_NONE; /* it has left */
+  connection->peer = connection->address;
   return count(connection, !dl_client_is_announced(connection));
 }
 
@@ -70,6 +71,7 @@ bool dl_client_announced(dl_connection *connection, dl_proxy_result result, cons
   connection->unnamed = result == DL_PROXY_UNKNOWN || client->kind != DL_ADDRESS_IP;
   if (result == DL_PROXY_UNKNOWN) return true;
   dl_client_counts_remove(&connection->worker->clients, connection->client_hash);
+  connection->named = true;
   connection->address = *client;
   connection->client_len = (uint8_t)dl_address_write(client, connection->client);
   return count(connection, true);
@@ -89,8 +91,19 @@ void dl_client_complain(dl_connection *connection, const char *problem) {
 
 /* --- requests ------------------------------------------------------------------------------ */
 
+/* Whose word it was that the client is who it is has been taken off the list. */
+static bool is_disowned(const dl_connection *connection) {
+  const dl_trusted *trusted = dl_client_trusted(connection->worker);
+  return connection->named && !(trusted && dl_trusted_has(trusted, &connection->peer));
+}
+
 dl_admission dl_step_client(dl_exchange *exchange) {
   dl_connection *connection = exchange->connection;
+  if (is_disowned(connection)) {
+    exchange->close = true;
+    dl_respond_error(exchange, 400, DL_STR("The proxy that named this connection's client is not trusted any more"), (dl_str){0});
+    return DL_REFUSED;
+  }
   if (!is_trusted(connection)) return DL_ADMITTED;
   dl_forwarded found = dl_forwarded_read(&exchange->request, &connection->address, dl_client_trusted(exchange->worker), &exchange->arena);
   if (found.problem) dl_client_complain(connection, found.problem);

@@ -185,9 +185,11 @@ struct dl_connection {
   bool redirects;         /* came without TLS to the port that sends people to the one with it */
   bool broken;            /* reset by the peer: nothing can be sent any more */
   bool unnamed;           /* its PROXY header named no address: nobody on it is trusted */
+  bool named;             /* its PROXY header named another than the other end */
   uint8_t client_len;
   char client[DL_ADDRESS_TEXT_BYTES]; /* the other end, or whom its PROXY header named */
   dl_address address;     /* the same */
+  dl_address peer;        /* the other end */
 };
 
 /* The exchange is over, its response sent or queued. */

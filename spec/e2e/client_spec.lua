@@ -273,6 +273,25 @@ describe("a server whose proxy speaks the PROXY protocol", function()
     end
   end)
 
+  it("believes none of a proxy that a reload took off the list, on connections that were there before it as well", function()
+    local folder = server.write_app(app 'trusted_proxies = { "127.0.0.1" }')
+    running = server.start(folder, { flags = { "--proxy-protocol" } })
+    local named, silent = from("127.0.0.1", running.port), from("127.0.0.1", running.port)
+    named:send(V1 .. REQUEST)
+    assert.equal("192.0.2.1", cjson.decode(named:receive().body).client)
+    files.write(folder .. "/app.lua", app 'trusted_proxies = { "127.0.0.2" }')
+    assert.equal(0, (server.run { "reload", folder }))
+    named:send(REQUEST)
+    silent:send(V1 .. REQUEST)
+    for _, connection in ipairs { named, silent } do
+      local response = connection:receive()
+      assert.equal(400, response.status)
+      assert.truthy(response.body:find("is not trusted any more", 1, true), response.body)
+      assert.is_true(connection:is_closed())
+    end
+    server.remove_folder(folder)
+  end)
+
   it("closes a trusted connection without one, and says so", function()
     start()
     local wrong = { REQUEST, "PROXY TCP4 1.2.3 1.2.3.4 1 1\r\n" .. REQUEST, "\22\3\1\2\0\1\0", "\r\n" .. REQUEST, V1:gsub("\r", "") .. REQUEST }

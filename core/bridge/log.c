@@ -7,6 +7,7 @@
 #include "model/value_lua.h"
 
 #include <lauxlib.h>
+#include <math.h>
 
 enum { NAME_BYTES_MAX = 64 };
 
@@ -32,8 +33,11 @@ static void safe_name(dl_str name, char out[NAME_BYTES_MAX + 8]) {
   memcpy(out, "app.", strlen("app."));
 }
 
-/* Tables, wide integers and null are written as JSON has them. */
-static bool is_of_json(lua_State *L, int index) { return lua_istable(L, index) || lua_type(L, index) == DL_LUA_TCDATA || dl_lua_is_null(L, index); }
+/* Tables, numbers and null are written as JSON has them, which has no infinity and no NaN. */
+static bool is_of_json(lua_State *L, int index) {
+  if (lua_type(L, index) == LUA_TNUMBER) return isfinite(lua_tonumber(L, index));
+  return lua_istable(L, index) || lua_type(L, index) == DL_LUA_TCDATA || dl_lua_is_null(L, index);
+}
 
 /* One field. Of userdata only ours have a __tostring, and those keep what is secret redacted. */
 static void log_field(lua_State *L, dl_log *log, const char *key, int index) {

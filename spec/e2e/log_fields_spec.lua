@@ -9,7 +9,9 @@ local demilune = require "demilune"
 local model = demilune.model
 local app = demilune.app { guard = demilune.guard.public }
 app:get("/log/{id}", { path = { id = model.int64() } }, function(req)
-  demilune.log.warning("one", { id = req.path.id, none = demilune.null, part = 0.5, text = "x", is = false, list = { req.path.id } })
+  demilune.log.warning("one", {
+    id = req.path.id, none = demilune.null, part = 0.5, count = 4, nothing = 0 / 0, text = "x", is = false, list = { req.path.id },
+  })
   demilune.log.warning("two", "a text")
   demilune.log.warning("three", { "first", "second", name = "third" })
   demilune.log.warning("four", req.path.id)
@@ -31,7 +33,8 @@ describe("a line of the log", function()
     assert.truthy(found.one:find('"id":9223372036854775807', 1, true), found.one)
     assert.truthy(found.one:find('"list":[9223372036854775807]', 1, true), found.one)
     local one, three = cjson.decode(found.one), cjson.decode(found.three)
-    assert.same({ cjson.null, "0.5", "x", false }, { one.none, one.part, one.text, one.is })
+    assert.same({ cjson.null, 0.5, 4, "x", false }, { one.none, one.part, one.count, one.text, one.is })
+    assert.matches("nan", one.nothing)
     assert.equal("a text", cjson.decode(found.two).value)
     assert.same({ "first", "second", "third" }, { three["1"], three["2"], three.name })
     assert.truthy(found.four:find('"value":9223372036854775807', 1, true), found.four)

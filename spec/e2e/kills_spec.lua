@@ -170,10 +170,12 @@ describe("kill -9", function()
       for _, at in ipairs(chosen(last, 6)) do
         world.plan:set(role, at)
         local started, message = pcall(world.start, world, several)
+        world.plan:rest()
         local hit = world.plan:hit()
-        world.plan:set(nil, 0)
         hits = hits + (hit and 1 or 0)
-        if started then world:stop() end
+        if started and hit and role == "master" then world.running:stop("KILL") -- at one of the steps behind its word that it listens
+        elseif started then world:stop() end
+        world.plan:set(nil, 0)
         if not started and role == "starting" then
           assert.truthy(message:find("ended by signal 9 (Killed) while the server started", 1, true), message)
         end

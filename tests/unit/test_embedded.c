@@ -101,19 +101,23 @@ static void a_second_server_leaves_the_first_as_it_was(void **state) {
   stop(first, thread);
 }
 
+/* The C library keeps what it made of LOCPATH. */
+__attribute__((visibility("default"))) const char *__lsan_default_suppressions(void);
+const char *__lsan_default_suppressions(void) { return "leak:argz_add_sep\n"; }
+
 /* Debian has the sources of all languages, but builds those that are asked for. */
-static bool speak_german(const world *w) {
+static void speak_german(const world *w) {
   char command[192];
   snprintf(command, sizeof command, "localedef -i de_DE -f UTF-8 %s/de_DE.UTF-8 >%s/localedef 2>&1", w->folder, w->folder);
-  if (system(command) != 0) return false;
+  assert_int_equal(system(command), 0);
   setenv("LOCPATH", w->folder, 1);
-  return setlocale(LC_ALL, "de_DE.UTF-8") != NULL;
+  assert_non_null(setlocale(LC_ALL, "de_DE.UTF-8"));
 }
 
 static void numbers_have_a_point_whatever_the_program_speaks(void **state) {
   char answer[4096], own[16];
   pthread_t thread;
-  if (!speak_german(*state)) skip();
+  speak_german(*state);
   demilune_server *server = make_server(*state);
   assert_int_equal(pthread_create(&thread, NULL, run, server), 0);
   ask(server, "2.5", answer);

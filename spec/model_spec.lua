@@ -2,6 +2,7 @@
 -- Models as descriptions: what the constructors make, and what they refuse.
 
 local core = require("spec.support.core").install()
+local field = require "demilune.field"
 local model = require "demilune.model"
 
 local function names(of)
@@ -238,6 +239,18 @@ describe("a model made from another", function()
     assert.equal("pass-word", schema(Change, "secret").alias)
     assert.is_nil(Change.check)
     assert.equal("nobody", schema(CreateUser, "name").default)
+  end)
+
+  it("is partial behind references too, which are followed no sooner than before", function()
+    local Word, Around
+    local Late = model "Late" { word = model.ref(function() return Word end), around = model.ref(function() return Around end) }
+    local Change = Late:partial "ChangeLate"
+    Word, Around = model.string { default = "late", max_length = 9 }, model.ref(function() return Around end)
+    local word = schema(Change, "word").get()
+    assert.same({ "string", 9 }, { word.kind, word.max_length })
+    assert.is_nil(word.default)
+    assert.equal("late", Word.default)
+    assert.matches("leads back to itself", refusal(function() field.resolve(schema(Change, "around")) end))
   end)
 
   it("keeps the aliases of models inside a partial one", function()

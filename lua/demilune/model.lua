@@ -148,8 +148,24 @@ function Model:extend(name, given)
   end
 end
 
+local bare = {} -- fields to what they are without a default
+
+-- A field without what fills it in. What a reference gives has its own, and may not be declared yet: it is asked for when the reference is
+-- followed. Of one field comes one copy, so that references which lead back to themselves still do.
+local function without_default(original, place)
+  if not field.is(original) or original.kind == "model" then return original end
+  local copy = bare[original]
+  if copy then return copy end
+  copy = field.vary(original, {}, place)
+  copy.default, copy.default_factory = nil, nil
+  if copy.kind == "ref" then copy.get = function() return without_default(original.get(), place) end end
+  bare[original] = copy
+  return copy
+end
+
 ---A model with the same fields, all of which may be left out: for PATCH. Defaults
 ---are dropped, so that what was not sent stays unchanged; so is the model's check.
+---Models inside it stay whole: what is sent of one has its defaults filled in.
 ---@param name string
 ---@param given demilune.ModelOptions?
 ---@return demilune.Model
@@ -160,9 +176,8 @@ function Model:partial(name, given)
   if given.check == self.check then given.check = nil end
   local list = {}
   for index, entry in ipairs(self.fields) do
-    local schema = field.vary(entry.schema, { optional = true, alias = entry.schema.alias }, place)
-    schema.default, schema.default_factory = nil, nil
-    list[index] = { name = entry.name, schema = schema }
+    local schema = without_default(entry.schema, place)
+    list[index] = { name = entry.name, schema = field.vary(schema, { optional = true, alias = schema.alias }, place) }
   end
   return build(place, name, list, given)
 end

@@ -43,6 +43,16 @@ app:post("/roles", { limit = "1000/minute", body = model "Roles" {
 local Node
 Node = model "Node" { value = model.integer(), children = model.array(model.ref(function() return Node end), { default = {} }) }
 app:post("/tree", { body = Node }, echo "body")
+local State = model.literal { "new", "old", default = "new" }
+local Made = model.string { default_factory = function() return "made" end }
+local Place = model "Place" { city = model.string(), country = model.string { default = "de" } }
+local function ref(to) return model.ref(function() return to end) end
+local Direct = model "Direct" { state = State, made = Made, place = Place }
+local Behind = model "Behind" { state = ref(State), made = ref(ref(Made)), place = ref(Place) }
+app:patch("/partial", { body = Direct:partial "ChangeDirect" }, echo "body")
+app:patch("/partial/behind", { body = Behind:partial "ChangeBehind" }, echo "body")
+local Within = Direct:partial "Change" :extend "ChangeWithin" { place = model.optional(Place:partial "ChangePlace") }
+app:patch("/partial/within", { body = Within }, echo "body")
 app:post("/any", { body = model.any() }, echo "body")
 app:post("/text", { body = model.text { max_length = 5, pattern = "^[^x]*$" } }, echo "body")
 app:post("/bytes", { body = model.raw { max_length = 5 } }, function(req) return #req.body end)
@@ -294,6 +304,18 @@ describe("validation in service", function()
   it("finds errors deep in a tree, by their place", function()
     local response, answer = post_json("/tree", '{"value":1,"children":[{"value":2},{"value":3,"children":[{"value":"x"}]}]}')
     assert.same({ "body.children.1.children.0.value int_type" }, errors_of(response, answer))
+  end)
+
+  it("fills nothing into what a partial model leaves out, also behind references, and checks the models inside it whole", function()
+    for _, target in ipairs { "/partial", "/partial/behind" } do
+      local function change(text) return send("PATCH", target, { headers = { ["Content-Type"] = "application/json" }, body = text }) end
+      assert.same({ got = {} }, select(2, change("{}")), target)
+      assert.same({ got = { state = "old", made = "here" } }, select(2, change('{"state":"old","made":"here"}')), target)
+      assert.same({ got = { place = { city = "Ulm", country = "de" } } }, select(2, change('{"place":{"city":"Ulm"}}')), target)
+      assert.same({ "body.place.city missing", "body.state literal_error" }, errors_of(change('{"state":"odd","place":{}}')), target)
+    end
+    local within = { headers = { ["Content-Type"] = "application/json" }, body = '{"place":{"city":"Ulm"}}' }
+    assert.same({ got = { place = { city = "Ulm" } } }, select(2, send("PATCH", "/partial/within", within)))
   end)
 
   it("chooses among models by their tag", function()

@@ -111,9 +111,25 @@ bool dl_rules_item_count(const dl_schema *schema, uint32_t count, dl_validation 
                               item_context(validation, schema, few ? "min_length" : "max_length", limit, count), NULL);
 }
 
+static uint64_t integer_hash(int64_t integer) { return dl_hash(dl_str_from((const char *)&integer, sizeof(integer))); }
+
 static uint64_t number_hash(double number) {
-  if (number == 0) number = 0; /* -0 equals 0 */
-  return dl_hash(dl_str_from((const char *)&number, sizeof(number)));
+  bool whole = number >= -9223372036854775808.0 && number < 9223372036854775808.0 && (double)(int64_t)number == number;
+  return whole ? integer_hash((int64_t)number) : dl_hash(dl_str_from((const char *)&number, sizeof(number)));
+}
+
+/* Keyed as its parts are: were it a sum with known weights, clients could choose
+ * parts that weigh the same, whatever the key. */
+static uint64_t hash_both(uint64_t hash, uint64_t part) {
+  uint64_t both[2] = {hash, part};
+  return dl_hash(dl_str_from((const char *)both, sizeof(both)));
+}
+
+static uint64_t value_hash(const dl_value *value);
+
+static uint64_t items_hash(uint64_t hash, const dl_value *items, uint32_t count) {
+  for (uint32_t i = 0; i < count; i++) hash = hash_both(hash, value_hash(&items[i]));
+  return hash;
 }
 
 /* Equal values have equal hashes: 1 and 1.0, and objects in any order. */
@@ -121,25 +137,17 @@ static uint64_t value_hash(const dl_value *value) {
   uint64_t hash = value->kind * 0x9e3779b97f4a7c15u;
   switch (value->kind) {
   case DL_VALUE_BOOLEAN: return hash + value->boolean;
-  case DL_VALUE_INTEGER: return number_hash((double)value->integer);
+  case DL_VALUE_INTEGER: return integer_hash(value->integer);
   case DL_VALUE_NUMBER: return number_hash(value->number);
   case DL_VALUE_STRING:
   case DL_VALUE_BYTES: return hash ^ dl_hash(dl_value_str(value));
-  case DL_VALUE_ARRAY:
-  case DL_VALUE_RECORD:
-    for (uint32_t i = 0; i < value->len; i++) hash = hash * 0x100000001b3u + value_hash(&value->items[i]);
-    return hash;
+  case DL_VALUE_ARRAY: return items_hash(hash, value->items, value->len);
+  case DL_VALUE_RECORD: return items_hash(hash + value->aux, value->items, value->len + (value->flags & DL_VALUE_EXTRA ? 1 : 0));
   case DL_VALUE_OBJECT:
-    for (uint32_t i = 0; i < value->len; i++) hash += value_hash(&value->members[i].key) * 31 ^ value_hash(&value->members[i].value);
+    for (uint32_t i = 0; i < value->len; i++) hash += hash_both(value_hash(&value->members[i].key), value_hash(&value->members[i].value));
     return hash;
   default: return hash;
   }
-}
-
-static bool same_item(const dl_value *a, const dl_value *b) {
-  if (!dl_value_equal(a, b)) return false;
-  /* What extra = "allow" kept lies behind a record's own items. */
-  return a->kind != DL_VALUE_RECORD || !(a->flags & DL_VALUE_EXTRA) || dl_value_equal(&a->items[a->len], &b->items[b->len]);
 }
 
 typedef struct seen_item {
@@ -155,7 +163,7 @@ bool dl_rules_unique(const dl_schema *schema, const dl_value *value, dl_validati
     uint64_t hash = value_hash(&value->items[i]);
     uint32_t slot = (uint32_t)hash & (slots - 1);
     for (; seen[slot].item; slot = (slot + 1) & (slots - 1)) {
-      if (seen[slot].hash != hash || !same_item(&value->items[seen[slot].item - 1], &value->items[i])) continue;
+      if (seen[slot].hash != hash || !dl_value_equal(&value->items[seen[slot].item - 1], &value->items[i])) continue;
       const char *message = dl_arena_format(validation->arena, "should have no item twice; item %u repeats item %u", i, seen[slot].item - 1);
       return dl_validation_refuse(validation, schema, "value_error", dl_str_of(message),
                                   dl_context(validation->arena, "error", dl_value_string(dl_str_of(message))), NULL);

@@ -48,10 +48,16 @@ static bool equal_members_sorted(const dl_value *a, const dl_value *b) {
   return equal;
 }
 
-static bool equal_items(const dl_value *a, const dl_value *b) {
-  for (uint32_t i = 0; i < a->len; i++)
+static bool equal_items(const dl_value *a, const dl_value *b, uint32_t count) {
+  for (uint32_t i = 0; i < count; i++)
     if (!dl_value_equal(&a->items[i], &b->items[i])) return false;
   return true;
+}
+
+/* Those of two models, of which a union chose one for each, have fields of other names. */
+static bool equal_records(const dl_value *a, const dl_value *b) {
+  bool keep = a->flags & DL_VALUE_EXTRA;
+  return a->len == b->len && a->aux == b->aux && keep == (bool)(b->flags & DL_VALUE_EXTRA) && equal_items(a, b, a->len + keep);
 }
 
 bool dl_value_equal(const dl_value *a, const dl_value *b) {
@@ -67,8 +73,8 @@ bool dl_value_equal(const dl_value *a, const dl_value *b) {
   case DL_VALUE_NUMBER: return a->number == b->number;
   case DL_VALUE_STRING:
   case DL_VALUE_BYTES: return dl_str_equal(dl_value_str(a), dl_value_str(b));
-  case DL_VALUE_ARRAY:
-  case DL_VALUE_RECORD: return a->len == b->len && equal_items(a, b);
+  case DL_VALUE_ARRAY: return a->len == b->len && equal_items(a, b, a->len);
+  case DL_VALUE_RECORD: return equal_records(a, b);
   case DL_VALUE_OBJECT: return a->len == b->len && (a->len > SEARCH_MEMBERS ? equal_members_sorted(a, b) : equal_members_searched(a, b));
   }
   return false;

@@ -83,6 +83,9 @@ static void numbers_keep_to_the_range_that_lua_has_exactly(void **state) {
 }
 
 #define UNIQUE(items) "{ kind = 'array', unique_items = true, items = { " items " } }"
+#define OPEN "kind = 'model', extra = 'allow', fields = {}"
+#define NAMED(field) "{ kind = 'model', fields = { { name = '" field "', schema = { kind = 'integer' } } } }"
+#define EITHER "kind = 'union', members = { " NAMED("a") ", " NAMED("b") " }"
 #define TWICE(second, first) "!value_error body{\"error\":\"should have no item twice; item " #second " repeats item " #first "\"}"
 
 static void items_are_the_same_by_their_values(void **state) {
@@ -94,10 +97,70 @@ static void items_are_the_same_by_their_values(void **state) {
       {UNIQUE("kind = 'any'"), "[0,-0.0]", TWICE(1, 0)},
       {UNIQUE("kind = 'any'"), "[9007199254740992,9007199254740993]", "[9007199254740992,9007199254740993]"}, /* one double, two integers */
       {UNIQUE("kind = 'bytes'"), "[\"YQ==\",\"Yg==\",\"YQ==\"]", TWICE(2, 0)},
-      {UNIQUE("kind = 'model', extra = 'allow', fields = {}"), "[{\"a\":1},{\"a\":2},{\"a\":1}]", TWICE(2, 0)},
+      {UNIQUE(OPEN), "[{\"a\":1},{\"a\":2},{\"a\":1}]", TWICE(2, 0)},
+      {UNIQUE("kind = 'any'"), "[9007199254740994,9007199254740996,9007199254740994.0]", TWICE(2, 0)},
       {UNIQUE("kind = 'model', fields = { { name = 'a', schema = { kind = 'integer', optional = true } } }"), "[{},{\"a\":1},{}]", TWICE(2, 0)},
+      {UNIQUE("kind = 'model', fields = { { name = 'in', schema = { " OPEN " } } }"), "[{\"in\":{\"a\":1}},{\"in\":{\"a\":2}}]",
+       "[{\"in\":{\"a\":1}},{\"in\":{\"a\":2}}]"},
+      {UNIQUE(EITHER), "[{\"a\":1},{\"b\":1}]", "[{\"a\":1},{\"b\":1}]"},
+      {UNIQUE(EITHER), "[{\"a\":1},{\"b\":1},{\"a\":1}]", TWICE(2, 0)},
   };
   world_check_rows(*state, DL_MODE_STRICT, ROWS(rows));
+}
+
+/* The linker puts this around what compares two items. */
+bool __real_dl_value_equal(const dl_value *a, const dl_value *b);
+bool __wrap_dl_value_equal(const dl_value *a, const dl_value *b);
+static size_t comparisons;
+
+bool __wrap_dl_value_equal(const dl_value *a, const dl_value *b) {
+  comparisons++;
+  return __real_dl_value_equal(a, b);
+}
+
+/* True where a place has an even number of bits, or where it has an odd one: weighted by the powers of an odd number, and summed modulo 2^64, both
+ * are the same. */
+static void append_balanced(dl_buffer *text, unsigned odd) {
+  for (unsigned place = 0; place < 1024; place++)
+    dl_buffer_append_str(text, ((unsigned)__builtin_popcount(place) & 1u) == odd ? DL_STR("true,") : DL_STR("false,"));
+}
+
+static void append_balanced_items(dl_buffer *text) {
+  for (unsigned item = 0; item < 32; item++) {
+    dl_buffer_append_char(text, '[');
+    for (unsigned part = 0; part < 5; part++) append_balanced(text, item >> part & 1u);
+    dl_buffer_append_str(text, DL_STR("null],"));
+  }
+}
+
+static void append_open_items(dl_buffer *text) {
+  for (unsigned item = 0; item < 32; item++) dl_buffer_printf(text, "{\"a\":%u},", item);
+}
+
+static void append_wide_items(dl_buffer *text) {
+  for (unsigned item = 0; item < 32; item++) dl_buffer_printf(text, "%lld,", (1ll << 62) + item);
+}
+
+static void items_that_differ_are_told_apart_without_comparing_them(void **state) {
+  static const struct {
+    const char *description;
+    void (*append)(dl_buffer *text);
+  } rows[] = {{UNIQUE("kind = 'any'"), append_balanced_items}, {UNIQUE(OPEN), append_open_items}, {UNIQUE("kind = 'int64'"), append_wide_items}};
+  schema_world *world = *state;
+  for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+    const dl_schema *schema = world_compile(world, rows[i].description);
+    dl_buffer text = {0};
+    dl_buffer_append_char(&text, '[');
+    rows[i].append(&text);
+    text.data[text.len - 1] = ']'; /* in place of the last comma */
+    dl_buffer_append_char(&text, '\0');
+    world_begin(world, DL_MODE_STRICT);
+    dl_value value = world_read(world, text.data);
+    comparisons = 0;
+    assert_true(dl_schema_validate(schema, &value, &world->validation));
+    assert_int_equal(comparisons, 0);
+    dl_buffer_free(&text);
+  }
 }
 
 static void text_is_brought_to_its_form_before_it_is_measured(void **state) {
@@ -123,6 +186,7 @@ int main(void) {
       SCHEMA_TEST(dates_and_times_are_ordered_by_the_moment_they_mean),
       SCHEMA_TEST(numbers_keep_to_the_range_that_lua_has_exactly),
       SCHEMA_TEST(items_are_the_same_by_their_values),
+      SCHEMA_TEST(items_that_differ_are_told_apart_without_comparing_them),
       SCHEMA_TEST(text_is_brought_to_its_form_before_it_is_measured),
   };
   return cmocka_run_group_tests_name("schema bounds", tests, NULL, NULL);

@@ -13,7 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { FLUSH_BYTES = 32 * 1024, PATIENCE_MS = 50, FIELD_BYTES = 16 * 1024 };
+enum { FLUSH_BYTES = 32 * 1024, PATIENCE_MS = 50 };
 
 static const struct {
   const char *name, *colour;
@@ -127,12 +127,12 @@ static void append_key(dl_log *log, const char *key) {
 static void append_clipped(dl_log *log, const char *key, dl_str value) {
   char length_key[64];
   snprintf(length_key, sizeof(length_key), "%s_bytes", key);
-  dl_log_field(log, key, dl_str_from(value.ptr, FIELD_BYTES));
+  dl_log_field(log, key, dl_str_from(value.ptr, DL_LOG_FIELD_BYTES));
   dl_log_field_int(log, length_key, (int64_t)value.len);
 }
 
 void dl_log_field(dl_log *log, const char *key, dl_str value) {
-  if (value.len > FIELD_BYTES) {
+  if (value.len > DL_LOG_FIELD_BYTES) {
     append_clipped(log, key, value);
     return;
   }

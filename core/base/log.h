@@ -17,6 +17,8 @@ typedef enum dl_log_format { DL_LOG_JSON, DL_LOG_TEXT } dl_log_format;
  * which can be asked not to; a pipe or terminal, which is asked first whether it would. */
 typedef enum dl_log_sink { DL_LOG_SINK_PROMPT, DL_LOG_SINK_SOCKET, DL_LOG_SINK_PIPE } dl_log_sink;
 
+enum { DL_LOG_FIELD_BYTES = 16 * 1024 }; /* of one text in a line */
+
 typedef struct dl_log {
   int fd;                /* borrowed, usually 2 */
   dl_log_sink sink;      /* what fd is */
@@ -38,6 +40,7 @@ void dl_log_init(dl_log *log, int fd, dl_log_format format, dl_log_level level, 
  * control characters are escaped, so that a value cannot forge a line. begin
  * gives false, and the rest must be left out, when the level is not logged. */
 bool dl_log_begin(dl_log *log, dl_log_level level, dl_str message);
+/* A longer text is clipped, and its length follows as key_bytes. */
 void dl_log_field(dl_log *log, const char *key, dl_str value);
 void dl_log_field_int(dl_log *log, const char *key, int64_t value);
 /* value is JSON text already; it stands as it is in both formats, but for what a terminal obeys. */

@@ -6,11 +6,21 @@
  */
 #include "model/schema_internal.h"
 
-static int with_traceback(lua_State *L) {
-  if (lua_type(L, 1) == LUA_TSTRING) luaL_traceback(L, L, lua_tostring(L, 1), 1);
-  else lua_pushfstring(L, "raised a %s", luaL_typename(L, 1));
+/* What was raised, and where. What is no text, such as what demilune.abort raises,
+ * was meant to say something to somebody: the hint says how that is done. */
+static int explain(lua_State *L, const char *hint) {
+  if (lua_type(L, 1) != LUA_TSTRING) {
+    bool speaks = luaL_callmeta(L, 1, "__tostring") && lua_type(L, -1) == LUA_TSTRING;
+    if (speaks) lua_pushfstring(L, "raised %s; %s", lua_tostring(L, -1), hint);
+    else lua_pushfstring(L, "raised a %s; %s", luaL_typename(L, 1), hint);
+    lua_replace(L, 1);
+  }
+  luaL_traceback(L, L, lua_tostring(L, 1), 1);
   return 1;
 }
+
+static int explain_check(lua_State *L) { return explain(L, "write return nil, \"what is wrong\" to refuse the value"); }
+static int explain_factory(lua_State *L) { return explain(L, "it gives a value and refuses none: let the handler do that"); }
 
 static bool broke(dl_validation *validation, const char *what, const char *message) {
   if (!validation->fault) validation->fault = dl_arena_format(validation->arena, "%s: %s", what, message ? message : "no message");
@@ -84,7 +94,7 @@ bool dl_call_check(const dl_schema *schema, dl_value *value, dl_validation *vali
   int top = lua_gettop(L);
   if (validation->fault || !lua_checkstack(L, 10)) return broke(validation, what, "no room on the Lua stack");
   check_call call = {schema, value};
-  lua_pushcfunction(L, with_traceback);
+  lua_pushcfunction(L, explain_check);
   lua_pushcfunction(L, run_check);
   lua_pushlightuserdata(L, &call);
   int status = lua_pcall(L, 1, 3, top + 1);
@@ -105,7 +115,7 @@ bool dl_call_default_factory(const dl_schema *schema, dl_value *value, dl_valida
   lua_State *L = validation->L;
   int top = lua_gettop(L);
   if (validation->fault || !lua_checkstack(L, 10)) return broke(validation, what, "no room on the Lua stack");
-  lua_pushcfunction(L, with_traceback);
+  lua_pushcfunction(L, explain_factory);
   lua_rawgeti(L, LUA_REGISTRYINDEX, schema->default_factory);
   bool ok = lua_pcall(L, 0, 1, top + 1) == 0;
   if (!ok) broke(validation, what, lua_tostring(L, -1));

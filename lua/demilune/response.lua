@@ -46,6 +46,12 @@ function response.stream(produce, given)
   return response.new(made)
 end
 
+-- What is told of one where no handler is there to be ended: in a spawned function, or in a model's check.
+function core.abort_type.__tostring(raised)
+  local detail = type(raised.detail) == "string" and (", %q"):format(raised.detail) or raised.detail ~= nil and ", ..." or ""
+  return ("demilune.abort(%s%s)"):format(tostring(raised.status), detail)
+end
+
 ---Ends the handler with an error response: {"detail": detail}.
 ---@param status integer from 300 to 599
 ---@param detail? any a sentence or a table; without it, the status' own name

@@ -66,6 +66,8 @@ app:post("/checked", { body = model("Checked", { check = function(v)
   if v.n == 3 then demilune.sleep(1) end
   if v.n == 4 then coroutine.yield() end
   if v.n == 5 then return { n = 50 } end
+  if v.n == 6 then demilune.abort(409, "taken") end
+  if v.n == 7 then error({ code = 7 }) end
 end }) { n = model.integer() } }, echo "body")
 local Verdict = model.integer { check = function(v) return v > 3 end }
 local Refusal = model.integer { check = function() return false, "is too small" end }
@@ -80,6 +82,7 @@ app:post("/conversions", { body = {
 } }, echo "body")
 app:post("/quadratic", { body = model.object { s = model.string { pattern = "[a-z]{2,}-[0-9]" } } }, echo "body")
 app:post("/factory", { body = model "Made" { n = model.integer { default_factory = function() error("the factory broke") end } } }, echo "body")
+app:post("/aborting", { body = model "Aborting" { n = model.integer { default_factory = function() demilune.abort(503) end } } }, echo "body")
 app:post("/pattern", { body = model "Pattern" { s = model.string { pattern = "^(a+)+$" } } }, echo "body")
 app:post("/many", { body = model.array(model.integer(), { max_items = 100000 }) }, function(req) return #req.body end)
 return app
@@ -337,7 +340,7 @@ describe("validation in service", function()
     assert.equal(422, response.status)
     assert.same({ type = "value_error", loc = { "body" }, msg = answer.detail[1].msg, ctx = { error = "must not be one" } }, answer.detail[1])
     assert.same({ got = { n = 50 } }, select(2, post_json("/checked", '{"n":5}')))
-    assert.same({ got = { n = 6 } }, select(2, post_json("/checked", '{"n":6}')))
+    assert.same({ got = { n = 8 } }, select(2, post_json("/checked", '{"n":8}')))
   end)
 
   it("lets nothing pass by a check that gives a verdict or a bare text, which would stand where the value did", function()
@@ -354,6 +357,19 @@ describe("validation in service", function()
       select(2, post_json("/conversions", '{"list":"a","on":true,"sum":"a","free":1}')))
   end)
 
+  it("answers 500 for a check or a default that calls demilune.abort or raises a table, and says what to write", function()
+    local refuse, make = 'write return nil, \\"what is wrong\\" to refuse the value', "it gives a value and refuses none: let the handler do that"
+    for sent, said in pairs {
+      ['/checked {"n":6}'] = { 'raised demilune.abort(409, \\"taken\\"); ' .. refuse, "app.lua:" },
+      ['/checked {"n":7}'] = { "raised a table; " .. refuse, "app.lua:" },
+      ["/aborting {}"] = { "raised demilune.abort(503); " .. make, "app.lua:" },
+    } do
+      local response = post_json(sent:match "^(%S+) (.*)$")
+      assert.equal(500, response.status, sent)
+      assert.truthy(running:log_line(said[1], said[2], cjson.decode(response.body).request_id), sent)
+    end
+  end)
+
   it("answers 500 for a check or a default that breaks, hides why, and logs it", function()
     for target, reason in pairs { ["/checked"] = "the check broke on hunter2", ["/factory"] = "the factory broke" } do
       local response = post_json(target, target == "/checked" and '{"n":2}' or "{}")
@@ -364,7 +380,7 @@ describe("validation in service", function()
     assert.equal(500, post_json("/checked", '{"n":3}').status)
     assert.truthy(running:log_line('"level":"error"', "demilune.sleep can wait only inside a handler"))
     assert.equal(500, post_json("/checked", '{"n":4}').status)
-    assert.equal(200, post_json("/checked", '{"n":7}').status)
+    assert.equal(200, post_json("/checked", '{"n":8}').status)
   end)
 
   it("refuses a text on which a pattern would run for ever, and says so in the log", function()

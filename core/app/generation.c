@@ -72,6 +72,7 @@ dl_generation *dl_generation_load(dl_loop *loop, const dl_generation_source *sou
     return NULL;
   }
   generation->plan = lua_touserdata(L, -1);
+  if (strcmp(source->mode, "test") != 0) dl_lua_set_loaded(generation->lua); /* specs declare what they like */
   if (source->redis_url) generation->redis_url = dl_strdup(source->redis_url);
   lua_settop(L, 0);
   return generation;

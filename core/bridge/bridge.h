@@ -49,6 +49,9 @@ void dl_lua_resume_compiler(dl_lua *lua);
 void dl_lua_set_load_deadline(dl_lua *lua, unsigned seconds);
 void dl_lua_clear_load_deadline(dl_lua *lua);
 
+/* From here on nothing is declared any more. In tasks nothing is at any time. */
+void dl_lua_set_loaded(dl_lua *lua);
+
 /* For metrics. */
 typedef struct dl_lua_stats {
   uint64_t memory_bytes;      /* of Lua's heap */
@@ -65,7 +68,7 @@ const dl_crypto *dl_bridge_crypto_of(lua_State *L);
 dl_password_pool *dl_bridge_passwords(lua_State *L);
 dl_limit_counter *dl_bridge_limits(lua_State *L);
 
-void dl_bridge_model(lua_State *L);    /* schema_compile, in_request */
+void dl_bridge_model(lua_State *L);    /* schema_compile, has_loaded */
 /* The schema in the userdata at index; raises a Lua error for anything else. */
 const struct dl_schema *dl_bridge_schema_check(lua_State *L, int index);
 void dl_bridge_json(lua_State *L);     /* json_encode, json_decode, null, array_type */

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * core.schema_compile and the schema userdata it gives, and core.in_request. Our own Lua modules use
+ * core.schema_compile and the schema userdata it gives, and core.has_loaded. Our own Lua modules use
  * it at load; at run time only model:validate comes through here, since requests
  * are checked before Lua.
  */
-#include "bridge/bridge.h"
-#include "bridge/task.h"
+#include "bridge/state.h"
 
 #include "model/schema.h"
 
@@ -91,15 +90,16 @@ static int schema_validate(lua_State *L) {
   return failed ? lua_error(L) : lua_gettop(L) - top;
 }
 
-/* in_request() → whether what calls it runs for a request */
-static int in_request(lua_State *L) {
-  lua_pushboolean(L, dl_task_request(L) != NULL);
+/* has_loaded() → whether what calls it may do so again and again: not while the app loads, and not in a spec */
+static int has_loaded(lua_State *L) {
+  const dl_lua *lua = dl_lua_of(L);
+  lua_pushboolean(L, lua->loaded || lua->running);
   return 1;
 }
 
 static const luaL_Reg methods[] = {{"validate", schema_validate}, {NULL, NULL}};
 
-static const luaL_Reg functions[] = {{"schema_compile", bridge_schema_compile}, {"in_request", in_request}, {NULL, NULL}};
+static const luaL_Reg functions[] = {{"schema_compile", bridge_schema_compile}, {"has_loaded", has_loaded}, {NULL, NULL}};
 
 void dl_bridge_model(lua_State *L) {
   luaL_newmetatable(L, SCHEMA_METATABLE);

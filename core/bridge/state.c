@@ -152,6 +152,8 @@ dl_lua *dl_lua_new(dl_loop *loop) {
   return lua;
 }
 
+void dl_lua_set_loaded(dl_lua *lua) { lua->loaded = true; }
+
 void dl_lua_use_files(dl_lua *lua, dl_file_set *files) { lua->files = files; }
 
 lua_State *dl_lua_state(const dl_lua *lua) { return lua->L; }

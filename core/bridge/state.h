@@ -29,6 +29,7 @@ struct dl_lua {
   uint32_t held;       /* things that still answer tasks of ours: databases */
   uint64_t load_deadline_ns; /* on uv_hrtime */
   unsigned load_seconds;
+  bool loaded;         /* the app; not set while it is tested */
   bool compiles;       /* the app did not say jit.off() */
   bool orphan;         /* freed by its owner: the last one to let go frees it */
   uint32_t task_count, idle_task_count, trace_count;

@@ -95,8 +95,9 @@ end
 -- The one place where a model's description is made.
 local function build(place, name, list, given)
   local what = name and "model " .. name or "model.object"
-  if core.in_request() and not errors.in_file() then -- what it is compiled to is kept as long as the app
-    errors.raise(place, "%s is declared anew by each request, whose memory is not given back; declare it beside the handler, not in it", what)
+  if core.has_loaded() and not errors.in_file() then -- what it is compiled to is kept as long as the app; a file runs once
+    errors.raise(place, "%s is declared after the app has loaded, and what it takes of memory would not be given back; "
+      .. "declare it beside functions, not in one", what)
   end
   refuse_shared_aliases(place, what, list)
   if given.extra and not EXTRA[given.extra] then

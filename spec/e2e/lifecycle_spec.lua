@@ -184,6 +184,7 @@ describe("a server does not start", function()
     refused(app(ROUTE .. [[ app:on_start(function() error() end)]]), "demilune: ")
     refused(app(ROUTE .. [[ app:on_start(function() coroutine.yield() end)]]), "coroutine.yield()")
     refused(app(ROUTE .. [[ app:on_start(function() demilune.abort(503, "not today") end)]]), "not today")
+    refused(app(ROUTE .. [[ app:on_start(function() demilune.model "Late" {} end)]]), "app.lua:4: model Late is declared after the app has loaded")
   end)
 
   it("when a start function fails behind an open database", function()

@@ -16,7 +16,7 @@ local core = {
 function core.log(level, text, fields) core.logged[#core.logged + 1] = { level = level, text = text, fields = fields } end
 function core.foreign_page() return false end
 function core.principal_place() return core.place end
-function core.in_request() return false end
+function core.has_loaded() return false end
 function core.app_file() return nil, false end
 function core.now() return core.seconds end
 function core.clock_move(milliseconds) core.seconds = core.seconds + milliseconds / 1000 end

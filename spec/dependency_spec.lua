@@ -69,6 +69,33 @@ describe("needs", function()
     assert.same({ false }, { compile(function(_, need) return need.nothing == nil and need.no end, { nothing = nothing, no = no })(req) })
   end)
 
+  it("are an error to read by a name that there is not, told where it is read", function()
+    local user, none = dependency.new(function() return "ada" end), dependency.new(function() end)
+    local function problem(handler, needs, asked)
+      local ok, message = pcall(dependency.compile(handler, needs, "app.lua:1", "GET /x", asked), req)
+      assert.is_false(ok)
+      return message:match "[^\n]+"
+    end
+    local function reads(name) return function(_, need) return need[name] end end
+    local here = "dependency_spec%.lua:%d+: there is no need%."
+    assert.matches(here .. "usr; did you mean need%.user%? GET /x needs note, user$", problem(reads "usr", { user = user, note = none }))
+    assert.matches(here .. "principal; GET /x needs user$", problem(reads "principal", { user = user }))
+    assert.matches(here .. "user; GET /x needs nothing$", problem(reads "user", nil, { owners = { function(_, need) return need.user == nil end } }))
+    local asks = dependency.new({ session = none }, function(_, need) return need.session, need.user end)
+    assert.matches(here .. "user; the dependency at %S+dependency_spec%.lua:%d+ needs session$", problem(reads "user", { user = asks }))
+    local asks_early = dependency.new(function(_, need) return need.user end)
+    assert.matches(here .. "user; the dependency at %S+dependency_spec%.lua:%d+ needs nothing$", problem(reads "user", { user = asks_early }))
+  end)
+
+  it("are not one to whom routes of other needs share, as a limit or an owner of theirs", function()
+    local seen
+    local function owner(_, need) seen = need.note; return true end
+    local run = dependency.compile(function() return "read" end, { user = dependency.new(function() return "ada" end) }, "app.lua:1", "GET /x",
+      { owners = { owner } })
+    assert.equal("read", run(req))
+    assert.is_nil(seen)
+  end)
+
   it("stop the request when they abort", function()
     local late = noting "late"
     local user = dependency.new({ late = late }, function() response.abort(401, "User not found") end)

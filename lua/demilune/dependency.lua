@@ -96,6 +96,19 @@ local function walk(needs, place, what, order, numbers, open, trail)
   end
 end
 
+-- The metatable of a table of needs: to read what is not declared beside the function that reads is an error there.
+local function strict(what, needs)
+  local declared, known = {}, sorted_names(needs)
+  for _, name in ipairs(known) do declared[name] = true end
+  return { __index = function(_, name)
+    if declared[name] then return nil end -- its dependency gave nothing
+    local nearest = errors.nearest(name, known)
+    local hint = nearest and (" did you mean need.%s?"):format(nearest) or ""
+    local all = #known > 0 and table.concat(known, ", ") or "nothing"
+    errors.raise(errors.where(), "there is no need.%s;%s %s needs %s", tostring(name), hint, what, all)
+  end }
+end
+
 -- Source of a table of needs: { user = v2, session = v1, principal = req.principal }.
 local function table_source(needs, numbers)
   local parts = {}
@@ -242,17 +255,20 @@ end
 -- One function that resolves in order, asks, and handles; protected, so that all ends.
 local function join(handler, needs, place, what, guard, roles)
   local order, numbers, askers = arrange(needs, place, what, guard, roles)
-  local lines, resolvers, places = { "local keep, handler, resolve, places, ask = ...", "return function(req, held)", "  local ending" }, {}, {}
+  local lines = { "local keep, handler, resolve, places, ask, strict, setmetatable = ...", "return function(req, held)", "  local ending" }
+  local resolvers, places, metatables = {}, {}, {}
   for number, needed in ipairs(order) do
     resolvers[number], places[number] = needed.resolve, needed.source
-    lines[#lines + 1] = ("  local v%d v%d, ending = resolve[%d](req, %s)"):format(number, number, number, table_source(needed.needs, numbers))
+    metatables[number] = strict("the dependency at " .. needed.source, needed.needs)
+    lines[#lines + 1] = ("  local v%d v%d, ending = resolve[%d](req, setmetatable(%s, strict[%d]))")
+      :format(number, number, number, table_source(needed.needs, numbers), number)
     lines[#lines + 1] = ("  if ending ~= nil then keep(req, held, ending, places[%d]) end"):format(number)
     for index in ipairs(askers[number] or {}) do lines[#lines + 1] = ("  ask[%d][%d](req, v%d)"):format(number, index, number) end
   end
   lines[#lines + 1] = ("  return (handler(req, %s))"):format(table_source(needs, numbers))
   lines[#lines + 1] = "end"
   local make = assert(loadstring(table.concat(lines, "\n"), "=(needs of " .. what .. ")"))
-  return protect(make(keep, handler, resolvers, places, askers))
+  return protect(make(keep, handler, resolvers, places, askers, metatables, setmetatable))
 end
 
 ---@class demilune.Asked what a route's guard asks for in Lua
@@ -262,9 +278,11 @@ end
 ---@field owners? function[] that say whose object it is
 ---@field roles? demilune.Guard[] that look at a dependency's user
 
--- What ends by what the handler gives, a commit or a kept answer, goes by all of it.
-local function single(handler)
-  return function(req, need) return core.single(handler(req, need)) end
+-- What ends by what the handler gives, a commit or a kept answer, goes by all of it. The
+-- needs become strict here, behind limits and owners, which routes of other needs may share.
+local function single(handler, needs, what)
+  local metatable = strict(what, needs)
+  return function(req, need) return core.single(handler(req, need and setmetatable(need, metatable))) end
 end
 
 ---The handler and all it needs as one function of the request.
@@ -279,7 +297,7 @@ function dependency.compile(handler, needs, place, what, asked)
   asked = asked or {}
   local early, late = split_owners(asked.owners)
   local roles, has_needs = asked.roles or {}, needs ~= nil and next(needs) ~= nil
-  if asked.idempotency or #roles > 0 or has_needs then handler = single(handler) end
+  if asked.idempotency or #roles > 0 or has_needs or #late > 0 then handler = single(handler, needs or {}, what) end
   local once = asked.idempotency and idempotency.once(asked.idempotency, handler) or handler -- behind all that may refuse
   local run = limit.counting(with_owners(once, late), asked.limits) -- before owners: trying doors is counted too
   if #roles > 0 or has_needs then

@@ -38,6 +38,7 @@ local falsy = app:dependency(function() return false end)
 app:get("/values", { needs = { nothing = nothing, falsy = falsy } }, function(_, need)
   return { nothing = need.nothing == nil, falsy = need.falsy == false }
 end)
+app:get("/mistyped-need", { needs = { falsy = falsy } }, function(_, need) return { need.fasly == nil } end)
 local waiting = app:dependency(function()
   demilune.sleep("20ms")
   return "waited", function(ok) demilune.sleep("20ms") note("waited " .. tostring(ok)) end
@@ -158,6 +159,11 @@ describe("dependencies", function()
     assert.equal(500, get("/strange-ending").status)
     expect_events { "a", "a finish failed", "a release failed" }
     assert.truthy(running:log_line("finish function", "app.lua:"))
+  end)
+
+  it("are no nil under a name that there is not", function()
+    assert.equal(500, get("/mistyped-need").status)
+    assert.truthy(running:log_line("app.lua:", ": there is no need.fasly; did you mean need.falsy? GET /mistyped-need needs falsy"))
   end)
 
   it("fail with a handler that gives a problem or a status behind its value, which nobody would be told", function()

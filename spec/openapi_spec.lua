@@ -46,6 +46,13 @@ local function assert_schema(expected, field)
   assert.same(expected, plain(schema_of(field)))
 end
 
+-- A whole number as the core takes it, with what more is said of it.
+local function whole(more)
+  local schema = { type = "integer", format = "double-int" }
+  for name, value in pairs(more or {}) do schema[name] = value end
+  return schema
+end
+
 describe("The OpenAPI document", function()
   local User = model "User" { id = model.integer { read_only = true }, password = model.string { write_only = true }, name = model.string() }
 
@@ -101,7 +108,7 @@ describe("The OpenAPI document", function()
       end)
       assert.same({
         { name = "limit", ["in"] = "query", description = "How many", deprecated = true, example = 5,
-          schema = { type = "integer", maximum = 100, default = 10 } },
+          schema = whole { maximum = 100, default = 10 } },
         { name = "x-trace", ["in"] = "header", schema = { type = "string" } },
         { name = "theme", ["in"] = "cookie", required = true, schema = { type = "string" } },
       }, plain(document.paths["/"].get.parameters))
@@ -244,7 +251,7 @@ describe("The OpenAPI document", function()
 
     it("has one form for each direction where read_only and write_only make them differ", function()
       local schemas = document_of(declare_both).components.schemas
-      assert.same({ id = { type = "integer", readOnly = true }, name = { type = "string" } }, plain(schemas.User.properties))
+      assert.same({ id = whole { readOnly = true }, name = { type = "string" } }, plain(schemas.User.properties))
       assert.same({ password = { type = "string", writeOnly = true }, name = { type = "string" } }, plain(schemas.UserInput.properties))
       assert.same({ "password", "name" }, plain(schemas.UserInput.required))
     end)
@@ -288,7 +295,7 @@ describe("The OpenAPI document", function()
 
     it("shows aliases, defaults, and whether other fields are taken", function()
       assert.same({
-        type = "object", properties = { firstName = { type = "string" }, age = { type = "integer", default = 1 } }, required = { "firstName" },
+        type = "object", properties = { firstName = { type = "string" }, age = whole { default = 1 } }, required = { "firstName" },
         additionalProperties = false,
       }, plain(schema_of(model.object { first_name = model.string { alias = "firstName" }, age = model.integer { default = 1 } })))
       assert.is_nil(schema_of(model.object({}, { extra = "ignore" })).additionalProperties)
@@ -308,10 +315,11 @@ describe("The OpenAPI document", function()
 
   describe("fields", function()
     for kind, expected in pairs {
-      string = { "string" }, integer = { "integer" }, int64 = { "integer", "int64" }, number = { "number" }, decimal = { "string", "decimal" },
-      boolean = { "boolean" }, email = { "string", "email" }, url = { "string", "uri" }, uuid = { "string", "uuid" }, date = { "string", "date" },
-      time = { "string", "time" }, datetime = { "string", "date-time" }, duration = { "string", "duration" }, ipv4 = { "string", "ipv4" },
-      ipv6 = { "string", "ipv6" }, cidr = { "string", "cidr" }, secret = { "string", "password" }, any = {}, json = {},
+      string = { "string" }, integer = { "integer", "double-int" }, int64 = { "integer", "int64" }, number = { "number" },
+      decimal = { "string", "decimal" }, boolean = { "boolean" }, email = { "string", "email" }, url = { "string", "uri" },
+      uuid = { "string", "uuid" }, date = { "string", "date" }, time = { "string", "time" }, datetime = { "string", "date-time" },
+      duration = { "string", "duration" }, ipv4 = { "string", "ipv4" }, ipv6 = { "string", "ipv6" }, cidr = { "string", "cidr" },
+      secret = { "string", "password" }, any = {}, json = {},
     } do
       it("writes a field of kind " .. kind, function() assert_schema({ type = expected[1], format = expected[2] }, model[kind]()) end)
     end
@@ -320,11 +328,12 @@ describe("The OpenAPI document", function()
       assert_schema({ type = "string", minLength = 1, maxLength = 9, pattern = "^a+$" },
         model.string { min_length = 1, max_length = 9, pattern = "^a+$" })
       assert_schema({ type = "number", minimum = 1, exclusiveMaximum = 2.5, multipleOf = 0.5 }, model.number { ge = 1, lt = 2.5, multiple_of = 0.5 })
+      assert_schema(whole { exclusiveMinimum = 0, maximum = 9 }, model.integer { gt = 0, le = 9 })
       assert_schema({ type = "integer", format = "int64", exclusiveMinimum = 0, maximum = 9 }, model.int64 { gt = 0, le = 9LL })
-      assert_schema({ type = "array", items = { type = "integer" }, minItems = 1, maxItems = 5, uniqueItems = true },
+      assert_schema({ type = "array", items = whole(), minItems = 1, maxItems = 5, uniqueItems = true },
         model.array(model.integer(), { min_items = 1, max_items = 5, unique_items = true }))
       assert_schema({
-        type = "object", additionalProperties = { type = "integer" }, propertyNames = { type = "string", maxLength = 4 }, maxProperties = 3,
+        type = "object", additionalProperties = whole(), propertyNames = { type = "string", maxLength = 4 }, maxProperties = 3,
       }, model.map(model.integer(), { keys = model.string { max_length = 4 }, max_items = 3 }))
     end)
 
@@ -354,7 +363,7 @@ describe("The OpenAPI document", function()
       assert_schema({ type = { "string", "null" } }, model.string { nullable = true })
       assert_schema({ type = { "string", "null" }, enum = { "a", dkjson.null } }, model.nullable(model.literal { "a" }))
       assert_schema({ type = { "string", "null" }, enum = { "a", "b", dkjson.null } }, model.nullable(model.literal { "a", "b" }))
-      assert_schema({ anyOf = { { type = "integer" }, { type = "string" }, { type = "null" } } },
+      assert_schema({ anyOf = { whole(), { type = "string" }, { type = "null" } } },
         model.nullable(model.union { model.integer(), model.string() }))
       assert_schema({}, model.nullable(model.any()))
     end)

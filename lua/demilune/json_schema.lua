@@ -28,10 +28,12 @@ local json_schema = {}
 local Collection = {}
 Collection.__index = Collection
 
--- JSON type and format of each kind that is a single value.
+-- JSON type and format of each kind that is a single value. A double-int lies between
+-- -2^53 + 1 and 2^53 - 1, by OpenAPI's registry of formats; were that a minimum, the
+-- documentation page would show it as the example of every integer.
 local TYPES = {
   string = { "string" },
-  integer = { "integer" },
+  integer = { "integer", "double-int" },
   int64 = { "integer", "int64" },
   number = { "number" },
   decimal = { "string", "decimal" },

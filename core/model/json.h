@@ -30,7 +30,11 @@ bool dl_json_read(dl_arena *arena, dl_str text, const dl_json_limits *limits, dl
  * keys 1..n are arrays, an empty table is {} unless it has the metatable that
  * demilune.array sets, demilune.null is null, int64 cdata are integers, secrets
  * "secret(redacted)". False with *error (static or in the arena, naming the
- * place, e.g. "a function at .users[3].name") and the buffer as it was. */
+ * place, e.g. "a function at .users[3].name") and the buffer as it was; also when few
+ * tables, held over and over, come to more than Lua's memory holds. */
 bool dl_json_from_lua(struct lua_State *L, int index, dl_arena *arena, dl_buffer *buffer, const char **error);
+
+/* The same as a part of something larger, which may meet *left values yet; those that it met are taken off. */
+bool dl_json_part_from_lua(struct lua_State *L, int index, dl_arena *arena, dl_buffer *buffer, uint64_t *left, const char **error);
 
 #endif

@@ -17,6 +17,7 @@ typedef struct walk {
   lua_State *L;
   dl_arena *arena;
   dl_buffer *buffer;
+  uint64_t *left; /* values that may still be met */
   const char *error;
 } walk;
 
@@ -106,6 +107,8 @@ static bool write_other(walk *w, const dl_lua_place *place) {
 
 static bool write_top(walk *w, const dl_lua_place *place) {
   int type = lua_type(w->L, -1);
+  if (*w->left == 0) return walk_fails(w, dl_lua_count_error(w->arena, place));
+  --*w->left;
   if (!dl_lua_reserve(w->L, -1, type, w->buffer)) return walk_fails(w, DL_LUA_TOO_LARGE);
   switch (type) {
   case LUA_TNIL: DL_BUFFER_LITERAL(w->buffer, "null"); return true;
@@ -118,11 +121,16 @@ static bool write_top(walk *w, const dl_lua_place *place) {
 }
 
 bool dl_json_from_lua(lua_State *L, int index, dl_arena *arena, dl_buffer *buffer, const char **error) {
+  uint64_t left = dl_lua_values_max(L);
+  return dl_json_part_from_lua(L, index, arena, buffer, &left, error);
+}
+
+bool dl_json_part_from_lua(lua_State *L, int index, dl_arena *arena, dl_buffer *buffer, uint64_t *left, const char **error) {
   int top = lua_gettop(L);
   size_t before = buffer->len;
   luaL_checkstack(L, 3 * DL_LUA_MAX_DEPTH + 16, "a value to write");
   lua_pushvalue(L, index);
-  walk w = {.L = L, .arena = arena, .buffer = buffer};
+  walk w = {.L = L, .arena = arena, .buffer = buffer, .left = left};
   bool written = write_top(&w, &(dl_lua_place){0});
   lua_settop(L, top);
   if (written) return true;

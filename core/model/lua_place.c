@@ -55,6 +55,8 @@ const char *dl_lua_depth_error(dl_arena *arena, const dl_lua_place *place) {
   return dl_lua_place_error(arena, place, "tables nested over 64 deep", "; does one hold itself?");
 }
 
+const char *dl_lua_count_error(dl_arena *arena, const dl_lua_place *place) { return dl_lua_place_error(arena, place, DL_LUA_TOO_MANY, ""); }
+
 const char *dl_lua_number_error(dl_arena *arena, const dl_lua_place *place) {
   return dl_lua_place_error(arena, place, "a number that is infinite or not a number",
                             ", which JSON has nothing for; give demilune.null or a string");

@@ -16,8 +16,9 @@ typedef struct writer {
   lua_State *L;
   dl_buffer *buffer;
   dl_validation *validation;
-  int keys;     /* stack index of the table of field names */
-  dl_str plain; /* the scalar on top, where it is text that needs no escapes */
+  uint64_t left; /* values that may still be met */
+  int keys;      /* stack index of the table of field names */
+  dl_str plain;  /* the scalar on top, where it is text that needs no escapes */
 } writer;
 
 static bool write_top(writer *w, const dl_schema *schema, int type);
@@ -30,6 +31,14 @@ static bool refuse_because(writer *w, const dl_schema *schema, const char *reaso
   dl_str message = dl_str_of(reason);
   return dl_validation_refuse(w->validation, schema, "value_error", message, dl_context(w->validation->arena, "error", dl_value_string(message)),
                               NULL);
+}
+
+/* What a union tries over and over has a bound of its own. */
+static bool may_meet(writer *w, const dl_schema *schema, uint32_t count) {
+  if (w->validation->attempting) return true;
+  if (count > w->left) return refuse(w, schema, "recursion_loop", "holds " DL_LUA_TOO_MANY);
+  w->left -= count;
+  return true;
 }
 
 /* type is that of the value on top, asked for once and handed down. */
@@ -191,7 +200,9 @@ static bool write_literal(writer *w, const dl_schema *schema, int type) {
 
 static bool write_any(writer *w, const dl_schema *schema) {
   const char *error = NULL;
-  return dl_json_from_lua(w->L, lua_gettop(w->L), w->validation->arena, w->buffer, &error) || refuse_because(w, schema, error);
+  uint64_t tried = w->left;
+  uint64_t *left = w->validation->attempting ? &tried : &w->left;
+  return dl_json_part_from_lua(w->L, lua_gettop(w->L), w->validation->arena, w->buffer, left, &error) || refuse_because(w, schema, error);
 }
 
 /* ---- containers ---- */
@@ -224,7 +235,7 @@ static bool write_array(writer *w, const dl_schema *schema, int type) {
   if (!take_table(w, schema, type, "list_type", "should be an array")) return false;
   uint32_t count = 0;
   if (!is_array(w, &count)) return refuse(w, schema, "list_type", "should be an array: a table with the keys 1 to n and no others");
-  if (!dl_rules_item_count(schema, count, w->validation)) return false;
+  if (!dl_rules_item_count(schema, count, w->validation) || !may_meet(w, schema, count)) return false;
   dl_place here = {.up = w->validation->frame};
   w->validation->frame = &here;
   w->validation->depth++;
@@ -255,6 +266,7 @@ static bool write_map_member(writer *w, const dl_schema *schema, dl_map *seen) {
   if (ok && keys && keys->kind == DL_KIND_LITERAL)
     ok = dl_literal_find(keys, &key, true) >= 0 || dl_validation_refusal(w->validation, keys, &keys->literal.refusal, NULL);
   else if (ok && keys) ok = dl_validate_scalar(keys, &key, w->validation);
+  ok = ok && may_meet(w, schema, 1);
   if (ok && !dl_lua_reserve(w->L, -2, LUA_TSTRING, w->buffer)) ok = refuse_because(w, schema, DL_LUA_TOO_LARGE);
   if (ok && seen && dl_map_put(seen, dl_value_str(&key), seen)) ok = refuse_because(w, keys, "is the same key as another one, written otherwise");
   if (ok) {
@@ -342,7 +354,7 @@ static bool write_model(writer *w, const dl_schema *schema, int table_type) {
     } else {
       dl_buffer_append_str(w->buffer, field->fragment);
       w->validation->fields_set++;
-      ok &= write_top(w, field->schema, type);
+      ok &= may_meet(w, field->schema, 1) && write_top(w, field->schema, type);
     }
     lua_pop(w->L, 1);
   }
@@ -435,7 +447,7 @@ bool dl_schema_serialise(const dl_schema *schema, lua_State *L, int index, dl_bu
   validation->mode = DL_MODE_STRICT;
   validation->frame = NULL;
   validation->depth = 0;
-  writer w = {.L = L, .buffer = buffer, .validation = validation, .keys = top + 1};
+  writer w = {.L = L, .buffer = buffer, .validation = validation, .left = dl_lua_values_max(L), .keys = top + 1};
   lua_rawgeti(L, LUA_REGISTRYINDEX, schema->home->keys);
   lua_pushvalue(L, index);
   bool ok = write_top(&w, schema, lua_type(L, -1));

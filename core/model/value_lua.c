@@ -133,6 +133,11 @@ dl_lua_shape dl_lua_table_shape(lua_State *L, int index, uint32_t *length) {
   return DL_LUA_OBJECT;
 }
 
+uint64_t dl_lua_values_max(lua_State *L) {
+  enum { VALUE_BYTES = 8, KEPT_MORE_THAN_ONCE = 1000000 };
+  return (uint64_t)lua_gc(L, LUA_GCCOUNT, 0) * (1024 / VALUE_BYTES) + KEPT_MORE_THAN_ONCE;
+}
+
 bool dl_lua_reserve(lua_State *L, int index, int type, dl_buffer *buffer) {
   enum { ANY_OTHER = 64 };
   size_t length = type == LUA_TSTRING ? lua_objlen(L, index) : 0;
@@ -189,6 +194,7 @@ void dl_value_push(lua_State *L, const dl_value *value) {
 typedef struct taking {
   lua_State *L;
   dl_arena *arena;
+  uint64_t left; /* values that may still be met */
   const char *error;
 } taking;
 
@@ -273,6 +279,7 @@ static bool take_other(taking *t, const dl_lua_place *place, dl_value *out) {
 
 static bool take_top(taking *t, const dl_lua_place *place, dl_value *out) {
   dl_str s;
+  if (t->left-- == 0) return take_fails(t, dl_lua_count_error(t->arena, place));
   switch (lua_type(t->L, -1)) {
   case LUA_TNIL: *out = (dl_value){.kind = DL_VALUE_ABSENT}; return true;
   case LUA_TBOOLEAN: *out = dl_value_boolean(lua_toboolean(t->L, -1)); return true;
@@ -290,7 +297,7 @@ bool dl_value_from_lua(lua_State *L, int index, dl_arena *arena, dl_value *out, 
   int top = lua_gettop(L);
   luaL_checkstack(L, 3 * DL_LUA_MAX_DEPTH + 16, "a value to take");
   lua_pushvalue(L, index);
-  taking t = {.L = L, .arena = arena};
+  taking t = {.L = L, .arena = arena, .left = dl_lua_values_max(L)};
   bool taken = take_top(&t, &(dl_lua_place){0}, out);
   lua_settop(L, top);
   if (!taken) *error = t.error;

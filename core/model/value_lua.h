@@ -55,10 +55,16 @@ typedef enum dl_lua_shape {
 /* The shape of the table at index; *length is that of an array. */
 dl_lua_shape dl_lua_table_shape(lua_State *L, int index, uint32_t *length);
 
+/* How many values a walk may meet before it has met some more than once: each has a
+ * place of its own in Lua's memory. Tables that hold the same one twice, and so on for
+ * thirty levels, are few and come to a billion values; a million more may be met. */
+uint64_t dl_lua_values_max(lua_State *L);
+
 /* Makes room in the buffer for the scalar at index as JSON, but for what its escapes
  * take: false when there is no such memory. Answers are as large as clients ask for. */
 bool dl_lua_reserve(lua_State *L, int index, int type, dl_buffer *buffer);
 
+#define DL_LUA_TOO_MANY "more values than there are, for the same tables are held over and over"
 #define DL_LUA_TOO_LARGE "more than there is memory for"
 
 /* A place inside the table that is walked; chained on the C stack, turned into
@@ -79,6 +85,7 @@ const char *dl_lua_type_error(dl_arena *arena, const dl_lua_place *place, const 
 const char *dl_lua_shape_error(dl_arena *arena, const dl_lua_place *place, dl_lua_shape shape);
 const char *dl_lua_key_error(dl_arena *arena, const dl_lua_place *place, const char *type_name);
 const char *dl_lua_depth_error(dl_arena *arena, const dl_lua_place *place);
+const char *dl_lua_count_error(dl_arena *arena, const dl_lua_place *place);
 const char *dl_lua_number_error(dl_arena *arena, const dl_lua_place *place);
 
 #endif

@@ -181,6 +181,32 @@ static void depth_has_its_limit(void **state) {
   }
 }
 
+/* Few tables, each of which holds the one below it twice, are twice as many values with each level. */
+static void tables_held_over_and_over_end_the_walk(void **state) {
+  world *w = *state;
+  static const struct {
+    const char *expression;
+    bool written;
+  } rows[] = {
+      {"(function() local t = {} for _ = 1, 24 do t = {t, t} end return t end)()", false},
+      {"(function() local t = {} for _ = 1, 24 do t = {a = t, b = t} end return t end)()", false},
+      {"(function() local t = {} for _ = 1, 16 do t = {t, t} end return t end)()", true},
+      {"(function() local t, x = {}, {1} for i = 1, 400000 do t[i] = x end return t end)()", true},
+      {"(function() local t = {} for i = 1, 1500000 do t[i] = i end return t end)()", true},
+  };
+  for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+    const char *error = NULL;
+    dl_value value;
+    evaluate(w, rows[i].expression);
+    dl_buffer_clear(&w->buffer);
+    assert_int_equal(dl_json_from_lua(w->L, -1, &w->arena, &w->buffer, &error), rows[i].written);
+    if (!rows[i].written) assert_true(dl_str_starts(dl_str_of(error), DL_STR(DL_LUA_TOO_MANY " at ")));
+    assert_int_equal(dl_value_from_lua(w->L, -1, &w->arena, &value, &error), rows[i].written);
+    lua_pop(w->L, 1);
+    dl_arena_reset(&w->arena);
+  }
+}
+
 static dl_value read_json(world *w, const char *text) {
   dl_value value;
   dl_json_error error;
@@ -359,6 +385,7 @@ int main(void) {
       WORLD_TEST(what_json_lacks_is_refused_by_its_place),
       WORLD_TEST(no_key_of_a_table_is_lost_wherever_lua_keeps_it),
       WORLD_TEST(depth_has_its_limit),
+      WORLD_TEST(tables_held_over_and_over_end_the_walk),
       WORLD_TEST(values_pass_through_lua_unchanged),
       WORLD_TEST(wide_integers_and_secrets_have_their_own_types),
       WORLD_TEST(strings_that_are_not_text_are_taken_as_bytes),

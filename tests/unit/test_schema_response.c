@@ -229,6 +229,32 @@ static void a_table_inside_itself_is_refused(void **state) {
   assert_true(dl_str_starts(found, DL_STR("!recursion_loop response.0.0.0")));
 }
 
+static void tables_held_over_and_over_end_a_response(void **state) {
+  schema_world *world = *state;
+  world_run(world, "node = { kind = 'model', name = 'Pair', fields = {} }"
+                   "node.fields[1] = { name = 'a', schema = { kind = 'ref', optional = true, get = function() return node end } }"
+                   "node.fields[2] = { name = 'b', schema = { kind = 'ref', optional = true, get = function() return node end } }"
+                   "list = { kind = 'array' } list.items = list "
+                   "map = { kind = 'map' } map.values = map "
+                   "function levels(count, make) local t = make() for _ = 1, count do t = make(t) end return t end");
+  static const char *const rows[][2] = {{"node", "function(t) return { a = t, b = t } end"},
+                                        {"list", "function(t) return { t, t } end"},
+                                        {"map", "function(t) return { a = t, b = t } end"}};
+  for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+    const dl_schema *schema = world_compile(world, rows[i][0]);
+    dl_str found = world_respond(world, schema, lua_pushfstring(world->L, "levels(24, %s)", rows[i][1]));
+    assert_true(dl_str_starts(found, DL_STR("!recursion_loop response.")));
+    found = world_respond(world, schema, lua_pushfstring(world->L, "levels(12, %s)", rows[i][1]));
+    assert_true(found.ptr[0] != '!');
+    lua_pop(world->L, 2);
+  }
+  const dl_schema *parts = world_compile(world, "{ kind = 'array', items = { kind = 'any' } }");
+  dl_str found = world_respond(world, parts,
+                               "(function() local t = levels(17, function(t) return { t, t } end) local all = {}"
+                               " for i = 1, 100 do all[i] = t end return all end)()");
+  assert_true(dl_str_starts(found, DL_STR("!value_error response.")));
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       SCHEMA_TEST(a_field_that_the_model_does_not_name_never_leaves),
@@ -242,6 +268,7 @@ int main(void) {
       SCHEMA_TEST(a_model_says_at_most_a_hundred_things_that_are_wrong),
       SCHEMA_TEST(a_secret_never_leaves),
       SCHEMA_TEST(a_table_inside_itself_is_refused),
+      SCHEMA_TEST(tables_held_over_and_over_end_a_response),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -279,6 +279,23 @@ describe("The OpenAPI document", function()
       assert.same({ anyOf = { { ["$ref"] = "#/components/schemas/Node" }, { type = "null" } } }, plain(schema.properties.parent))
     end)
 
+    it("says of a field that stands behind references what the core takes it for", function()
+      local Role, Id = model.literal { "new", "old", default = "new" }, model.integer { read_only = true }
+      local Key, Note = model.string { write_only = true }, model.nullable(model.string())
+      local function behind(to) return model.ref(function() return model.ref(function() return to end) end) end
+      local function schemas_of(wrap)
+        local fields = { role = wrap(Role), id = wrap(Id), key = wrap(Key), note = wrap(Note), nick = wrap(model.string { optional = true }) }
+        local Thing = model "Thing" (fields)
+        local schemas = document_of(function(app) app:post("/", { body = Thing, returns = Thing }, handler) end).components.schemas
+        for _, name in ipairs { "Thing", "ThingInput" } do table.sort(schemas[name].required) end
+        return { plain(schemas.Thing), plain(schemas.ThingInput) }
+      end
+      local direct = schemas_of(function(to) return to end)
+      assert.same({ "id", "note" }, direct[1].required)
+      assert.same({ "key", "note" }, direct[2].required)
+      assert.same(direct, schemas_of(behind))
+    end)
+
     it("gives a component to a recursive model without a name", function()
       local node
       node = model.object { next = model.optional(model.ref(function() return node end)) }

@@ -100,18 +100,27 @@ local function is_portable(pattern)
   return true
 end
 
+-- Whether a description has the option, or one that it refers to: the core takes them together.
+local function has(desc, option)
+  while desc.kind == "ref" and desc[option] == nil do desc = desc.get() end
+  return desc[option] ~= nil
+end
+
+-- The same of an option that is true or false, and counts where it is true.
+local function is(desc, option)
+  while desc.kind == "ref" and not desc[option] do desc = desc.get() end
+  return desc[option] == true
+end
+
 -- Whether a field must be there.
 ---@param desc table
 ---@return boolean
 function json_schema.is_required(desc)
-  return not desc.optional and desc.default == nil and desc.default_factory == nil
+  return not (is(desc, "optional") or has(desc, "default") or has(desc, "default_factory"))
 end
 
 -- A client does not send what is read_only, and is not sent what is write_only.
-local function is_shown(desc, direction)
-  if direction == "input" then return not desc.read_only end
-  return not desc.write_only
-end
+local function is_shown(desc, direction) return not is(desc, direction == "input" and "read_only" or "write_only") end
 
 ---@return demilune.json_schema.collection
 function json_schema.collection()
@@ -136,7 +145,7 @@ local function survey_model(self, desc, direction, parent, open)
   if entry[direction] then return end
   entry[direction], open[entry] = true, true
   for _, field in ipairs(desc.fields) do
-    if field.schema.read_only or field.schema.write_only or field.schema.visible_to then entry.differs = true end
+    if is(field.schema, "read_only") or is(field.schema, "write_only") or has(field.schema, "visible_to") then entry.differs = true end
     if is_shown(field.schema, direction) then self:survey(field.schema, direction, entry, open) end
   end
   open[entry] = nil
@@ -252,7 +261,7 @@ function BUILD.model(self, desc, direction, out)
     if is_shown(field.schema, direction) then
       local name = field.schema.alias or field.name
       properties:set(name, self:schema(field.schema, direction))
-      local hidden = direction == "output" and field.schema.visible_to -- from some
+      local hidden = direction == "output" and has(field.schema, "visible_to") -- from some
       if json_schema.is_required(field.schema) and not hidden then required:add(name) end
     end
   end
@@ -323,7 +332,7 @@ function Collection:schema(desc, direction)
   else
     out = annotate(target, build(self, target, direction))
   end
-  if desc.nullable or target.nullable then out = allow_null(out) end
+  if is(desc, "nullable") then out = allow_null(out) end
   return target ~= desc and annotate(desc, out) or out
 end
 

@@ -125,7 +125,7 @@ static bool is_for_caches(dl_str name) {
 }
 
 /* lasting: those that say nothing to caches. */
-static bool append_headers(compiler *c, dl_buffer *all, dl_buffer *lasting, int headers, dl_str source) {
+static bool append_headers(compiler *c, dl_buffer *all, dl_buffer *lasting, int headers, dl_route *route) {
   if (!lua_istable(c->L, headers)) return true;
   lua_pushnil(c->L);
   while (lua_next(c->L, headers)) {
@@ -133,8 +133,10 @@ static bool append_headers(compiler *c, dl_buffer *all, dl_buffer *lasting, int 
     const char *name = lua_type(c->L, -2) == LUA_TSTRING ? lua_tolstring(c->L, -2, &name_len) : NULL;
     const char *value = lua_tolstring(c->L, -1, &value_len);
     if (!name || !value || !dl_http_header_line(all, dl_str_from(name, name_len), dl_str_from(value, value_len)))
-      return fail(c, dl_arena_format(c->arena, "%.*s: the header \"%s\" is not a field name with a one-line text value", DL_STR_ARGS(source),
+      return fail(c, dl_arena_format(c->arena, "%.*s: the header \"%s\" is not a field name with a one-line text value", DL_STR_ARGS(route->source),
                                      name ? name : "?"));
+    const char *fault = dl_http_validators_note(&route->validators, dl_str_from(name, name_len), dl_arena_copy(c->arena, dl_str_from(value, value_len)));
+    if (fault) return fail(c, dl_arena_format(c->arena, "%.*s: %s", DL_STR_ARGS(route->source), fault));
     if (!is_for_caches(dl_str_from(name, name_len))) dl_http_header_line(lasting, dl_str_from(name, name_len), dl_str_from(value, value_len));
     lua_pop(c->L, 1);
   }
@@ -158,7 +160,7 @@ static dl_str join_fields(compiler *c, const dl_route *route, dl_str own) {
 static bool compile_fields(compiler *c, int table, dl_route *route) {
   dl_buffer own = {0}, lasting = {0}, all = {0};
   lua_getfield(c->L, table, "headers");
-  bool ok = append_headers(c, &own, &lasting, lua_gettop(c->L), route->source);
+  bool ok = append_headers(c, &own, &lasting, lua_gettop(c->L), route);
   if (lasting.len < own.len) DL_BUFFER_LITERAL(&lasting, no_store);
   dl_http_header_lines_except(&all, DL_STR("Strict-Transport-Security: \r\n"), dl_buffer_str(&own));
   route->own_hsts = all.len == 0;

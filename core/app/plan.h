@@ -50,6 +50,7 @@ typedef struct dl_route {
   const dl_route_limits *limits; /* NULL: none */
   const dl_cors *cors;           /* NULL: no page of another origin may read, whatever the plan says of other paths */
   dl_str fields;                 /* header lines of what this route answers, CRLF ended */
+  dl_http_validators validators; /* among these */
   dl_str refusal_fields;         /* of refusals and failures: the same, but no cache may keep them */
   dl_str json_head;              /* status line, content type and fields for `status` */
 } dl_route;

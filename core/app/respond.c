@@ -6,7 +6,7 @@
  */
 #include "app/exchange.h"
 
-#include "http/text.h"
+#include "http/conditional.h"
 
 /* Bodies over this go to the kernel from where they lie instead of being copied. */
 enum { COPY_MAX_BYTES = 16384 };
@@ -170,7 +170,8 @@ void dl_respond_file(dl_exchange *exchange, const dl_file *file) {
   dl_buffer fields = {0};
   dl_http_header_line(&fields, DL_STR("ETag"), file->etag);
   DL_BUFFER_LITERAL(&fields, "Cache-Control: no-cache\r\n");
-  if (dl_http_etag_matches(dl_http_request_header(&exchange->request, DL_HEADER_IF_NONE_MATCH), file->etag)) {
+  dl_http_validators validators = {.etag = file->etag};
+  if (dl_http_not_modified(&exchange->request, &validators, exchange->worker->loop->clock.wall_ms / 1000, &exchange->arena)) {
     dl_respond(exchange, 304, (dl_str){0}, dl_buffer_str(&fields), (dl_str){0});
   } else {
     if (file->encoding.len) dl_http_header_line(&fields, DL_STR("Content-Encoding"), file->encoding);

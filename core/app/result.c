@@ -55,6 +55,25 @@ static void fail(dl_exchange *exchange, const char *format, const char *what) {
   dl_result_send_failure(exchange, dl_str_of(message), (dl_str){0});
 }
 
+/* --- versions that the client has (RFC 9110 13) --------------------------------------- */
+
+/* Whether a 200 would tell the client what it has. own: what the handler says of the version, in place of what its route does. */
+static bool is_current(dl_exchange *exchange, int status, const dl_http_validators *own) {
+  dl_http_validators validators = exchange->route->validators;
+  if (own && own->etag.len) validators.etag = own->etag;
+  if (own && own->last_modified.len) validators.last_modified = own->last_modified;
+  return status == 200 && dl_http_validators_any(&validators) &&
+         dl_http_not_modified(&exchange->request, &validators, exchange->worker->loop->clock.wall_ms / 1000, &exchange->arena);
+}
+
+/* With all fields that the 200 would have, but those that tell of its body (15.4.5). */
+static void send_not_modified(dl_exchange *exchange, dl_str fields) {
+  dl_buffer kept = {0};
+  dl_http_header_lines_except(&kept, fields, DL_STR("Content-Encoding:\r\nContent-Language:\r\nContent-Range:\r\n"));
+  dl_respond(exchange, 304, (dl_str){0}, dl_buffer_str(&kept), (dl_str){0});
+  dl_buffer_free(&kept);
+}
+
 /* --- values ------------------------------------------------------------------------------ */
 
 /* The value at index into scratch: by the response model, or as it is. */
@@ -82,6 +101,10 @@ static bool serialise(dl_exchange *exchange, lua_State *co, int index, const dl_
 static void send_value(dl_exchange *exchange, lua_State *co) {
   const dl_route *route = exchange->route;
   dl_buffer_clear(&exchange->worker->scratch);
+  if (is_current(exchange, route->status, NULL)) {
+    send_not_modified(exchange, (dl_str){0});
+    return;
+  }
   if (!dl_http_status_has_body(route->status)) {
     if (!lua_isnoneornil(co, 1)) fail(exchange, "%s", DL_REQUEST_NO_BODY);
     else dl_respond_scratch_json(exchange);
@@ -113,6 +136,9 @@ static bool send_response(dl_exchange *exchange, lua_State *co) {
   const char *problem = dl_request_read_response(co, 1, &exchange->view, &given);
   if (problem) {
     fail(exchange, "%s", problem);
+  } else if (is_current(exchange, given.status, &given.validators)) {
+    send_not_modified(exchange, dl_buffer_str(&given.fields));
+    given.is_stream = false;
   } else if (given.is_stream) {
     dl_http_header_line(&given.fields, DL_STR("Content-Type"), given.content_type.len ? given.content_type : DL_STR("application/octet-stream"));
     dl_respond_stream_begin(exchange, given.status, dl_buffer_str(&given.fields));
@@ -137,13 +163,12 @@ bool dl_result_send(dl_exchange *exchange, lua_State *co) {
 /* --- errors ------------------------------------------------------------------------------- */
 
 static void send_abort(dl_exchange *exchange, lua_State *co) {
-  dl_buffer fields = {0};
-  dl_str content_type = {0};
+  dl_given given = {0};
   int error = lua_gettop(co);
   int status = dl_request_field_status(co, error, 500);
   dl_request_push_field(co, error, "headers");
   const char *problem = status < 0 ? "demilune.abort takes a status from 200 to 599"
-                                   : dl_request_read_fields(co, lua_gettop(co), &exchange->arena, &fields, &content_type);
+                                   : dl_request_read_fields(co, lua_gettop(co), &exchange->arena, &given);
   dl_request_push_field(co, error, "detail");
   dl_buffer *scratch = &exchange->worker->scratch;
   dl_buffer_clear(scratch);
@@ -154,8 +179,8 @@ static void send_abort(dl_exchange *exchange, lua_State *co) {
   /* A 304 refuses nothing, and says of what a cache has what the 200 would (RFC 9110 15.4.5). */
   if (problem) fail(exchange, "%s", problem);
   else
-    (status == 304 ? dl_respond : dl_respond_refusal)(exchange, status, DL_STR("application/json"), dl_buffer_str(&fields), dl_buffer_str(scratch));
-  dl_buffer_free(&fields);
+    (status == 304 ? dl_respond : dl_respond_refusal)(exchange, status, DL_STR("application/json"), dl_buffer_str(&given.fields), dl_buffer_str(scratch));
+  dl_buffer_free(&given.fields);
 }
 
 /* An answer that was kept, again. Its bytes lie in the error's table. */

@@ -114,16 +114,21 @@ static void add_raw(lua_State *L, dl_str name, dl_str value, bool lower) {
   lua_rawset(L, -3);
 }
 
-/* demilune.abort(400): whoever sends what cannot be read makes no error of the app's. */
-static void refuse_unreadable(lua_State *L, const char *problem) {
+int dl_request_abort(lua_State *L, int status) {
   lua_createtable(L, 0, 2);
-  lua_pushinteger(L, 400);
-  lua_setfield(L, -2, "status");
-  lua_pushfstring(L, "The request's parameters cannot be read: %s", problem);
+  lua_insert(L, -2);
   lua_setfield(L, -2, "detail");
+  lua_pushinteger(L, status);
+  lua_setfield(L, -2, "status");
   push_registered(L, &abort_key);
   lua_setmetatable(L, -2);
-  lua_error(L);
+  return lua_error(L);
+}
+
+/* Whoever sends what cannot be read makes no error of the app's. */
+static void refuse_unreadable(lua_State *L, const char *problem) {
+  lua_pushfstring(L, "The request's parameters cannot be read: %s", problem);
+  dl_request_abort(L, 400);
 }
 
 static void push_pairs(lua_State *L, const char *problem, const dl_pair *pairs, uint32_t count) {
@@ -570,6 +575,7 @@ void dl_bridge_request(lua_State *L) {
       {"get_header", request_get_header},
       {"after_response", request_after_response},
       {"release", request_release},
+      {"precondition", dl_request_precondition},
       {NULL, NULL},
   };
   add_type(L, "response_type", &response_key);

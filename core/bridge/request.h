@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "guard/principal.h"
+#include "http/conditional.h"
 #include "http/request.h"
 #include "http/trace.h"
 #include "model/schema.h"
@@ -103,6 +104,7 @@ typedef struct dl_given {
   int status;
   dl_str content_type; /* empty: it says none */
   dl_buffer fields;    /* header lines but that one; the caller frees them */
+  dl_http_validators validators; /* among these; they are Lua's, as long as the response is */
   const dl_schema *model;
   bool is_by_model;
   bool is_stream;
@@ -110,8 +112,8 @@ typedef struct dl_given {
 
 /* Reads the response at an index into what was zeroed. NULL, or why it cannot be sent. */
 const char *dl_request_read_response(lua_State *L, int response, dl_request_view *view, dl_given *given);
-/* Appends what a table of headers says, or nil. NULL, or what is wrong with it. */
-const char *dl_request_read_fields(lua_State *L, int headers, dl_arena *arena, dl_buffer *fields, dl_str *content_type);
+/* Adds what a table of headers says, or nil. NULL, or what is wrong with it. */
+const char *dl_request_read_fields(lua_State *L, int headers, dl_arena *arena, dl_given *given);
 /* Pushes a field of the table of a response or an abort; its status, or -1 where that is none. */
 void dl_request_push_field(lua_State *L, int table, const char *name);
 int dl_request_field_status(lua_State *L, int table, int otherwise);
@@ -119,6 +121,10 @@ extern const char DL_REQUEST_NO_BODY[];
 /* Of a response whose JSON has been made and checked already. */
 void dl_request_mark_prepared(lua_State *L, int response);
 bool dl_request_is_prepared(lua_State *L, int response);
+/* demilune.abort(status, detail), with the detail on top of the stack. */
+int dl_request_abort(lua_State *L, int status);
+/* req:precondition(etag), for handlers: raises a 412 where the client takes another version for the current one. */
+int dl_request_precondition(lua_State *L);
 /* What kind of object a handler gave or raised. */
 bool dl_request_is_response(lua_State *L, int index);
 bool dl_request_is_abort(lua_State *L, int index);

@@ -83,24 +83,26 @@ static bool is_for_origins(dl_str name) {
   return name.len > prefix.len && dl_str_equal_nocase(dl_str_from(name.ptr, prefix.len), prefix);
 }
 
-static const char *add_field(lua_State *L, dl_arena *arena, dl_buffer *fields, dl_str *content_type, dl_str name) {
+static const char *add_field(lua_State *L, dl_arena *arena, dl_given *given, dl_str name) {
   if (lua_type(L, -1) != LUA_TSTRING && lua_type(L, -1) != LUA_TNUMBER) return "a header's value must be a string or a list of strings";
   dl_str value = text_at(L, -1);
   if (is_ours(name)) return "Content-Length, Transfer-Encoding, Connection, Date and Trailer are written by the server; leave them out";
   if (is_for_origins(name)) return "Access-Control- fields are written by the server, for the origins that cors names; leave them out";
   if (dl_str_equal_nocase(name, DL_STR("content-type"))) {
-    *content_type = dl_arena_copy(arena, value);
+    given->content_type = dl_arena_copy(arena, value);
     dl_buffer probe = {0};
     bool ok = dl_http_header_line(&probe, name, value);
     dl_buffer_free(&probe);
     return ok ? NULL : "the Content-Type holds a character that a header cannot";
   }
-  if (dl_http_header_line(fields, name, value)) return NULL;
+  const char *fault = dl_http_validators_note(&given->validators, name, value);
+  if (fault) return fault;
+  if (dl_http_header_line(&given->fields, name, value)) return NULL;
   return dl_arena_format(arena, "the header \"%.*s\" holds a character that a header cannot, in its name or its value (a line break, perhaps)",
                          (int)(name.len < SHOWN_MAX ? name.len : SHOWN_MAX), name.ptr);
 }
 
-const char *dl_request_read_fields(lua_State *L, int headers, dl_arena *arena, dl_buffer *fields, dl_str *content_type) {
+const char *dl_request_read_fields(lua_State *L, int headers, dl_arena *arena, dl_given *given) {
   const char *problem = NULL;
   if (lua_isnil(L, headers)) return NULL;
   if (!lua_istable(L, headers)) return "headers must be a table of names and values";
@@ -112,11 +114,11 @@ const char *dl_request_read_fields(lua_State *L, int headers, dl_arena *arena, d
     } else if (lua_istable(L, -1)) {
       for (int i = 1; !problem && i <= (int)lua_objlen(L, -1); i++) {
         lua_rawgeti(L, -1, i);
-        problem = add_field(L, arena, fields, content_type, text_at(L, -3));
+        problem = add_field(L, arena, given, text_at(L, -3));
         lua_pop(L, 1);
       }
     } else {
-      problem = add_field(L, arena, fields, content_type, text_at(L, -2));
+      problem = add_field(L, arena, given, text_at(L, -2));
     }
     lua_pop(L, 1);
   }
@@ -154,7 +156,7 @@ const char *dl_request_read_response(lua_State *L, int response, dl_request_view
   dl_request_push_field(L, response, "stream");
   given->is_stream = lua_isfunction(L, -1);
   dl_request_push_field(L, response, "headers");
-  const char *problem = dl_request_read_fields(L, top + 2, view->arena, &given->fields, &given->content_type);
+  const char *problem = dl_request_read_fields(L, top + 2, view->arena, given);
   given->model = dl_request_is_prepared(L, response) ? NULL : dl_request_model_for(view, given->status);
   given->is_by_model = dl_request_is_by_model(given->model, given->content_type, view->arena);
   if (!problem && given->is_stream) problem = stream_problem(view, given);

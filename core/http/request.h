@@ -26,7 +26,9 @@
   X(SEC_FETCH_SITE, "sec-fetch-site")             \
   X(ACCEPT, "accept")                             \
   X(ACCEPT_ENCODING, "accept-encoding")           \
+  X(IF_MATCH, "if-match")                         \
   X(IF_NONE_MATCH, "if-none-match")               \
+  X(IF_MODIFIED_SINCE, "if-modified-since")       \
   X(USER_AGENT, "user-agent")                     \
   X(ACCESS_CONTROL_REQUEST_METHOD, "access-control-request-method") \
   X(ACCESS_CONTROL_REQUEST_HEADERS, "access-control-request-headers") \

@@ -32,9 +32,6 @@ bool dl_http_is_json(dl_str type);
  * a missing field, and a tie, do not. */
 bool dl_http_prefers_html(dl_str accept);
 
-/* Whether an entity tag is in an If-None-Match field (weak comparison, "*"). */
-bool dl_http_etag_matches(dl_str if_none_match, dl_str etag);
-
 /* The next element of a comma-separated list without white space around it
  * (RFC 9110 5.6.1), taken off the front of *list; commas inside quotes do not
  * separate. False at the end. Empty elements are given, for the caller to judge. */

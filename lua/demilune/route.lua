@@ -41,6 +41,7 @@ local units = require "demilune.units"
 ---@field get_header fun(self: demilune.Request, name: string): string?
 ---@field after_response fun(self: demilune.Request, fn: fun(ok: boolean)) runs after the last byte
 ---@field release fun(self: demilune.Request, fn: fun(ok: boolean)) runs after the last byte, the newest first, before after_response
+---@field precondition fun(self: demilune.Request, etag: string?) 412 where If-Match or If-None-Match asks for another version than this, or than none
 
 ---@alias demilune.Handler fun(req: demilune.Request, need: table<string, any>): any
 

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Cookie, Content-Type, Accept, If-None-Match and Idempotency-Key fields: what is given
- * lies in the input, no more than was asked for, and cookies and keys written out again
- * read the same.
+ * Cookie, Content-Type, Accept, If-None-Match, If-Modified-Since and Idempotency-Key
+ * fields: what is given lies in the input, no more than was asked for, and cookies, dates
+ * and keys written out again read the same.
  */
 #include "base/buffer.h"
+#include "base/clock.h"
+#include "http/conditional.h"
 #include "http/idempotency_key.h"
 #include "http/text.h"
 
@@ -67,6 +69,16 @@ static void check_key(dl_str text, dl_arena *arena) {
   dl_buffer_free(&quoted);
 }
 
+/* A leap second at the end of the last year has no date that it could be written as. */
+static void check_date(dl_str text) {
+  static const int64_t year_10000 = 253402300800;
+  int64_t seconds, again;
+  char written[30];
+  if (!dl_http_date_read(text, 0, &seconds) || seconds >= year_10000) return;
+  dl_clock_imf_fixdate(seconds * 1000, written);
+  require(dl_http_date_valid(dl_str_of(written)) && dl_http_date_read(dl_str_of(written), 0, &again) && again == seconds);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   dl_arena arena;
   dl_arena_init(&arena, 0);
@@ -76,6 +88,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   check_key(text, &arena);
   dl_http_prefers_html(text);
   require(dl_http_etag_matches(text, DL_STR("\"a\"")) == dl_http_etag_matches(text, DL_STR("W/\"a\"")));
+  require(!dl_http_etag_matches_strongly(text, DL_STR("\"a\"")) || dl_http_etag_matches(text, DL_STR("\"a\"")));
+  require(!dl_http_etag_valid(text) || dl_http_etag_matches(text, text));
+  check_date(text);
   dl_arena_free(&arena);
   return 0;
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* Query strings, cookies, media types, Accept, entity tags, methods. */
+/* Query strings, cookies, media types, Accept, entity tags, dates, methods. */
 #include "unit.h"
 
 #include "base/buffer.h"
+#include "http/conditional.h"
 #include "http/method.h"
 #include "http/text.h"
 
@@ -183,6 +184,87 @@ static void compares_entity_tags_weakly(void **state) {
     if (dl_http_etag_matches(dl_str_of(no[i]), DL_STR("\"a\""))) fail_msg("%s matches", no[i]);
 }
 
+static void compares_entity_tags_strongly(void **state) {
+  (void)state;
+  static const char *const yes[] = {"*", "\"a\"", "\"b\", \"a\"", "W/\"a\",\"a\""};
+  static const char *const no[] = {"", "W/\"a\"", "\"b\"", "a", "a, \"a\""};
+  for (size_t i = 0; i < sizeof(yes) / sizeof(yes[0]); i++)
+    if (!dl_http_etag_matches_strongly(dl_str_of(yes[i]), DL_STR("\"a\""))) fail_msg("%s does not match", yes[i]);
+  for (size_t i = 0; i < sizeof(no) / sizeof(no[0]); i++)
+    if (dl_http_etag_matches_strongly(dl_str_of(no[i]), DL_STR("\"a\""))) fail_msg("%s matches", no[i]);
+  assert_false(dl_http_etag_matches_strongly(DL_STR("W/\"a\""), DL_STR("W/\"a\"")));
+}
+
+static void a_backslash_in_an_entity_tag_escapes_nothing(void **state) {
+  (void)state;
+  assert_true(dl_http_etag_matches(DL_STR("\"a\\\", \"b\""), DL_STR("\"b\"")));
+  assert_true(dl_http_etag_matches(DL_STR("\"b\", \"a\\\""), DL_STR("\"a\\\"")));
+}
+
+static void knows_entity_tags(void **state) {
+  (void)state;
+  static const char *const yes[] = {"\"\"", "\"a\"", "W/\"a\"", "\"a,b\\\"", "\"\xc3\xa9\""};
+  static const char *const no[] = {"",         "a",       "\"",  "\"a", "a\"",    "\"a\"b\"", "\"a\", \"b\"", "\"a b\"",
+                                   "\"a\tb\"", "w/\"a\"", "W/a", "W/",  " \"a\"", "\"a\" ",   "\"\x7f\"",     "*"};
+  for (size_t i = 0; i < sizeof(yes) / sizeof(yes[0]); i++)
+    if (!dl_http_etag_valid(dl_str_of(yes[i]))) fail_msg("%s is none", yes[i]);
+  for (size_t i = 0; i < sizeof(no) / sizeof(no[0]); i++)
+    if (dl_http_etag_valid(dl_str_of(no[i]))) fail_msg("%s is one", no[i]);
+}
+
+static void reads_dates_of_all_forms(void **state) {
+  (void)state;
+  static const struct {
+    const char *text;
+    int64_t seconds;
+  } rows[] = {
+      {"Sun, 06 Nov 1994 08:49:37 GMT", 784111777},
+      {"Sunday, 06-Nov-94 08:49:37 GMT", 784111777},
+      {"Sun Nov  6 08:49:37 1994", 784111777},
+      {"Wed Nov 16 08:49:37 1994", 784975777},
+      {"Thu, 01 Jan 1970 00:00:00 GMT", 0},
+      {"Wed, 31 Dec 1969 23:59:59 GMT", -1},
+      {"Tue, 29 Feb 2000 00:00:00 GMT", 951782400},
+      {"Thu, 31 Dec 2026 23:59:60 GMT", 1798761600},
+      {"Fri, 31 Dec 9999 23:59:59 GMT", 253402300799},
+      {"Friday, 01-Jan-77 00:00:00 GMT", 220924800},
+      {"Wednesday, 01-Jan-76 00:00:00 GMT", 3345062400},
+  };
+  for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+    int64_t seconds = 0;
+    if (!dl_http_date_read(dl_str_of(rows[i].text), 1795000000 /* in 2026 */, &seconds)) fail_msg("%s is none", rows[i].text);
+    if (seconds != rows[i].seconds) fail_msg("%s: %lld", rows[i].text, (long long)seconds);
+  }
+}
+
+static void refuses_what_is_no_date(void **state) {
+  (void)state;
+  static const char *const rows[] = {"",
+                                     "Sun",
+                                     "Sun, ",
+                                     "1994-11-06",
+                                     "Sun, 06 Nov 1994 08:49:37",
+                                     "Sun, 06 Nov 1994 08:49:37 UTC",
+                                     "Sun, 06 Nov 1994 08:49:37 GMT ",
+                                     "Sun, 6 Nov 1994 08:49:37 GMT",
+                                     "sun, 06 Nov 1994 08:49:37 GMT",
+                                     "Sun, 00 Nov 1994 08:49:37 GMT",
+                                     "Sun, 31 Nov 1994 08:49:37 GMT",
+                                     "Wed, 29 Feb 2023 08:49:37 GMT",
+                                     "Sun, 06 Nov 0000 08:49:37 GMT",
+                                     "Sun, 06 Nov 1994 24:00:00 GMT",
+                                     "Sun, 06 Nov 1994 08:60:00 GMT",
+                                     "Sun, 06 Nov 1994 08:49:61 GMT",
+                                     "Sun, 06-Nov-94 08:49:37 GMT",
+                                     "Sun Nov 06 08:49:37 1994 GMT"};
+  int64_t seconds;
+  for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+    if (dl_http_date_read(dl_str_of(rows[i]), 0, &seconds)) fail_msg("%s is one", rows[i]);
+  assert_true(dl_http_date_valid(DL_STR("Sun, 06 Nov 1994 08:49:37 GMT")));
+  assert_false(dl_http_date_valid(DL_STR("Mon, 06 Nov 1994 08:49:37 GMT")));
+  assert_false(dl_http_date_valid(DL_STR("Sun Nov  6 08:49:37 1994")));
+}
+
 static void methods_are_exact(void **state) {
   (void)state;
   for (unsigned i = 0; i < DL_METHOD_COUNT; i++) assert_int_equal(dl_method_of(dl_method_name((dl_method)i)), i);
@@ -194,9 +276,19 @@ static void methods_are_exact(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(takes_queries_apart),         cmocka_unit_test(refuses_bad_queries),     cmocka_unit_test(takes_cookies_apart),
-      cmocka_unit_test(refuses_bad_cookies),         cmocka_unit_test(takes_media_types_apart), cmocka_unit_test(knows_who_prefers_html),
-      cmocka_unit_test(compares_entity_tags_weakly), cmocka_unit_test(methods_are_exact),
+      cmocka_unit_test(takes_queries_apart),
+      cmocka_unit_test(refuses_bad_queries),
+      cmocka_unit_test(takes_cookies_apart),
+      cmocka_unit_test(refuses_bad_cookies),
+      cmocka_unit_test(takes_media_types_apart),
+      cmocka_unit_test(knows_who_prefers_html),
+      cmocka_unit_test(compares_entity_tags_weakly),
+      cmocka_unit_test(methods_are_exact),
+      cmocka_unit_test(compares_entity_tags_strongly),
+      cmocka_unit_test(a_backslash_in_an_entity_tag_escapes_nothing),
+      cmocka_unit_test(knows_entity_tags),
+      cmocka_unit_test(reads_dates_of_all_forms),
+      cmocka_unit_test(refuses_what_is_no_date),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Conditional requests (RFC 9110 13): a client that says which version it has is
+ * not sent it again, or changes nothing when it has an old one.
+ */
+#ifndef DL_HTTP_CONDITIONAL_H
+#define DL_HTTP_CONDITIONAL_H
+
+#include "http/request.h"
+
+/* What a response says of the version that it is; empty where it says nothing. Slices of the caller's. */
+typedef struct dl_http_validators {
+  dl_str etag;
+  dl_str last_modified;
+} dl_http_validators;
+
+/* Takes note of a field of a response if it is one of these. NULL, or what is wrong with
+ * it, as a static sentence that says what to write. */
+const char *dl_http_validators_note(dl_http_validators *validators, dl_str name, dl_str value);
+
+static inline bool dl_http_validators_any(const dl_http_validators *validators) { return validators->etag.len || validators->last_modified.len; }
+
+/* Whether a client that asks by GET or HEAD has this version: 304 instead of a 200. By
+ * If-None-Match, and only without that by If-Modified-Since (13.2.2). */
+bool dl_http_not_modified(const dl_http_request *request, const dl_http_validators *validators, int64_t now_s, struct dl_arena *arena);
+
+/* Whether a request may go on where the current version has this tag, or, by an empty one,
+ * there is none: false where its If-Match or, of a method that changes something, its
+ * If-None-Match says otherwise: 412. */
+bool dl_http_precondition_holds(const dl_http_request *request, dl_str etag, struct dl_arena *arena);
+
+/* Whether an entity tag is in an If-None-Match field (weak comparison, "*"), or in an
+ * If-Match field (strong comparison, "*"). What is malformed ends the list. */
+bool dl_http_etag_matches(dl_str if_none_match, dl_str etag);
+bool dl_http_etag_matches_strongly(dl_str if_match, dl_str etag);
+
+/* One entity tag, W/"..." or "...". */
+bool dl_http_etag_valid(dl_str text);
+
+/* An HTTP-date of whatever form, as seconds since 1970. now_s: by which a year of two
+ * digits is read. */
+bool dl_http_date_read(dl_str text, int64_t now_s, int64_t *seconds);
+
+/* An HTTP-date in the one form that a server writes: "Sun, 06 Nov 1994 08:49:37 GMT". */
+bool dl_http_date_valid(dl_str text);
+
+#endif

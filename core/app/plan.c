@@ -132,12 +132,12 @@ static bool append_headers(compiler *c, dl_buffer *all, dl_buffer *lasting, int 
     size_t name_len, value_len;
     const char *name = lua_type(c->L, -2) == LUA_TSTRING ? lua_tolstring(c->L, -2, &name_len) : NULL;
     const char *value = lua_tolstring(c->L, -1, &value_len);
-    if (!name || !value || !dl_http_header_line(all, dl_str_from(name, name_len), dl_str_from(value, value_len)))
+    if (!name || !value || !dl_http_app_header_line(all, dl_str_from(name, name_len), dl_str_from(value, value_len)))
       return fail(c, dl_arena_format(c->arena, "%.*s: the header \"%s\" is not a field name with a one-line text value", DL_STR_ARGS(route->source),
                                      name ? name : "?"));
     const char *fault = dl_http_validators_note(&route->validators, dl_str_from(name, name_len), dl_arena_copy(c->arena, dl_str_from(value, value_len)));
     if (fault) return fail(c, dl_arena_format(c->arena, "%.*s: %s", DL_STR_ARGS(route->source), fault));
-    if (!is_for_caches(dl_str_from(name, name_len))) dl_http_header_line(lasting, dl_str_from(name, name_len), dl_str_from(value, value_len));
+    if (!is_for_caches(dl_str_from(name, name_len))) dl_http_app_header_line(lasting, dl_str_from(name, name_len), dl_str_from(value, value_len));
     lua_pop(c->L, 1);
   }
   return true;

@@ -7,6 +7,7 @@
 #ifndef DL_HTTP_INTERNAL_H
 #define DL_HTTP_INTERNAL_H
 
+#include "base/buffer.h"
 #include "http/parser.h"
 
 /* Bits of dl_http_class[byte]. */
@@ -102,5 +103,8 @@ void dl_http_chunked_took(dl_http_chunked *chunked, size_t count);
 /* Percent-decoding of s into out, which has room for s.len bytes; plus: "+" is a
  * space. False for a "%" without two hexadecimal digits behind it. */
 bool dl_http_percent_decode(dl_str s, bool plus, char *out, size_t *out_len);
+
+/* A URL with what may not stand in one percent-encoded; what is escaped stays so. */
+void dl_http_percent_encode_url(dl_buffer *buffer, dl_str url);
 
 #endif

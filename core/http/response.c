@@ -107,6 +107,18 @@ bool dl_http_header_line(dl_buffer *buffer, dl_str name, dl_str value) {
   return true;
 }
 
+static bool holds_url(dl_str name) { return dl_str_equal_nocase(name, DL_STR("location")) || dl_str_equal_nocase(name, DL_STR("content-location")); }
+
+bool dl_http_app_header_line(dl_buffer *buffer, dl_str name, dl_str value) {
+  if (!holds_url(name) || !value.len) return dl_http_header_line(buffer, name, value);
+  if (!dl_http_all(value, DL_CHAR_VALUE)) return false;
+  dl_buffer url = {0};
+  dl_http_percent_encode_url(&url, value);
+  bool written = dl_http_header_line(buffer, name, dl_buffer_str(&url));
+  dl_buffer_free(&url);
+  return written;
+}
+
 /* The next line off the front, and its name. */
 static dl_str take_line(dl_str *block, dl_str *name) {
   const char *end = memchr(block->ptr, '\n', block->len);

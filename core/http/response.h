@@ -27,6 +27,10 @@ dl_str dl_http_date_line(dl_http_date *date, const dl_clock *clock);
  * the value holds CR, LF, NUL or another control character (response splitting). */
 bool dl_http_header_line(dl_buffer *buffer, dl_str name, dl_str value);
 
+/* The same of a field that an app gives: a Location or a Content-Location is a URL, and
+ * what RFC 3986 does not let stand in one is percent-encoded. */
+bool dl_http_app_header_line(dl_buffer *buffer, dl_str name, dl_str value);
+
 /* Those header lines whose names are not among the others': what is said for one
  * response replaces what holds for all. Both are whole lines as made above. */
 void dl_http_header_lines_except(dl_buffer *buffer, dl_str block, dl_str others);

@@ -72,6 +72,20 @@ static void refuses_fields_that_would_split_a_response(void **state) {
   dl_buffer_free(&out);
 }
 
+static void percent_encodes_the_urls_of_apps(void **state) {
+  (void)state;
+  dl_buffer out = {0};
+  assert_true(dl_http_app_header_line(&out, DL_STR("Location"), DL_STR("/a b/%41/100%/\xc3\xa9?c[]=\\#d")));
+  assert_true(dl_http_app_header_line(&out, DL_STR("content-LOCATION"), DL_STR("")));
+  assert_true(dl_http_app_header_line(&out, DL_STR("X-Location"), DL_STR("/a b")));
+  assert_str(dl_buffer_str(&out), "Location: /a%20b/%41/100%25/%C3%A9?c[]=%5C#d\r\ncontent-LOCATION: \r\nX-Location: /a b\r\n");
+  static const dl_str values[] = {{"/\r\nSet-Cookie: b=c", 18}, {"/\n", 2}, {"/\0", 2}, {"/\x7f", 2}};
+  dl_buffer_clear(&out);
+  for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) assert_false(dl_http_app_header_line(&out, DL_STR("Location"), values[i]));
+  assert_int_equal(out.len, 0);
+  dl_buffer_free(&out);
+}
+
 static void writes_chunks(void **state) {
   (void)state;
   dl_buffer out = {0};
@@ -101,6 +115,7 @@ int main(void) {
       cmocka_unit_test(the_date_follows_the_clock),
       cmocka_unit_test(writes_fields),
       cmocka_unit_test(refuses_fields_that_would_split_a_response),
+      cmocka_unit_test(percent_encodes_the_urls_of_apps),
       cmocka_unit_test(writes_chunks),
       cmocka_unit_test(knows_which_statuses_have_no_body),
   };

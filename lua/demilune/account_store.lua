@@ -12,6 +12,7 @@ local random = require "demilune.random"
 ---What an app may give in place of this one.
 ---@class demilune.AccountStore
 ---@field begin fun(subject: string, scope: string, expires: integer): string a new family's first token
+---@field look_up fun(token: string): { subject: string, scope: string }? whose token it is; nil for one that is none, or none any more
 ---@field rotate fun(token: string): demilune.Rotation? uses the token up, and nil for one that is none any more; all or nothing
 ---@field revoke fun(token: string) ends the token's family
 ---@field finish_all fun(subject: string) ends all families of one subject
@@ -47,6 +48,7 @@ account_store.own_table = {
 
 local SQL = {
   add = "INSERT INTO TABLE (digest, family, subject, scope, expires) VALUES (:digest, :family, :subject, :scope, :expires)",
+  look_up = "SELECT subject, scope FROM TABLE WHERE digest = :digest AND used = 0 AND expires > :now",
   use = "UPDATE TABLE SET used = 1 WHERE digest = :digest AND used = 0 AND expires > :now RETURNING family, subject, scope, expires",
   family = "SELECT family FROM TABLE WHERE digest = :digest",
   family_of_used = "SELECT family FROM TABLE WHERE digest = :digest AND used = 1",
@@ -88,6 +90,8 @@ function account_store.new(place, database, name)
   function store.begin(subject, scope, expires)
     return database:transaction(function() return add(random.hex(16), subject, scope, expires) end)
   end
+
+  function store.look_up(token) return statements.look_up:one { digest = core.sha256_hex(token), now = math.floor(core.now()) } end
 
   -- Nothing is raised inside: the end of a family must be committed.
   function store.rotate(token)

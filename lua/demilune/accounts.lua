@@ -66,12 +66,12 @@ local NO_STORE = { ["Cache-Control"] = "no-store" }
 local function read_store(place, given)
   if (given.database == nil) == (given.store == nil) then
     errors.raise(place, "demilune.accounts keeps refresh tokens in one place; write database = db, "
-      .. "or store = { begin =, rotate =, revoke =, finish_all = }")
+      .. "or store = { begin =, look_up =, rotate =, revoke =, finish_all = }")
   end
   if given.database then return account_store.new(place, given.database, given.table or "refresh_tokens") end
-  for _, name in ipairs { "begin", "rotate", "revoke", "finish_all" } do
+  for _, name in ipairs { "begin", "look_up", "rotate", "revoke", "finish_all" } do
     if type(given.store[name]) ~= "function" then
-      errors.raise(place, "demilune.accounts: store.%s must be a function; a store has begin, rotate, revoke and finish_all", name)
+      errors.raise(place, "demilune.accounts: store.%s must be a function; a store has begin, look_up, rotate, revoke and finish_all", name)
     end
   end
   return given.store
@@ -150,14 +150,11 @@ end
 
 -- --- the router ----------------------------------------------------------------------------
 
-local function responder(given)
-  local issue = given.issue or issue_of(given.bearer)
-  return function(account, scopes, token, stored, expires)
-    return response.new {
-      headers = { ["Set-Cookie"] = set_cookie(given.cookie, join(token, stored), expires - math.floor(core.now())) },
-      body = { access_token = issue(account, scopes), token_type = "bearer", expires_in = given.bearer.lifetime },
-    }
-  end
+local function respond(given, access_token, token, stored, expires)
+  return response.new {
+    headers = { ["Set-Cookie"] = set_cookie(given.cookie, join(token, stored), expires - math.floor(core.now())) },
+    body = { access_token = access_token, token_type = "bearer", expires_in = given.bearer.lifetime },
+  }
 end
 
 -- Else a page could log its visitor in as somebody whom it knows (login CSRF); and one of the same site, whose requests have the cookie, out.
@@ -167,7 +164,7 @@ local function refuse_foreign_page()
   response.abort(403, "A page of another origin may not log in or out", NO_STORE)
 end
 
-local function login(given, respond)
+local function login(given, issue)
   local check = given.verify or verify
   return function(req)
     refuse_foreign_page()
@@ -182,8 +179,8 @@ local function login(given, respond)
       stored = password.hash(req.form.password)
       given.rehash(account, stored)
     end
-    local expires = math.floor(core.now()) + given.lifetime
-    return respond(account, scopes, given.store.begin(text_of(account.id), req.form.scope, expires), stored, expires)
+    local access_token, expires = issue(account, scopes), math.floor(core.now()) + given.lifetime
+    return respond(given, access_token, given.store.begin(text_of(account.id), req.form.scope, expires), stored, expires)
   end
 end
 
@@ -200,22 +197,33 @@ local function why_ended(account, scopes, token, proof)
   end
 end
 
-local function refresh(given, respond)
+-- Who may have what for the token, which it leaves as it is: what fails here, a busy database say, has cost nobody his login.
+local function look_up(given, token, proof)
+  local login_of = given.store.look_up(token)
+  if not login_of then return end
+  local account = given.find_by_id(login_of.subject)
+  local scopes = account and granted(account, login_of.scope)
+  local reason = why_ended(account, scopes, token, proof)
+  if reason then
+    given.store.revoke(token)
+    log.info("a login ended", { subject = login_of.subject, reason = reason })
+    refuse(given)
+  end
+  return account, scopes
+end
+
+local function refresh(given, issue)
   return function(req)
     refuse_foreign_page()
     local value = req.cookie[given.cookie]
     if type(value) ~= "string" then refuse(given) end -- two of the name are nobody's
     local token, proof = split(value)
-    local rotation = token and given.store.rotate(token) or refuse(given)
-    local account = given.find_by_id(rotation.subject)
-    local scopes = account and granted(account, rotation.scope)
-    local reason = why_ended(account, scopes, token, proof)
-    if reason then
-      given.store.revoke(rotation.token)
-      log.info("a login ended", { subject = rotation.subject, reason = reason })
-      refuse(given)
-    end
-    return respond(account, scopes, rotation.token, account.password, rotation.expires)
+    if not token then refuse(given) end
+    local account, scopes = look_up(given, token, proof)
+    local access_token = account and issue(account, scopes)
+    local rotation = given.store.rotate(token) -- also of none: one that was used already ends its family
+    if not account or not rotation then refuse(given) end
+    return respond(given, access_token, rotation.token, account.password, rotation.expires)
   end
 end
 
@@ -245,7 +253,7 @@ end
 function accounts.new(given)
   given = read(errors.where(), given)
   local made = router.new { prefix = given.prefix, tags = given.tags or { "accounts" }, guard = guard.public }
-  local respond = responder(given)
+  local issue = given.issue or issue_of(given.bearer)
   -- Without names, which the app's own models may have.
   local login_form = model.object {
     grant_type = model.literal { "password", default = "password" }, username = given.username or model.string { min_length = 1, max_length = 254 },
@@ -256,10 +264,10 @@ function accounts.new(given)
   local refresh_limit = given.refresh_limit or "30/minute"
   made:post(given.token_url or given.bearer.token_url or "/token", {
     form = login_form, returns = token, limit = given.limit or LOGIN_LIMIT, headers = NO_STORE, summary = "Log in", responses = { [401] = WRONG },
-  }, login(given, respond))
+  }, login(given, issue))
   made:post(given.refresh_url or "/refresh", {
     returns = token, limit = refresh_limit, headers = NO_STORE, summary = "Get a new access token", responses = { [401] = ENDED },
-  }, refresh(given, respond))
+  }, refresh(given, issue))
   made:post(given.logout_url or "/logout", {
     status = 204, limit = refresh_limit, headers = NO_STORE, summary = "Log out",
   }, logout(given))

@@ -23,7 +23,10 @@ end
 local accounts = demilune.accounts {
   bearer = bearer, database = store.db, username = model.email(),
   find = function(username) return with_lists(store.find:one { email = username }) end,
-  find_by_id = function(subject) return with_lists(store.find_by_id:one { id = tonumber(subject) }) end,
+  find_by_id = function(subject)
+    if store.fails then demilune.abort(503, "The database is busy") end
+    return with_lists(store.find_by_id:one { id = tonumber(subject) })
+  end,
   rehash = function(account, phc) store.rehash:run { id = account.id, password = phc, old = account.password } end,
 }
 app:mount(accounts)
@@ -36,10 +39,15 @@ local own = demilune.accounts {
   find = function(username) return username:find "^robot" and { id = username } or nil end,
   find_by_id = function(subject) return { id = subject } end,
   verify = function(account, given) return account ~= nil and given ~= nil end,
-  issue = function(account) return "token-of-" .. account.id end,
+  issue = function(account) return store.fails and error "no token today" or "token-of-" .. account.id end,
   store = {
     begin = function(subject) return "first-" .. subject end,
+    look_up = function(token)
+      local subject = token:match("^first%-(.+)$")
+      return subject and { subject = subject, scope = "" } or nil
+    end,
     rotate = function(token)
+      store.rotated[#store.rotated + 1] = token
       local subject = token:match("^first%-(.+)$")
       return subject and { token = "next-" .. subject, subject = subject, scope = "", expires = math.floor(demilune.now()) + 60 } or nil
     end,

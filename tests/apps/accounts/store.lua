@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- The database and what specs ask of it.
 
-local store = { revoked = {} }
+local store = { revoked = {}, rotated = {}, fails = false }
 
 function store.open(app)
   local db = app:database("sqlite::memory:")

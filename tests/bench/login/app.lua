@@ -9,7 +9,10 @@ local app = demilune.app { title = "Timing", version = "1.0.0" }
 local users = {}
 local bearer = guard.bearer { secret = settings.JWT_SECRET, lifetime = "24h", allow_long_lived = true, token_url = "/token" }
 local service = guard.api_key { keys = { service = settings.SERVICE_KEY } }
-local nothing = { begin = function() return "x" end, rotate = function() return nil end, revoke = function() end, finish_all = function() end }
+local nothing = {
+  begin = function() return "x" end, look_up = function() return nil end, rotate = function() return nil end, revoke = function() end,
+  finish_all = function() end,
+}
 
 app:on_start(function() users.ada = { id = 1, password = password.hash "correct horse" } end)
 app:mount(demilune.accounts {

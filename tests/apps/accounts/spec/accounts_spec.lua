@@ -187,6 +187,27 @@ describe("a refresh token", function()
     assert.same({}, tokens())
   end)
 
+  it("is not used up where the account cannot be looked up, or no access token be made", function()
+    local token = cookie_of(log_in())
+    store.fails = true
+    local replies = { refresh(token), refresh(token) }
+    store.fails = false
+    assert.same({ 503, 503 }, { replies[1].status, replies[2].status })
+    assert.same({}, replies[1].cookies)
+    assert.equal(200, refresh(token).status)
+    assert.equal(401, refresh(token).status) -- and once only
+
+    local own = cookie_of(client:post("/own/login", { form = { username = "robot1", password = "x" } }), "__Host-own")
+    local before = #store.rotated
+    store.fails = true
+    local reply = test.client():post("/own/again", { cookies = { ["__Host-own"] = own } })
+    store.fails = false
+    assert.equal(500, reply.status)
+    assert.equal(before, #store.rotated)
+    assert.equal(200, test.client():post("/own/again", { cookies = { ["__Host-own"] = own } }).status)
+    assert.equal(before + 1, #store.rotated)
+  end)
+
   it("works once when it comes 8 times at once", function()
     local token = cookie_of(log_in())
     local bytes = ("POST /refresh HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nCookie: %s=%s\r\n\r\n"):format(COOKIE, token)

@@ -63,7 +63,7 @@ dl_exchange *dl_exchange_begin(dl_worker *worker, dl_connection *connection) {
   exchange->view.random = &worker->random;
   exchange->view.is_traced = false;
   exchange->view.keeps_answer = false;
-  exchange->view.route = (dl_str){0};
+  exchange->view.route = exchange->view.source = (dl_str){0};
   exchange->view.raw_body = false;
   exchange->view.foreign = false;
   exchange->view.access_fields = (dl_str){0};

@@ -44,6 +44,7 @@ static dl_admission step_route(dl_exchange *exchange) {
     case DL_ROUTE_FOUND:
       exchange->route = exchange->match.route;
       exchange->view.route = exchange->route->path;
+      exchange->view.source = exchange->route->source;
       exchange->view.returns = exchange->route->returns;
       exchange->view.status = exchange->route->status;
       return DL_ADMITTED;

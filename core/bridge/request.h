@@ -27,6 +27,7 @@ typedef struct dl_request_view {
   dl_str host;   /* what the client asked for, as a trusted proxy says; empty: the Host field */
   dl_str id;     /* request id */
   dl_str route;  /* the route's path as declared */
+  dl_str source; /* and where: "app.lua:40" */
   const dl_schema *schemas[DL_SOURCE_COUNT]; /* NULL: not declared */
   dl_value values[DL_SOURCE_COUNT];          /* validated, when declared */
   dl_str access_fields;      /* what origins and limits add to the response's head */

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "bridge/request.h"
 #include "bridge/state.h"
 
 #include "base/memory.h"
@@ -216,25 +217,47 @@ void dl_task_run(dl_task *task, int arguments) {
   task->done(task, status, task->owner);
 }
 
-/* Raises at the app's line, which is the first that is not in a module of ours. */
-static void refuse_wait(lua_State *L, const char *what, const char *why) {
+/* The app's line that runs on co, which is the first that is not in a module of ours; false when there is none. */
+static bool find_place(lua_State *co, lua_Debug *place) {
   static const char own[] = "[demilune]";
-  lua_Debug place;
-  lua_pushliteral(L, "");
-  for (int level = 1; lua_getstack(L, level, &place); level++) {
-    lua_getinfo(L, "Sl", &place);
-    if (place.currentline < 0 || strncmp(place.short_src, own, sizeof own - 1) == 0) continue;
-    lua_pushfstring(L, "%s:%d: ", place.short_src, place.currentline);
-    break;
+  for (int level = 0; lua_getstack(co, level, place); level++) {
+    lua_getinfo(co, "Sl", place);
+    if (place->currentline >= 0 && strncmp(place->short_src, own, sizeof own - 1) != 0) return true;
   }
+  return false;
+}
+
+/* Raises at the app's line. */
+static void refuse_wait(lua_State *L, const char *what, const char *why) {
+  lua_Debug place;
+  if (find_place(L, &place)) lua_pushfstring(L, "%s:%d: ", place.short_src, place.currentline);
+  else lua_pushliteral(L, "");
   lua_pushfstring(L, "%s%s %s", lua_tostring(L, -1), what, why);
   lua_error(L);
 }
 
+/* A coroutine that is nothing but what waits, as coroutine.wrap(demilune.sleep) makes it or a tail call leaves it, has no
+ * line of the app's: then it is the one that resumed it or, where that is gone by a tail call too, the handler's. */
+static const char *push_whose(lua_State *L, const dl_task *running) {
+  lua_Debug place;
+  if (find_place(L, &place)) return "";
+  if (find_place(running->co, &place)) return lua_pushfstring(L, ", resumed at %s:%d", place.short_src, place.currentline);
+  dl_str source = running->request ? running->request->source : (dl_str){0};
+  if (!source.len) return "";
+  lua_pushlstring(L, source.ptr, source.len);
+  return lua_pushfstring(L, ", in the handler at %s", lua_tostring(L, -1));
+}
+
+static void refuse_without_task(lua_State *L, const char *what) {
+  const dl_task *running = dl_lua_of(L)->running;
+  if (!running) refuse_wait(L, what, "can wait only inside a handler, a dependency, on_start or on_stop, not while the app loads");
+  refuse_wait(L, what, lua_pushfstring(L, "cannot wait inside a coroutine of the app's own%s; call it outside, in the handler itself, or let "
+                                          "demilune.spawn(function() ... end) do beside it what waits", push_whose(L, running)));
+}
+
 dl_ticket dl_task_wait(lua_State *L, const char *what) {
   dl_task *task = lua_getexdata2(L);
-  if (!task || task->co != L)
-    refuse_wait(L, what, "can wait only inside a handler, a dependency, on_start or on_stop, not while the app loads or inside a coroutine of its own");
+  if (!task || task->co != L) refuse_without_task(L, what);
   if (!lua_isyieldable(L))
     refuse_wait(L, what, "cannot wait inside a function that C calls back, such as one given to table.sort or string.gsub, a metamethod or a check");
   task->waiting = true;

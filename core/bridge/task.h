@@ -24,8 +24,8 @@ typedef struct dl_ticket {
 typedef int (*dl_task_push)(lua_State *L, void *data);
 
 /* For C functions called from Lua: a ticket for the running task. Raises a Lua
- * error ("... can only wait inside a handler, ...") when L is not a task's own
- * coroutine, e.g. while the app loads or inside a coroutine the app made itself. */
+ * error with the app's line ("... can wait only inside a handler, ...") when L is not a
+ * task's own coroutine, e.g. while the app loads or inside a coroutine the app made itself. */
 dl_ticket dl_task_wait(lua_State *L, const char *what);
 
 /* Called once if the wait ends otherwise than by being woken: cancelled, or given

@@ -27,6 +27,22 @@ app:get("/until", function()
   repeat rounds = rounds + 1 until demilune.now() >= ends or rounds == 2e7
   return rounds < 2e7
 end)
+local row = app:database("sqlite::memory:"):statement "SELECT 1"
+app:get("/wrapped", function()
+  local ok, problem = pcall(coroutine.wrap(demilune.sleep), "1ms") -- WRAPPED
+  return problem
+end)
+app:get("/created", function()
+  local ok, problem = coroutine.resume(coroutine.create(row.value), row) -- CREATED
+  return problem
+end)
+app:get("/inside", function()
+  local ok, problem = coroutine.resume(coroutine.create(function()
+    demilune.sleep "1ms" -- INSIDE
+  end))
+  return problem
+end)
+app:get("/tail", function() return coroutine.wrap(function() return row:value() end)() end) -- TAIL
 app:get("/huge", function(req) return req.query.say:rep(tonumber(req.query.n)) end)
 return app
 ]]
@@ -49,6 +65,25 @@ describe("a handler", function()
     end)
 
     it("sees the time pass while it computes", function() assert.equal("true", get("/until").body) end)
+
+    it("inside a coroutine of its own is told where, and what to write", function()
+      local lines = {}
+      for line in (APP .. "\n"):gmatch "(.-)\n" do
+        lines[#lines + 1] = true
+        local way = line:match "%-%- (%u+)$"
+        if way then lines[way:lower()] = #lines end
+      end
+      local instead = "; call it outside, in the handler itself, or let demilune.spawn(function() ... end) do beside it what waits"
+      assert.equal(("demilune.sleep cannot wait inside a coroutine of the app's own, resumed at app.lua:%d"):format(lines.wrapped) .. instead,
+        get("/wrapped").body)
+      assert.equal(("a database cannot wait inside a coroutine of the app's own, resumed at app.lua:%d"):format(lines.created) .. instead,
+        get("/created").body)
+      assert.equal(("app.lua:%d: demilune.sleep cannot wait inside a coroutine of the app's own"):format(lines.inside) .. instead,
+        get("/inside").body)
+      assert.equal(500, get("/tail").status)
+      assert.truthy(running:log_line(('"error":"a database cannot wait inside a coroutine of the app\'s own, in the handler at app.lua:%d')
+        :format(lines.tail) .. instead))
+    end)
 
     it("lets other connections through meanwhile", function()
       local slow, fast = running:connect(PATIENCE), running:connect(PATIENCE)

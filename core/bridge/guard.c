@@ -162,6 +162,26 @@ static int key_set_sign(lua_State *L) {
   return failed ? lua_error(L) : 1;
 }
 
+/* A token of the key's that a set takes if it has the key. */
+static bool verifies(const dl_key_set *set, dl_key *key) {
+  static const dl_jwt_rules rules = {0};
+  dl_buffer token = {0};
+  dl_jwt jwt;
+  bool taken = dl_jwt_sign(key, DL_STR("{\"exp\":1}"), &token) && dl_jwt_verify(set, &rules, 0, dl_buffer_str(&token), &jwt) == DL_JWT_OK;
+  if (taken) dl_jwt_free(&jwt);
+  dl_buffer_free(&token);
+  return taken;
+}
+
+/* key_set:takes(other) → whether the signatures that the other set makes are good here; false of one that makes none */
+static int key_set_takes(lua_State *L) {
+  const dl_key_set *set = check_key_set(L), *other = luaL_checkudata(L, 2, DL_KEY_SET_METATABLE);
+  size_t first = 0;
+  while (first < other->count && !dl_key_can_sign(other->keys[first])) first++;
+  lua_pushboolean(L, first < other->count && verifies(set, other->keys[first]));
+  return 1;
+}
+
 /* key_set:algorithms() → { "HS256", ... }, each once */
 static int key_set_algorithms(lua_State *L) {
   const dl_key_set *set = check_key_set(L);
@@ -178,7 +198,7 @@ static int key_set_algorithms(lua_State *L) {
   return 1;
 }
 
-static const luaL_Reg key_set_methods[] = {{"sign", key_set_sign}, {"algorithms", key_set_algorithms}, {NULL, NULL}};
+static const luaL_Reg key_set_methods[] = {{"sign", key_set_sign}, {"takes", key_set_takes}, {"algorithms", key_set_algorithms}, {NULL, NULL}};
 
 /* --- sealers ------------------------------------------------------------------------------ */
 

@@ -229,6 +229,87 @@ describe("what migrations and statements say", function()
   it("is nobody's to try where others make the tables", function() assert.same({}, check({}, ", { migrations = false }")) end)
 end)
 
+describe("two bearer guards of one key", function()
+  local OTHER = 'local other = guard.bearer { %s, lifetime = "15m" }\n'
+  local ROUTES = 'app:get("/a", { guard = bearer }, handler)\napp:get("/b", { guard = other }, handler)\n'
+  local SAME = OTHER:format "secret = settings.JWT_SECRET" .. ROUTES
+
+  local function severities(lines, env)
+    local folder = server.write_app(app_of(lines))
+    local _, out = server.run({ "check", "--json", folder }, { env = env or ENV })
+    server.remove_folder(folder)
+    local list = {}
+    for index, finding in ipairs(assert(dkjson.decode(out), out).findings) do list[index] = finding.severity .. " " .. finding.source end
+    return table.concat(list, ", ")
+  end
+
+  it("must tell their tokens apart", function()
+    assert.same({ { severity = "error", source = "app.lua:7",
+      message = "guard.bearer: tokens of the one at app.lua:5 pass here too, for they are signed by the same key and nothing in them says for "
+        .. "which they are",
+      mend = "give each an issuer or an audience of its own, or another secret; where both are for the same people, write one guard and use it "
+        .. "for both" } }, findings_of(SAME))
+    local status, output = run("serve", "--port=0", SAME)
+    assert.equal(1, status)
+    assert.truthy(output:find("app.lua:7: guard.bearer: tokens of the one at app.lua:5 pass here too", 1, true), output)
+  end)
+
+  it("do so by an issuer, by an audience, by another secret or algorithm; and each way has to be whole", function()
+    for given, expected in pairs {
+      ['secret = settings.JWT_SECRET, issuer = "a"'] = "error app.lua:5", -- there it passes still
+      ['secret = settings.JWT_SECRET, audience = "a"'] = "",
+      ['secret = settings.JWT_SECRET, algorithms = { "HS512" }'] = "",
+      ['secret = settings.JWT_SECRET, algorithms = { "HS512", "HS256" }'] = "error app.lua:7",
+      ['keys = { { secret = settings.JWT_SECRET, kid = "new" } }'] = "error app.lua:7",
+      ['secret = settings.JWT_SECRET, roles = { "admin" }'] = "error app.lua:7",
+      ['secret = settings.JWT_SECRET, cookie = "__Host-token"'] = "warning app.lua:7",
+      ['secret = settings.JWT_SECRET, cookie = "__Host-token", roles = { "admin" }'] = "error app.lua:7",
+    } do
+      local long = given:gsub("settings.JWT_SECRET", "settings.LONG")
+      local declared = 'local settings = demilune.settings { LONG = model.secret { min_bytes = 64 } }\n'
+        .. 'local bearer = guard.bearer { secret = settings.LONG, lifetime = "15m" }\n'
+      local env = { JWT_SECRET = ENV.JWT_SECRET, LONG = ENV.JWT_SECRET:rep(2) }
+      local found = severities(declared .. OTHER:format(long) .. ROUTES, env)
+      assert.equal((expected:gsub("app.lua:5", "app.lua:8"):gsub("app.lua:7", "app.lua:9")), found, given)
+    end
+    local two = 'local other = guard.bearer { secret = settings.JWT_SECRET, lifetime = "15m", %s }\n'
+      .. 'local third = guard.bearer { secret = settings.JWT_SECRET, lifetime = "15m", %s }\n'
+      .. 'app:get("/b", { guard = other }, handler)\napp:get("/c", { guard = third }, handler)\n'
+    assert.equal("", severities(two:format('issuer = "a"', 'issuer = "b"')))
+    assert.equal("", severities(two:format('audience = "a"', 'audience = { "b", "c" }')))
+    assert.equal("error app.lua:8", severities(two:format('audience = "a"', 'audience = { "b", "a" }')))
+    assert.equal("error app.lua:7", severities(two:format('audience = { "b", "a" }', 'audience = { "a", "b" }, issuer = "x"')))
+    assert.equal("", severities(two:format('audience = "a", issuer = "x"', 'audience = "a", issuer = "y"')))
+  end)
+
+  it("in two settings of one value are found where the values are known", function()
+    local lines = 'local more = demilune.settings { SECOND = model.secret { min_bytes = 32 } }\n' .. OTHER:format "secret = more.SECOND" .. ROUTES
+    assert.equal("error app.lua:8", severities(lines, { JWT_SECRET = ENV.JWT_SECRET, SECOND = ENV.JWT_SECRET }))
+    assert.equal("", severities(lines, { JWT_SECRET = ENV.JWT_SECRET, SECOND = ENV.JWT_SECRET:reverse() }))
+  end)
+
+  it("are one where it is one guard: on several routes, with roles and scopes, or made again by a function", function()
+    assert.equal("", severities('app:get("/a", { guard = bearer }, handler)\napp:get("/b", { guard = guard.role("admin", bearer) }, handler)\n'
+      .. 'app:get("/c", { guard = guard.scope("read", guard.any { bearer, guard.role("user", bearer) }) }, handler)'))
+    assert.equal("", severities('local function made() local one = guard.bearer { secret = settings.JWT_SECRET, lifetime = "15m" } return one end\n'
+      .. 'app:get("/a", { guard = made() }, handler)\napp:get("/b", { guard = made() }, handler)'))
+    local lines = 'local function made(roles)\n  local one = guard.bearer { secret = settings.JWT_SECRET, lifetime = "15m", roles = roles }\n'
+      .. '  return one\nend\n'
+      .. 'app:get("/a", { guard = made { "user" } }, handler)\napp:get("/b", { guard = made { "admin" } }, handler)'
+    assert.equal("error app.lua:8", severities(lines))
+  end)
+
+  it("that only verify take what somebody else gives out, each", function()
+    local PUBLIC = "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEA11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=\n-----END PUBLIC KEY-----"
+    local one = ('guard.bearer { key = [[%s]], lifetime = "15m", audience = false }'):format(PUBLIC)
+    assert.equal("", severities('app:get("/a", { guard = ' .. one .. ' }, handler)\napp:get("/b", { guard = ' .. one .. ' }, handler)'))
+  end)
+
+  it("are no finding where one guards nothing", function()
+    assert.equal("", severities(OTHER:format "secret = settings.JWT_SECRET" .. 'app:get("/b", { guard = other }, handler)'))
+  end)
+end)
+
 describe("findings", function()
   local BAD = NOTE:format("") .. '\nlocal other = guard.bearer { secret = "7f2c9b61e0d4835aa1c6f09e42b87d53", lifetime = "1m" }\n'
     .. 'app:get("/x", { guard = guard.role("boss", guard.api_key { keys = { a = settings.JWT_SECRET } }) }, handler)'

@@ -43,6 +43,7 @@ function KeySet:algorithms()
   for index, key in ipairs(self.keys) do names[index] = key.algorithm end
   return names
 end
+function KeySet:takes(other) return self.keys[1].secret == other.keys[1].secret end
 function core.key_set(keys) return setmetatable({ keys = keys }, KeySet) end
 function core.sealer(secrets)
   return {

@@ -42,6 +42,19 @@ static void a_public_key_signs_nothing(void **state) {
                     " local ok, message = pcall(public.sign, public, {}) assert(not ok and message:find 'only public keys', message)");
 }
 
+static void a_key_set_takes_what_another_one_signs_by_a_key_that_both_have(void **state) {
+  world_run(*state,
+            "local function set(...) return core.key_set { ... } end local long = secret .. secret"
+            " local same, wider = set { secret = secret, algorithm = 'HS256' }, set { secret = long, algorithm = 'HS512' }"
+            " local named, renamed = set { secret = secret, algorithm = 'HS256', kid = 'a' }, set { secret = secret, algorithm = 'HS256', kid = 'b' }"
+            " local public = core.key_set { { jwks = "
+            "[[{\"keys\":[{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"x\":\"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo\"}]}]] } }"
+            " assert(keys:takes(same) and same:takes(keys) and ed:takes(ed) and same:takes(named) and named:takes(same))"
+            " assert(not same:takes(wider) and not wider:takes(same) and not named:takes(renamed) and not same:takes(ed) and not ed:takes(same))"
+            " assert(not public:takes(public) and not ed:takes(public))"
+            " assert(not pcall(same.takes, same) and not pcall(same.takes, same, {}))");
+}
+
 static void keys_that_cannot_be_meant_are_refused_with_their_place(void **state) {
   world_run(
       *state,
@@ -207,6 +220,7 @@ int main(void) {
       cmocka_unit_test_setup_teardown(a_key_set_signs_what_it_verifies, open_world, close_world),
       cmocka_unit_test_setup_teardown(a_kid_chooses_the_key_that_signs, open_world, close_world),
       cmocka_unit_test_setup_teardown(a_public_key_signs_nothing, open_world, close_world),
+      cmocka_unit_test_setup_teardown(a_key_set_takes_what_another_one_signs_by_a_key_that_both_have, open_world, close_world),
       cmocka_unit_test_setup_teardown(keys_that_cannot_be_meant_are_refused_with_their_place, open_world, close_world),
       cmocka_unit_test_setup_teardown(claims_that_are_no_object_are_not_signed, open_world, close_world),
       cmocka_unit_test_setup_teardown(a_sealer_opens_what_it_sealed_under_the_same_purpose, open_world, close_world),

@@ -26,6 +26,7 @@ local crypto = ffi.load "crypto"
 local tokens = {}
 
 tokens.SECRET = "a secret of the tests, long enough: 0123456789"
+tokens.FIRST_SECRET = "a secret of the tests, for the key named one"
 tokens.OTHER_SECRET = "another secret of the tests, for the second key"
 tokens.ROUTES = { "HS256", "RS256", "ES256", "EdDSA", "kid", "any" }
 
@@ -33,14 +34,14 @@ local APP = [[
 local demilune = require "demilune"
 local model, guard = demilune.model, demilune.guard
 local secret = model.secret { min_bytes = 32 }
-local settings = demilune.settings { HS256 = secret, SECOND = secret, RS256 = secret, ES256 = secret, EdDSA = secret }
+local settings = demilune.settings { HS256 = secret, FIRST = secret, SECOND = secret, RS256 = secret, ES256 = secret, EdDSA = secret }
 local app = demilune.app { title = "tokens", version = "1" }
 local guards = {
   HS256 = guard.bearer { secret = settings.HS256, lifetime = "15m" },
   RS256 = guard.bearer { key = settings.RS256, algorithms = { "RS256" }, lifetime = "15m", audience = false },
   ES256 = guard.bearer { key = settings.ES256, algorithms = { "ES256" }, lifetime = "15m", audience = false },
   EdDSA = guard.bearer { key = settings.EdDSA, algorithms = { "EdDSA" }, lifetime = "15m", audience = false },
-  kid = guard.bearer { keys = { { secret = settings.HS256, kid = "one" }, { secret = settings.SECOND, kid = "two" } }, lifetime = "15m" },
+  kid = guard.bearer { keys = { { secret = settings.FIRST, kid = "one" }, { secret = settings.SECOND, kid = "two" } }, lifetime = "15m" },
 }
 guards.any = guard.any { guards.HS256, guards.RS256, guards.ES256, guards.EdDSA }
 for name, by in pairs(guards) do
@@ -135,7 +136,7 @@ function tokens.promise(promise, body)
   busted.describe(promise, function()
     local world = setmetatable({ genuine = {} }, Tokens)
     busted.setup(function()
-      local env = { HS256 = tokens.SECRET, SECOND = tokens.OTHER_SECRET }
+      local env = { HS256 = tokens.SECRET, FIRST = tokens.FIRST_SECRET, SECOND = tokens.OTHER_SECRET }
       for name, pem in pairs(keys.private) do env[name] = pem end
       world.running = server.start(APP, { env = env })
       for _, name in ipairs { "HS256", "RS256", "ES256", "EdDSA", "kid" } do

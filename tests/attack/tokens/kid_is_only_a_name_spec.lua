@@ -15,17 +15,23 @@ tokens.promise("a kid is only a name:", function(world)
       for _, key in ipairs { "", "\0", "secret", "2\n", kid } do
         world:refused(tokens.make(('{"alg":"HS256","kid":"%s"}'):format(kid), tokens.claims(), key), kid)
       end
-      world:refused(tokens.make(('{"alg":"HS256","kid":"%s"}'):format(kid), tokens.claims()), kid .. ", signed with the secret", { "kid" })
+      local token = tokens.make(('{"alg":"HS256","kid":"%s"}'):format(kid), tokens.claims(), tokens.FIRST_SECRET)
+      world:refused(token, kid .. ", signed with the secret", { "kid" })
     end
   end)
 
   it("one that is no text is refused", function()
-    for _, kid in ipairs(OTHERS) do world:refused(tokens.make(('{"alg":"HS256","kid":%s}'):format(kid), tokens.claims()), kid) end
+    for _, kid in ipairs(OTHERS) do
+      local header = ('{"alg":"HS256","kid":%s}'):format(kid)
+      world:refused(tokens.make(header, tokens.claims()), kid)
+      world:refused(tokens.make(header, tokens.claims(), tokens.FIRST_SECRET), kid, { "kid" })
+    end
   end)
 
   it("one key does not stand for the other", function()
     world:refused(tokens.make('{"alg":"HS256","kid":"one"}', tokens.claims(), tokens.OTHER_SECRET))
-    world:refused(tokens.make('{"alg":"HS256","kid":"two"}', tokens.claims()), "two", { "kid" })
-    world:refused(tokens.make('{"alg":"HS256","kid":"one","kid":"two"}', tokens.claims()))
+    world:refused(tokens.make('{"alg":"HS256","kid":"two"}', tokens.claims(), tokens.FIRST_SECRET), "two", { "kid" })
+    world:refused(tokens.make('{"alg":"HS256","kid":"one","kid":"two"}', tokens.claims(), tokens.FIRST_SECRET))
+    world:accepted("kid", tokens.make('{"alg":"HS256","kid":"one"}', tokens.claims(), tokens.FIRST_SECRET))
   end)
 end)

@@ -193,6 +193,7 @@ void dl_call_submit(dl_call *call) {
   if (!queue && call->work == DL_WORK_BEGIN) call->transaction->holders--; /* the writer's */
   if (queue && queue != &database->reads && queue != &database->writes) uv_cond_signal(&database->work);
   uv_mutex_unlock(&database->mutex);
+  if (queue == &database->reads || queue == &database->writes) dl_overdue_watch(database);
   if (queue == &database->writes) uv_prepare_start(&database->before_sleep, on_before_sleep);
   if (!queue) uv_async_send(&database->answer);
   if (queue == &database->reads) dl_readers_run(database);
@@ -261,8 +262,9 @@ static void on_closed(uv_handle_t *handle) {
 }
 
 static void close_handles(dl_database *database) {
-  database->open_handles = 2;
+  database->open_handles = 3;
   uv_close((uv_handle_t *)&database->answer, on_closed);
+  uv_close((uv_handle_t *)&database->overdue, on_closed);
   uv_close((uv_handle_t *)&database->before_sleep, on_closed);
 }
 
@@ -316,7 +318,9 @@ void dl_database_start(dl_database *database, dl_database_event done, void *owne
   dl_loop_expect(uv_async_init(database->loop->uv, &database->answer, on_answer), "a way to be woken");
   uv_prepare_init(database->loop->uv, &database->before_sleep);
   uv_unref((uv_handle_t *)&database->before_sleep);
-  database->answer.data = database->before_sleep.data = database;
+  uv_timer_init(database->loop->uv, &database->overdue);
+  uv_unref((uv_handle_t *)&database->overdue); /* answer keeps the loop alive for who waits */
+  database->answer.data = database->before_sleep.data = database->overdue.data = database;
   database->wakes = true;
   if (uv_thread_create(&database->writer, dl_writer_main, database) == 0) return;
   database->wakes = false;

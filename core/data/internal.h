@@ -175,6 +175,7 @@ struct dl_database {
   dl_reader readers[DL_READERS_MAX];
   uv_async_t answer;
   uv_prepare_t before_sleep; /* tells the writer, once a turn, that there is work */
+  uv_timer_t overdue;        /* when the first that waits is late, or one that was answered since would have been */
   unsigned open_handles;
   uv_thread_t writer;
 
@@ -196,6 +197,11 @@ bool dl_readers_idle(const dl_database *database);
 void dl_database_settle(dl_database *database);
 /* Any thread, mutex held: the call goes back to the loop. */
 void dl_answer_locked(dl_database *database, dl_call *call);
+/* The same, mutex held, of a transaction that has ended and all that its calls still ask for;
+ * last: the call that ended it, or NULL. The writer's hold on it is over. */
+void dl_transaction_end_locked(dl_transaction *transaction, const char *why, dl_call *last);
+/* Loop thread: a call waits in reads or writes, and is to fail when it waited too long. */
+void dl_overdue_watch(dl_database *database);
 /* Marks a call that was given up; it is then not to be run. */
 bool dl_call_unwanted(dl_call *call);
 /* The same, and of one that waited past its deadline. */

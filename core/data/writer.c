@@ -140,13 +140,8 @@ static void run_group(writer *w, dl_queue *group) {
 
 /* --- interactive transactions -------------------------------------------------------- */
 
-static void release_locked(dl_transaction *transaction) {
-  if (--transaction->holders == 0) dl_free(transaction);
-}
-
-static void end(writer *w, dl_transaction *transaction, const char *why, dl_call *last) {
-  dl_database *database = w->database;
-  uv_mutex_lock(&database->mutex);
+void dl_transaction_end_locked(dl_transaction *transaction, const char *why, dl_call *last) {
+  dl_database *database = transaction->database;
   transaction->state = DL_TRANSACTION_ENDED;
   transaction->why = why;
   if (last) dl_answer_locked(database, last);
@@ -154,8 +149,13 @@ static void end(writer *w, dl_transaction *transaction, const char *why, dl_call
     dl_problem_set(&call->problem, DL_PROBLEM_ENDED, &call->arena, "%s", why);
     dl_answer_locked(database, call);
   }
-  release_locked(transaction);
-  uv_mutex_unlock(&database->mutex);
+  if (--transaction->holders == 0) dl_free(transaction);
+}
+
+static void end(writer *w, dl_transaction *transaction, const char *why, dl_call *last) {
+  uv_mutex_lock(&w->database->mutex);
+  dl_transaction_end_locked(transaction, why, last);
+  uv_mutex_unlock(&w->database->mutex);
 }
 
 /* The next call of the transaction; NULL when it is over by time or was given up. */

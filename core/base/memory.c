@@ -6,10 +6,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
 
 enum {
   RESERVE_BYTES = 1024 * 1024,
+  LARGE_BYTES = 64 * 1024,
+  SPARE_BYTES = 4 * 1024 * 1024,
   WAIT_FOR_BYTES = 256 * 1024 * 1024, /* more than a master ever needs: a mistake of ours, and no lack */
   WAIT_NS = 50 * 1000 * 1000
 };
@@ -63,7 +66,15 @@ void *dl_realloc(void *old, size_t bytes) {
   return piece;
 }
 
-void *dl_try_realloc(void *old, size_t bytes) { return realloc(old, bytes ? bytes : 1); }
+/* Held while what is large is asked for, and given back to the system at once: no heap keeps it. */
+void *dl_try_realloc(void *old, size_t bytes) {
+  if (bytes < LARGE_BYTES) return realloc(old, bytes ? bytes : 1);
+  void *spare = mmap(NULL, SPARE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (spare == MAP_FAILED) return NULL;
+  void *piece = realloc(old, bytes);
+  munmap(spare, SPARE_BYTES);
+  return piece;
+}
 
 char *dl_strndup(const char *text, size_t length) {
   char *copy = dl_malloc(length + 1);

@@ -20,7 +20,8 @@ char *dl_strdup(const char *text) __attribute__((malloc, returns_nonnull));
 char *dl_strndup(const char *text, size_t length) __attribute__((malloc, returns_nonnull));
 void dl_free(void *piece);
 
-/* As realloc: NULL when there is no such memory, and old is as it was. Never takes the reserve. */
+/* As realloc: NULL when there is no such memory, and old is as it was. Never takes the reserve, and of 64 KiB and
+ * more leaves 4 MiB over, so that many who are given what is large leave enough for all that is small, Lua's too. */
 void *dl_try_realloc(void *old, size_t bytes) __attribute__((warn_unused_result));
 
 /* Lays by 1 MiB that no one touches, if none is laid by: it is given back to the system when

@@ -58,7 +58,7 @@ static _Noreturn void run_child(dl_master *master, size_t index, int channel, in
                                   .redirects = &master->tls.redirects,
                                   .index = index,
                                   .workers = master->worker_count,
-                                  .beat = &master->board->beats[index],
+                                  .beat = run == dl_probe_process ? NULL : dl_board_beat(&master->board, index), /* nobody watches a probe but by the clock */
                                   .files_fd = run == dl_probe_process ? master->reload.files : master->files,
                                   .seed = master->options->mode == DEMILUNE_DEV ? master->seed : NULL,
                                   .generation = master->generation ? master->generation : 1,
@@ -78,6 +78,7 @@ static bool start_child(dl_master *master, dl_child *child, size_t index, int (*
     end_with_master(own, run == dl_worker_process);
     close(ends[0]);
     dl_master_close_in_child(master, ends[1]);
+    dl_board_keep(&master->board, run == dl_worker_process ? index : master->board.count);
     dl_admin_socket_close(&master->admin_socket, true);
     close_sockets_of_others(&master->sockets, index, master->worker_count, run == dl_worker_process);
     close_sockets_of_others(&master->tls.redirects, index, master->worker_count, run == dl_worker_process);
@@ -100,7 +101,7 @@ static bool start_child(dl_master *master, dl_child *child, size_t index, int (*
 }
 
 bool dl_master_start_worker(dl_master *master, size_t index) {
-  dl_beat_reset(&master->board->beats[index]);
+  dl_beat_reset(dl_board_beat(&master->board, index));
   dl_sockets_listen_again(&master->sockets);
   dl_sockets_listen_again(&master->tls.redirects);
   return start_child(master, &master->workers[index], index, dl_worker_process);
@@ -244,7 +245,7 @@ void dl_master_bury(dl_master *master) {
 
 /* It holds connections of others, which are lost with it; they would wait for ever. */
 static void replace_stuck(dl_master *master, dl_child *child, size_t index) {
-  const dl_beat *beat = &master->board->beats[index];
+  const dl_beat *beat = dl_board_beat(&master->board, index);
   uint64_t now_us = master->clock.monotonic_us;
   char label[DL_BEAT_LABEL_BYTES];
   if (child->stuck) return;

@@ -16,7 +16,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
@@ -196,8 +195,8 @@ static const char *prepare(dl_master *master, char message[DL_TLS_MESSAGE_BYTES]
   master->limits = dl_limit_table_new(DL_LIMIT_TABLE_BYTES);
   master->clients = dl_client_table_new(master->worker_count);
   master->metrics = dl_metrics_new((uint32_t)master->worker_count);
-  master->board = mmap(NULL, sizeof *master->board, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-  if (!master->limits || !master->clients || !master->metrics || master->board == MAP_FAILED) return "the system has no memory for what workers share";
+  bool has_board = dl_board_open(&master->board, DL_WORKERS_MAX);
+  if (!master->limits || !master->clients || !master->metrics || !has_board) return "the system has no memory for what workers share";
   if ((master->signals = open_signals()) < 0) return "the system gives no descriptor for signals";
   dl_control_open(&master->control, options->folder);
   /* Of one that is not there, or is no folder, something better is said when it is loaded. */
@@ -294,7 +293,7 @@ static void end(dl_master *master) {
   if (master->limits) dl_limit_table_free(master->limits);
   dl_client_table_free(master->clients);
   dl_metrics_free(master->metrics);
-  if (master->board && master->board != MAP_FAILED) munmap(master->board, sizeof *master->board);
+  dl_board_close(&master->board);
   dl_log_free(&master->log);
   if (master->log_file >= 0) close(master->log_file);
   dl_free(master->program);

@@ -9,12 +9,12 @@
 #ifndef DL_SERVER_MASTER_H
 #define DL_SERVER_MASTER_H
 
-#include "base/beat.h"
 #include "base/log.h"
 #include "demilune.h"
 #include "limit/table.h"
 #include "net/client_counts.h"
 #include "server/admin.h"
+#include "server/board.h"
 #include "net/tls_material.h"
 #include "net/tls_ticket_keys.h"
 #include "server/channel.h"
@@ -70,11 +70,6 @@ typedef struct dl_reload {
   int files;  /* the app's files, as they were when it began; -1 when none is under way */
 } dl_reload;
 
-/* Shared by all processes; made before the first fork. */
-typedef struct dl_board {
-  dl_beat beats[DL_WORKERS_MAX];
-} dl_board;
-
 typedef struct dl_master_tls {
   dl_tls_material material, next; /* what serves, and what a reload read */
   dl_tls_ticket_keys *tickets;    /* shared; NULL: no TLS */
@@ -95,7 +90,7 @@ typedef struct dl_master {
   dl_metrics *metrics;
   dl_admin_socket admin_socket;
   dl_child admin;      /* answers on it; says nothing over its channel */
-  dl_board *board;
+  dl_board board;
   dl_child workers[DL_WORKERS_MAX];
   size_t worker_count;
   uint64_t generation; /* what serves; 0 before the first */

@@ -31,6 +31,7 @@ local db = app:database "sqlite:notes.db"
 local add = db:statement "INSERT INTO notes (text) VALUES (:text) RETURNING text"
 app:post("/notes", { body = Note, returns = Note, status = 201 }, function(req) return add:one(req.body) end)
 app:get("/", function() return "up" end)
+app:get("/who", function(req) return req.id:sub(1, 8) end)
 app:get("/hash", { limit = "1000/minute" }, function() return demilune.password.hash("correct horse battery staple"):sub(1, 9) end)
 app:get("/wait", function() demilune.sleep(0.01) return os.date("%Y") end)
 app:get("/stuck", { timeout = "10s" }, function()
@@ -188,6 +189,19 @@ if not is_sanitized then
       os.execute("touch " .. world.folder .. "/others/enough")
       local _, its_log = running:stop()
       assert.is_true(replaced, its_log)
+    end)
+
+    it("has the master end no other worker by saying in its place that it is stuck", function()
+      local running = start(world, { try = "have_the_others_ended", workers = 2 })
+      local workers = running:workers()
+      running:reach_workers(2) -- each has given a sign of life since
+      os.execute("kill -URG " .. workers[1])
+      assert(running:log_line("intruder: all: tried"))
+      local now = running:workers()
+      local _, its_log = running:stop()
+      assert.truthy(its_log:find("intruder: have_the_others_ended: Bad address", 1, true), its_log)
+      assert.same(workers, now, its_log)
+      assert.is_nil(its_log:find("was stuck", 1, true), its_log)
     end)
 
     it("is not stopped when it runs as root either, but for what root's own files are", function()

@@ -97,7 +97,7 @@ local function secret_keys(place, secret, names, kid, what)
     if not ALGORITHMS[name] then
       errors.raise(place, "guard.bearer: %s needs a private key, not a secret; write key = settings.JWT_KEY, or algorithms = { \"HS256\" }", name)
     end
-    list[index] = { secret = secrets.read(place, what, secret, ALGORITHMS[name], "JWT_SECRET"), algorithm = name, kid = kid }
+    list[index] = { secret = secrets.read_signing(place, what, secret, ALGORITHMS[name], "JWT_SECRET"), algorithm = name, kid = kid }
   end
   return list
 end

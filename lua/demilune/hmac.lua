@@ -16,6 +16,11 @@ local function check(what, key, text)
   elseif type(text) ~= "string" then
     error(("%s takes second what is signed, such as req.body of a route without body, not a %s"):format(what, type(text)), 3)
   end
+  local place = secrets.signer(key)
+  if place then
+    error(("%s was given the secret by which the guard of %s signs, so that whose text is signed here could have a token or a session; declare one "
+      .. "for this alone, such as HOOK_SECRET, in demilune.settings"):format(what, place), 3)
+  end
 end
 
 ---The signature of a text in 64 hexadecimal digits.

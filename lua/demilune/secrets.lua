@@ -74,6 +74,31 @@ function secrets.read(place, what, value, min_bytes, setting)
   return value
 end
 
+local signing = {} -- { secret =, place = } of the guards that sign by one
+
+---The secret by which a guard signs what lets people in.
+---@param place string
+---@param what string
+---@param value any
+---@param min_bytes integer
+---@param setting string
+---@return any secret
+function secrets.read_signing(place, what, value, min_bytes, setting)
+  local secret = secrets.read(place, what, value, min_bytes, setting)
+  signing[#signing + 1] = { secret = secret, place = place }
+  return secret
+end
+
+---The place of the guard that signs by this key, if one does: what anything else signs with it could pass for a token or open sessions.
+---@param key any a secret, or a string
+---@return string?
+function secrets.signer(key)
+  for _, each in ipairs(signing) do
+    if each.secret:equal(key) then return each.place end
+  end
+  return nil
+end
+
 ---What a spec sends as a credential: inside `demilune test` a secret of the settings is its text.
 ---@param value any
 ---@return any

@@ -51,7 +51,7 @@ local function read_secrets(place, given)
   end
   local list = {}
   for index, secret in ipairs(given.secrets or { given.secret }) do
-    list[index] = secrets.read(place, "guard.session: secret", secret, 32, "SESSION_SECRET")
+    list[index] = secrets.read_signing(place, "guard.session: secret", secret, 32, "SESSION_SECRET")
   end
   if #list == 0 then errors.raise(place, "guard.session: secrets is empty; write secrets = { settings.SESSION_SECRET }") end
   return list

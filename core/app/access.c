@@ -129,7 +129,8 @@ static bool is_safe(dl_method method) { return method == DL_METHOD_GET || method
  * of another port or subdomain is of the same site. */
 dl_admission dl_step_origin(dl_exchange *exchange) {
   const dl_http_request *request = &exchange->request;
-  if (!dl_http_cross_origin(request, exchange->view.host)) return DL_ADMITTED;
+  bool https = dl_str_equal(exchange->view.scheme, DL_STR("https"));
+  if (!dl_http_cross_origin(request, exchange->view.host, https)) return DL_ADMITTED;
   const dl_cors *cors = exchange->route->cors;
   if (cors && dl_cors_allows_credentials(cors, dl_http_request_header(request, DL_HEADER_ORIGIN))) return DL_ADMITTED;
   bool safe = is_safe(request->method);

@@ -76,7 +76,8 @@ describe("a page of another origin", function()
     local hashing = assert(io.popen(("echo 'correct horse battery staple' | '%s' hash"):format(server.program)))
     local hash = hashing:read("*a"):gsub("%s+$", "")
     hashing:close()
-    running = server.start(folder, { env = { SESSION_SECRET = ("s3cr3t-"):rep(6), KEY = KEY, OTHER_KEY = KEY:upper(), PASSWORD = hash } })
+    running = server.start(folder, { env = { SESSION_SECRET = ("s3cr3t-"):rep(6), KEY = KEY, OTHER_KEY = KEY:upper(), PASSWORD = hash },
+      flags = { "--trusted-proxies=127.0.0.1" } })
     visitor = { Cookie = ask("POST", "/login").headers["set-cookie"]:match("^[^;]+") }
     password = { Authorization = "Basic " .. mime.b64("ann:correct horse battery staple") }
     key = KEY
@@ -121,6 +122,18 @@ describe("a page of another origin", function()
     assert.equal(403, ask("GET", "/enter/eve", { Origin = "https://evil.example" }).status)
     for _, fields in ipairs { {}, { ["Sec-Fetch-Site"] = "none" }, { ["Sec-Fetch-Site"] = "same-origin", ["Sec-Fetch-Mode"] = "cors" } } do
       assert.equal(204, ask("GET", "/enter/ann", fields).status)
+    end
+  end)
+
+  it("is one of our name that came without TLS, where the request came by it", function()
+    local behind_tls = { ["X-Forwarded-Proto"] = "https" }
+    for scheme, status in pairs { http = 403, https = 200 } do
+      local response = ask("POST", "/session", visitor, behind_tls, { Origin = scheme .. "://shop.example" })
+      assert.equal(status, response.status, scheme .. ": " .. response.body)
+    end
+    assert.equal(403, ask("POST", "/login", behind_tls, { Origin = "http://shop.example" }).status)
+    for _, scheme in ipairs { "http", "https" } do -- a proxy that ends TLS may not say so
+      assert.equal(200, ask("POST", "/session", visitor, { Origin = scheme .. "://shop.example" }).status, scheme)
     end
   end)
 

@@ -52,12 +52,14 @@ static inline uint64_t sip_squeeze(uint64_t v[4]) {
   return v[0] ^ v[1] ^ v[2] ^ v[3];
 }
 
-uint64_t dl_hash(dl_str s) {
+uint64_t dl_hash_under(const uint64_t key[2], dl_str s) {
   uint64_t v[4];
-  sip_absorb(v, hash_key, s, 0);
+  sip_absorb(v, key, s, 0);
   v[2] ^= 0xff;
   return sip_squeeze(v);
 }
+
+uint64_t dl_hash(dl_str s) { return dl_hash_under(hash_key, s); }
 
 void dl_hash128(const uint64_t key[2], dl_str s, uint64_t out[2]) {
   uint64_t v[4];

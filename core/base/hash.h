@@ -19,6 +19,9 @@ void dl_hash_seed(void);
 
 uint64_t dl_hash(dl_str s);
 
+/* Under a key of the caller's, which has to be as secret as that. */
+uint64_t dl_hash_under(const uint64_t key[2], dl_str s);
+
 /* 128 bits under a key of the caller's: for what outlives the process or is shared
  * with others, and so cannot depend on this process' key. */
 void dl_hash128(const uint64_t key[2], dl_str s, uint64_t out[2]);

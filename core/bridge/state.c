@@ -7,6 +7,7 @@
 #include "bridge/state.h"
 
 #include "base/memory.h"
+#include "bridge/string_hash.h"
 #include "crypto/random.h"
 
 #include <lauxlib.h>
@@ -137,7 +138,7 @@ dl_lua *dl_lua_new(dl_loop *loop) {
   dl_arena_init(&lua->arena, 16384);
   lua->crypto = dl_crypto_new();
   lua->passwords = dl_password_pool_new(loop->uv);
-  lua->L = luaL_newstate();
+  lua->L = dl_keyed_state_new(&lua->string_key);
   if (!lua->L) dl_memory_exhausted(0);
   lua_setexdata(lua->L, lua);
   lua_atpanic(lua->L, on_panic);
@@ -168,7 +169,7 @@ void dl_lua_end(dl_lua *lua) {
   if (!lua->L) return;
   dl_task_end_all(lua);
   dl_password_pool_free(lua->passwords);
-  lua_close(lua->L);
+  dl_keyed_state_close(lua->L, lua->string_key);
   lua->L = NULL;
 }
 

@@ -14,6 +14,7 @@ typedef struct dl_spawned dl_spawned;
 
 struct dl_lua {
   lua_State *L;
+  uint64_t string_key; /* of its texts, see string_hash.h */
   dl_loop *loop;      /* borrowed */
   dl_file_set *files; /* borrowed; NULL: the app is read from its folder */
   dl_arena arena;     /* what was compiled at load */

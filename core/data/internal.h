@@ -23,8 +23,11 @@ typedef enum dl_step { DL_STEP_BEGIN, DL_STEP_COMMIT, DL_STEP_ROLLBACK, DL_STEP_
 
 enum { DL_LIKE_PATTERN_MAX = 256 }; /* bytes of a pattern of LIKE and GLOB */
 
+typedef struct dl_functions dl_functions;
+
 typedef struct dl_sqlite {
   sqlite3 *handle;
+  dl_functions *functions;
   const dl_database *database; /* options and statements: neither changes once started */
   dl_prepared **prepared;      /* by statement index */
   size_t statement_count;
@@ -51,6 +54,15 @@ void dl_sqlite_lock_deadline(dl_sqlite *connection, unsigned lock_ms);
 
 /* An SQLite result code; the problem, when not OK or DONE, is dl_problem_read's. */
 int dl_sqlite_step(dl_sqlite *connection, dl_step step);
+
+/* --- functions.c --------------------------------------------------------------- */
+
+#define DL_TOO_MUCH_TO_COMPARE "too much to compare" /* what the error of a statement says */
+
+/* Puts ours in the place of those of SQLite's that no deadline would end. NULL: there is no memory. */
+dl_functions *dl_functions_add(sqlite3 *handle);
+/* Once their connection is closed. NULL is fine. */
+void dl_functions_free(dl_functions *functions);
 
 /* --- problem.c ----------------------------------------------------------------- */
 

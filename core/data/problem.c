@@ -45,8 +45,14 @@ static const struct {
     {SQLITE_TOOBIG, DL_PROBLEM_TOO_MUCH},
 };
 
-/* SQLite has no code for it. */
-static bool is_long_pattern(const char *message) { return strcmp(message, "LIKE or GLOB pattern too complex") == 0; }
+_Static_assert(DL_LIKE_PATTERN_MAX == 256, "what is said below names it");
+
+/* What no time limit would end is not begun. SQLite has no code for it. */
+static const char *refused_work(const char *message) {
+  if (strcmp(message, "LIKE or GLOB pattern too complex") == 0) return "a pattern of LIKE or GLOB has over 256 bytes";
+  if (strcmp(message, DL_TOO_MUCH_TO_COMPARE) == 0) return "replace, trim or json_patch has too much to compare";
+  return NULL;
+}
 
 static dl_problem_kind kind_of(int code) {
   for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++)
@@ -89,10 +95,8 @@ static void read_problem(dl_problem *problem, sqlite3 *handle, dl_str place, con
   dl_problem_kind kind = kind_of(code);
   dl_str message = dl_arena_copy(arena, dl_str_of(sqlite3_errmsg(handle)));
   if (executed && (code & 0xff) == SQLITE_ERROR) message = without_value(message, executed->sql);
-  if (is_long_pattern(sqlite3_errmsg(handle)))
-    dl_problem_set(problem, DL_PROBLEM_TOO_MUCH, arena,
-                   "%.*s: a pattern of LIKE or GLOB has over %d bytes: give what a client may search for a max_length", DL_STR_ARGS(place),
-                   DL_LIKE_PATTERN_MAX);
+  const char *refused = refused_work(sqlite3_errmsg(handle));
+  if (refused) dl_problem_set(problem, DL_PROBLEM_TOO_MUCH, arena, "%.*s: %s: give what a client may send a max_length", DL_STR_ARGS(place), refused);
   else dl_problem_set(problem, kind, arena, "%.*s: %.*s%s", DL_STR_ARGS(place), DL_STR_ARGS(message), advice(kind));
   problem->constraint = constraint_in(message);
 }

@@ -121,6 +121,8 @@ static int harden(dl_sqlite *connection) {
   sqlite3_limit(handle, SQLITE_LIMIT_LENGTH, LENGTH_MAX);
   /* A match takes pattern times text, and no deadline interrupts it: 20 KB against 1 MB took minutes. */
   sqlite3_limit(handle, SQLITE_LIMIT_LIKE_PATTERN_LENGTH, DL_LIKE_PATTERN_MAX);
+  connection->functions = dl_functions_add(handle);
+  if (!connection->functions) return SQLITE_NOMEM;
   sqlite3_busy_handler(handle, on_locked, connection);
   sqlite3_progress_handler(handle, PROGRESS_OPCODES, on_progress, connection);
   return SQLITE_OK;
@@ -167,6 +169,7 @@ void dl_sqlite_close(dl_sqlite *connection) {
     }
   for (int i = 0; i < DL_STEP_COUNT; i++) sqlite3_finalize(connection->steps[i]);
   sqlite3_close(connection->handle);
+  dl_functions_free(connection->functions);
   dl_free(connection->prepared);
   dl_free(connection);
 }

@@ -10,6 +10,8 @@ local all = db:statement "SELECT id FROM things"
 local forever = db:statement "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
 local Filter = model "Filter" { tags = model.array(model.string { max_length = 20 }, { max_items = 10 }), more = model.any() }
 local like, glob = db:statement "SELECT :text LIKE :pattern", db:statement "SELECT :text GLOB :pattern"
+local patch = db:statement "SELECT json_patch('{}', :patch)"
+app:post("/patch", { body = { patch = model.string() }, max_body = "1MiB" }, function(req) return #patch:value { patch = req.body.patch } end)
 app:post("/like", { body = { pattern = model.string() } }, function(req)
   local text = ("a"):rep(1000)
   return { like:value { text = text, pattern = req.body.pattern }, (glob:value { text = text, pattern = req.body.pattern }) }
@@ -51,7 +53,16 @@ WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000) I
   it("what is searched for by LIKE or GLOB is short", function()
     assert.equal(200, world:ask("POST", "/like", nil, { pattern = ("%a"):rep(128) }).status)
     assert.equal(500, world:ask("POST", "/like", nil, { pattern = ("%a"):rep(128) .. "b" }).status)
-    assert.truthy(world.running:log_line("a pattern of LIKE or GLOB has over 256 bytes: give what a client may search for a max_length"))
+    assert.truthy(world.running:log_line("a pattern of LIKE or GLOB has over 256 bytes: give what a client may send a max_length"))
+  end)
+
+  -- SQLite compares each member with all before it: a megabyte of them held the writer for a minute.
+  it("a patch of JSON has so many members that it ends", function()
+    local members = {}
+    for i = 1, 20000 do members[i] = ('"k%d":1'):format(i) end
+    assert.equal(200, world:ask("POST", "/patch", nil, { patch = '{"text":"' .. ("a"):rep(500000) .. '"}' }).status)
+    assert.equal(500, world:ask("POST", "/patch", nil, { patch = "{" .. table.concat(members, ",") .. "}" }).status)
+    assert.truthy(world.running:log_line("json_patch has too much to compare: give what a client may send a max_length"))
   end)
 
   it("a pattern gives up, and so do a statement and a client that asks too often", function()

@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Functions of SQLite's that compare all of one argument with all of another. Between
+ * two steps of a statement nothing looks at the clock, so each has a bound on the work
+ * of one call; within it SQLite's own does it, on a connection of its own. instr, by
+ * which apps search, is done anew here and takes no longer than reading the text.
+ */
+#include "data/internal.h"
+
+#include "base/memory.h"
+
+#include <stdio.h>
+
+#ifndef SQLITE_RESULT_SUBTYPE
+#define SQLITE_RESULT_SUBTYPE 0 /* before 3.45 nothing has to be said of it */
+#endif
+
+/* most: bytes of the first argument times bytes of the second, or members of JSON, where the worst ones take some tenths of a second. */
+static const struct {
+  const char *name;
+  int arguments;
+  uint64_t most;
+  bool json;
+} bounded[] = {
+    {"replace", 3, UINT64_C(1) << 33, false}, {"trim", 2, UINT64_C(1) << 26, false},  {"ltrim", 2, UINT64_C(1) << 26, false},
+    {"rtrim", 2, UINT64_C(1) << 26, false},   {"json_patch", 2, UINT64_C(1) << 28, true},
+};
+
+enum { BOUNDED = sizeof bounded / sizeof *bounded };
+
+/* One of them, for whoever calls it. */
+typedef struct function {
+  dl_functions *all;
+  size_t index;
+  sqlite3_stmt *original; /* NULL until it is called */
+} function;
+
+struct dl_functions {
+  sqlite3 *plain; /* has SQLite's own; NULL until one is called */
+  function each[BOUNDED];
+};
+
+/* --- those with a bound ------------------------------------------------------------------- */
+
+static bool prepare(function *called, sqlite3 *caller) {
+  char sql[64];
+  dl_functions *all = called->all;
+  if (!all->plain && sqlite3_open_v2(":memory:", &all->plain, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK) return false;
+  sqlite3_limit(all->plain, SQLITE_LIMIT_LENGTH, sqlite3_limit(caller, SQLITE_LIMIT_LENGTH, -1));
+  snprintf(sql, sizeof sql, "SELECT %s(%s)", bounded[called->index].name, bounded[called->index].arguments == 3 ? "?1, ?2, ?3" : "?1, ?2");
+  return sqlite3_prepare_v3(all->plain, sql, -1, SQLITE_PREPARE_PERSISTENT, &called->original, NULL) == SQLITE_OK;
+}
+
+/* An object has no more members than colons. */
+static uint64_t count_members(sqlite3_value *value) {
+  const char *text = (const char *)sqlite3_value_text(value);
+  uint64_t count = 0;
+  for (const char *colon = text; colon && (colon = strchr(colon, ':')); colon++) count++;
+  return count;
+}
+
+static bool is_too_much(const function *called, sqlite3_value **values) {
+  uint64_t first, second;
+  if (bounded[called->index].json) {
+    second = count_members(values[1]);
+    first = count_members(values[0]) + second; /* what is merged in is compared with what was merged before */
+  } else {
+    first = (uint64_t)sqlite3_value_bytes(values[0]);
+    second = (uint64_t)sqlite3_value_bytes(values[1]);
+  }
+  return first * second > bounded[called->index].most;
+}
+
+static void call_bounded(sqlite3_context *context, int count, sqlite3_value **values) {
+  function *called = sqlite3_user_data(context);
+  if (is_too_much(called, values)) {
+    sqlite3_result_error(context, DL_TOO_MUCH_TO_COMPARE, -1);
+    return;
+  }
+  if (!called->original && !prepare(called, sqlite3_context_db_handle(context))) {
+    sqlite3_result_error_nomem(context);
+    return;
+  }
+  for (int i = 0; i < count; i++) sqlite3_bind_value(called->original, i + 1, values[i]);
+  if (sqlite3_step(called->original) == SQLITE_ROW) sqlite3_result_value(context, sqlite3_column_value(called->original, 0));
+  else sqlite3_result_error(context, sqlite3_errmsg(called->all->plain), -1);
+  if (bounded[called->index].json) sqlite3_result_subtype(context, 'J'); /* or it would be a text to the function around it */
+  sqlite3_reset(called->original);
+  sqlite3_clear_bindings(called->original);
+}
+
+/* --- instr -------------------------------------------------------------------------------- */
+
+static bool continues(char byte) { return ((unsigned char)byte & 0xc0) == 0x80; }
+
+/* Where it stands, from 1 on, or 0. In text characters are counted, and none is cut. */
+static int64_t place_of(dl_str wanted, dl_str text, bool characters) {
+  if (wanted.len == 0) return 1;
+  if (characters && continues(wanted.ptr[0])) return dl_str_starts(text, wanted); /* no character begins so */
+  const char *found = text.len ? memmem(text.ptr, text.len, wanted.ptr, wanted.len) : NULL;
+  if (!found) return 0;
+  if (!characters) return found - text.ptr + 1;
+  int64_t place = 1;
+  for (const char *at = text.ptr + 1; at <= found; at++) place += !continues(*at);
+  return place;
+}
+
+static void call_instr(sqlite3_context *context, int count, sqlite3_value **values) {
+  (void)count;
+  bool first_blob = sqlite3_value_type(values[0]) == SQLITE_BLOB, second_blob = sqlite3_value_type(values[1]) == SQLITE_BLOB;
+  dl_str parts[2];
+  if (sqlite3_value_type(values[0]) == SQLITE_NULL || sqlite3_value_type(values[1]) == SQLITE_NULL) return;
+  for (int i = 0; i < 2; i++) {
+    const void *bytes = first_blob && second_blob ? sqlite3_value_blob(values[i]) : sqlite3_value_text(values[i]);
+    int length = sqlite3_value_bytes(values[i]);
+    if (!bytes && length) {
+      sqlite3_result_error_nomem(context);
+      return;
+    }
+    parts[i] = dl_str_from(bytes, (size_t)length);
+  }
+  sqlite3_result_int64(context, place_of(parts[1], parts[0], !(first_blob && second_blob)));
+}
+
+/* --- a connection's ------------------------------------------------------------------------- */
+
+enum { LIKE_THE_ORIGINALS = SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_INNOCUOUS };
+
+dl_functions *dl_functions_add(sqlite3 *handle) {
+  dl_functions *all = dl_calloc(1, sizeof *all);
+  int code = sqlite3_create_function_v2(handle, "instr", 2, LIKE_THE_ORIGINALS, NULL, call_instr, NULL, NULL, NULL);
+  for (size_t i = 0; code == SQLITE_OK && i < BOUNDED; i++) {
+    all->each[i] = (function){.all = all, .index = i};
+    int flags = LIKE_THE_ORIGINALS | (bounded[i].json ? SQLITE_RESULT_SUBTYPE : 0);
+    code = sqlite3_create_function_v2(handle, bounded[i].name, bounded[i].arguments, flags, &all->each[i], call_bounded, NULL, NULL, NULL);
+  }
+  if (code == SQLITE_OK) return all;
+  dl_functions_free(all);
+  return NULL;
+}
+
+void dl_functions_free(dl_functions *all) {
+  if (!all) return;
+  for (size_t i = 0; i < BOUNDED; i++) sqlite3_finalize(all->each[i].original);
+  sqlite3_close(all->plain);
+  dl_free(all);
+}

@@ -55,7 +55,9 @@ dl_generation *dl_generation_load(dl_loop *loop, const dl_generation_source *sou
   dl_generation *generation = dl_calloc(1, sizeof *generation);
   if (source->files_fd >= 0) generation->files = dl_file_set_open(source->files_fd);
   generation->lua = dl_lua_new(loop);
+  generation->number = source->number;
   dl_lua_use_files(generation->lua, generation->files);
+  dl_lua_use_opened(generation->lua, source->opened, source->number);
   lua_State *L = dl_lua_state(generation->lua);
   lua_pushcfunction(L, describe_error);
   lua_pushcfunction(L, load_plan);

@@ -228,6 +228,7 @@ const char *dl_metrics_unready(const dl_metrics *metrics) {
   switch ((dl_service_phase)__atomic_load_n(&metrics->block->phase, __ATOMIC_RELAXED)) {
     case DL_SERVICE_STARTING: return "starting";
     case DL_SERVICE_DRAINING: return "draining";
+    case DL_SERVICE_LOST_DATABASE: return "a database's file is not the one that the server started with; the log says which";
     default: break;
   }
   for (uint32_t i = 0; i < metrics->slot_count; i++)

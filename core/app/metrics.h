@@ -103,7 +103,7 @@ typedef enum dl_gauge {
 typedef enum dl_event { DL_EVENT_RELOAD_OK, DL_EVENT_RELOAD_FAILED, DL_EVENT_WORKER_DIED, DL_EVENT_WORKER_REPLACED, DL_EVENT_COUNT } dl_event;
 
 /* Of the whole service; the master's word. */
-typedef enum dl_service_phase { DL_SERVICE_STARTING, DL_SERVICE_SERVING, DL_SERVICE_DRAINING } dl_service_phase;
+typedef enum dl_service_phase { DL_SERVICE_STARTING, DL_SERVICE_SERVING, DL_SERVICE_LOST_DATABASE, DL_SERVICE_DRAINING } dl_service_phase;
 
 typedef struct dl_metrics dl_metrics;
 
@@ -174,7 +174,7 @@ void dl_metrics_read_series(const dl_metrics *metrics, uint32_t series, dl_metri
 uint32_t dl_metrics_reason_count(const dl_metrics *metrics);
 dl_str dl_metrics_reason_name(const dl_metrics *metrics, uint32_t reason, char room[DL_METRICS_NAME_BYTES]);
 uint64_t dl_metrics_read_reason(const dl_metrics *metrics, uint32_t reason);
-/* Why the service takes no requests, "starting", "draining" or "no worker is ready"; NULL when it does. */
+/* Why the service takes no requests, "starting", "draining", "no worker is ready" or that a database is lost; NULL when it does. */
 const char *dl_metrics_unready(const dl_metrics *metrics);
 
 #endif

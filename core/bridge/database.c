@@ -490,7 +490,8 @@ static int database_open(lua_State *L) {
   const char *url = luaL_checklstring(L, 1, &length);
   luaL_checktype(L, 2, LUA_TTABLE);
   dl_database_options options = {
-      .folder = string_field(L, 2, "folder").ptr, .place = place_field(L, 2), .migrations = string_field(L, 2, "migrations").ptr};
+      .folder = string_field(L, 2, "folder").ptr, .place = place_field(L, 2), .migrations = string_field(L, 2, "migrations").ptr,
+      .opened = dl_lua_of(L)->opened, .generation = dl_lua_of(L)->generation};
   lua_getfield(L, 2, "is_draft");
   options.is_draft = lua_toboolean(L, -1);
   options.files_folder = string_field(L, 2, "migrations_name").ptr;

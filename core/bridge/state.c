@@ -157,6 +157,11 @@ void dl_lua_set_loaded(dl_lua *lua) { lua->loaded = true; }
 
 void dl_lua_use_files(dl_lua *lua, dl_file_set *files) { lua->files = files; }
 
+void dl_lua_use_opened(dl_lua *lua, dl_opened_files *opened, uint64_t generation) {
+  lua->opened = opened;
+  lua->generation = generation;
+}
+
 lua_State *dl_lua_state(const dl_lua *lua) { return lua->L; }
 dl_limit_counter *dl_lua_limits(dl_lua *lua) { return &lua->limits; }
 

@@ -11,6 +11,7 @@
 
 #include "base/file_set.h"
 #include "base/needs.h"
+#include "data/opened.h"
 #include "data/statement.h"
 #include "net/loop.h"
 
@@ -64,7 +65,9 @@ typedef struct dl_database_options {
   const char *migrations;     /* folder of numbered .sql files, from the working folder [none] */
   dl_file_set *files;         /* where they are read instead if it has the folder; held until the database is freed [none] */
   const char *files_folder;   /* the same folder in files */
-  bool is_draft;              /* its data may be lost, which messages then offer [false] */
+  bool is_draft;              /* its data may be lost, which messages then offer, and a reload begins it anew where it is gone [false] */
+  dl_opened_files *opened;    /* what the server's workers have open; held until the database is freed [none] */
+  uint64_t generation;        /* that it belongs to, there */
   unsigned readers;           /* connections that read [3] */
   unsigned queue_max;         /* calls that may wait for a reader, or for the writer [1,000] */
   unsigned queue_ms;          /* how long one may wait there [5,000] */

@@ -95,12 +95,21 @@ typedef struct dl_file_mark {
   ino_t inode;
 } dl_file_mark;
 
+/* Which file lies at that path; false: none. */
+bool dl_file_look(const char *path, dl_file_mark *mark);
 /* Remembers which files the writer has opened. */
 bool dl_database_mark(dl_database *database, const dl_sqlite *writer, dl_arena *arena, dl_problem *problem);
 /* Whether they are the ones that lie at their paths; false with a problem. Any thread, while the writer has them open. */
 bool dl_database_in_place(const dl_database *database, dl_arena *arena, dl_problem *problem);
 /* Whether the log's index that is open here is one that others do not find any more. */
 bool dl_database_lost_index(const dl_database *database);
+
+/* --- opened.c -------------------------------------------------------------------- */
+
+/* Whether what lies at the path is what the server's other workers have; false with a problem. Before it is opened, which may make one. */
+bool dl_database_may_open(const dl_database *database, dl_arena *arena, dl_problem *problem);
+/* Makes the file that was marked known to all workers, or finds that they have another one; false with a problem. */
+bool dl_database_note_opened(dl_database *database, dl_arena *arena, dl_problem *problem);
 
 /* --- database.c, writer.c, reader.c -------------------------------------------- */
 
@@ -184,6 +193,7 @@ struct dl_database {
   void *started_owner, *stopped_owner;
   void (*freed)(void *owner);
   void *freed_owner;
+  bool is_first;        /* no worker had opened it since the server started */
   dl_reader readers[DL_READERS_MAX];
   uv_async_t answer;
   uv_prepare_t before_sleep; /* tells the writer, once a turn, that there is work */

@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static bool look(const char *path, dl_file_mark *mark) {
+bool dl_file_look(const char *path, dl_file_mark *mark) {
   struct stat info;
   if (stat(path, &info) != 0) return false;
   *mark = (dl_file_mark){info.st_dev, info.st_ino};
@@ -21,7 +21,7 @@ static bool look(const char *path, dl_file_mark *mark) {
 
 static bool lies(const char *path, const dl_file_mark *opened) {
   dl_file_mark found;
-  return look(path, &found) && found.device == opened->device && found.inode == opened->inode;
+  return dl_file_look(path, &found) && found.device == opened->device && found.inode == opened->inode;
 }
 
 enum { DESCRIPTORS_MOST = 1 << 20 }; /* some systems allow a billion, and nobody has them */
@@ -50,13 +50,13 @@ bool dl_database_mark(dl_database *database, const dl_sqlite *writer, dl_arena *
   sqlite3_exec(writer->handle, "SELECT 1 FROM sqlite_schema LIMIT 1", NULL, NULL, NULL); /* opens the log, and its index, of one that is empty too */
   database->log_path = sqlite3_filename_wal(path);
   if (!database->index_path) database->index_path = dl_strdup(dl_arena_format(arena, "%s-shm", path));
-  database->has_log = look(database->log_path, &database->log);
+  database->has_log = dl_file_look(database->log_path, &database->log);
   database->has_index = database->has_log;
-  if (database->has_index && !(look(database->index_path, &database->index) && is_open_here(&database->index))) {
+  if (database->has_index && !(dl_file_look(database->index_path, &database->index) && is_open_here(&database->index))) {
     database->index = (dl_file_mark){0}; /* what lies there is another's */
     return refuse(database->index_path, arena, problem);
   }
-  return look(database->path, &database->file) || refuse(database->path, arena, problem);
+  return dl_file_look(database->path, &database->file) || refuse(database->path, arena, problem);
 }
 
 bool dl_database_lost_index(const dl_database *database) { return database->has_index && !lies(database->index_path, &database->index); }

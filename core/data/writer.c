@@ -235,8 +235,9 @@ static void run_transaction(writer *w, dl_call *opening) {
 
 static bool open_all(writer *w, dl_arena *arena, const char **applied, dl_problem *problem) {
   dl_database *database = w->database;
+  if (!dl_database_may_open(database, arena, problem)) return false;
   w->connection = dl_sqlite_open(database, false, arena, problem);
-  if (!w->connection || !dl_database_mark(database, w->connection, arena, problem)) return false;
+  if (!w->connection || !dl_database_mark(database, w->connection, arena, problem) || !dl_database_note_opened(database, arena, problem)) return false;
   if (database->options.migrations && !dl_migrate(w->connection, arena, applied, problem)) return false;
   for (size_t i = 0; i < database->statement_count; i++) {
     dl_sqlite_deadlines(w->connection, database->options.lock_ms, database->options.statement_ms);

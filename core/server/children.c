@@ -59,6 +59,7 @@ static _Noreturn void run_child(dl_master *master, size_t index, int channel, in
                                   .index = index,
                                   .workers = master->worker_count,
                                   .beat = run == dl_probe_process ? NULL : dl_board_beat(&master->board, index), /* nobody watches a probe but by the clock */
+                                  .opened = master->opened,
                                   .files_fd = run == dl_probe_process ? master->reload.files : master->files,
                                   .seed = master->options->mode == DEMILUNE_DEV ? master->seed : NULL,
                                   .generation = master->generation ? master->generation : 1,

@@ -10,6 +10,7 @@
 #define DL_SERVER_MASTER_H
 
 #include "base/log.h"
+#include "data/opened.h"
 #include "demilune.h"
 #include "limit/table.h"
 #include "net/client_counts.h"
@@ -91,6 +92,7 @@ typedef struct dl_master {
   dl_admin_socket admin_socket;
   dl_child admin;      /* answers on it; says nothing over its channel */
   dl_board board;
+  dl_opened_files *opened; /* which files the workers' databases are; shared with them */
   dl_child workers[DL_WORKERS_MAX];
   size_t worker_count;
   uint64_t generation; /* what serves; 0 before the first */
@@ -179,6 +181,9 @@ void dl_master_stop(dl_master *master);
 
 /* Starts the program anew on the same sockets. */
 void dl_master_upgrade(dl_master *master);
+
+/* Which databases the program before this one has open, if there is one. */
+void dl_master_take_databases(dl_master *master);
 
 /* Tells the program before this one, if there is one, that it may end, else the service
  * manager that we serve: of a new program it hears from the one before. */

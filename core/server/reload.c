@@ -28,13 +28,14 @@ static void on_loaded_started(void *owner, const char *error) {
 }
 
 /* What there is to warn of is said once, by the first of several workers. */
-dl_generation *dl_server_generation(demilune_server *server, int files_fd, char **error) {
+dl_generation *dl_server_generation(demilune_server *server, uint64_t number, int files_fd, char **error) {
   const dl_server_world *world = server->world;
-  dl_generation_source source = {.folder = server->folder, .mode = server->mode, .files_fd = files_fd, .redis_url = server->redis_url};
+  dl_generation_source source = {.folder = server->folder, .mode = server->mode, .files_fd = files_fd, .redis_url = server->redis_url, .number = number};
   dl_log_level level = server->loop.log.level;
   if (world) {
     source.seed = world->seed;
     source.workers = world->workers;
+    source.opened = world->opened;
     if (world->index > 0) server->loop.log.level = DL_LOG_ERROR;
   }
   dl_generation *generation = dl_generation_load(&server->loop, &source, error);
@@ -49,13 +50,12 @@ void dl_server_load(demilune_server *server, uint64_t number, int files_fd, void
   server->load_owner = owner;
   server->loaded_started = false;
   dl_beat_enter(server->loop.beat, server->loop.clock.monotonic_us, DL_STR("loading the app"), LOAD_LIMIT_US);
-  server->loaded = dl_server_generation(server, files_fd, &error);
+  server->loaded = dl_server_generation(server, number, files_fd, &error);
   if (!server->loaded) {
     finish_load(server, error);
     dl_free(error);
     return;
   }
-  server->loaded->number = number;
   const char *beyond = dl_server_beyond_walls(server, server->loaded);
   if (beyond) {
     finish_load(server, beyond);

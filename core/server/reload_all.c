@@ -82,6 +82,7 @@ static void finish(dl_master *master, const char *problem) {
     dl_log_text(&master->log, DL_LOG_INFO, "reloaded: generation %llu serves, after %.0f ms", (unsigned long long)master->generation, milliseconds);
     snprintf(outcome, sizeof outcome, "+generation %llu serves, after %.0f ms", (unsigned long long)master->generation, milliseconds);
   }
+  dl_opened_keep(master->opened, master->generation); /* of those that nobody goes on with nothing is asked any more */
   for (size_t i = 0; i < master->worker_count; i++) {
     dl_child *child = &master->workers[i];
     if (told) child->step = DL_STEP_NONE;
@@ -105,6 +106,7 @@ void dl_master_reload(dl_master *master) {
   }
   dl_notify_reloading(&master->notify, master->clock.monotonic_us);
   reload->number = master->generation + 1;
+  dl_opened_keep(master->opened, master->generation); /* one that failed may have gone on to open */
   reload->began_us = master->clock.monotonic_us;
   reload->state = DL_RELOAD_PROBING;
   reload->files = dl_file_set_collect(master->options->folder, message);

@@ -218,7 +218,7 @@ demilune_server *dl_server_new(const demilune_options *options, const char *mode
   }
   if (dl_secret_memory_init() == DL_SECRET_MEMORY_ORDINARY)
     dl_log_text(&server->loop.log, DL_LOG_WARNING, "the system gave no pages that stay out of swap and core dumps: secrets lie in ordinary memory, and are wiped");
-  server->generation = dl_server_generation(server, world ? world->files_fd : -1, &load_error);
+  server->generation = dl_server_generation(server, world ? world->generation : 1, world ? world->files_fd : -1, &load_error);
   if (!server->generation) {
     *error = fail(server, load_error);
     dl_free(load_error);
@@ -228,7 +228,6 @@ demilune_server *dl_server_new(const demilune_options *options, const char *mode
   dl_worker_init(&server->worker, &server->loop, server->generation);
   server->worker.access_log = access_log;
   dl_metrics_open(&server->worker.metrics, server->metrics, world ? (uint32_t)world->index : 0);
-  server->generation->number = world ? world->generation : 1;
   if (!world) {
     server->limits = dl_limit_table_new(DL_LIMIT_TABLE_BYTES);
     server->clients = dl_client_table_new(1);

@@ -22,6 +22,7 @@ typedef struct dl_server_world {
   size_t index, workers;         /* it accepts from each workers-th socket, from index on */
   dl_beat *beat;                 /* its sign of life */
   int files_fd;                  /* the app's files, as the master read them; -1: from the folder */
+  dl_opened_files *opened;       /* which files the workers' databases are */
   const char *seed;              /* of secrets that are made up; NULL in service */
   uint64_t generation;           /* the number of the first one it loads */
   dl_metrics *metrics;           /* what all workers count in; its slot is its index */
@@ -95,7 +96,7 @@ void dl_server_begin_stop(demilune_server *server);
 /* --- reload.c --------------------------------------------------------------------------- */
 
 /* The app's files as a server loads them; files_fd -1: as they lie in the folder. */
-dl_generation *dl_server_generation(demilune_server *server, int files_fd, char **error);
+dl_generation *dl_server_generation(demilune_server *server, uint64_t number, int files_fd, char **error);
 
 /* Loads the app's files anew, beside what runs, and runs its start
  * functions. done is called when it may be swapped in, or with a sentence that lives

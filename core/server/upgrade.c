@@ -13,7 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { ARGUMENTS_MAX = 128, COMMAND_BYTES = 32768 };
+enum { ARGUMENTS_MAX = 128, COMMAND_BYTES = 32768, DATABASES_BYTES = 65536 };
 
 /* The arguments this process was started with. */
 static bool read_command(char *room, char *arguments[ARGUMENTS_MAX]) {
@@ -29,6 +29,7 @@ static bool read_command(char *room, char *arguments[ARGUMENTS_MAX]) {
 
 static _Noreturn void run_program(dl_master *master) {
   static char room[COMMAND_BYTES];
+  static char databases[DATABASES_BYTES];
   char *arguments[ARGUMENTS_MAX], sockets[DL_SOCKETS_MAX * 12], pid[24];
   sigset_t none;
   if (!read_command(room, arguments)) _exit(127);
@@ -40,6 +41,8 @@ static _Noreturn void run_program(dl_master *master) {
   snprintf(pid, sizeof pid, "%d", (int)getppid());
   setenv("DEMILUNE_SOCKETS", sockets, 1);
   setenv("DEMILUNE_PREDECESSOR", pid, 1);
+  dl_opened_write(master->opened, databases, sizeof databases);
+  setenv("DEMILUNE_DATABASES", databases, 1);
   if (master->admin_socket.fd >= 0) {
     fcntl(master->admin_socket.fd, F_SETFD, 0);
     snprintf(pid, sizeof pid, "%d", master->admin_socket.fd);
@@ -63,6 +66,12 @@ void dl_master_upgrade(dl_master *master) {
   if (pid == 0) run_program(master);
   if (pid < 0) dl_log_text(&master->log, DL_LOG_ERROR, "no process could be made for the new program: %s", strerror(errno));
   else master->successor = pid, master->successor_stopped_us = 0;
+}
+
+void dl_master_take_databases(dl_master *master) {
+  const char *lines = getenv("DEMILUNE_DATABASES");
+  if (lines) dl_opened_read(master->opened, lines);
+  unsetenv("DEMILUNE_DATABASES");
 }
 
 void dl_master_take_over(dl_master *master) {

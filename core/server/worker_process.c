@@ -216,7 +216,12 @@ int dl_probe_process(const dl_worker_start *start) {
   /* The workers will say what there is to warn of. */
   dl_log_init(&loop.log, start->world.log_fd, DL_LOG_JSON, DL_LOG_ERROR, &loop.clock);
   const dl_server_world *world = &start->world;
-  dl_generation_source source = {start->options->folder, start->mode, world->files_fd, world->seed, world->workers, start->options->redis_url};
+  dl_generation_source source = {.folder = start->options->folder,
+                                 .mode = start->mode,
+                                 .files_fd = world->files_fd,
+                                 .seed = world->seed,
+                                 .workers = world->workers,
+                                 .redis_url = start->options->redis_url};
   dl_generation *generation = dl_generation_load(&loop, &source, &error);
   char message[DL_TLS_MESSAGE_BYTES];
   if (generation && !try_tls(world, message)) dl_channel_send(start->channel, DL_MESSAGE_FAILED, 0, message, -1);

@@ -428,6 +428,15 @@ static int handle_try(lua_State *L) {
   return 1;
 }
 
+/* handle:exposures() → a list of who else may get at the file that its url names. Waits for nothing. */
+static int handle_exposures(lua_State *L) {
+  problem_list list = {.L = L};
+  handle *self = check_handle(L);
+  lua_newtable(L);
+  dl_database_each_exposure(self->database, add_problem, &list);
+  return 1;
+}
+
 static int handle_is_open(lua_State *L) {
   lua_pushboolean(L, dl_database_is_open(check_handle(L)->database));
   return 1;
@@ -526,7 +535,7 @@ static int migrations_next(lua_State *L) {
 }
 
 static const luaL_Reg handle_methods[] = {
-    {"seal", handle_seal}, {"prepare", handle_prepare}, {"is_open", handle_is_open}, {"is_new", handle_is_new}, {"is_ending", handle_is_ending}, {"writes", handle_writes}, {"try", handle_try}, {NULL, NULL}};
+    {"seal", handle_seal}, {"prepare", handle_prepare}, {"is_open", handle_is_open}, {"is_new", handle_is_new}, {"is_ending", handle_is_ending}, {"writes", handle_writes}, {"try", handle_try}, {"exposures", handle_exposures}, {NULL, NULL}};
 static const luaL_Reg waiting_methods[] = {
     {"start", handle_start},       {"stop", handle_stop}, {"execute", handle_execute}, {"begin", handle_begin}, {"commit", handle_commit},
     {"rollback", handle_rollback}, {NULL, NULL}};

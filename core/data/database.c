@@ -60,7 +60,8 @@ dl_database *dl_database_new(dl_loop *loop, dl_str url, const dl_database_option
   if (own->files) own->files_folder = dl_arena_copy(&database->arena, dl_str_of(own->files_folder)).ptr;
   dl_file_set_hold(own->files);
   database->in_memory = own->place == DL_PLACE_MEMORY || dl_str_equal(name, DL_STR(":memory:"));
-  database->path = database->in_memory ? ":memory:" : path_in(database, name);
+  database->home = dl_str_equal(name, DL_STR(":memory:")) ? NULL : path_in(database, name);
+  database->path = database->in_memory ? ":memory:" : database->home;
   uv_mutex_init(&database->mutex);
   uv_cond_init(&database->work);
   return database;
@@ -238,6 +239,7 @@ static void free_database(dl_database *database) {
   dl_free(database->index_path);
   dl_free(database->start_error);
   dl_free(database->applied);
+  for (size_t i = 0; i < DL_EXPOSURES_MAX; i++) dl_free(database->exposures[i]);
   void (*freed)(void *owner) = database->freed;
   void *owner = database->freed_owner;
   dl_free(database);
@@ -272,6 +274,8 @@ static void report_start(dl_database *database, const char *error) {
   dl_database_event started = database->started;
   database->started = NULL;
   if (!error && database->applied && !database->orphan) dl_log_text(&database->loop->log, DL_LOG_INFO, "migrations applied: %s", database->applied);
+  for (size_t i = 0; !error && !database->orphan && i < DL_EXPOSURES_MAX && database->exposures[i]; i++)
+    dl_log_text(&database->loop->log, DL_LOG_WARNING, "%s", database->exposures[i]);
   if (started && !database->orphan) started(database->started_owner, error);
 }
 

@@ -101,6 +101,10 @@ void dl_database_start(dl_database *database, dl_database_event done, void *owne
  * in memory that is not started, which it leaves as it was. */
 void dl_database_try(dl_database *database, dl_database_event found, void *owner);
 
+/* Who else on this machine may read or change the file that the url names, or put another in its place: found is called with a sentence for
+ * each of its files and for its folder. start says the same of what it opened first, in the log. */
+void dl_database_each_exposure(const dl_database *database, dl_database_event found, void *owner);
+
 /* Refuses new calls, answers those that wait, checkpoints, closes; done is called
  * later, or at once when nothing was started. A transaction that is open may go on
  * until its deadline. */

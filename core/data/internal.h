@@ -111,6 +111,12 @@ bool dl_database_may_open(const dl_database *database, dl_arena *arena, dl_probl
 /* Makes the file that was marked known to all workers, or finds that they have another one; false with a problem. */
 bool dl_database_note_opened(dl_database *database, dl_arena *arena, dl_problem *problem);
 
+/* --- rights.c -------------------------------------------------------------------- */
+
+enum { DL_EXPOSURES_MAX = 4 };
+/* Sentences about who else may read or change the database at this path, or put another there; how many. */
+size_t dl_database_exposures_at(const char *path, dl_arena *arena, const char *out[DL_EXPOSURES_MAX]);
+
 /* --- database.c, writer.c, reader.c -------------------------------------------- */
 
 typedef struct dl_queue {
@@ -171,6 +177,7 @@ struct dl_database {
   dl_loop *loop;
   dl_arena arena;   /* statements and what else lives as long; loop thread until start, then read only */
   const char *path; /* of the file; ":memory:" */
+  const char *home; /* where the url says that the file is; NULL: in memory */
   bool in_memory;   /* one connection for all: another would see another database */
   dl_database_options options;
   dl_statement **statements;
@@ -179,6 +186,7 @@ struct dl_database {
   /* the writer's until it is ready, then read only */
   dl_file_mark file, log, index;
   bool has_log, has_index;
+  bool is_first;        /* no worker had opened it since the server started */
   const char *log_path; /* of the write-ahead log; the writer's connection has it */
   char *index_path;     /* of the log's index in shared memory; malloc */
 
@@ -193,7 +201,6 @@ struct dl_database {
   void *started_owner, *stopped_owner;
   void (*freed)(void *owner);
   void *freed_owner;
-  bool is_first;        /* no worker had opened it since the server started */
   dl_reader readers[DL_READERS_MAX];
   uv_async_t answer;
   uv_prepare_t before_sleep; /* tells the writer, once a turn, that there is work */
@@ -209,6 +216,7 @@ struct dl_database {
   bool ready, gone;  /* the writer's news: start succeeded; it has ended */
   char *start_error; /* malloc; why it has ended without being ready */
   char *applied;     /* malloc; migrations, for the log */
+  char *exposures[DL_EXPOSURES_MAX]; /* malloc; who else may get at it, for the log */
 };
 
 void dl_writer_main(void *database);

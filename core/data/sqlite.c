@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -74,6 +75,7 @@ static const char common_pragmas[] = "PRAGMA synchronous = FULL;"   /* each comm
  * descriptor of it would drop the locks this process holds on it. */
 static bool make_file(const char *path, dl_arena *arena, dl_problem *problem) {
   int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+  if (fd >= 0) fchmod(fd, 0600); /* a umask may have taken its owner's rights */
   if (fd >= 0) close(fd);
   if (fd >= 0 || errno == EEXIST) return true;
   dl_problem_set(problem, DL_PROBLEM_FAILED, arena, "the database %s cannot be made: %s; its folder must exist and be writable", path,

@@ -246,6 +246,14 @@ static bool open_all(writer *w, dl_arena *arena, const char **applied, dl_proble
   return dl_database_mark(database, w->connection, arena, problem); /* of one that was empty only now */
 }
 
+/* Once for all workers. In dev its folder is mostly the app's, where others may work on it. */
+static void look_for_exposures(dl_database *database, dl_arena *arena) {
+  const char *found[DL_EXPOSURES_MAX];
+  if (!database->is_first || database->in_memory || database->options.is_draft) return;
+  size_t count = dl_database_exposures_at(database->path, arena, found);
+  for (size_t i = 0; i < count; i++) database->exposures[i] = dl_strdup(found[i]);
+}
+
 static bool start(writer *w) {
   dl_arena arena;
   dl_problem problem = {0};
@@ -253,6 +261,7 @@ static bool start(writer *w) {
   dl_arena_init(&arena, 0);
   bool ready = open_all(w, &arena, &applied, &problem);
   dl_database *database = w->database;
+  if (ready) look_for_exposures(database, &arena);
   uv_mutex_lock(&database->mutex);
   database->ready = ready;
   if (!ready) database->start_error = dl_strdup(problem.message);

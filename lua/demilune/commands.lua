@@ -125,9 +125,10 @@ local function findings_text(findings)
   return table.concat(lines)
 end
 
--- What a start would find in migrations and statements, among what the load has found.
+-- What a start would find in migrations and statements, among what the load has found. Rights are no mistake of the app's: the start warns of them too.
 local function try_databases(plan)
   for _, declared in ipairs(plan.databases) do
+    for _, exposure in ipairs(database.exposures(declared)) do core.log("warning", exposure) end
     for _, found in ipairs(database.try(declared)) do context.note("error", found.source, found.message, found.mend) end
   end
   lint.sort(plan.findings)

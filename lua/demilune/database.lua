@@ -397,6 +397,11 @@ function database.try(made)
   return found
 end
 
+---Who else on this machine may get at a database's file, where there is one, a sentence each.
+---@param made demilune.Database
+---@return string[]
+function database.exposures(made) return handles[made]:exposures() end
+
 ---Declares a database; nothing is opened before the app starts.
 ---@param url string "sqlite:users.db" in the data folder, or "sqlite::memory:"
 ---@param given? demilune.DatabaseOptions

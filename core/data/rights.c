@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Who else on this machine may read or change a database: by the rights of its files, and
+ * by those of the folder, where who may write can put others in their place.
+ */
+#include "data/internal.h"
+
+#include <sys/stat.h>
+
+static bool has(const char *path, mode_t rights, mode_t *mode) {
+  struct stat info;
+  if (stat(path, &info) != 0 || !(info.st_mode & rights)) return false;
+  *mode = info.st_mode & 07777;
+  return true;
+}
+
+static const char *folder_of(const char *path, dl_arena *arena) {
+  const char *slash = strrchr(path, '/');
+  return !slash ? "." : slash == path ? "/" : dl_arena_format(arena, "%.*s", (int)(slash - path), path);
+}
+
+size_t dl_database_exposures_at(const char *path, dl_arena *arena, const char *out[DL_EXPOSURES_MAX]) {
+  static const char *const companions[] = {"", "-wal", "-shm"};
+  mode_t mode;
+  size_t count = 0;
+  for (size_t i = 0; i < sizeof companions / sizeof *companions; i++) {
+    const char *file = dl_arena_format(arena, "%s%s", path, companions[i]);
+    if (has(file, 077, &mode))
+      out[count++] = dl_arena_format(arena, "others than its owner may read or change the database's file %s (mode %04o): chmod 600 it", file, (unsigned)mode);
+  }
+  const char *folder = folder_of(path, arena);
+  if (has(folder, 022, &mode))
+    out[count++] = dl_arena_format(arena,
+                                   "others than its owner may put another file in the place of the database %s, by the rights of its folder (mode "
+                                   "%04o): chmod go-w %s, or keep the database in a folder of its own",
+                                   path, (unsigned)mode, folder);
+  return count;
+}
+
+void dl_database_each_exposure(const dl_database *database, dl_database_event found, void *owner) {
+  const char *exposures[DL_EXPOSURES_MAX];
+  dl_arena arena;
+  dl_arena_init(&arena, 0);
+  size_t count = database->home ? dl_database_exposures_at(database->home, &arena, exposures) : 0;
+  for (size_t i = 0; i < count; i++) found(owner, exposures[i]);
+  dl_arena_free(&arena);
+}

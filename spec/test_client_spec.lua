@@ -7,7 +7,7 @@ local test = require "demilune.test"
 local test_reply = require "demilune.test_reply"
 local units = require "demilune.units"
 
-local sent, answers, connections, client
+local sent, deadlines, answers, connections, client
 
 -- Gives the answer in pieces of the given size, then the end of the connection.
 local function pieces(answer, size)
@@ -26,8 +26,8 @@ function core.test_connect()
   connections = connections + 1
   local waiting = {}
   local connection = {}
-  function connection.send(_, bytes)
-    sent[#sent + 1] = bytes
+  function connection.send(_, bytes, asked, seconds)
+    sent[#sent + 1], deadlines[#deadlines + 1] = bytes, asked .. ": " .. seconds
     local answer = table.remove(answers, 1)
     waiting[#waiting + 1] = answer
   end
@@ -37,7 +37,7 @@ function core.test_connect()
 end
 
 before_each(function()
-  sent, answers, connections = {}, {}, 0
+  sent, deadlines, answers, connections = {}, {}, {}, 0
   core.seconds = 1893456000
   client = test.client()
 end)
@@ -280,5 +280,36 @@ describe("units", function()
     assert.same({ 10, 1000, 65536, 1048576 }, { units.bytes(10), units.bytes "1KB", units.bytes "64KiB", units.bytes "1MiB" })
     assert.is_nil(units.seconds "soon")
     assert.is_nil(units.bytes "1 heap")
+  end)
+end)
+
+describe("a deadline", function()
+  local FINE = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+
+  it("is the client's, or the request's own", function()
+    local patient = test.client { timeout = "2m" }
+    answers = { FINE, FINE, FINE, FINE }
+    local options = { timeout = "500ms" }
+    client:get("/a", { query = { x = 1 } })
+    patient:post("/b")
+    patient:get("/c", options)
+    patient:raw("nonsense")
+    assert.same({ "GET /a?x=1: 60", "POST /b: 120", "GET /c: 0.5", "what was sent: 120" }, deadlines)
+    assert.same({ timeout = "500ms" }, options)
+  end)
+
+  it("ends the request at the spec's line, and the next one has a connection of its own", function()
+    answers = { false, FINE }
+    local ok, problem = pcall(client.get, client, "/slow")
+    assert.is_false(ok)
+    assert.matches("GET /slow: no whole answer came within 60 seconds; if it takes longer, say so", problem, 1, true)
+    assert.equal(200, client:get("/").status)
+    assert.equal(2, connections)
+  end)
+
+  it("has to be a duration", function()
+    assert.has_error(function() test.client { timeout = "soon" } end)
+    assert.has_error(function() client:get("/", { timeout = "0s" }) end)
+    assert.same({}, sent)
   end)
 end)

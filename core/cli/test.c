@@ -6,6 +6,7 @@
  */
 #include "base/memory.h"
 #include "bridge/test_client.h"
+#include "bridge/test_watch.h"
 #include "cli/cli.h"
 #include "server/server.h"
 
@@ -97,6 +98,8 @@ int dl_command_test(int count, char **arguments) {
     return 1;
   }
   setenv("DEMILUNE_DATA", folder, 1);
+  setvbuf(stdout, NULL, _IOLBF, 0); /* what went well is seen, whatever ends the process */
+  dl_test_watch_folder(folder);
   int status = with_data_folder(&given);
   nftw(folder, remove_one, 16, FTW_DEPTH | FTW_PHYS);
   return status;

@@ -125,7 +125,8 @@ local function findings_text(findings)
   return table.concat(lines)
 end
 
--- What a start would find in migrations and statements, among what the load has found. Rights are no mistake of the app's: the start warns of them too.
+-- What a start would find in migrations and statements, among what the load has found. Rights are no mistake of the app's, and are warned of
+-- as the start does.
 local function try_databases(plan)
   for _, declared in ipairs(plan.databases) do
     for _, exposure in ipairs(database.exposures(declared)) do core.log("warning", exposure) end

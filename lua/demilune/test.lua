@@ -23,16 +23,22 @@ local test = {}
 ---@field idempotency_key? string sent as Idempotency-Key
 ---@field query? table<string, any> a list sends its name again
 ---@field cookies? table<string, string> beside those that the client keeps
+---@field timeout? number|string how long the whole answer may take: the client's
 
 ---@class demilune.TestClient
 ---@field host string
 ---@field headers table<string, string> of every request
 ---@field cookies demilune.TestCookies
+---@field timeout number seconds that a whole answer may take
 local Client = {}
 Client.__index = Client
 
+-- Longer than a handler may wait by itself, so that it is the server that says what was slow.
+local TIMEOUT = 60
+
 local OPTIONS = {
   json = "any", form = "table", body = "string", headers = "table", query = "table", cookies = "table", idempotency_key = "string",
+  timeout = "duration",
 }
 
 local function percent(text)
@@ -55,6 +61,12 @@ local function body_of(given)
   return given.body, nil
 end
 
+local function seconds_of(place, what, duration)
+  local seconds = units.seconds(duration)
+  if not seconds or seconds <= 0 then errors.raise(place, '%s: timeout = %s is no duration; write timeout = "5m"', what, errors.show(duration)) end
+  return seconds
+end
+
 -- What a spec wrote wrongly is told at its line; what may be wrong about a request is for the server to say.
 local function check(self, method, path, given)
   local place = errors.where()
@@ -68,7 +80,7 @@ local function check(self, method, path, given)
   given = options.check(place, what, given, OPTIONS)
   local bodies = (given.json ~= nil and 1 or 0) + (given.form and 1 or 0) + (given.body and 1 or 0)
   if bodies > 1 then errors.raise(place, "a request has one body: give json, form or body, not two of them") end
-  return given
+  return given, given.timeout and seconds_of(place, what, given.timeout)
 end
 
 -- The request's bytes. What a test says itself replaces what we would say.
@@ -89,15 +101,24 @@ local function write(self, method, path, given)
   return table.concat(lines, "\r\n") .. "\r\n\r\n" .. (body or "")
 end
 
+local LATE = '%s: no whole answer came within %g seconds; if it takes longer, say so: client:get(path, { timeout = "5m" }) for one request, '
+  .. 'test.client { timeout = "5m" } for all of a client\'s'
+
 local function connect(self)
   if not core.test_connect then error("the test client has a server only inside `demilune test`; run the spec with it", 0) end
   local connection = core.test_connect()
   self.connection = connection
-  self.reader = test_reply.reader(function() return connection:receive() end)
+  self.reader = test_reply.reader(function()
+    local bytes = connection:receive()
+    if bytes ~= false then return bytes end
+    self:close() -- what comes late is no other request's answer
+    errors.raise(errors.where(), LATE, self.asked, self.allowed)
+  end)
 end
 
-local function exchange(self, bytes, method)
-  self.connection:send(bytes)
+local function exchange(self, bytes, method, timeout)
+  self.asked, self.allowed = bytes:match("^(%S+ %S+) HTTP/") or "what was sent", timeout or self.timeout
+  self.connection:send(bytes, self.asked, self.allowed)
   local reply = self.reader:next(method)
   if reply and test_reply.keeps_alive(reply.headers) then return reply end
   self:close()
@@ -107,15 +128,16 @@ end
 ---Sends bytes as they are and reads the response; nil when the server just closes.
 ---@param bytes string
 ---@param method? string of the request in the bytes, when it is HEAD
+---@param timeout? number seconds, the client's when left out
 ---@return demilune.TestReply?
-function Client:raw(bytes, method)
+function Client:raw(bytes, method, timeout)
   local is_reused = self.connection ~= nil
   if not is_reused then connect(self) end
-  local reply = exchange(self, bytes, method)
+  local reply = exchange(self, bytes, method, timeout)
   if reply or not is_reused then return reply end
   -- The server had closed the idle connection before this request came.
   connect(self)
-  return exchange(self, bytes, method)
+  return exchange(self, bytes, method, timeout)
 end
 
 ---@param method string
@@ -123,8 +145,8 @@ end
 ---@param given? demilune.TestOptions
 ---@return demilune.TestReply
 function Client:request(method, path, given)
-  given = check(self, method, path, given)
-  local reply = self:raw(write(self, method, path, given), method)
+  local checked, timeout = check(self, method, path, given)
+  local reply = self:raw(write(self, method, path, checked), method, timeout)
   if not reply then error(("%s %s: the server closed the connection without an answer"):format(method, path), 2) end
   self.cookies:take(reply.cookies)
   return reply
@@ -166,11 +188,15 @@ function Client:forward(duration) -- luacheck: no unused args
 end
 
 ---A client with cookies and a connection of its own.
----@param given? { host?: string, headers?: table<string, string> }
+---@param given? { host?: string, headers?: table<string, string>, timeout?: number|string }
 ---@return demilune.TestClient
 function test.client(given)
-  given = options.check(errors.where(), "test.client", given, { host = "string", headers = "table" })
-  return setmetatable({ host = given.host or context.host or "localhost", headers = given.headers or {}, cookies = cookies.new() }, Client)
+  local place = errors.where()
+  given = options.check(place, "test.client", given, { host = "string", headers = "table", timeout = "duration" })
+  return setmetatable({
+    host = given.host or context.host or "localhost", headers = given.headers or {}, cookies = cookies.new(),
+    timeout = given.timeout and seconds_of(place, "test.client", given.timeout) or TIMEOUT,
+  }, Client)
 end
 
 ---Runs what waits (a statement, a sleep) from a spec, and gives its results.

@@ -89,8 +89,8 @@ local function ask(client, number, route, principal)
   local cookie = cookie_field(principal.cookies)
   if cookie then lines[#lines + 1] = "Cookie: " .. cookie end
   local connection = core.test_connect(("127.1.%d.%d"):format(math.floor(number / 250) % 250, 1 + number % 250))
-  connection:send(table.concat(lines, "\r\n") .. "\r\n\r\n")
-  local reply = test_reply.reader(function() return connection:receive() end):next(route.method)
+  connection:send(table.concat(lines, "\r\n") .. "\r\n\r\n", route.method .. " " .. path, client.timeout)
+  local reply = test_reply.reader(function() return connection:receive() or nil end):next(route.method)
   connection:close()
   if not reply then return "no answer" end
   return reply.status == 413 or reply.status

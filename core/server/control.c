@@ -225,6 +225,6 @@ int dl_control_ask_reload(const char *folder, long pid) {
     fprintf(stderr, "demilune reload: the server ended, or is not yours to reload\n");
     return 1;
   }
-  fprintf(*answer == '+' ? stdout : stderr, "demilune: %s%s\n", *answer == '+' ? "" : "not reloaded: ", answer + 1);
+  fprintf(*answer == '+' ? stdout : stderr, "demilune: %s%s\n", *answer == '-' ? "not reloaded: " : "", answer + 1);
   return *answer == '+' ? 0 : 1;
 }

@@ -58,6 +58,18 @@ static void begin_next(dl_master *master) {
   dl_master_reload(master);
 }
 
+/* From the swap on some serve the new generation: whoever asked is not told that nothing has changed. */
+static void tell_failure(dl_master *master, const char *problem, char outcome[DL_CONTROL_ANSWER_BYTES]) {
+  unsigned long long before = master->generation, next = master->reload.number;
+  if (master->reload.state == DL_RELOAD_SWAPPING) {
+    snprintf(outcome, DL_CONTROL_ANSWER_BYTES, "!%s in the midst of the reload, while its workers change to generation %llu; the next start loads the files anew", problem, next);
+    dl_log_text(&master->log, DL_LOG_WARNING, "%s", outcome + 1);
+    return;
+  }
+  dl_log_text(&master->log, DL_LOG_ERROR, "the reload failed and generation %llu goes on: %s", before, problem);
+  snprintf(outcome, DL_CONTROL_ANSWER_BYTES, "-%s", problem);
+}
+
 /* problem NULL: all went well. */
 static void finish(dl_master *master, const char *problem) {
   dl_reload *reload = &master->reload;
@@ -75,8 +87,7 @@ static void finish(dl_master *master, const char *problem) {
   if (problem) {
     for (size_t i = 0; told && i < master->worker_count; i++)
       if (master->workers[i].step != DL_STEP_NONE) drop_in(&master->workers[i]);
-    dl_log_text(&master->log, DL_LOG_ERROR, "the reload failed and generation %llu goes on: %s", (unsigned long long)master->generation, problem);
-    snprintf(outcome, sizeof outcome, "-%s", problem);
+    tell_failure(master, problem, outcome);
   } else {
     master->generation = reload->number;
     dl_log_text(&master->log, DL_LOG_INFO, "reloaded: generation %llu serves, after %.0f ms", (unsigned long long)master->generation, milliseconds);

@@ -285,3 +285,29 @@ describe("a process that stops", function()
     end)
   end
 end)
+
+describe("a stop in the midst of a reload", function()
+  local APP = [[
+local app = require("demilune").app { guard = require("demilune").guard.public }
+app:get("/version", function() return "v1 " end)
+return app
+]]
+  local world = kills.world { ["app.lua"] = APP }
+  -- It hears that it is to load, and says that it has: a message is two steps, before it and behind it.
+  local HAS_LOADED = 4
+
+  it("is told as that, for workers change by then", function()
+    world:start { workers = 1 }
+    world.plan:set("worker", HAS_LOADED, SIGSTOP)
+    local asked = io.popen(("%s reload %s 2>&1; echo status $?"):format(server.program, world.app))
+    assert.truthy(server.wait_until(PATIENCE, function() return world.plan:hit() end), world.running:log())
+    world.running:signal("TERM")
+    local told = asked:read("*a")
+    asked:close()
+    signal("CONT", select(2, world.plan:get()))
+    assert.equal("demilune: the server is stopping in the midst of the reload, while its workers change to generation 2; the next start loads the "
+      .. "files anew\nstatus 1\n", told)
+    assert.equal(0, server.wait_until(PATIENCE, function() return world.running:exit_status() end), world.running:log())
+    assert.is_nil(world.running:log():find("the reload failed", 1, true))
+  end)
+end)

@@ -17,7 +17,7 @@ static void set_defaults(dl_database_options *options) {
   struct {
     unsigned *field, value;
   } defaults[] = {{&options->readers, 3},          {&options->queue_max, 1000},      {&options->queue_ms, 5000},          {&options->lock_ms, 5000},
-                  {&options->statement_ms, 10000}, {&options->transaction_ms, 5000}, {&options->migration_lock_ms, 60000}};
+                  {&options->statement_ms, 10000}, {&options->transaction_ms, 5000}, {&options->migration_lock_ms, 75000}};
   for (size_t i = 0; i < sizeof(defaults) / sizeof(*defaults); i++)
     if (!*defaults[i].field) *defaults[i].field = defaults[i].value;
   if (options->readers > DL_READERS_MAX) options->readers = DL_READERS_MAX;
@@ -273,7 +273,8 @@ static void close_handles(dl_database *database) {
 static void report_start(dl_database *database, const char *error) {
   dl_database_event started = database->started;
   database->started = NULL;
-  if (!error && database->applied && !database->orphan) dl_log_text(&database->loop->log, DL_LOG_INFO, "migrations applied: %s", database->applied);
+  /* Of one that a reload gave up, too: it has changed what the code from before works on. */
+  if (database->applied) dl_log_text(&database->loop->log, DL_LOG_INFO, "migrations applied: %s", database->applied);
   for (size_t i = 0; !error && !database->orphan && i < DL_EXPOSURES_MAX && database->exposures[i]; i++)
     dl_log_text(&database->loop->log, DL_LOG_WARNING, "%s", database->exposures[i]);
   if (started && !database->orphan) started(database->started_owner, error);

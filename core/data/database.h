@@ -74,7 +74,7 @@ typedef struct dl_database_options {
   unsigned lock_ms;           /* how long to wait for a lock that another process holds [5,000] */
   unsigned statement_ms;      /* how long one statement may run [10,000] */
   unsigned transaction_ms;    /* how long an interactive transaction may take [5,000] */
-  unsigned migration_lock_ms; /* how long to wait for another process that migrates [60,000] */
+  unsigned migration_lock_ms; /* how long to wait for another process that migrates; longer than a reload, which then says why [75,000] */
   size_t result_bytes;        /* how much one result may hold [32 MiB] */
 } dl_database_options;
 

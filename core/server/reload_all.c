@@ -222,6 +222,15 @@ static void end_those_that_do_not_swap(dl_master *master) {
   }
 }
 
+/* A worker that is told to drop what it loads drops it, but for what a database's writer has begun: a migration is carried through. */
+static const char *why_late(const dl_master *master) {
+  for (size_t i = 0; i < master->worker_count; i++)
+    if (master->workers[i].step == DL_STEP_LOADING && dl_beat_is_opening(dl_board_beat(&master->board, i)))
+      return "a database was still being opened after a minute, where a migration may be under way: that goes on beside the code from before, and is "
+             "applied whole or not at all, which the log tells; other writes wait for it. Reload again then; what takes so long belongs to a start";
+  return "a worker did not finish loading in time";
+}
+
 void dl_master_reload_tick(dl_master *master) {
   dl_reload *reload = &master->reload;
   /* It has said what it knows; what the app began while it loaded may keep it for ever, and with it the next reload. */
@@ -232,6 +241,6 @@ void dl_master_reload_tick(dl_master *master) {
     reload->probe.stuck = true;
     kill(reload->probe.pid, SIGKILL); /* its end finishes this */
   } else if (reload->state == DL_RELOAD_LOADING) {
-    finish(master, "a worker did not finish loading in time");
+    finish(master, why_late(master));
   }
 }

@@ -24,9 +24,8 @@ enum { HASTY_MAX = 20, WATCH_MS = 250, IDLE_MS = 1000 };
 /* The sockets of the others: whoever keeps one open keeps the port, and lets the system
  * take connections that nobody answers. A probe serves nobody and keeps none. */
 static void close_sockets_of_others(const dl_sockets *sockets, size_t index, size_t workers, bool serves) {
-  size_t step = dl_sockets_step(sockets, workers);
   for (size_t i = 0; i < sockets->count; i++)
-    if (!serves || i % step != index % step) close(sockets->fds[i]);
+    if (!serves || !dl_sockets_is_for(sockets, i, index, workers)) close(sockets->fds[i]);
 }
 
 /* A child keeps of the master's descriptors only what is its own. */

@@ -150,13 +150,13 @@ static const char *open_listener(demilune_server *server, const demilune_options
   return dl_options_explain_port(problem, "--http-redirect or DEMILUNE_HTTP_REDIRECT", message);
 }
 
-/* Its share of the master's sockets; one that there is only one of is everybody's. */
+/* Its share of the master's sockets. */
 static const char *adopt_share(demilune_server *server, const dl_sockets *sockets, dl_listener_kind kind, char *message) {
   const dl_server_world *world = server->world;
   const char *problem = NULL;
-  size_t step = dl_sockets_step(sockets, world->workers);
-  for (size_t i = step ? world->index % step : 0; !problem && i < sockets->count; i += step)
-    problem = dl_listener_adopt(next_listener(server, kind), &server->loop, sockets->fds[i], message);
+  for (size_t i = 0; !problem && i < sockets->count; i++)
+    if (dl_sockets_is_for(sockets, i, world->index, world->workers))
+      problem = dl_listener_adopt(next_listener(server, kind), &server->loop, sockets->fds[i], message);
   return problem;
 }
 

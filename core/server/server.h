@@ -19,7 +19,7 @@ typedef struct dl_server_world {
   const dl_tls_material *tls;    /* NULL: no TLS */
   const dl_tls_ticket_keys *tickets;
   const dl_sockets *redirects;   /* for those who come without TLS; may be none */
-  size_t index, workers;         /* it accepts from each workers-th socket, from index on */
+  size_t index, workers;         /* which of how many: its share of the sockets (dl_sockets_is_for) */
   dl_beat *beat;                 /* its sign of life */
   int files_fd;                  /* the app's files, as the master read them; -1: from the folder */
   dl_opened_files *opened;       /* which files the workers' databases are */

@@ -84,6 +84,31 @@ static const char *take_passed(dl_sockets *sockets, char message[256]) {
   return message;
 }
 
+/* --- by address ---------------------------------------------------------------------------- */
+
+static socklen_t name_of(int fd, struct sockaddr_storage *name) {
+  socklen_t length = sizeof *name;
+  *name = (struct sockaddr_storage){0};
+  return getsockname(fd, (struct sockaddr *)name, &length) == 0 ? length : 0;
+}
+
+static bool is_of_same_address(int a, int b) {
+  struct sockaddr_storage of_a, of_b;
+  socklen_t length = name_of(a, &of_a);
+  return length == name_of(b, &of_b) && memcmp(&of_a, &of_b, length) == 0;
+}
+
+static void group(dl_sockets *sockets) {
+  for (size_t i = 0; i < sockets->count; i++) {
+    sockets->place[i] = sockets->same[i] = 0;
+    for (size_t j = 0; j < sockets->count; j++) {
+      if (j != i && !is_of_same_address(sockets->fds[i], sockets->fds[j])) continue;
+      sockets->same[i]++;
+      if (j < i) sockets->place[i]++;
+    }
+  }
+}
+
 /* --- our own ------------------------------------------------------------------------------ */
 
 static const char *read_address(const char *host, int port, struct sockaddr_storage *address, socklen_t *length, char message[256]) {
@@ -151,9 +176,11 @@ static const char *open_unix(dl_sockets *sockets, const demilune_options *option
 const char *dl_sockets_open(dl_sockets *sockets, const demilune_options *options, size_t workers, char message[256]) {
   *sockets = (dl_sockets){0};
   const char *problem = take_passed(sockets, message);
-  if (problem || sockets->count) return problem;
-  if (options->unix_path) return open_unix(sockets, options, message);
-  return dl_options_explain_port(open_tcp(sockets, options, workers, message), "--port or DEMILUNE_PORT", message);
+  if (!problem && !sockets->count)
+    problem = options->unix_path ? open_unix(sockets, options, message)
+                                 : dl_options_explain_port(open_tcp(sockets, options, workers, message), "--port or DEMILUNE_PORT", message);
+  group(sockets);
+  return problem;
 }
 
 /* --- the port without TLS ------------------------------------------------------------------ */
@@ -186,10 +213,17 @@ const char *dl_sockets_open_redirect(dl_sockets *sockets, const demilune_options
   if (problem) return problem;
   if (list) take_list(sockets, list);
   unsetenv("DEMILUNE_REDIRECT_SOCKETS");
-  if (sockets->count) return NULL;
-  return dl_options_explain_port(open_tcp(sockets, &there, workers, message), "--http-redirect or DEMILUNE_HTTP_REDIRECT", message);
+  if (!sockets->count)
+    problem = dl_options_explain_port(open_tcp(sockets, &there, workers, message), "--http-redirect or DEMILUNE_HTTP_REDIRECT", message);
+  group(sockets);
+  return problem;
 }
-size_t dl_sockets_step(const dl_sockets *sockets, size_t workers) { return workers < sockets->count ? workers : sockets->count; }
+
+
+bool dl_sockets_is_for(const dl_sockets *sockets, size_t socket, size_t index, size_t workers) {
+  size_t step = workers < sockets->same[socket] ? workers : sockets->same[socket];
+  return sockets->place[socket] % step == index % step;
+}
 
 void dl_sockets_write(const dl_sockets *sockets, char *out, size_t room) {
   size_t used = (size_t)snprintf(out, room, "%s", sockets->of_systemd ? OF_SYSTEMD : "");

@@ -14,11 +14,13 @@
 #include "demilune.h"
 
 #include <stddef.h>
+#include <stdint.h>
 
 enum { DL_SOCKETS_MAX = 128, DL_HOST_BYTES = 64 };
 
 typedef struct dl_sockets {
   int fds[DL_SOCKETS_MAX];
+  uint8_t place[DL_SOCKETS_MAX], same[DL_SOCKETS_MAX]; /* of each: its place among those of its address, and how many these are */
   size_t count;
   int port;        /* as bound; 0: none is a TCP socket */
   bool any_unix;   /* one of them is a unix socket */
@@ -37,9 +39,10 @@ const char *dl_sockets_open_redirect(dl_sockets *sockets, const demilune_options
 
 /* What options->http_redirect says. NULL, or a sentence. */
 const char *dl_sockets_redirect_address(const demilune_options *options, char host[DL_HOST_BYTES], int *port, char message[256]);
-/* A worker accepts from each step-th socket, its own index modulo step being the first;
- * one that there is only one of is everybody's. */
-size_t dl_sockets_step(const dl_sockets *sockets, size_t workers);
+
+/* Whether the worker of that index accepts from that socket: of each address from its share of the sockets, so that
+ * every worker is to be reached at every address. One that an address has only one of is everybody's. */
+bool dl_sockets_is_for(const dl_sockets *sockets, size_t socket, size_t index, size_t workers);
 
 /* "7,8,9" or "systemd:3,4", for DEMILUNE_SOCKETS. */
 void dl_sockets_write(const dl_sockets *sockets, char *out, size_t room);

@@ -241,6 +241,40 @@ describe("a service manager", function()
     end)
   end
 
+  it("passes several addresses on, and every worker is to be reached at each of them, after an upgrade too", function()
+    local path = folder .. "/socket"
+    local first, port = manager.listen()
+    local second, other = manager.listen()
+    local running = server.start(folder, { workers = 2, through = manager.pass(first, manager.listen_unix(path), second) })
+    local addresses = {
+      function() return http.connect(port, PATIENCE) end,
+      function() return http.connect_unix(path, PATIENCE) end,
+      function() return http.connect(other, PATIENCE) end,
+    }
+    local function each_is_reached()
+      local workers = running:workers()
+      assert.equal(2, #workers)
+      for index, pid in ipairs(workers) do
+        os.execute("kill -STOP " .. workers[3 - index]) -- so that it is this one that answers
+        for _, connect in ipairs(addresses) do
+          local connection = connect()
+          local response = connection:request("GET", "/who")
+          connection:close()
+          assert.equal(200, response and response.status, "worker " .. pid)
+        end
+        os.execute("kill -CONT " .. workers[3 - index])
+      end
+      assert.same(workers, running:workers()) -- nobody had to wait until one was replaced
+    end
+    each_is_reached()
+    running.pid = upgrade(running)
+    each_is_reached()
+    assert.equal(0, (running:stop()))
+    wait_until_none()
+    first:close()
+    second:close()
+  end)
+
   it("is told when the server is ready, reloads and stops", function()
     local path = folder .. "/notify"
     local ear = manager.ear(path)

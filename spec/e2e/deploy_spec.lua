@@ -14,6 +14,16 @@ local demilune = require "demilune"
 local app = demilune.app { title = "deployed", guard = demilune.guard.public }
 app:get("/who", function(req) return { client = req.client, scheme = req.scheme, host = req.host } end)
 app:get("/limited", { limit = "2/minute" }, function() return "fine" end)
+app:get("/slow", { timeout = "100ms" }, function() demilune.sleep "1m" end)
+app:post("/size", function(req) return tostring(#req.body) end)
+app:get("/ticks", function()
+  return demilune.stream(function(write)
+    while true do
+      write "tick\n"
+      demilune.sleep "100ms"
+    end
+  end)
+end)
 return app
 ]]
 
@@ -51,6 +61,43 @@ local function sees_each_client(port, scheme)
   for index = 1, 3 do statuses[index] = ask("127.0.0.5", port, "/limited", LIES).status end
   statuses[4] = ask("127.0.0.6", port, "/limited").status
   assert.same({ 200, 200, 429, 200 }, statuses)
+end
+
+--- The last answer that curl shows of a request to that port: its status line, its fields in small letters, and its body.
+local function fetch(scheme, port, target, flags)
+  local command = "curl -sk -i --max-time 15 --resolve api.example:%d:127.0.0.1 %s %s://api.example:%d%s"
+  local text = select(2, front.run(command:format(port, flags or "", scheme, port, target)))
+  local head, body = text:gsub("\r", ""):gsub("^HTTP/%S+ 100.-\n\n", ""):match("^(HTTP.-\n)\n(.*)status %d+\n$")
+  assert(head, text)
+  return head:match("^(HTTP/%S+ %d+)"), head:lower(), body
+end
+
+local function field(head, name) return head:match("\n" .. name:gsub("%-", "%%-") .. ": ([^\n]*)") end
+
+--- What is no handler's to say: bodies that are too large, streams, upgrades, deadlines, and a browser that is told to come by TLS alone.
+local function passes_on(folder, scheme, port, version)
+  files.write(folder .. "/large", ("x"):rep(1048577))
+  files.write(folder .. "/fits", ("x"):rep(1048576))
+  local line, head, body = fetch(scheme, port, "/size", "--data-binary @" .. folder .. "/fits")
+  assert.same({ version .. " 200", "1048576" }, { line, body })
+  assert.equal("max-age=31536000", field(head, "strict-transport-security"))
+  line, head, body = fetch(scheme, port, "/size", "-H Expect: --data-binary @" .. folder .. "/large")
+  assert.same({ version .. " 413", "application/json" }, { line, field(head, "content-type") })
+  assert.matches("^%{\"detail\":\"[%a ]+\"%}$", body)
+  line, head, body = fetch(scheme, port, "/slow")
+  assert.same({ version .. " 504", "application/json", '{"detail":"The handler took too long"}' }, { line, field(head, "content-type"), body })
+  -- Sent on as it is written: the first of it comes, in the time that curl has, and an end never does.
+  assert.matches("^tick\n", (select(3, fetch(scheme, port, "/ticks", "--no-buffer --max-time 5"))))
+  -- The app knows no other protocol than HTTP, and so nobody changes to one.
+  line = fetch(scheme, port, "/who", "--http1.1 -H 'Connection: Upgrade' -H 'Upgrade: websocket' -H 'Sec-WebSocket-Version: 13' "
+    .. "-H 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=='")
+  assert.equal("HTTP/1.1 200", line)
+end
+
+local function says_that_nobody_is_there(scheme, port, version)
+  local line, head, body = fetch(scheme, port, "/who")
+  assert.same({ version .. " 502", "application/json" }, { line, field(head, "content-type") })
+  assert.matches("^%{\"detail\":\"[%a ]+\"%}$", body)
 end
 
 describe("nginx.conf", function()
@@ -98,6 +145,18 @@ describe("nginx.conf", function()
     assert.equal("https://api.example/who?x=1", ask("127.0.0.5", port, "/who?x=1").headers.location)
     nginx:stop()
   end)
+
+  it("passes on what is the app's to answer, speaks HTTP/2, and answers in its shape what it has to itself", function()
+    local nginx_folder = server.make_folder()
+    local nginx = front.start(nginx_folder, ("nginx -e stderr -p %s -c %s/nginx.conf"):format(folder, folder), tls_port)
+    passes_on(folder, "https", tls_port, "HTTP/2")
+    nginx:stop()
+    os.rename(folder .. "/app.sock", folder .. "/away")
+    nginx = front.start(server.make_folder(), ("nginx -e stderr -p %s -c %s/nginx.conf"):format(folder, folder), tls_port)
+    says_that_nobody_is_there("https", tls_port, "HTTP/2")
+    nginx:stop()
+    os.rename(folder .. "/away", folder .. "/app.sock")
+  end)
 end)
 
 -- Installing Caddy starts it on port 80, so that the launcher does so for continuous integration only.
@@ -127,8 +186,10 @@ describe("Caddyfile", function()
     local command = ("%s caddy run --config %s/Caddyfile --adapter caddyfile"):format(environment(caddy_folder), folder)
     local caddy = front.start(caddy_folder, command, port)
     sees_each_client(port, "http")
-    caddy:stop()
+    passes_on(folder, "http", port, "HTTP/1.1")
     stop(running)
+    says_that_nobody_is_there("http", port, "HTTP/1.1")
+    caddy:stop()
     server.remove_folder(folder)
   end)
 end)
@@ -190,6 +251,8 @@ describe("the systemd units", function()
     local unit = front.replace(files.read("apps/deploy/demilune@.service"), { ["=/usr/local/bin/demilune"] = "=" .. program() })
     files.write(folder .. "/demilune@.service", unit)
     files.write(folder .. "/demilune@.socket", files.read("apps/deploy/demilune@.socket"))
+    assert(os.execute("mkdir " .. folder .. "/demilune@users.service.d") == 0)
+    files.write(folder .. "/demilune@users.service.d/log.conf", assert(files.read("apps/deploy/README.md"):match("\n```ini\n(.-)```")))
   end)
   teardown(function() server.remove_folder(folder) end)
 

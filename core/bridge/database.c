@@ -535,7 +535,8 @@ static int migrations_next(lua_State *L) {
 }
 
 static const luaL_Reg handle_methods[] = {
-    {"seal", handle_seal}, {"prepare", handle_prepare}, {"is_open", handle_is_open}, {"is_new", handle_is_new}, {"is_ending", handle_is_ending}, {"writes", handle_writes}, {"try", handle_try}, {"exposures", handle_exposures}, {NULL, NULL}};
+    {"seal", handle_seal}, {"prepare", handle_prepare}, {"is_open", handle_is_open}, {"is_new", handle_is_new}, {"is_ending", handle_is_ending}, {"writes", handle_writes},
+    {"try", handle_try}, {"exposures", handle_exposures}, {NULL, NULL}};
 static const luaL_Reg waiting_methods[] = {
     {"start", handle_start},       {"stop", handle_stop}, {"execute", handle_execute}, {"begin", handle_begin}, {"commit", handle_commit},
     {"rollback", handle_rollback}, {NULL, NULL}};

@@ -80,8 +80,8 @@ static bool refuse_lost(const dl_database *database, const char *what, dl_arena 
 
 static bool refuse_missing(const dl_database *database, dl_arena *arena, dl_problem *problem) {
   dl_problem_set(problem, DL_PROBLEM_FAILED, arena,
-                 "the database's file %s is gone, and no reload or new program begins an empty one in its place: put it back, or a copy of it, and try "
-                 "again; to begin with an empty one, stop the server and start it",
+                 "the database's file %s is gone, and no reload or new program begins an empty one in its place: put it back, or a copy of it, and "
+                 "try again; to begin with an empty one, stop the server and start it",
                  database->path);
   return false;
 }

@@ -26,7 +26,8 @@ size_t dl_database_exposures_at(const char *path, dl_arena *arena, const char *o
   for (size_t i = 0; i < sizeof companions / sizeof *companions; i++) {
     const char *file = dl_arena_format(arena, "%s%s", path, companions[i]);
     if (has(file, 077, &mode))
-      out[count++] = dl_arena_format(arena, "others than its owner may read or change the database's file %s (mode %04o): chmod 600 it", file, (unsigned)mode);
+      out[count++] = dl_arena_format(arena, "others than its owner may read or change the database's file %s (mode %04o): chmod 600 it", file,
+                                     (unsigned)mode);
   }
   const char *folder = folder_of(path, arena);
   if (has(folder, 022, &mode))

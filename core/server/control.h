@@ -36,8 +36,8 @@ bool dl_control_has_room(dl_control *control);
  * reload is asked for; busy: one is under way, and the client waits for the next. */
 bool dl_control_read(dl_control *control, dl_control_client *client, bool busy);
 
-/* The outcome, "+..." (all went well), "-..." (nothing was changed) or "!..." (something else, which it says), for those that wait for it. again: another reload
- * follows at once, for those that came later. */
+/* The outcome, "+..." (all went well), "-..." (nothing was changed) or "!..." (something else, which it says), for those
+ * that wait for it. again: another reload follows at once, for those that came later. */
 void dl_control_answer(dl_control *control, const char *outcome, bool again);
 
 void dl_control_close(dl_control *control);

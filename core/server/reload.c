@@ -30,7 +30,8 @@ static void on_loaded_started(void *owner, const char *error) {
 /* What there is to warn of is said once, by the first of several workers. */
 dl_generation *dl_server_generation(demilune_server *server, uint64_t number, int files_fd, char **error) {
   const dl_server_world *world = server->world;
-  dl_generation_source source = {.folder = server->folder, .mode = server->mode, .files_fd = files_fd, .redis_url = server->redis_url, .number = number};
+  dl_generation_source source = {
+      .folder = server->folder, .mode = server->mode, .files_fd = files_fd, .redis_url = server->redis_url, .number = number};
   dl_log_level level = server->loop.log.level;
   if (world) {
     source.seed = world->seed;

@@ -62,7 +62,8 @@ static void begin_next(dl_master *master) {
 static void tell_failure(dl_master *master, const char *problem, char outcome[DL_CONTROL_ANSWER_BYTES]) {
   unsigned long long before = master->generation, next = master->reload.number;
   if (master->reload.state == DL_RELOAD_SWAPPING) {
-    snprintf(outcome, DL_CONTROL_ANSWER_BYTES, "!%s in the midst of the reload, while its workers change to generation %llu; the next start loads the files anew", problem, next);
+    snprintf(outcome, DL_CONTROL_ANSWER_BYTES,
+             "!%s in the midst of the reload, while its workers change to generation %llu; the next start loads the files anew", problem, next);
     dl_log_text(&master->log, DL_LOG_WARNING, "%s", outcome + 1);
     return;
   }

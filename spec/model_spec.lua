@@ -268,3 +268,17 @@ describe("a model made from another", function()
       refusal(function() return CreateUser:omit "Public" { "sekret" } end))
   end)
 end)
+
+describe("validate", function()
+  local User = model "User" { id = model.integer() }
+
+  it("takes a mode, and no word besides", function()
+    assert.equal('validate: there is no option "strict"; it takes mode', refusal(function() User:validate({}, { strict = false }) end))
+    assert.equal('validate: mode is "loose"; write "strict", "lax" or "text"', refusal(function() User:validate({}, { mode = "loose" }) end))
+  end)
+
+  it("is called with a colon", function()
+    assert.equal("validate is called with a colon, so that it knows by which model; write User:validate(value)",
+      refusal(function() User.validate {} end))
+  end)
+end)

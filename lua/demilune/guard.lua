@@ -81,6 +81,7 @@ function guard.any(members)
       end
     end)
   end
+  options.list(place, "guard.any", members, "write " .. example)
   refuse_mixed_sessions(place, members)
   return setmetatable({ kind = "any", members = { unpack(members) }, source = place }, plain)
 end
@@ -128,7 +129,8 @@ local function named(kind, field)
     local place = errors.where()
     local what, example = "guard." .. kind, ('guard.%s("admin", bearer)'):format(kind)
     local list = type(names) == "table" and names or { names }
-    if guard_type.is(names) or #list == 0 then errors.raise(place, "%s takes a name, or a list of them, and a guard; write %s", what, example) end
+    if guard_type.is(names) or next(list) == nil then errors.raise(place, "%s takes a name, or a list of them, and a guard; write %s", what, example) end
+    options.list(place, what, list, ('write %s({ "admin", "editor" }, bearer, { all = true }), whose options come last'):format(what))
     for _, name in ipairs(list) do
       if type(name) ~= "string" or name == "" then errors.raise(place, "%s: %s is no name; write %s", what, errors.show(name), example) end
     end

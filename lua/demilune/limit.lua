@@ -91,7 +91,8 @@ end
 ---@return demilune.LimitRule[]?
 function limit.read(place, what, given)
   if given == nil then return nil end
-  if type(given) ~= "table" or given.rate or next(given) == nil or #given == 0 then given = { given } end
+  if type(given) ~= "table" or given.rate or table.maxn(given) == 0 then given = { given } end
+  options.list(place, what .. ": limit", given, 'write { rate = "5/minute", by = "principal" } in place of a text that needs more than itself')
   local rules = {}
   for index, one in ipairs(given) do rules[index] = read_one(place, what, one) end
   return rules

@@ -191,8 +191,10 @@ local function choose(self, word, name, given, keep)
   if given.check == self.check then given.check = nil end
   return function(names)
     place = errors.where()
-    local wanted = {}
-    for _, wanted_name in ipairs(type(names) == "table" and names or { names }) do wanted[wanted_name] = true end
+    local wanted, list_of = {}, type(names) == "table" and names or { names }
+    options.list(place, word, list_of, ('write %s "%s" { "id", "name" }'):format(word, name))
+    if word == "pick" and #list_of == 0 then errors.raise(place, 'pick names no field; write pick "%s" { "id", "name" }', name) end
+    for _, wanted_name in ipairs(list_of) do wanted[wanted_name] = true end
     local list, known = {}, {}
     for _, entry in ipairs(self.fields) do
       if (wanted[entry.name] or false) == keep then list[#list + 1] = entry end
@@ -219,6 +221,15 @@ function Model:pick(name, given) return choose(self, "pick", name, given, true) 
 ---@return fun(names: string[]): demilune.Model
 function Model:omit(name, given) return choose(self, "omit", name, given, false) end
 
+local VALIDATE, MODES = { mode = "string" }, { strict = true, lax = true, text = true }
+
+local function check_validate(place, given)
+  options.check(place, "validate", given, VALIDATE)
+  if given.mode and not MODES[given.mode] then
+    errors.raise(place, 'validate: mode is %s; write "strict", "lax" or "text"', errors.show(given.mode))
+  end
+end
+
 -- Models to their compiled schemas, for validate.
 local schemas = setmetatable({}, { __mode = "k" })
 
@@ -228,6 +239,10 @@ local schemas = setmetatable({}, { __mode = "k" })
 ---@return table? value converted, or nil
 ---@return table[]? errors as in the "detail" of a 422
 function Model:validate(value, given)
+  if getmetatable(self) ~= Model then
+    errors.raise(errors.where(), "validate is called with a colon, so that it knows by which model; write User:validate(value)")
+  end
+  if given then check_validate(errors.where(), given) end
   schemas[self] = schemas[self] or core.schema_compile(self)
   return schemas[self]:validate(value, { mode = given and given.mode or "strict", source = self.name or "value" })
 end
@@ -258,19 +273,19 @@ end
 
 ---One of the values in the list: model.literal { "user", "editor", default = "user" }.
 ---@param given table
-function model.literal(given)
-  local place = errors.where()
+function model.literal(given, ...)
+  local place, mend = errors.where(), 'write model.literal { "user", "editor" }'
+  if select("#", ...) > 0 then errors.raise(place, "model.literal takes its values in one table; %s", mend) end
   local values, rest = {}, {}
-  for key, value in pairs(type(given) == "table" and given or {}) do
-    if type(key) ~= "number" then rest[key] = value end
+  for key, value in pairs(type(given) == "table" and given or { given }) do
+    if type(key) ~= "number" then rest[key] = value else values[key] = value end
   end
-  for index, value in ipairs(type(given) == "table" and given or { given }) do
+  if next(values) == nil then errors.raise(place, "model.literal needs its values; %s", mend) end
+  for _, value in ipairs(options.list(place, "model.literal", values, mend)) do
     if type(value) == "table" or type(value) == "function" then
       errors.raise(place, "model.literal: a value must be a string, number or boolean, not %s", errors.show(value))
     end
-    values[index] = value
   end
-  if #values == 0 then errors.raise(place, 'model.literal needs its values; write model.literal { "user", "editor" }') end
   local description = field.new("literal", rest, place)
   description.values = values
   return description
@@ -306,10 +321,11 @@ function model.map(values, given)
   return description
 end
 
-local function members_of(place, what, members)
-  if type(members) ~= "table" or field.is(members) or #members < 1 then
+local function members_of(place, what, members, example)
+  if type(members) ~= "table" or field.is(members) or next(members) == nil then
     errors.raise(place, "%s takes a list of fields or models, not %s; write { Cat, Dog }", what, errors.show(members))
   end
+  options.list(place, what, members, ("write %s; options come last"):format(example))
   local list = {}
   for index, member in ipairs(members) do list[index] = check_field(place, what, index, member) end
   return list
@@ -320,7 +336,7 @@ end
 ---@param given table?
 function model.union(members, given)
   local place = errors.where()
-  local list = members_of(place, "model.union", members)
+  local list = members_of(place, "model.union", members, "model.union({ Cat, Dog }, { optional = true })")
   local description = field.new("union", given, place)
   description.members = list
   return description
@@ -335,7 +351,7 @@ function model.tagged(discriminator, members, given)
   if type(discriminator) ~= "string" then
     errors.raise(place, 'model.tagged takes the telling field first; write model.tagged("type", { Cat, Dog })')
   end
-  local list = members_of(place, "model.tagged", members)
+  local list = members_of(place, "model.tagged", members, 'model.tagged("type", { Cat, Dog }, { optional = true })')
   for _, member in ipairs(list) do
     local found
     for _, entry in ipairs(member.fields or {}) do found = found or entry.name == discriminator and entry.schema.kind == "literal" end

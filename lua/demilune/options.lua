@@ -124,6 +124,24 @@ function options.check(place, what, given, allowed)
   return given
 end
 
+---Checks that a table is a list and nothing besides: ipairs passes over what has a name, and over all that stands behind a nil.
+---@param place string
+---@param what string whose list it is: "guard.role"
+---@param given table
+---@param mend string what to write
+---@return table given
+function options.list(place, what, given, mend)
+  local count, last = 0, table.maxn(given)
+  for key in pairs(given) do
+    if type(key) ~= "number" or key % 1 ~= 0 or key < 1 then errors.raise(place, "%s: %s stands in a list; %s", what, tostring(key), mend) end
+    count = count + 1
+  end
+  if count == last then return given end
+  local hole = 1
+  while given[hole] ~= nil do hole = hole + 1 end
+  return errors.raise(place, "%s: number %d of the list is nil, as a name is that is not there yet; %s", what, hole, mend)
+end
+
 ---Several tables of options as one.
 ---@return table<string, string>
 function options.join(...)

@@ -100,6 +100,7 @@ function Router:route(methods, path, given, handler)
     errors.raise(errors.where(),
       'route takes a list of methods first, not %s; write app:route({ "GET", "POST" }, "/echo", ...)', errors.show(methods))
   end
+  options.list(errors.where(), "route", list, 'write app:route({ "GET", "POST" }, "/echo", ...)')
   local named = {}
   for index, method in ipairs(list) do named[index] = type(method) == "string" and method:upper() or tostring(method) end
   -- Whoever declares a limit once means one limit, not one for each method.

@@ -471,6 +471,15 @@ describe("a route with a guard", function()
     end
   end)
 
+  it("is not shared, if somebody owns what is asked for", function()
+    local made = bearer()
+    for _, options in ipairs { { guard = made, owner = handler }, { guard = guard.owner(handler, made) } } do
+      options.shared = true
+      assert.matches("GET /notes/{id} is shared, so that whoever passes its guard may see every such object, and has an owner, whose alone it is; "
+        .. "keep one of them$", refusal(compile, options, "/notes/{id}"))
+    end
+  end)
+
   it("takes for an owner's yes what was found, and nothing that only Lua takes for it", function()
     local given
     local route = compile({ guard = bearer(), owner = function() return given end }, "/notes/{id}")

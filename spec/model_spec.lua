@@ -140,6 +140,11 @@ describe("a field", function()
     assert.matches("nobody could use it", refusal(function() return model.string { read_only = true, write_only = true } end))
   end)
 
+  it("refuses an alias that no client could send", function()
+    assert.equal('model.string: alias is empty; write the name that clients send, such as alias = "userName"',
+      refusal(function() return model.string { alias = "" } end))
+  end)
+
   it("bounds durations as people write them", function()
     assert.equal(900, model.duration({ le = "15m" }).le)
     assert.equal(2.5, model.duration({ ge = 2.5 }).ge)
@@ -163,6 +168,8 @@ describe("a composed field", function()
     assert.same({ "map", 1, "string" }, { map.kind, map.min_items, map.keys.kind })
     assert.equal(item, map.values)
     assert.matches("takes a field or a model first", refusal(function() return model.array("string") end))
+    assert.equal('model.map: keys must be a field, not "string"; write keys = model.string { max_length = 10 }',
+      refusal(function() return model.map(item, { keys = "string" }) end))
   end)
 
   it("is the first of a union's members that fits", function()

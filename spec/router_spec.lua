@@ -127,6 +127,18 @@ describe("a path", function()
       compile_refusal("/users", { path = { page = model.integer() } }))
   end)
 
+  it("refuses options of a parameter that no request could meet", function()
+    for option, value in pairs { alias = "x", optional = true, default = 5, read_only = true, write_only = true, visible_to = "admin" } do
+      local message = compile_refusal("/users/{id}", { path = { id = model.integer { [option] = value } } })
+      assert.matches("^GET /users/{id}: path%.id has the option " .. option .. ", and .*; take it out$", message)
+    end
+    assert.matches("path%.id is an array, and a path parameter is one value",
+      compile_refusal("/users/{id}", { path = { id = model.array(model.integer()) } }))
+    local app = new_app()
+    app:get("/users/{id}", { path = { id = model.integer { optional = false, read_only = false } } }, handler)
+    plan.compile(app)
+  end)
+
   it("refuses what is neither text nor a parameter", function()
     assert.matches('^GET users: a path begins with a slash; write "/users"', refusal(function() new_app():get("users", handler) end))
     for path, mended in pairs {
@@ -191,6 +203,26 @@ describe("what a route declares", function()
     assert.same({ "bytes", "bytes" }, { last(app).body_kind, last(app).body.kind })
   end)
 
+  it("is read as its body says, and as no other word says", function()
+    local app = new_app()
+    app:post("/text", { body = model.optional(model.text()), body_kind = "text" }, handler)
+    app:post("/json", { body = { a = model.any() }, body_kind = "json" }, handler)
+    assert.same("json", last(app).body_kind or "json")
+    assert.equal('POST /x: body_kind is "text", and its body is read as json; take body_kind out, or write body = model.text { ... } for text and '
+      .. "body = model.raw { ... } for bytes", refusal(function() app:post("/x", { body_kind = "text", body = { a = model.any() } }, handler) end))
+    assert.matches("and its body is read as bytes", refusal(function() app:post("/x", { body_kind = "json", body = model.raw() }, handler) end))
+  end)
+
+  it("has a text or bytes as a whole body alone", function()
+    assert.equal("GET /x: returns: model.text is the whole body of a request; write model.string() for what stands in JSON",
+      refusal(function() new_app():get("/x", { returns = model.text() }, handler) end))
+    assert.equal("model.object: file: model.raw is the whole body of a request; write model.bytes() for what stands in JSON",
+      refusal(function() new_app():post("/x", { body = { file = model.raw() } }, handler) end))
+    assert.matches("^model%.array: model%.raw is the whole body", refusal(function() return model.array(model.raw()) end))
+    assert.matches("^model%.map: model%.text is the whole body", refusal(function() return model.map(model.text()) end))
+    assert.matches("^model%.union: 1: model%.text is the whole body", refusal(function() return model.union { model.text(), model.integer() } end))
+  end)
+
   it("returns nothing with a status that has no body", function()
     for _, status in ipairs { 204, 205, 304 } do
       assert.matches(("status %d has no body"):format(status), refusal(function()
@@ -215,6 +247,10 @@ describe("what a route declares", function()
   it("cannot start another header line", function()
     assert.matches("must be a string without line breaks",
       refusal(function() new_app():get("/x", { headers = { ["X-A"] = "a\r\nb: c" } }, handler) end))
+    assert.equal("GET /x: the header field x-a is there twice, in other capitals; keep one of the two",
+      refusal(function() new_app():get("/x", { headers = { ["X-A"] = "a", ["x-a"] = "b" } }, handler) end))
+    assert.matches("^demilune%.app: the header field x%-a is there twice",
+      refusal(function() new_app { headers = { ["X-a"] = "a", ["x-A"] = "b" } } end))
     assert.matches('"X A" is no name of a header field', refusal(function() new_app():get("/x", { headers = { ["X A"] = "a" } }, handler) end))
   end)
 
@@ -231,6 +267,39 @@ describe("what a route declares", function()
     new_app():get("/x", { responses = { [404] = "None", [409] = { description = "Taken", returns = model.string() }, [410] = gone } }, handler)
     assert.matches('responses%[409%]: there is no option "descriptoin"; did you mean description%?',
       refusal(function() new_app():get("/x", { responses = { [409] = { descriptoin = "Taken" } } }, handler) end))
+  end)
+
+  it("says of a response what can be, once", function()
+    local app = new_app()
+    local function said(given) return refusal(function() app:get("/x", given, handler) end) end
+    app:get("/x", { responses = { [409] = { returns = { why = model.string() } }, [200] = { content_type = "text/csv" } } }, handler)
+    local responses = last(app).responses
+    assert.same({ "model", "why", "text/csv" },
+      { responses[409].returns.kind, responses[409].returns.fields[1].name, responses[200].content_type })
+    assert.matches('responses are named by status; write responses = { %[404%] = "No such user" }', said { responses = { [404.5] = "None" } })
+    assert.equal("GET /x: responses[204]: a response with status 204 has no body; write what it means, as text",
+      said { responses = { [204] = model "A" {} } })
+    assert.equal("GET /x: responses[201]: what comes with status 201 is what the route returns; take one of the two out",
+      said { status = 201, returns = model.any(), responses = { [201] = model.string() } })
+    assert.equal('GET /x: responses[409]: returns.1 must be a field, not "a"; write returns = { name = model.string() }',
+      said { responses = { [409] = { returns = { "a" } } } })
+  end)
+
+  it("has one name, which is not empty", function()
+    local app = new_app()
+    app:get("/x", { operation_id = "list_users" }, handler)
+    assert.equal("list_users", last(app).operation_id)
+    assert.equal("GET /x: name and operation_id are the same; keep one of them",
+      refusal(function() app:get("/x", { name = "a", operation_id = "b" }, handler) end))
+    assert.equal('GET /x: its name is empty; write name = "list_users", or leave it out',
+      refusal(function() app:get("/x", { name = "" }, handler) end))
+  end)
+
+  it("names what it needs", function()
+    local app = new_app()
+    local user = app:dependency(function() return {} end)
+    assert.matches("^GET /x: needs is a table of names, not dependency %S+ itself; write needs = { user = current_user }$",
+      refusal(function() app:get("/x", { needs = user }, handler) end))
   end)
 
   it("must have a handler", function()

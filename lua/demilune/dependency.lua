@@ -49,6 +49,9 @@ function dependency.is(value) return getmetatable(value) == Dependency end
 ---@param what string who needs them: "GET /me"
 ---@param needs table<string, demilune.Dependency>
 function dependency.check_needs(place, what, needs)
+  if dependency.is(needs) or guard_type.is(needs) then
+    errors.raise(place, "%s: needs is a table of names, not %s itself; write needs = { user = current_user }", what, tostring(needs))
+  end
   for name, needed in pairs(needs) do
     if type(name) ~= "string" or not name:match("^[%a_][%w_]*$") then
       errors.raise(place, "%s: every need wants a name, such as needs = { user = current_user }", what)

@@ -165,6 +165,19 @@ function field.refuse_visibility(description, section)
   end
 end
 
+local WHOLE_BODIES = { text = { "model.text", "model.string" }, bytes = { "model.raw", "model.bytes" } }
+
+---Refuses model.text and model.raw where they would be a string, or base64, in JSON.
+---@param place string
+---@param what string
+---@param description demilune.Field
+---@return demilune.Field description
+function field.refuse_whole_body(place, what, description)
+  local names = WHOLE_BODIES[description._body_kind]
+  if not names then return description end
+  return errors.raise(place, "%s: %s is the whole body of a request; write %s() for what stands in JSON", what, names[1], names[2])
+end
+
 ---Makes a field's description from a kind and checked options.
 ---@param kind string
 ---@param given table?
@@ -179,6 +192,7 @@ function field.new(kind, given, place, what)
   if description.read_only and description.write_only then
     errors.raise(place, "%s is both read_only and write_only, so nobody could use it; write one of them", what)
   end
+  if description.alias == "" then errors.raise(place, '%s: alias is empty; write the name that clients send, such as alias = "userName"', what) end
   field.check_visibility(place, what, description)
   if kind == "duration" then convert_spans(place, what, description) end
   check_default(place, what, kind, description)

@@ -129,8 +129,11 @@ local function named(kind, field)
     local place = errors.where()
     local what, example = "guard." .. kind, ('guard.%s("admin", bearer)'):format(kind)
     local list = type(names) == "table" and names or { names }
-    if guard_type.is(names) or next(list) == nil then errors.raise(place, "%s takes a name, or a list of them, and a guard; write %s", what, example) end
-    options.list(place, what, list, ('write %s({ "admin", "editor" }, bearer, { all = true }), whose options come last'):format(what))
+    if guard_type.is(names) or next(list) == nil then
+      errors.raise(place, "%s takes a name, or a list of them, and a guard; write %s", what, example)
+    end
+    options.list(place, what, list,
+      ('write %s({ "admin", "editor" }, bearer, { all = true }); options come last'):format(what))
     for _, name in ipairs(list) do
       if type(name) ~= "string" or name == "" then errors.raise(place, "%s: %s is no name; write %s", what, errors.show(name), example) end
     end

@@ -44,7 +44,7 @@ local function check_name(place, what, name)
 end
 
 local function check_field(place, what, name, value)
-  if field.is(value) then return value end
+  if field.is(value) then return field.refuse_whole_body(place, ("%s: %s"):format(what, name), value) end
   local hint = "; write model.string() or another kind"
   if type(value) == "table" then hint = "; write model.object { ... } for fields inside a field" end
   for kind, constructor in pairs(model) do
@@ -303,10 +303,15 @@ end
 ---@param given table?
 function model.array(items, given)
   local place = errors.where()
-  need_field(place, "model.array", items)
+  field.refuse_whole_body(place, "model.array", need_field(place, "model.array", items))
   local description = field.new("array", given, place)
   description.items = items
   return description
+end
+
+local function read_keys(place, keys)
+  if field.is(keys) then return keys end
+  return errors.raise(place, "model.map: keys must be a field, not %s; write keys = model.string { max_length = 10 }", errors.show(keys))
 end
 
 ---Any names, values of one field: model.map(model.integer(), { keys = model.string { max_length = 10 } }).
@@ -314,10 +319,10 @@ end
 ---@param given table?
 function model.map(values, given)
   local place = errors.where()
-  need_field(place, "model.map", values)
+  field.refuse_whole_body(place, "model.map", need_field(place, "model.map", values))
   local description = field.new("map", given, place)
   description.values = values
-  description.keys = description.keys and need_field(place, "model.map: keys", description.keys) or field.new("string", nil, place)
+  description.keys = description.keys and read_keys(place, description.keys) or field.new("string", nil, place)
   return description
 end
 

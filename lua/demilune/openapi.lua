@@ -107,13 +107,14 @@ local function parameters(document, route, names, shown_as)
 end
 
 local function request_body(document, route, compiled)
-  local desc = route.form or route.body
-  if not desc then return nil end
-  local kind = compiled.body_kind
+  local desc, kind = route.form or route.body, compiled.body_kind
+  if not kind then return nil end -- whatever comes is the handler's to read
   -- Bytes as they are have no schema: base64 is for bytes inside JSON.
-  local schema = kind == "bytes" and ordered.object() or document.schemas:schema(desc, "input")
+  local schema = desc and kind ~= "bytes" and document.schemas:schema(desc, "input")
+    or ordered.object():set("type", kind == "text" and "string" or nil)
   local content = ordered.object():set(MEDIA_TYPES[kind], ordered.object():set("schema", schema))
-  return ordered.object():set("description", desc.description):set("content", content):set("required", not compiled.body_optional or nil)
+  return ordered.object():set("description", desc and desc.description):set("content", content)
+    :set("required", desc and not compiled.body_optional or nil)
 end
 
 -- Any text is a string: a path whose parameters are no more than that refuses none.
@@ -171,7 +172,7 @@ local function survey_responses(schemas, route)
   for status in pairs(route.responses or {}) do statuses[#statuses + 1] = status end
   table.sort(statuses)
   for _, status in ipairs(statuses) do
-    local returns = openapi_responses.long_form(route.responses[status]).returns
+    local returns = route.responses[status].returns
     if returns then schemas:survey(returns, "output") end
   end
 end

@@ -33,23 +33,22 @@ end
 
 local function response(description, schema, media_type)
   local content
-  if schema then content = ordered.object():set(media_type or "application/json", ordered.object():set("schema", schema)) end
+  if schema or media_type then content = ordered.object():set(media_type or "application/json", ordered.object():set("schema", schema)) end
   return ordered.object():set("description", description):set("content", content)
 end
 
--- What a route says of another response, in its long form.
----@param said string|table a sentence, a model, or { description, returns, content_type }
----@return table
-function openapi_responses.long_form(said)
-  if type(said) == "string" then return { description = said } end
-  return said.kind and { returns = said } or said
+-- What a route says of another response: its description, what it returns, its content_type.
+local function other_response(schemas, status, said)
+  local schema = said.returns and schemas:schema(said.returns, "output")
+  if not schema and not said.content_type and status >= 400 then schema = component("schemas", status < 500 and "ClientError" or "ServerError") end
+  return response(said.description or REASONS[status] or "Status " .. status, schema, said.content_type)
 end
 
-local function other_response(schemas, status, said)
-  said = openapi_responses.long_form(said)
-  local schema = said.returns and schemas:schema(said.returns, "output")
-  if not schema and status >= 400 then schema = component("schemas", status < 500 and "ClientError" or "ServerError") end
-  return response(said.description or REASONS[status] or "Status " .. status, schema, said.content_type)
+-- What a route gives when all went well, in its own words where it has some.
+local function own_response(schemas, route)
+  local said = (route.responses or {})[route.status] or {}
+  local returns = said.returns or route.returns
+  return response(said.description or REASONS[route.status] or "Success", returns and schemas:schema(returns, "output"), said.content_type)
 end
 
 -- By status, then what stands for all other refusals and failures.
@@ -59,7 +58,6 @@ end
 ---@return demilune.ordered.object
 function openapi_responses.of(schemas, route, traits)
   local by_status, order, out = {}, {}, ordered.object()
-  by_status[route.status] = response(REASONS[route.status] or "Success", route.returns and schemas:schema(route.returns, "output"))
   if traits.validated then by_status[422] = component("responses", "ValidationError") end
   if traits.guarded then
     by_status[401] = component("responses", "NotAuthenticated")
@@ -71,6 +69,7 @@ function openapi_responses.of(schemas, route, traits)
     by_status[409] = component("responses", "IdempotencyKeyInUse")
   end
   for status, said in pairs(route.responses or {}) do by_status[status] = other_response(schemas, status, said) end
+  by_status[route.status] = own_response(schemas, route)
   for status in pairs(by_status) do order[#order + 1] = status end
   table.sort(order)
   for _, status in ipairs(order) do out:set(tostring(status), by_status[status]) end

@@ -85,6 +85,10 @@ local function split_guard(joined, what)
     if leaf.kind == "session" and leaf.store then sessions[#sessions + 1] = leaf end
   end
   if declared.owner then owners[#owners + 1] = declared.owner end
+  if declared.shared and #owners > 0 then
+    errors.raise(declared.source, "%s is shared, so that whoever passes its guard may see every such object, and has an owner, whose alone it is; "
+      .. "keep one of them", what)
+  end
   if #owners > 0 and guard_type.is_public(guard) then
     errors.raise(declared.source, "%s has an owner, but guard.public finds nobody who could be it; give the route another guard", what)
   end

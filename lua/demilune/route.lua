@@ -61,7 +61,7 @@ local units = require "demilune.units"
 ---@field body_kind? "json"|"text"|"bytes"
 ---@field returns? demilune.Field|table<string, demilune.Field> filters and checks what the handler gives
 ---@field status? integer of a handler that simply returns: 200
----@field responses? table<integer, string|demilune.Field|table> others, for the documentation
+---@field responses? table<integer, string|demilune.Field|demilune.ResponseNote> for the documentation: others, and what its own is called
 ---@field summary? string
 ---@field description? string
 ---@field tags? string[]
@@ -72,6 +72,11 @@ local units = require "demilune.units"
 ---@field timeout? number|string deadline of the handler
 ---@field max_body? integer|string
 ---@field headers? table<string, string> of every response the route gives; of a Cache-Control, refusals and failures make no-store
+
+---@class demilune.ResponseNote what the documentation says of a response
+---@field description? string
+---@field returns? demilune.Field|table<string, demilune.Field>
+---@field content_type? string of what is no JSON: "text/event-stream"
 
 ---@class demilune.Route : demilune.RouteOptions
 ---@field method string
@@ -178,6 +183,25 @@ function route.parameters(place, what, path)
   return names, seen
 end
 
+-- A request that reaches the route has each parameter of its path once, by the name that the path gives it.
+local IN_NO_PATH = {
+  optional = "a path parameter is always there", default = "a path parameter is always there", default_factory = "a path parameter is always there",
+  alias = "the path itself names it", read_only = "it would be refused whenever it is sent", write_only = "no response has it",
+  visible_to = "no response has it",
+}
+
+local function check_parameter(place, what, name, schema)
+  for option, reason in pairs(IN_NO_PATH) do
+    if schema[option] ~= nil and schema[option] ~= false then
+      errors.raise(place, "%s: path.%s has the option %s, and %s; take it out", what, name, option, reason)
+    end
+  end
+  if field.resolve(schema).kind == "array" then
+    errors.raise(place, "%s: path.%s is an array, and a path parameter is one value; write model.string() and take it apart in the handler",
+      what, name)
+  end
+end
+
 ---The path as a model: one field for every parameter, prefixes' included; those
 ---that are not declared are strings. Nil when the path has none.
 ---@param made demilune.Route
@@ -194,6 +218,7 @@ function route.path_section(made, pattern)
       errors.raise(place, "%s: path.%s is not in the path; %s", what, entry.name,
         nearest and ("did you mean {" .. nearest .. "}?") or ("write {" .. entry.name .. "} there, or take it out"))
     end
+    check_parameter(place, what, entry.name, entry.schema)
     declared[entry.name] = entry.schema
   end
   for index, name in ipairs(names) do fields[index] = { name = name, schema = declared[name] or field.new("string", nil, place) } end
@@ -232,8 +257,19 @@ local function check_body(place, what, made)
 end
 
 local function as_schema(place, what, name, given)
+  if field.is(given) and name == "returns" then return field.refuse_whole_body(place, what .. ": returns", given) end
   if field.is(given) then return given end
   return section(place, what, name, given)
+end
+
+-- What a body is read as is for its field to say: another word beside it would make every request fail, or be passed over.
+local function body_kind_of(place, what, body, said)
+  local kind = body._body_kind
+  if said and said ~= (kind or "json") then
+    errors.raise(place, "%s: body_kind is %s, and its body is read as %s; take body_kind out, or write body = model.text { ... } for text and "
+      .. "body = model.raw { ... } for bytes", what, errors.show(said), kind or "json")
+  end
+  return kind
 end
 
 local function read_sections(place, what, made, given)
@@ -248,7 +284,7 @@ local function read_sections(place, what, made, given)
   for _, name in ipairs { "body", "returns" } do
     if given[name] then made[name] = as_schema(place, what, name, given[name]) end
   end
-  if made.body then made.body_kind = given.body_kind or made.body._body_kind end
+  if made.body then made.body_kind = body_kind_of(place, what, made.body, given.body_kind) end
 end
 
 local MOST = 2 ^ 31 - 1 -- seconds or bytes, as of the app's limits
@@ -282,6 +318,7 @@ end
 ---@param what string
 ---@param headers? table<string, string>
 function route.check_headers(place, what, headers)
+  local spelled = {}
   for name, value in pairs(headers or {}) do
     if type(name) ~= "string" or not name:match("^[%w!#$%%&'*+%-.^_`|~]+$") then
       errors.raise(place, "%s: %s is no name of a header field; write headers = { [\"X-Name\"] = \"value\" }", what, errors.show(name))
@@ -290,22 +327,49 @@ function route.check_headers(place, what, headers)
     end
     local written = written_by(name:lower())
     if written then errors.raise(place, "%s: the header field %s is not for headers: %s", what, name, written) end
+    if spelled[name:lower()] then
+      errors.raise(place, "%s: the header field %s is there twice, in other capitals; keep one of the two", what, name:lower())
+    end
+    spelled[name:lower()] = true
   end
   return headers
 end
 
-local RESPONSE_OPTIONS = { description = "string", returns = "table" }
+local RESPONSE_OPTIONS = { description = "string", returns = "schema", content_type = "string" }
 
-local function check_responses(place, what, responses)
+local function read_response(place, what, made, status, said)
+  what = ("%s: responses[%d]"):format(what, status)
+  if type(said) == "string" then said = { description = said } elseif field.is(said) then said = { returns = said } end
+  options.check(place, what, said, RESPONSE_OPTIONS)
+  if (said.returns or said.content_type) and WITHOUT_CONTENT[status] then
+    errors.raise(place, "%s: a response with status %d has no body; write what it means, as text", what, status)
+  elseif said.returns and made.returns and status == (made.status or 200) then
+    errors.raise(place, "%s: what comes with status %d is what the route returns; take one of the two out", what, status)
+  end
+  return {
+    description = said.description, content_type = said.content_type, returns = said.returns and as_schema(place, what, "returns", said.returns),
+  }
+end
+
+local function read_responses(place, what, made, responses)
+  local read = {}
   for status, said in pairs(responses or {}) do
-    if type(status) ~= "number" or status < 200 or status > 599 then
+    if type(status) ~= "number" or status % 1 ~= 0 or status < 200 or status > 599 then
       errors.raise(place, '%s: responses are named by status; write responses = { [404] = "No such user" }', what)
     elseif type(said) ~= "string" and type(said) ~= "table" then
-      errors.raise(place, "%s: responses[%d] must be a sentence, a model or { description = ..., returns = ... }", what, status)
+      errors.raise(place, "%s: responses[%d] must be a sentence, a model or { description = ..., returns = ..., content_type = ... }", what, status)
     end
-    if type(said) == "table" and not field.is(said) then options.check(place, ("%s: responses[%d]"):format(what, status), said, RESPONSE_OPTIONS) end
+    read[status] = read_response(place, what, made, status, said)
   end
-  return responses
+  return read
+end
+
+-- Two words for one thing, for those who know it by the one or by the other.
+local function read_name(place, what, given)
+  if given.name and given.operation_id then errors.raise(place, "%s: name and operation_id are the same; keep one of them", what) end
+  local name = given.name or given.operation_id
+  if name == "" then errors.raise(place, '%s: its name is empty; write name = "list_users", or leave it out', what) end
+  return name
 end
 
 ---A route from what app:get and its siblings were given.
@@ -338,18 +402,19 @@ function route.new(method, path, given, handler)
   dependency.check_needs(place, what, given.needs or {})
   local made = {
     method = method, pattern = path, handler = handler, source = place, guard = given.guard, needs = given.needs, status = given.status,
-    summary = given.summary, description = given.description, tags = given.tags or {}, operation_id = given.operation_id or given.name,
+    summary = given.summary, description = given.description, tags = given.tags or {}, operation_id = read_name(place, what, given),
     deprecated = given.deprecated and true or nil, sunset = given.sunset, lifecycle = lifecycle.headers(place, what, given),
     body_kind = given.body_kind,
     timeout = measured(place, what, "timeout", given.timeout, units.seconds, '"30s"'),
     max_body = measured(place, what, "max_body", given.max_body, units.bytes, '"1MiB"'),
     limit = limit.read(place, what, given.limit), owner = given.owner, shared = given.shared,
     idempotent = idempotency.read(place, what, method, given.idempotent),
-    headers = route.check_headers(place, what, given.headers), responses = check_responses(place, what, given.responses),
+    headers = route.check_headers(place, what, given.headers),
   }
   read_sections(place, what, made, given)
   check_body(place, what, made)
   check_status(place, what, made)
+  made.responses = read_responses(place, what, made, given.responses)
   return made
 end
 

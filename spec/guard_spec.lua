@@ -113,7 +113,22 @@ describe("guard.bearer", function()
     assert.matches("may be 30 seconds at most", bearer_refusal { leeway = "31s" })
   end)
 
+  it("refuses names that say nothing, or something else already", function()
+    for _, option in ipairs { "issuer", "token_url", "realm" } do
+      assert.matches("^guard%.bearer: " .. option .. ' must be text without quotes, backslashes and line breaks, unlike ""$',
+        bearer_refusal { [option] = "" })
+    end
+    assert.matches("audience must be a string, and not empty", bearer_refusal { audience = "" })
+    for _, claim in ipairs { "", "sub", "exp", "iat", "iss", "aud" } do
+      assert.equal(('guard.bearer: roles_claim is %q, and no claim of that name can hold them; write roles_claim = "roles"'):format(claim),
+        bearer_refusal { roles_claim = claim })
+      assert.matches('write scope_claim = "scope"$', bearer_refusal { scope_claim = claim })
+    end
+    assert.equal("https://a.example/roles", bearer({ roles_claim = "https://a.example/roles" }).roles_claim)
+  end)
+
   it("takes its keys from one place", function()
+    assert.matches('keys is empty, so that no token could pass; write keys = { { secret = ', bearer_refusal { secret = false, keys = {} })
     assert.matches("takes its keys from one place", bearer_refusal { key = PEM })
     assert.matches("takes its keys from one place", bearer_refusal { secret = false })
     assert.matches("must be a key as PEM text", bearer_refusal { secret = false, key = "abc" })
@@ -184,6 +199,7 @@ describe("guard.client_certificate", function()
     assert.matches("neither a name nor", refusal(guard.client_certificate, { clients = { 5 } }))
     assert.matches("is no role", refusal(guard.client_certificate, { clients = { a = { 5 } } }))
     assert.matches("is there twice", refusal(guard.client_certificate, { clients = { "a", a = {} } }))
+    assert.matches('issuer is empty; write issuer = "CN=Clients,O=Example"', refusal(guard.client_certificate, { issuer = "" }))
   end)
 
   it("is a finding when it is asked for a role that no client has", function()
@@ -214,6 +230,8 @@ describe("guard.api_key", function()
     assert.matches("has no keys", refusal(guard.api_key, {}))
     assert.matches("64 hexadecimal digits", refusal(guard.api_key, { keys = { a = { digest = "xyz" } } }))
     assert.matches("two keys a", refusal(guard.api_key, { keys = { { name = "a", secret = KEY }, { name = "a", secret = KEY } } }))
+    assert.matches("the keys a and b are the same secret, so that nobody could tell who comes",
+      refusal(guard.api_key, { keys = { a = KEY, b = KEY } }))
     assert.matches("header field or a cookie", refusal(guard.api_key, { header = "X-A", cookie = "a", keys = { a = KEY } }))
   end)
 

@@ -16,7 +16,12 @@ describe("a name that there is not", function()
     local app = demilune.app { guard = demilune.guard.public }
     for hint, read in pairs {
       ["there is no demilune.routr; did you mean demilune.router?"] = function() return demilune.routr end,
-      ["there is no demilune.http; an app has no client"] = function() return demilune.http.get end,
+      ["there is no demilune.http; an app has no HTTP client; write a row"] = function() return demilune.http.get end,
+      ["there is no demilune.Depends; write app:dependency(function(req) ... end)"] = function() return demilune.Depends end,
+      ["there is no json.parse; write json.decode"] = function() return demilune.json.parse "1" end,
+      ["there is no random.hexx; did you mean random.hex?"] = function() return demilune.random.hexx(1) end,
+      ["there is no password.check; write password.verify"] = function() return demilune.password.check() end,
+      ["there is no hmac.sign; write hmac.hex"] = function() return demilune.hmac.sign() end,
       ["there is no log.warn; write log.warning"] = function() demilune.log.warn "x" end,
       ["there is no model.int; write model.integer()"] = function() return demilune.model.int() end,
       ["there is no model.emial; did you mean model.email?"] = function() return demilune.model.emial() end,

@@ -91,6 +91,28 @@ describe("an app", function()
     assert.matches("allowed_hosts is empty", refusal(function() new_app { allowed_hosts = {} } end))
   end)
 
+  it("says of itself what its documentation can hold", function()
+    local app = new_app {
+      tags = { "a", { name = "b", description = "The second" } }, servers = { { url = "/v1", description = "Here" } },
+      contact = { name = "Us", url = "https://x.example", email = "us@x.example" }, license = { name = "MIT", identifier = "MIT" },
+    }
+    assert.same({ "a", "b", "/v1", "MIT" }, { app.tag_list[1].name, app.tag_list[2].name, app.server_list[1].url, app.license.identifier })
+    for said, given in pairs {
+      ['tags: there is no option "descripton"; did you mean description?'] = { tags = { { name = "a", descripton = "x" } } },
+      ["tags: description must be a string, not 5"] = { tags = { { name = "a", description = 5 } } },
+      ['tags: "a" is there twice; take one out'] = { tags = { "b", "a", { name = "a" } } },
+      ["tags must be a list, not \"items\"; write tags = { ... }"] = { tags = "items" },
+      ['servers: there is no option "descr"'] = { servers = { { url = "/", descr = "x" } } },
+      ['contact: there is no option "mail"; did you mean email?'] = { contact = { mail = "us@x.example" } },
+      ["contact: email must be a string, not 5"] = { contact = { email = 5 } },
+      ['license: there is no option "ur"'] = { license = { name = "MIT", ur = "x" } },
+      ["license: url and identifier say the same"] = { license = { name = "MIT", url = "https://x.example", identifier = "MIT" } },
+    } do
+      local message = refusal(function() new_app(given) end)
+      assert.equal("demilune.app: " .. said, message:sub(1, #"demilune.app: " + #said))
+    end
+  end)
+
   it("refuses options it does not have", function()
     assert.matches('^demilune.app: there is no option "titel"; did you mean title%?', refusal(function() new_app { titel = "X" } end))
     assert.equal('demilune.app: docs must be true or false, not "yes"; write docs = true', refusal(function() new_app { docs = "yes" } end))

@@ -1,7 +1,8 @@
 -- SPDX-License-Identifier: MIT
--- demilune.time as it is called wrongly: what came from outside is no error, what the app wrote is, at its line.
+-- demilune.time and demilune.sleep as they are called wrongly: what came from outside is no error, what the app wrote is, at its line.
 
 local core = require("spec.support.core").install()
+local demilune = require "demilune"
 local time = require "demilune.time"
 
 describe("demilune.time", function()
@@ -26,5 +27,17 @@ describe("demilune.time", function()
     local ok, message = pcall(function() return time.parse end)
     assert.is_false(ok)
     assert.matches("there is no time.parse; write time.seconds", message)
+  end)
+end)
+
+describe("demilune.sleep", function()
+  it("takes a duration from 0 to a day", function()
+    demilune.sleep "500ms"
+    assert.equal(0.5, core.slept)
+    for _, none in ipairs { -1, "2d", 0 / 0, 1e300, "soon", true } do
+      local ok, message = pcall(function() demilune.sleep(none) end)
+      assert.is_false(ok)
+      assert.matches('^%S*time_spec.lua:%d+: demilune.sleep: .* is no duration from 0 to a day; write "500ms" or 0.5$', message)
+    end
   end)
 end)

@@ -79,7 +79,11 @@ local function read_keys(place, given)
     if taken[key.name] then
       errors.raise(place, "guard.api_key: there are two keys %s; give each a name of its own, such as billing_2030", key.name)
     end
-    taken[key.name] = true
+    if taken[key.digest] then
+      errors.raise(place, "guard.api_key: the keys %s and %s are the same secret, so that nobody could tell who comes; give each its own",
+        taken[key.digest], key.name)
+    end
+    taken[key.name], taken[key.digest] = true, key.name
   end
   return keys
 end

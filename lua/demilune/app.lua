@@ -30,7 +30,7 @@ local units = require "demilune.units"
 ---@field headers? table<string, string> of every response a route gives; of a Cache-Control, refusals and failures make no-store
 ---@field tags? (string|{ name: string, description: string? })[] their order and meaning in the documentation
 ---@field servers? (string|{ url: string, description: string? })[]
----@field contact? table
+---@field contact? { name: string?, url: string?, email: string? }
 ---@field license? string|{ name: string, url: string?, identifier: string? }
 
 ---@class demilune.Limits
@@ -113,16 +113,32 @@ local function check_hosts(place, hosts)
   end
 end
 
+-- What the documentation says of the app, by the words of OpenAPI: one of another name would be lost, or make it no document.
+local TAG, SERVER = { name = "string", description = "string" }, { url = "string", description = "string" }
+local CONTACT, LICENSE = { name = "string", url = "string", email = "string" }, { name = "string", url = "string", identifier = "string" }
+
 -- "text" as { name = "text" }: how tags and servers may be written short.
-local function long_form(place, what, list, key)
-  local long = {}
+local function long_form(place, what, list, key, allowed)
+  local long, seen = {}, {}
   for index, item in ipairs(list or {}) do
-    long[index] = type(item) == "string" and { [key] = item } or item
-    if type(long[index]) ~= "table" or type(long[index][key]) ~= "string" then
+    local one = type(item) == "string" and { [key] = item } or item
+    if type(one) ~= "table" or type(one[key]) ~= "string" then
       errors.raise(place, 'demilune.app: %s: each is a string or a table with { %s = "..." }', what, key)
     end
+    options.check(place, "demilune.app: " .. what, one, allowed)
+    if seen[one[key]] then errors.raise(place, "demilune.app: %s: %s is there twice; take one out", what, errors.show(one[key])) end
+    long[index], seen[one[key]] = one, true
   end
   return list and long
+end
+
+local function read_license(place, given)
+  if given == nil then return nil end
+  local license = long_form(place, "license", { given }, "name", LICENSE)[1]
+  if license.url and license.identifier then
+    errors.raise(place, "demilune.app: license: url and identifier say the same, and OpenAPI takes one of them; take the other out")
+  end
+  return license
 end
 
 ---@param given? demilune.AppOptions
@@ -133,15 +149,16 @@ function app.new(given)
   guard.check(place, "demilune.app", given.guard)
   route.check_headers(place, "demilune.app", given.headers)
   check_hosts(place, given.allowed_hosts)
+  options.check(place, "demilune.app: contact", given.contact, CONTACT)
   if given.extra and not EXTRA[given.extra] then
     errors.raise(place, 'demilune.app: extra is %s; write "forbid", "ignore" or "allow"', errors.show(given.extra))
   end
   local made = {
     prefix = "", tags = {}, guard = given.guard, entries = {}, source = place, given = given, limits = read_limits(place, given.limits),
-    tag_list = long_form(place, "tags", given.tags, "name"), server_list = long_form(place, "servers", given.servers, "url"),
+    tag_list = long_form(place, "tags", given.tags, "name", TAG), server_list = long_form(place, "servers", given.servers, "url", SERVER),
     cors = cors.read(place, "demilune.app", given.cors), limit = limit.read(place, "demilune.app", given.limit),
     limit_store = limit_store.read(place, given.limit_store, given.title),
-    license = given.license and long_form(place, "license", { given.license }, "name")[1],
+    license = read_license(place, given.license),
     databases = {}, starts = {}, stops = {},
   }
   return setmetatable(made, App)

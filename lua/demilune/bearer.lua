@@ -123,6 +123,9 @@ local function pem_key(place, what, pem, algorithm, kid)
 end
 
 local function listed_keys(place, given)
+  if #given == 0 then
+    errors.raise(place, 'guard.bearer: keys is empty, so that no token could pass; write keys = { { secret = settings.JWT_SECRET, kid = "2030" } }')
+  end
   local list, names = {}, {}
   for index, entry in ipairs(given) do
     local what = ("keys[%d]"):format(index)
@@ -232,7 +235,9 @@ local function read_audience(place, audience, keys)
     errors.raise(place, 'guard.bearer: audience is a name or up to 8 of them; write audience = "https://api.example"')
   end
   for _, name in ipairs(list) do
-    if type(name) ~= "string" then errors.raise(place, 'guard.bearer: audience must be a string; write audience = "https://api.example"') end
+    if type(name) ~= "string" or name == "" then
+      errors.raise(place, 'guard.bearer: audience must be a string, and not empty; write audience = "https://api.example"')
+    end
   end
   return list
 end
@@ -260,6 +265,17 @@ local function check_text(place, name, text)
   return text
 end
 
+-- What bearer:issue writes for whoever reads tokens: a role in its place would be a subject, or an expiry.
+local OURS = { sub = true, iat = true, exp = true, iss = true, aud = true }
+
+local function read_claim(place, name, given)
+  if given and (given == "" or OURS[given]) then
+    errors.raise(place, "guard.bearer: %s is %s, and no claim of that name can hold them; write %s = %q", name, errors.show(given), name,
+      name == "roles_claim" and "roles" or "scope")
+  end
+  return given or (name == "roles_claim" and "roles" or "scope")
+end
+
 ---@param given demilune.BearerOptions
 ---@return demilune.Bearer
 function bearer.new(given)
@@ -271,10 +287,11 @@ function bearer.new(given)
   local cookie_name = cookie.read(place, "guard.bearer", given.cookie)
   return setmetatable({
     kind = "bearer", source = place, place = not given.issuer and guard_type.place("bearer", cookie_name) or nil, keys = keys,
-    lifetime = lifetime, leeway = read_leeway(place, given), issuer = given.issuer,
+    lifetime = lifetime, leeway = read_leeway(place, given), issuer = check_text(place, "issuer", given.issuer),
     audience = read_audience(place, given.audience, list), realm = check_text(place, "realm", given.realm), known_roles = given.roles,
-    known_scopes = scopes, scope_descriptions = descriptions, roles_claim = given.roles_claim or "roles",
-    scope_claim = given.scope_claim or "scope", cookie = cookie_name, token_url = given.token_url,
+    known_scopes = scopes, scope_descriptions = descriptions, roles_claim = read_claim(place, "roles_claim", given.roles_claim),
+    scope_claim = read_claim(place, "scope_claim", given.scope_claim), cookie = cookie_name,
+    token_url = check_text(place, "token_url", given.token_url),
     resource = described, resource_metadata = described and described.metadata,
   }, metatable)
 end
@@ -282,7 +299,6 @@ end
 -- --- issuing -------------------------------------------------------------------------
 
 local TAKES = { "subject", "roles", "scopes", "claims", "lifetime" }
-local OURS = { sub = true, iat = true, exp = true, iss = true, aud = true }
 local TOKEN_MOST = 8192 -- bytes that the core reads of one
 
 local function refuse(message, ...) error("bearer:issue: " .. message:format(...), 3) end

@@ -74,6 +74,7 @@ function client_certificate.new(given)
   if given.subject and not is_source(given.subject) then
     errors.raise(place, 'guard.client_certificate: subject is %s; write one of "%s"', errors.show(given.subject), table.concat(SOURCES, '", "'))
   end
+  if given.issuer == "" then errors.raise(place, 'guard.client_certificate: issuer is empty; write issuer = "CN=Clients,O=Example"') end
   local clients = read_clients(place, given.clients)
   return setmetatable({
     kind = "client_certificate", source = place, subject = given.subject, issuer = given.issuer, clients = clients, roles = given.roles or {},

@@ -97,6 +97,8 @@ local DATABASE_OPTIONS = {
   migrations = "any", readers = "count", queue_max = "count", queue_ms = "count", lock_ms = "count", statement_ms = "count",
   transaction_ms = "count",
 }
+-- How far each number may go. A 0 would let nothing happen, and the core takes it for one that was not given.
+local MOST = { readers = 16, queue_max = 1000000, queue_ms = 86400000, lock_ms = 86400000, statement_ms = 86400000, transaction_ms = 86400000 }
 local STATEMENT_OPTIONS = {
   filters = "table", orders = "table", default_order = "string", bytes = "strings", unique = "any", foreign_key = "string",
 }
@@ -223,6 +225,16 @@ end
 ---@return integer? last_id
 function Statement:run(params) return execute(self, "run", params) end
 
+local function check_unique(place, unique)
+  local is_right = type(unique) == "string" or type(unique) == "table" and next(unique) ~= nil
+  for constraint, text in pairs(type(unique) == "table" and unique or {}) do
+    is_right = is_right and type(constraint) == "string" and type(text) == "string"
+  end
+  if is_right then return end
+  errors.raise(place, 'db:statement: unique is the text of the 409, or one for each constraint; write unique = "This e-mail address is taken", '
+    .. 'or unique = { ["users.email"] = "This e-mail address is taken" }')
+end
+
 ---Seals a statement. Only while the app loads: no request can ever become SQL.
 ---@param sql string with :name, :name? (NULL when not given) and IN (:names*) for lists
 ---@param given? demilune.StatementOptions
@@ -232,9 +244,7 @@ function Database:statement(sql, given)
   if type(sql) ~= "string" then errors.raise(place, "db:statement takes SQL, not %s; write db:statement [[SELECT ...]]", errors.show(sql)) end
   given = options.check(place, "db:statement", given, STATEMENT_OPTIONS)
   local unique = given.unique
-  if unique ~= nil and type(unique) ~= "string" and type(unique) ~= "table" then
-    errors.raise(place, 'db:statement: unique is the text of the 409; write unique = "This e-mail address is taken"')
-  end
+  if unique ~= nil then check_unique(place, unique) end
   local number, result = handles[self]:seal {
     sql = sql, source = place, filled = "principal_subject",
     filters = sorted_pairs(place, "filters", given.filters), orders = sorted_pairs(place, "orders", given.orders),
@@ -414,6 +424,11 @@ function database.new(url, given)
   if context.workers > 1 and url:find("^sqlite::memory:") then
     errors.raise(place, "app:database: sqlite::memory: is one database for each process, and the %d workers would not see one another's data; "
       .. 'write app:database("sqlite:name.db"), or serve with --workers 1', context.workers)
+  end
+  for name, most in pairs(MOST) do
+    if given[name] and (given[name] < 1 or given[name] > most) then
+      errors.raise(place, "app:database: %s is %s; write a number from 1 to %d", name, errors.show(given[name]), most)
+    end
   end
   local opening = {
     folder = os.getenv "DEMILUNE_DATA" or context.folder, place = PLACES[context.mode], is_draft = context.mode == "dev",

@@ -3,6 +3,7 @@
 -- such signatures and compares them here, in constant time, and never by ==.
 
 local core = require "demilune.core"
+local names = require "demilune.names"
 local secrets = require "demilune.secrets"
 
 ---@class demilune.hmac
@@ -42,4 +43,6 @@ function hmac.verify(key, text, signature)
   return type(signature) == "string" and core.hmac_is(key, text, signature)
 end
 
-return hmac
+return names.strict("hmac.", hmac, {
+  sign = "write hmac.hex", digest = "write hmac.hex", sha256 = "write hmac.hex", compare = "write hmac.verify",
+})

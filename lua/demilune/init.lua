@@ -40,12 +40,17 @@ function demilune.array(items) return setmetatable(items, core.array_type) end
 ---@param duration number|string seconds, or "500ms"; in whole milliseconds, rounded up
 function demilune.sleep(duration)
   local seconds = units.seconds(duration)
-  if not seconds then error(("demilune.sleep: %s is no duration; write \"500ms\" or 0.5"):format(tostring(duration)), 2) end
+  if not seconds or not (seconds >= 0 and seconds <= 86400) then
+    error(("demilune.sleep: %s is no duration from 0 to a day; write \"500ms\" or 0.5"):format(tostring(duration)), 2)
+  end
   core.sleep(seconds)
 end
 
-local NO_CLIENT = "an app has no client: what it may reach is named in its declarations"
+local NO_CLIENT = "an app has no HTTP client; write a row, for a program beside the server that reads it and sends"
+local SPAWN = "write demilune.spawn(function() ... end), or req:after_response(function(ok) ... end) for what follows an answer"
 return names.strict("demilune.", demilune, {
-  http = NO_CLIENT, fetch = NO_CLIENT,
+  http = NO_CLIENT, fetch = NO_CLIENT, background = SPAWN, BackgroundTasks = SPAWN, env = "write demilune.settings { NAME = model.string() }",
+  HTTPException = 'write demilune.abort(404, "There is no such user")', Depends = "write app:dependency(function(req) ... end)",
+  uuid = "write demilune.random.uuid()",
   now_ms = "demilune.now() gives seconds, with a fraction", Response = "write demilune.response", Router = "write demilune.router",
 })

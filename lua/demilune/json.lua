@@ -2,6 +2,7 @@
 -- JSON text to Lua values and back, for what no model describes.
 
 local core = require "demilune.core"
+local names = require "demilune.names"
 
 ---@class demilune.json
 local json = {}
@@ -18,4 +19,6 @@ function json.encode(value) return core.json_encode(value) end
 ---@return string? message
 function json.decode(text) return core.json_decode(text) end
 
-return json
+return names.strict("json.", json, {
+  parse = "write json.decode", loads = "write json.decode", stringify = "write json.encode", dumps = "write json.encode",
+})

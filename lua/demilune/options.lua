@@ -41,7 +41,7 @@ local sorts = {
     say = "a name or a list of names",
     example = '"admin"',
   },
-  list = { is = is_list_of(function() return true end), say = "a list", example = "{ 1, 2 }" },
+  list = { is = is_list_of(function() return true end), say = "a list", example = "{ ... }" },
   count = { is = function(value) return is_whole(value) and value >= 0 end, say = "a whole number of 0 or more", example = "10" },
   number = {
     is = function(value) return type(value) == "number" or type(value) == "cdata" end,
@@ -112,7 +112,8 @@ end
 function options.check(place, what, given, allowed)
   if given == nil then return {} end
   if type(given) ~= "table" then
-    errors.raise(place, "%s takes a table of options, not %s; write %s { name = value }", what, errors.show(given), what)
+    local call = what:find(":", 1, true) and "" or what .. " " -- what stands in another's options has no name to call
+    errors.raise(place, "%s takes a table of options, not %s; write %s{ name = value }", what, errors.show(given), call)
   end
   for name, value in pairs(given) do
     if allowed[name] == nil then refuse_unknown(place, what, name, allowed) end

@@ -4,6 +4,7 @@
 
 local core = require "demilune.core"
 local log = require "demilune.log"
+local names = require "demilune.names"
 
 ---@class demilune.password
 local password = {}
@@ -34,4 +35,6 @@ function password.verify(stored, given)
   return is_right, outdated
 end
 
-return password
+return names.strict("password.", password, {
+  check = "write password.verify", compare = "write password.verify",
+})

@@ -2,6 +2,7 @@
 -- Randomness that nobody can foresee, from the system's own source.
 
 local core = require "demilune.core"
+local names = require "demilune.names"
 
 ---@class demilune.random
 local random = {}
@@ -24,4 +25,14 @@ function random.hex(bytes)
   return (core.random(check("random.hex", bytes, 4096)):gsub(".", function(byte) return ("%02x"):format(byte:byte()) end))
 end
 
-return random
+---A UUID of version 4 (RFC 9562, 5.4): 122 bits that nobody can foresee.
+---@return string "2f5c7bd4-9d14-4e8a-9a56-2d3ce1ba4cb1"
+function random.uuid()
+  local digits = random.hex(16)
+  local variant = ("%x"):format(8 + tonumber(digits:sub(17, 17), 16) % 4)
+  return ("%s-%s-4%s-%s%s-%s"):format(digits:sub(1, 8), digits:sub(9, 12), digits:sub(14, 16), variant, digits:sub(18, 20), digits:sub(21, 32))
+end
+
+return names.strict("random.", random, {
+  token = "write random.hex(16)", token_hex = "write random.hex", uuid4 = "write random.uuid",
+})

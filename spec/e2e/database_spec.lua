@@ -252,6 +252,20 @@ return app
     assert.matches("store%.lua:%d+: the statement, line 1 column 18: several statements in one text", refusal(files))
   end)
 
+  it("stops the load at a number that it would not keep, and at a text of the 409 that is none", function()
+    local function with(line) return refusal { ["app.lua"] = "local app = require('demilune').app {}\nlocal db = " .. line } end
+    for given, said in pairs {
+      ["readers = 0"] = "readers is 0; write a number from 1 to 16", ["readers = 17"] = "readers is 17; write a number from 1 to 16",
+      ["lock_ms = 0"] = "lock_ms is 0; write a number from 1 to 86400000", ["queue_ms = 2 ^ 33"] = "queue_ms is 8589934592; write a number from 1",
+    } do
+      assert.matches("app.lua:2: app:database: " .. said, with(("app:database('sqlite:x.db', { %s })"):format(given)), 1, true)
+    end
+    for _, unique in ipairs { "5", "{}", "{ 'taken' }", "{ ['t.name'] = 5 }" } do
+      assert.matches("app.lua:3: db:statement: unique is the text of the 409, or one for each constraint; write unique = ",
+        with(("app:database 'sqlite:x.db'\ndb:statement('DELETE FROM t', { unique = %s })"):format(unique)), 1, true)
+    end
+  end)
+
   it("stops the load at a statement or a transaction that runs too soon", function()
     local files = fixture()
     local function with(line)

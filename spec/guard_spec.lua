@@ -167,6 +167,12 @@ describe("bearer:issue", function()
     assert.matches("the claim exp is the guard's own", refusal(function() made:issue { subject = "a", claims = { exp = 1 } } end))
     assert.matches("the claim roles is the guard's own", refusal(function() made:issue { subject = "a", claims = { roles = {} } } end))
     assert.matches("there is no option role;", refusal(function() made:issue { subject = "a", role = "admin" } end))
+    for shown, given in pairs { ['"ada"'] = "ada", ["5"] = 5 } do
+      assert.matches("guard_spec%.lua:%d+: bearer:issue: it takes a table, not " .. shown .. "; write { subject = user.id }",
+        refusal(function() made:issue(given) end))
+    end
+    assert.matches("claims is a table, not true; write claims = { name = value }",
+      refusal(function() made:issue { subject = "a", claims = true } end))
     assert.matches("the token has %d+ bytes, and none over 8192 is taken",
       refusal(function() made:issue { subject = "a", claims = { about = ("x"):rep(8192) } } end))
   end)

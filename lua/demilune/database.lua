@@ -153,7 +153,9 @@ local function note(seen, handle, statement, problem)
   elseif handle:writes(statement.number) then seen.wrote[statement.database] = true end
 end
 
-local CALL_OPTIONS = { max = true, order = true }
+-- By how a statement is called, what may stand behind its parameters: elsewhere it would have no effect.
+local CALL_OPTIONS = { many = { max = true, order = true }, one = { order = true }, value = { order = true }, run = {} }
+local CALL_WORDS = { many = "max and order", one = "order", value = "order", run = "nothing" }
 
 -- What a handler wrote wrongly is told at its line, and not as a failure of ours.
 local function check_call(statement, shape, params, call)
@@ -167,8 +169,9 @@ local function check_call(statement, shape, params, call)
   end
   if call == nil then return end -- as most are: no table is made for them
   for name in pairs(call) do
-    if not CALL_OPTIONS[name] then
-      errors.raise(errors.where(), "statement:%s: there is no option %s; behind its parameters it takes max and order", shape, errors.show(name))
+    if not CALL_OPTIONS[shape][name] then
+      errors.raise(errors.where(), "statement:%s: there is no option %s; behind its parameters it takes %s", shape, errors.show(name),
+        CALL_WORDS[shape])
     end
   end
 end
@@ -223,7 +226,7 @@ end
 ---@param params? table<string, any>
 ---@return integer changes
 ---@return integer? last_id
-function Statement:run(params) return execute(self, "run", params) end
+function Statement:run(params, ...) return execute(self, "run", params, ...) end
 
 local function check_unique(place, unique)
   local is_right = type(unique) == "string" or type(unique) == "table" and next(unique) ~= nil

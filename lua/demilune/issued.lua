@@ -38,6 +38,10 @@ end
 ---@param takes string[] its options
 ---@return string?
 function issued.problem(guard, given, takes)
+  if type(given) ~= "table" then return ("it takes a table, not %s; write { subject = user.id }"):format(errors.show(given)) end
+  if type(given.claims or {}) ~= "table" then
+    return ("claims is a table, not %s; write claims = { name = value }"):format(errors.show(given.claims))
+  end
   return unknown_option(given, takes) or wrong_name("role", given.roles) or wrong_name("scope", given.scopes)
     or stranger(given.roles, guard.known_roles) or stranger(given.scopes, guard.known_scopes)
 end

@@ -119,6 +119,13 @@ describe("a statement", function()
       ['statement:many: there is no option "maxx"; behind its parameters it takes max and order'] = function()
         return (store.list:many({ limit = 1 }, { maxx = 1 }))
       end,
+      ['statement:one: there is no option "max"; behind its parameters it takes order'] = function() return (store.count:one({}, { max = 1 })) end,
+      ['statement:value: there is no option "max"; behind its parameters it takes order'] = function()
+        return (store.count:value({}, { max = 1 }))
+      end,
+      ['statement:run: there is no option "order"; behind its parameters it takes nothing'] = function()
+        return (store.clear:run({}, { order = "name" }))
+      end,
     } do
       assert.matches("^%S*statement_spec%.lua:%d+: ", refusal(call))
       assert.matches(sentence, refusal(call), 1, true)

@@ -313,9 +313,15 @@ static void mark_concealing(dl_compilation *compilation) {
   }
 }
 
-/* Only a model can leave something out: an array without some of its items would be another array. */
-static bool check_visibility(dl_compilation *compilation, const dl_schema *schema, const char *is, const char *holder) {
-  const char *word = schema->write_only ? "write_only" : schema->read_only ? "read_only" : schema->visible_to ? "visible_to" : NULL;
+static const char *fields_word(const dl_schema *schema) {
+  if (schema->write_only || schema->read_only) return schema->write_only ? "write_only" : "read_only";
+  if (schema->visible_to || schema->optional) return schema->visible_to ? "visible_to" : "optional";
+  return schema->has_default ? "default" : schema->default_factory != LUA_NOREF ? "default_factory" : NULL;
+}
+
+/* Only a model can leave something out, or fill it in: an array without some of its items would be another array. */
+static bool check_in_model(dl_compilation *compilation, const dl_schema *schema, const char *is, const char *holder) {
+  const char *word = fields_word(schema);
   if (!word) return true;
   return fail_at(
       compilation, schema, "%s",
@@ -332,16 +338,16 @@ static bool check_keys(dl_compilation *compilation, const dl_schema *schema) {
   if (!(texts & (1u << keys->kind)))
     return fail_at(compilation, schema, "keys of a map are text in JSON, so %s cannot describe them; use string or a kind written as one",
                    dl_kind_name((dl_kind)keys->kind));
-  return check_visibility(compilation, keys, "a map's keys", "map");
+  return check_in_model(compilation, keys, "a map's keys", "map");
 }
 
 static bool check_inner(dl_compilation *compilation, const dl_schema *schema) {
   switch ((dl_kind)schema->kind) {
-  case DL_KIND_ARRAY: return check_visibility(compilation, schema->array.items, "an array's items", "array");
-  case DL_KIND_MAP: return check_keys(compilation, schema) && check_visibility(compilation, schema->map.values, "a map's values", "map");
+  case DL_KIND_ARRAY: return check_in_model(compilation, schema->array.items, "an array's items", "array");
+  case DL_KIND_MAP: return check_keys(compilation, schema) && check_in_model(compilation, schema->map.values, "a map's values", "map");
   case DL_KIND_UNION:
     for (uint32_t i = 0; i < schema->alternatives.count; i++)
-      if (!check_visibility(compilation, schema->alternatives.members[i], "a member of a union", "union")) return false;
+      if (!check_in_model(compilation, schema->alternatives.members[i], "a member of a union", "union")) return false;
     return true;
   default: return true;
   }

@@ -55,6 +55,62 @@ describe("a plan", function()
     assert.same({ "user_id", "integer", "note_id", "integer" }, { fields[1].name, fields[1].schema.kind, fields[2].name, fields[2].schema.kind })
   end)
 
+  it("takes the parameters that a router declares of its prefix, where the route does not", function()
+    local app = demilune.app { guard = public }
+    local notes = demilune.router { prefix = "/users/{user_id}/notes", path = { user_id = model.integer() } }
+    local parts = demilune.router { prefix = "/{note_id}/parts", path = { note_id = model.uuid() } }
+    notes:get("/{note_id}", handler)
+    parts:get("/{part_id}", { path = { user_id = model.email() } }, handler)
+    notes:mount(parts)
+    app:mount(notes)
+    local routes, kinds = plan.compile(app).descriptions.routes, {}
+    for index, route in ipairs(routes) do
+      for place, entry in ipairs(route.path.fields) do kinds[index] = (kinds[index] or "") .. (place > 1 and " " or "") .. entry.schema.kind end
+    end
+    assert.same({ "integer string", "email uuid string" }, kinds)
+  end)
+
+  it("tells of a router's parameter that its prefix does not hold at the router's line", function()
+    local app = demilune.app { guard = public }
+    local line = debug.getinfo(1, "l").currentline + 1
+    local notes = demilune.router { prefix = "/{user_id}", path = { userid = model.integer() } }
+    notes:get("/", handler)
+    app:mount(notes)
+    assert.matches(("plan_spec%%.lua:%d: GET /{user_id}: path%%.userid is not in the path; did you mean {user_id}%%?$"):format(line),
+      refusal(plan.compile, app))
+    assert.matches("demilune%.router: path takes fields, and a model's check would be passed over",
+      refusal(function() demilune.router { path = model("P", { check = handler }) { id = model.integer() } } end))
+  end)
+
+  it("gives a route what its routers and the app need, and the route's own before them", function()
+    local function gives(value) return demilune.dependency(function() return value end) end
+    local app = demilune.app { guard = public, needs = { a = gives "app", b = gives "app", c = gives "app" } }
+    local users = demilune.router { prefix = "/users", needs = { b = gives "router", c = gives "router" } }
+    local inner = demilune.router { prefix = "/inner", needs = { d = gives "inner" } }
+    local function show(_, need) return need end
+    app:get("/", show)
+    users:get("/", { needs = { c = gives "route" } }, show)
+    inner:get("/", show)
+    users:mount(inner)
+    app:mount(users)
+    local routes = plan.compile(app).routes
+    assert.same({ a = "app", b = "app", c = "app" }, routes[1].run {})
+    assert.same({ a = "app", b = "router", c = "route" }, routes[2].run {})
+    assert.same({ a = "app", b = "router", c = "router", d = "inner" }, routes[3].run {})
+    assert.matches("demilune%.router: need x must be a guard or what app:dependency gave, not 5",
+      refusal(function() demilune.router { needs = { x = 5 } } end))
+    assert.matches("demilune%.app: needs is a table of names", refusal(function() demilune.app { needs = gives "x" } end))
+  end)
+
+  it("writes a route's header fields before its routers', and theirs before the app's, in whatever case", function()
+    local app = demilune.app { guard = public, headers = { ["X-A"] = "app", ["X-B"] = "app", ["X-C"] = "app" } }
+    local users = demilune.router { headers = { ["x-b"] = "router", ["x-c"] = "router" } }
+    users:get("/", { headers = { ["X-c"] = "route" } }, handler)
+    app:mount(users)
+    assert.same({ ["X-A"] = "app", ["x-b"] = "router", ["X-c"] = "route" }, plan.compile(app).routes[1].headers)
+    assert.matches('demilune%.router: the header field Date is not for headers', refusal(function() demilune.router { headers = { Date = "x" } } end))
+  end)
+
   it("adds tags from the outside in, each once", function()
     local app = demilune.app { guard = public }
     local users = demilune.router { prefix = "/users", tags = { "users" } }

@@ -3,6 +3,7 @@
 -- stop. app.lua of an app returns one.
 
 local cors = require "demilune.cors"
+local dependency = require "demilune.dependency"
 local errors = require "demilune.errors"
 local guard = require "demilune.guard"
 local idempotency = require "demilune.idempotency"
@@ -27,6 +28,7 @@ local units = require "demilune.units"
 ---@field limit? demilune.Limit of all routes together
 ---@field limit_store? string|userdata|demilune.LimitStoreOptions the Redis that counts limits for all machines
 ---@field cors? demilune.Cors|false
+---@field needs? table<string, demilune.Dependency|demilune.Guard> of all routes, besides their own
 ---@field headers? table<string, string> of every response a route gives; of a Cache-Control, refusals and failures make no-store
 ---@field tags? (string|{ name: string, description: string? })[] their order and meaning in the documentation
 ---@field servers? (string|{ url: string, description: string? })[]
@@ -67,7 +69,7 @@ local app = { App = App }
 local OPTIONS = {
   title = "string", version = "string", description = "string", docs = "boolean", guard = "any", strict = "boolean", extra = "string",
   allowed_hosts = "strings", limits = "table", headers = "table", tags = "list", servers = "list", contact = "table", license = "any",
-  cors = "cors", limit = "limit", limit_store = "any", trusted_proxies = "strings",
+  cors = "cors", limit = "limit", limit_store = "any", trusted_proxies = "strings", needs = "table",
 }
 local LIMITS = {
   max_body = "size", max_head = "size", max_target = "size", max_depth = "count", max_connections = "count",
@@ -147,7 +149,7 @@ function app.new(given)
   local place = errors.where()
   given = options.check(place, "demilune.app", given, OPTIONS)
   guard.check(place, "demilune.app", given.guard)
-  route.check_headers(place, "demilune.app", given.headers)
+  dependency.check_needs(place, "demilune.app", given.needs or {})
   check_hosts(place, given.allowed_hosts)
   options.check(place, "demilune.app: contact", given.contact, CONTACT)
   if given.extra and not EXTRA[given.extra] then
@@ -156,6 +158,7 @@ function app.new(given)
   local made = {
     prefix = "", tags = {}, guard = given.guard, entries = {}, source = place, given = given, limits = read_limits(place, given.limits),
     tag_list = long_form(place, "tags", given.tags, "name", TAG), server_list = long_form(place, "servers", given.servers, "url", SERVER),
+    headers = route.check_headers(place, "demilune.app", given.headers), needs = given.needs,
     cors = cors.read(place, "demilune.app", given.cors), limit = limit.read(place, "demilune.app", given.limit),
     limit_store = limit_store.read(place, given.limit_store, given.title),
     license = read_license(place, given.license),

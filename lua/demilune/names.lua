@@ -5,7 +5,7 @@ local errors = require "demilune.errors"
 
 local names = {}
 
-local DECLARED = "there is no middleware: write guard, limit, cors, headers or needs at the app, a router or a route"
+local DECLARED = "there is no middleware: write guard, limit, needs or headers at the app, a router or a route, and cors at the app or a router"
 local NO_WEBSOCKET = "this version has no WebSocket; demilune.stream sends as it goes"
 local STARTED = "`demilune serve` starts the app; end app.lua with return app"
 

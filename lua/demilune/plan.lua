@@ -45,6 +45,18 @@ local function scope_of(router, prefix, out)
   return out.scopes[prefix] == 1 and "router " .. prefix or ("router %s (%d)"):format(prefix, out.scopes[prefix])
 end
 
+-- The needs of routers and of the route itself, whose names go before.
+local function join_needs(routers, declared)
+  local needs
+  for index = 1, #routers + 1 do
+    for name, needed in pairs((routers[index] or declared).needs or {}) do
+      needs = needs or {}
+      needs[name] = needed
+    end
+  end
+  return needs
+end
+
 -- Every route with what its routers and the app add to it, in order of declaration.
 local function flatten(router, inherited, open, out)
   if open[router] then errors.raise(router.source, "this router is mounted inside itself; take one of the mounts out") end
@@ -53,13 +65,17 @@ local function flatten(router, inherited, open, out)
   local tags, guard, cors = append(inherited.tags, router.tags), router.guard or inherited.guard, router.cors
   if cors == nil then cors = inherited.cors end
   local limits = append(inherited.limits, limit.named(router.limit, scope_of(router, prefix, out)))
+  local routers = { unpack(inherited.routers) }
+  routers[#routers + 1] = router
   for _, entry in ipairs(router.entries) do
     if entry.router then
-      flatten(entry.router, { prefix = prefix .. entry.prefix, tags = tags, guard = guard, limits = limits, cors = cors }, open, out)
+      local outside = { prefix = prefix .. entry.prefix, tags = tags, guard = guard, limits = limits, cors = cors, routers = routers }
+      flatten(entry.router, outside, open, out)
     else
       local declared, pattern = entry.route, join_path(prefix, entry.route.pattern)
       out[#out + 1] = {
         declared = declared, pattern = pattern, tags = append(tags, declared.tags), guard = declared.guard or guard, cors = cors,
+        routers = routers, needs = join_needs(routers, declared),
         limits = append(limits, limit.named(declared.limit, (declared.counted_as or declared.method) .. " " .. pattern)),
       }
     end
@@ -158,10 +174,13 @@ end
 
 -- --- routes ----------------------------------------------------------------------
 
--- The route's own replace the app's, in whatever case they are written.
-local function join_headers(app, declared)
-  local headers, spelled = nil, {}
-  for _, part in ipairs { app.given.headers or {}, declared.lifecycle, declared.headers or {} } do
+-- The route's own replace its routers', and theirs the app's, in whatever case they are written.
+local function join_headers(joined)
+  local declared, headers, spelled, parts = joined.declared, nil, {}, {}
+  for _, router in ipairs(joined.routers) do parts[#parts + 1] = router.headers or {} end
+  parts[#parts + 1] = declared.lifecycle
+  parts[#parts + 1] = declared.headers
+  for _, part in ipairs(parts) do
     for name, value in pairs(part) do
       local before = spelled[name:lower()]
       headers, spelled[name:lower()] = headers or {}, name
@@ -183,10 +202,10 @@ local function compile_route(app, joined)
   end
   local compiled = {
     method = declared.method, pattern = joined.pattern, name = declared.source, source = declared.source,
-    guard = guard, run = dependency.compile(declared.handler, declared.needs, declared.source, what, asked),
+    guard = guard, run = dependency.compile(declared.handler, joined.needs, declared.source, what, asked),
     lives = session.asker(sessions),
     limits = joined.limits[1] and joined.limits or nil, cors = joined.cors or nil,
-    status = declared.status or 200, timeout = declared.timeout, max_body = declared.max_body, headers = join_headers(app, declared),
+    status = declared.status or 200, timeout = declared.timeout, max_body = declared.max_body, headers = join_headers(joined),
     idempotent = declared.idempotent, deprecated = declared.deprecated, body_optional = declared.body and declared.body.optional or nil,
     body_kind = declared.form and "form" or declared.body_kind or declared.body and "json" or nil,
   }
@@ -204,7 +223,7 @@ local function describe(joined)
   local description = {
     summary = declared.summary, description = declared.description, tags = joined.tags[1] and joined.tags or nil, guard = joined.guard,
     operation_id = declared.operation_id, responses = declared.responses, deprecated = declared.deprecated, status = declared.status or 200,
-    sunset = declared.sunset, returns = declared.returns, source = declared.source, needs = declared.needs, owner = declared.owner,
+    sunset = declared.sunset, returns = declared.returns, source = declared.source, needs = joined.needs, owner = declared.owner,
     shared = declared.shared, idempotent = declared.idempotent,
     handler = declared.handler, limits = joined.limits, method = declared.method, pattern = joined.pattern,
   }
@@ -301,12 +320,12 @@ function plan.compile(app)
     license = app.license, cors = app.cors or nil, routes = {}, files = {}, descriptions = { routes = {} }, start = starter(app), stop = stopper(app),
     limit_store = app.limit_store, databases = app.databases,
   }
-  local routes = flatten(app, { prefix = "", tags = {}, guard = nil, limits = {}, cors = nil }, {}, {})
+  local routes = flatten(app, { prefix = "", tags = {}, guard = nil, limits = {}, cors = nil, routers = {} }, {}, {})
   if #routes == 0 then errors.raise(app.source, "the app has no routes; write app:get(\"/\", { guard = guard.public }, function(req) ... end)") end
   survey(app, routes)
   refuse_shared_names(routes)
   for index, joined in ipairs(routes) do
-    joined.path = route.path_section(joined.declared, joined.pattern)
+    joined.path = route.path_section(joined.declared, joined.pattern, joined.routers)
     made.routes[index] = compile_route(app, joined)
     made.descriptions.routes[index] = describe(joined)
   end

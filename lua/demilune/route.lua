@@ -202,29 +202,55 @@ local function check_parameter(place, what, name, schema)
   end
 end
 
+-- What is declared of the parameters, by their names: the route's own goes before its routers'.
+local function declared_parameters(what, declarations, names, seen)
+  local declared = {}
+  for _, declaration in ipairs(declarations) do
+    for _, entry in ipairs(declaration.path and declaration.path.fields or {}) do
+      if not seen[entry.name] then
+        local nearest = errors.nearest(entry.name, names)
+        errors.raise(declaration.source, "%s: path.%s is not in the path; %s", what, entry.name,
+          nearest and ("did you mean {" .. nearest .. "}?") or ("write {" .. entry.name .. "} there, or take it out"))
+      end
+      check_parameter(declaration.source, what, entry.name, entry.schema)
+      declared[entry.name] = entry.schema
+    end
+  end
+  return declared
+end
+
 ---The path as a model: one field for every parameter, prefixes' included; those
 ---that are not declared are strings. Nil when the path has none.
 ---@param made demilune.Route
 ---@param pattern string with all prefixes
+---@param routers demilune.Router[] that it is on, the outermost first
 ---@return demilune.Model?
-function route.path_section(made, pattern)
+function route.path_section(made, pattern, routers)
   local place, what = made.source, made.method .. " " .. pattern
   local names, seen = route.parameters(place, what, pattern)
-  if #names == 0 and not made.path then return nil end
-  local declared, fields = {}, {}
-  for _, entry in ipairs(made.path and made.path.fields or {}) do
-    if not seen[entry.name] then
-      local nearest = errors.nearest(entry.name, names)
-      errors.raise(place, "%s: path.%s is not in the path; %s", what, entry.name,
-        nearest and ("did you mean {" .. nearest .. "}?") or ("write {" .. entry.name .. "} there, or take it out"))
-    end
-    check_parameter(place, what, entry.name, entry.schema)
-    declared[entry.name] = entry.schema
-  end
+  local declarations, fields = { unpack(routers) }, {}
+  declarations[#declarations + 1] = made
+  local declared = declared_parameters(what, declarations, names, seen)
+  if #names == 0 then return nil end
   for index, name in ipairs(names) do fields[index] = { name = name, schema = declared[name] or field.new("string", nil, place) } end
   local path = model.object({})
   path.fields = fields
   return path
+end
+
+---A path option: fields for parameters, checked as those of a route.
+---@param place string
+---@param what string
+---@param given? table<string, demilune.Field>
+---@return demilune.Model?
+function route.read_path(place, what, given)
+  if not given then return nil end
+  local made = section(place, what, "path", given)
+  check_scalars(place, what, "path", made)
+  if made.check then
+    errors.raise(place, "%s: path takes fields, and a model's check would be passed over; check a parameter by its field, or in the handler", what)
+  end
+  return made
 end
 
 -- What a client may send beside the declared fields: a browser adds cookies,
@@ -273,7 +299,8 @@ local function body_kind_of(place, what, body, said)
 end
 
 local function read_sections(place, what, made, given)
-  for _, name in ipairs { "path", "query", "header", "cookie", "form" } do
+  made.path = route.read_path(place, what, given.path)
+  for _, name in ipairs { "query", "header", "cookie", "form" } do
     if given[name] then
       local made_section = section(place, what, name, given[name])
       check_scalars(place, what, name, made_section)

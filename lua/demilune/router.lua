@@ -18,11 +18,17 @@ local route = require "demilune.route"
 ---@field guard? demilune.Guard for routes that name none
 ---@field limit? demilune.Limit of all its routes together
 ---@field cors? demilune.Cors|false in place of the app's
+---@field path? table<string, demilune.Field> the parameters of its prefix, for routes that do not say
+---@field needs? table<string, demilune.Dependency|demilune.Guard> of all its routes, besides their own
+---@field headers? table<string, string> of every response a route of it gives, where the route names no other
 
 ---@class demilune.Router
 ---@field prefix string
 ---@field tags string[]
 ---@field guard? demilune.Guard
+---@field path? demilune.Model
+---@field needs? table<string, demilune.Dependency|demilune.Guard>
+---@field headers? table<string, string>
 ---@field entries { route: demilune.Route?, router: demilune.Router?, prefix: string }[] in the order of their declaration
 ---@field source string
 ---@field is_mounted? boolean
@@ -39,7 +45,9 @@ Router.__tostring = function(self) return "router " .. self.source end
 
 local router = { Router = Router }
 
-local OPTIONS = { prefix = "string", tags = "strings", guard = "any", limit = "limit", cors = "cors" }
+local OPTIONS = {
+  prefix = "string", tags = "strings", guard = "any", limit = "limit", cors = "cors", path = "table", needs = "table", headers = "table",
+}
 
 local function check_prefix(place, what, prefix)
   if prefix ~= "" and (prefix:sub(1, 1) ~= "/" or prefix:sub(-1) == "/") then
@@ -55,10 +63,13 @@ function router.new(given)
   local place = errors.where()
   given = options.check(place, "demilune.router", given, OPTIONS)
   guard.check(place, "demilune.router", given.guard)
+  dependency.check_needs(place, "demilune.router", given.needs or {})
   local prefix = check_prefix(place, "demilune.router", given.prefix or "")
   local made = setmetatable({
     prefix = prefix, tags = given.tags or {}, guard = given.guard, entries = {}, source = place,
     cors = cors.read(place, "demilune.router", given.cors), limit = limit.read(place, "demilune.router", given.limit),
+    path = route.read_path(place, "demilune.router", given.path), needs = given.needs,
+    headers = route.check_headers(place, "demilune.router", given.headers),
   }, Router)
   context.routers[#context.routers + 1] = made
   return made

@@ -268,6 +268,11 @@ describe("a model made from another", function()
     assert.is_nil(CreateUser.optional)
   end)
 
+  it("is whole: what is called again is told how to have more", function()
+    assert.equal('model Change has its fields already; write Change:extend "ChangeMore" { ... } for one with more',
+      refusal(function() return CreateUser:partial "Change" {} end))
+  end)
+
   it("picks or omits fields, in their order", function()
     assert.equal("email secret", names(CreateUser:pick "Login" { "secret", "email" }))
     assert.equal("email name", names(CreateUser:omit "Public" { "secret" }))

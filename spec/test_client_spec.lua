@@ -150,6 +150,9 @@ describe("a request", function()
       ['client:matrix: the principal ada: there is no option "header"; did you mean headers?'] = function()
         return (client:matrix { principals = { ada = { header = {} } } })
       end,
+      ['client:matrix: the principal ada: there is no guard "apikey"; write one of bearer, api_key, session, basic, client_certificate'] = function()
+        return (client:matrix { principals = { ada = { guard = "apikey" } } })
+      end,
       ["client:matrix: principals have names; write principals ="] = function() return (client:matrix { principals = { "ada", bob = {} } }) end,
       ['client:matrix: public must be a list of strings, not "GET /"'] = function()
         return (client:matrix { principals = { ada = {} }, public = "GET /" })
@@ -253,6 +256,7 @@ describe("the clock", function()
     assert.equal(units.epoch("2031-02-03T04:05:06Z"), core.now())
     client:forward("90m")
     assert.equal(units.epoch("2031-02-03T05:35:06Z"), core.now())
+    assert.error_matches(function() client:at(1893456000) end, 'at: 1893456000 is no moment; write "2030%-01%-01T00:00:00Z"')
     assert.error_matches(function() client:at("tomorrow") end, 'at: tomorrow is no moment; write "2030%-01%-01T00:00:00Z"')
     assert.error_matches(function() client:forward("a while") end, 'forward: a while is no duration')
   end)

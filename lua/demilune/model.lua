@@ -16,6 +16,10 @@ local strict = require("demilune.names").strict
 local Model = { is_field = true }
 Model.__index = Model
 Model.__tostring = function(self) return "model " .. (self.name or "(unnamed)") end
+Model.__call = function(self)
+  local name = self.name or "User"
+  errors.raise(errors.where(), '%s has its fields already; write %s:extend "%sMore" { ... } for one with more', tostring(self), name, name)
+end
 
 ---@class demilune.model
 ---@overload fun(name: string, options?: demilune.ModelOptions): fun(fields: table<string, demilune.Field>): demilune.Model

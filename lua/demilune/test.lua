@@ -174,7 +174,7 @@ end
 ---Sets the server's clock: client:at("2030-01-01T00:00:00Z").
 ---@param moment string
 function Client:at(moment) -- luacheck: no unused args
-  local seconds = units.epoch(moment)
+  local seconds = type(moment) == "string" and units.epoch(moment)
   if not seconds then error(("at: %s is no moment; write \"2030-01-01T00:00:00Z\""):format(tostring(moment)), 2) end
   core.clock_move(math.floor((seconds - core.now()) * 1000 + 0.5))
 end

@@ -23,6 +23,7 @@ local test_matrix = {}
 local PRINCIPAL = { headers = "table", cookies = "table", guard = "string", roles = "strings", scopes = "strings" }
 local ANNOUNCED = "9007199254740991" -- bytes
 local SCHEMES = { bearer = "bearer", basic = "basic" }
+local KINDS = { "bearer", "api_key", "session", "basic", "client_certificate" }
 
 -- --- what the declarations say -------------------------------------------------------
 
@@ -33,6 +34,10 @@ local function check_principal(name, principal)
       'client:matrix: principals have names; write principals = { nobody = {}, ada = { headers = ..., roles = { "user" } } }')
   end
   options.check(errors.where(), what, principal, PRINCIPAL)
+  local is_kind = principal.guard == nil
+  for _, kind in ipairs(KINDS) do is_kind = is_kind or principal.guard == kind end
+  if is_kind then return end
+  errors.raise(errors.where(), "%s: there is no guard %s; write one of %s", what, errors.show(principal.guard), table.concat(KINDS, ", "))
 end
 
 -- The kind of guard that knows it; nil for who has no credentials.

@@ -7,6 +7,7 @@ local context = require "demilune.context"
 local core = require "demilune.core"
 local dependency = require "demilune.dependency"
 local errors = require "demilune.errors"
+local examples = require "demilune.examples"
 local field = require "demilune.field"
 local guard_type = require "demilune.guard_type"
 local idempotency = require "demilune.idempotency"
@@ -152,6 +153,17 @@ local function survey(app, routes)
         field.refuse_visibility(desc, section)
         each_description(desc, seen, visit)
       end
+    end
+  end
+end
+
+local function check_examples(routes)
+  local seen = {}
+  for _, joined in ipairs(routes) do
+    if joined.path then each_description(joined.path, seen, examples.check) end
+    for _, section in ipairs { "query", "header", "cookie", "form", "body", "returns" } do
+      local desc = joined.declared[section]
+      if desc then each_description(desc, seen, examples.check) end
     end
   end
 end
@@ -329,6 +341,7 @@ function plan.compile(app)
     made.routes[index] = compile_route(app, joined)
     made.descriptions.routes[index] = describe(joined)
   end
+  check_examples(routes)
   made.findings = lint.run(made)
   add_files(made)
   return made

@@ -49,6 +49,35 @@ describe("an app that does not load is told", function()
       refusal(app 'app:database "postgresql://localhost/x"\napp:get("/", function() end)'), 1, true)
   end)
 
+  it("that an example would be refused, wherever the field stands", function()
+    local wrong = 'model.string { min_length = 3, example = "x" }'
+    local said = "model.string: its example does not pass its own checks (example: needs at least 3"
+    for _, route in ipairs {
+      'app:post("/", { body = { a = model.array(%s) } }, function() end)', 'app:get("/", { returns = { a = model.optional(%s) } }, function() end)',
+      'app:get("/{id}", { path = { id = %s } }, function() end)', 'app:get("/", { query = { id = %s } }, function() end)',
+    } do
+      assert.matches("app.lua:4: " .. said, refusal(app(route:format(wrong))), 1, true)
+    end
+    assert.matches("app.lua:4: model.integer: its example does not pass its own checks (example: should be a whole number); change one of the two",
+      refusal(app 'app:get("/", { query = { a = model.integer { example = "x" } } }, function() end)'), 1, true)
+    assert.matches("app.lua:4: model.any: its example does not pass its own checks (example cannot be used: a function", refusal(
+      app 'app:get("/", { query = { a = model.any { example = print } } }, function() end)'), 1, true)
+    local folder = server.write_app(app [[
+local Part = model "Part" { a = model.integer(), at = model.datetime { utc = true, example = "2030-01-01T00:00:00Z" } }
+app:post("/", { body = {
+  wait = model.duration { example = 90, le = "1h" }, data = model.bytes { example = "hi" }, price = model.decimal { example = "1.50", ge = "1" },
+  big = model.int64 { example = 5 }, name = model.nullable(model.string(), { example = demilune.null }),
+  tags = model.array(model.string(), { example = { "a" } }),
+  part = model.ref(Part, { example = { a = 1 } }), odd = model.string { example = "b", check = function() return nil, "is odd" end },
+  role = model.literal { "a", "b", example = "b" }, key = model.secret { example = "x", min_bytes = 8 },
+  either = model.union({ model.integer(), model.url() }, { example = "https://x.example/" }),
+  shown = model.string { example = "x", read_only = true, default_factory = function() return "y" end },
+} }, function() end)]])
+    local status, _, err = server.run { "check", folder }
+    server.remove_folder(folder)
+    assert.equal(0, status, err)
+  end)
+
   it("of a guard that is nil in a list", function()
     for _, list in ipairs { "{ nil, key }", "{ key, nil, key }", "{ nil }" } do
       local err = refusal(app('local key = guard.api_key { keys = { a = { digest = ("0"):rep(64) } } }\nlocal both = guard.any ' .. list))

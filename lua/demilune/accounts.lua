@@ -69,6 +69,7 @@ local function read_store(place, given)
       .. "or store = { begin =, look_up =, rotate =, revoke =, finish_all = }")
   end
   if given.database then return account_store.new(place, given.database, given.table or "refresh_tokens") end
+  if given.table then errors.raise(place, "demilune.accounts: table names one of a database; write database = db in place of store") end
   for _, name in ipairs { "begin", "look_up", "rotate", "revoke", "finish_all" } do
     if type(given.store[name]) ~= "function" then
       errors.raise(place, "demilune.accounts: store.%s must be a function; a store has begin, look_up, rotate, revoke and finish_all", name)

@@ -250,6 +250,15 @@ describe("guard.api_key", function()
     assert.equal(1, guard.api_key({ keys = { a = { secret = KEY, expires = 1 } } }).keys[1].expires)
   end)
 
+  it("finds keys that have expired, as a length of time in place of a moment has", function()
+    guard.api_key { keys = { a = { secret = KEY, expires = 3600 } } }
+    assert.same({ "warning", "guard.api_key: the key a has expired, so that nobody passes by it" },
+      { context.findings[1].severity, context.findings[1].message })
+    context.findings = {}
+    guard.api_key { keys = { a = { secret = KEY, expires = "2031-01-01T00:00:00Z" } } }
+    assert.same({}, context.findings)
+  end)
+
   it("finds keys that stand in the source", function()
     guard.api_key { keys = { a = "d41d8cd98f00b204e9800998ecf8427e" } }
     assert.matches("the key a is a plain string", context.findings[1].message)

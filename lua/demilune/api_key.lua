@@ -3,6 +3,7 @@
 -- keeps their digests only; in a query string they would end in logs, so that there
 -- is no such option.
 
+local context = require "demilune.context"
 local cookie = require "demilune.cookie"
 local core = require "demilune.core"
 local errors = require "demilune.errors"
@@ -37,6 +38,10 @@ local function read_expiry(place, what, expires)
   local seconds = type(expires) == "number" and expires or type(expires) == "string" and units.epoch(expires)
   if not seconds then
     errors.raise(place, '%s: expires is %s; write expires = "2030-01-01T00:00:00Z"', what, errors.show(expires))
+  end
+  if seconds >= 1 and seconds <= core.now() then
+    context.note("warning", place, ("%s has expired, so that nobody passes by it"):format(what),
+      'take it out, or write a later moment, such as expires = "2030-01-01T00:00:00Z"')
   end
   if seconds >= 1 then return math.floor(seconds) end
   return errors.raise(place, "%s: expires is %s, which is long past; write a later moment, or leave expires out for a key without an end",

@@ -120,11 +120,21 @@ static int wait_to_write(dl_exchange *exchange, lua_State *L) {
   return dl_task_yield(L);
 }
 
+/* Told at the line of the app that called write, behind the function that waits for it. */
+static int refuse_piece(lua_State *L) {
+  const char *given = lua_isnoneornil(L, 1) ? "nothing" : luaL_typename(L, 1);
+  luaL_where(L, 2);
+  lua_pushfstring(L, "write takes a piece of the body as text, not %s; write(demilune.json.encode(value)) sends a value", given);
+  lua_concat(L, 2);
+  return lua_error(L);
+}
+
 /* write(piece): gives a piece of the body to the client. */
 static int stream_write(lua_State *L) {
   dl_exchange *exchange = exchange_of_handle(L, lua_upvalueindex(1));
+  if (!lua_isstring(L, 1)) return refuse_piece(L);
   size_t len;
-  const char *piece = luaL_checklstring(L, 1, &len);
+  const char *piece = lua_tolstring(L, 1, &len);
   if (!exchange || exchange->phase != DL_PHASE_STREAM) return luaL_error(L, "write was called after its stream ended");
   if (L != dl_task_state(exchange->task)) return luaL_error(L, "write can be called only by its stream's own function, not in a coroutine or beside it");
   if (exchange->connection->broken) return luaL_error(L, gone);

@@ -67,6 +67,7 @@ end))
 stream("/fails", function(write) write("some") error("midway") end)
 stream("/fails-first", function() error("before the first byte of the body") end)
 stream("/aborts", function(write) write("some") demilune.abort(409, "too late") end)
+stream("/nothing", function(write) write("some") write() end)
 stream("/wrong", function(write) write("some") write({}) end)
 stream("/keeps", function(write) kept = write write("kept") end)
 app:get("/use-kept", function() return tostring(select(2, pcall(kept, "other"))) end)
@@ -197,7 +198,9 @@ describe("a stream", function()
 
   it("that fails is cut off without its last chunk, and the log says why", function()
     for target, reason in pairs {
-      ["/fails"] = "midway", ["/fails-first"] = "before the first byte of the body", ["/aborts"] = "a stream failed", ["/wrong"] = "string expected",
+      ["/fails"] = "midway", ["/fails-first"] = "before the first byte of the body", ["/aborts"] = "a stream failed",
+      ["/nothing"] = ": write takes a piece of the body as text, not nothing; ",
+      ["/wrong"] = ": write takes a piece of the body as text, not table; write(demilune.json.encode(value)) sends a value",
     } do
       local connection = running:connect(PATIENCE)
       connection:send("GET " .. target .. " HTTP/1.1\r\nHost: a\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n")
@@ -210,6 +213,7 @@ describe("a stream", function()
       assert.truthy(running:log_line('"level":"error"', reason, target), target)
       connection:close()
     end
+    assert.matches("app%.lua:%d+: write takes", running:log())
   end)
 
   it("that fails is cut off by a reset where the connection's end would be the body's, for HTTP/1.0", function()

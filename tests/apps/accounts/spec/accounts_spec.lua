@@ -213,7 +213,7 @@ describe("a refresh token", function()
     local bytes = ("POST /refresh HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nCookie: %s=%s\r\n\r\n"):format(COOKIE, token)
     local connections, counts = {}, {}
     for index = 1, 8 do connections[index] = core.test_connect() end
-    for _, connection in ipairs(connections) do connection:send(bytes) end
+    for _, connection in ipairs(connections) do connection:send(bytes, "POST /refresh", 60) end
     for _, connection in ipairs(connections) do
       local reply = {}
       for chunk in function() return connection:receive() end do reply[#reply + 1] = chunk end

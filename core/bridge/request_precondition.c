@@ -11,7 +11,7 @@ static dl_str etag_at(lua_State *L, int index) {
   if (lua_isnil(L, index)) return etag; /* there is no version yet */
   etag.ptr = luaL_checklstring(L, index, &etag.len);
   if (!dl_http_etag_valid(etag))
-    luaL_argerror(L, index - 1, "an ETag is a text in double quotes, without blanks in it, or nil where there is nothing yet; write '\"v1\"'");
+    luaL_argerror(L, index, "an ETag is a text in double quotes, without blanks in it, or nil where there is nothing yet; write '\"v1\"'");
   return etag;
 }
 

@@ -10,18 +10,10 @@
 #include "cli/cli.h"
 #include "server/server.h"
 
-#include <ftw.h>
 #include <lauxlib.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
-
-static int remove_one(const char *path, const struct stat *info, int type, struct FTW *walk) {
-  (void)info;
-  (void)type;
-  (void)walk;
-  return remove(path);
-}
 
 /* busted ends the process by os.exit; here that unwinds to us, so that the server is
  * stopped in order. Arguments: folder, then what busted gets. */
@@ -99,8 +91,12 @@ int dl_command_test(int count, char **arguments) {
   }
   setenv("DEMILUNE_DATA", folder, 1);
   setvbuf(stdout, NULL, _IOLBF, 0); /* what went well is seen, whatever ends the process */
-  dl_test_watch_folder(folder);
+  if (!dl_test_watch_folder(folder)) {
+    perror("demilune test: cannot begin the process that removes the data folder");
+    rmdir(folder);
+    return 1;
+  }
   int status = with_data_folder(&given);
-  nftw(folder, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+  dl_test_watch_remove();
   return status;
 }

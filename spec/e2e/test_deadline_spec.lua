@@ -16,7 +16,8 @@ app:get("/endless", { timeout = "1h" }, function()
     end
   end)
 end)
-app:get("/busy", function() while true do end end)
+app:database "sqlite:test.db"
+app:get("/busy", function() while true do demilune.json.decode "{}" end end)
 app:get("/", function() return "here" end)
 return app
 ]]
@@ -54,5 +55,15 @@ describe("demilune test", function()
     assert.truthy(out:find("ok 1 - hears", 1, true), out)
     local data = assert(out:match("data in (/%S+)"), out)
     assert.not_equal(0, os.execute("test -e " .. data))
+  end)
+
+  it("leaves nothing behind when it is killed", function()
+    local status, out, err = run [[
+      print("data in " .. os.getenv "DEMILUNE_DATA")
+      os.execute "kill -KILL $PPID"
+    ]]
+    assert.equal(128 + 9, status, out .. err)
+    local data = assert(out:match("data in (/%S+)"), out)
+    assert.equal(0, os.execute(("for i in $(seq 300); do test -e %s || exit 0; sleep 0.1; done; exit 1"):format(data)))
   end)
 end)

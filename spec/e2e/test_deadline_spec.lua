@@ -35,7 +35,7 @@ describe("demilune test", function()
       local client = require("demilune.test").client { timeout = "300ms" }
       it("hears nothing", function() client:get("/silent") end)
       it("hears no end", function() client:get("/endless", { timeout = 0.4 }) end)
-      it("hears the next", function() assert.equal("here", client:get("/").body) end)
+      it("hears the next", function() assert.equal("here", client:get("/", { timeout = "1m" }).body) end)
     ]]
     assert.not_equal(0, status)
     assert.truthy(out:find("app_spec.lua:2: GET /silent: no whole answer came within 0.3 seconds; if it takes longer, say so", 1, true), out)
@@ -47,7 +47,7 @@ describe("demilune test", function()
     local status, out, err = run [[
       local client = require("demilune.test").client { timeout = "300ms" }
       print("data in " .. os.getenv "DEMILUNE_DATA")
-      it("hears", function() assert.equal("here", client:get("/").body) end)
+      it("hears", function() assert.equal("here", client:get("/", { timeout = "1m" }).body) end)
       it("never hears again", function() client:get("/busy") end)
     ]]
     assert.equal(1, status, out .. err)

@@ -73,7 +73,9 @@ static void what_waits_for_a_reader_fails_at_its_time_too(void **state) {
   assert_true(world_start(w));
   answer slow, waiting;
   dl_call *running = world_send(w, &slow, NULL, endless, DL_SHAPE_VALUE, NOTHING, NOTHING);
+  uv_mutex_lock(&w->database->mutex);
   running->deadline = UINT64_MAX; /* it begins, however busy the machine is */
+  uv_mutex_unlock(&w->database->mutex);
   for (bool begun = false; !begun; usleep(1000)) {
     uv_mutex_lock(&w->database->mutex);
     begun = !w->database->reads.first;

@@ -17,9 +17,9 @@
 
 typedef struct handle {
   dl_database *database;
-  dl_call *draft;  /* filled by prepare, sent by execute */
-  dl_ticket event; /* who waits for start or stop */
-  dl_beat *beat;   /* of the loop that it was started on; may be NULL */
+  dl_call *draft;   /* filled by prepare, sent by execute */
+  dl_ticket event;  /* who waits for start or stop */
+  dl_beat *opening; /* where it is counted among what opens; NULL where it is not */
 } handle;
 
 /* Transactions are made after their handle and die before it, by collection order. */
@@ -382,8 +382,13 @@ static void on_event(void *owner, const char *error) {
   dl_task_wake(self->event, push_text, (void *)(uintptr_t)error);
 }
 
+static void end_opening(handle *self) {
+  dl_beat_end_opening(self->opening);
+  self->opening = NULL;
+}
+
 static void on_started(void *owner, const char *error) {
-  dl_beat_end_opening(((handle *)owner)->beat);
+  end_opening(owner);
   on_event(owner, error);
 }
 
@@ -392,8 +397,8 @@ static int handle_start(lua_State *L) {
   handle *self = check_handle(L);
   if (!dl_database_is_new(self->database)) return luaL_error(L, "the database was started before");
   self->event = dl_task_wait(L, "a database");
-  self->beat = dl_lua_of(L)->loop->beat;
-  dl_beat_begin_opening(self->beat);
+  self->opening = dl_lua_of(L)->loop->beat;
+  dl_beat_begin_opening(self->opening);
   dl_database_start(self->database, on_started, self);
   return dl_task_yield(L);
 }
@@ -463,6 +468,7 @@ static int handle_is_ending(lua_State *L) {
 static int handle_collect(lua_State *L) {
   handle *self = check_handle(L);
   if (self->draft) dl_call_drop(self->draft);
+  end_opening(self); /* nobody is told any more that it has opened */
   dl_database_free(self->database);
   return 0;
 }

@@ -82,7 +82,7 @@ void dl_bridge_log(lua_State *L);      /* log, now */
 /* Pushes onto L what the error on top of co (which may be L) says: text as it is, what has a
  * __tostring by that, run protected, another table as JSON. co stays as it is. */
 void dl_bridge_push_error(lua_State *L, lua_State *co);
-void dl_bridge_request(lua_State *L);  /* response_type, abort_type, replay_type */
+void dl_bridge_request(lua_State *L);  /* response_type, abort_type, replay_type, field_fault */
 void dl_bridge_embedded(lua_State *L); /* embedded_docs */
 void dl_bridge_files(lua_State *L);    /* app_file */
 void dl_bridge_guard(lua_State *L);    /* key_set, sealer */

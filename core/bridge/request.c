@@ -581,10 +581,9 @@ void dl_bridge_request(lua_State *L) {
   add_type(L, "response_type", &response_key);
   add_type(L, "abort_type", &abort_key);
   add_type(L, "replay_type", &replay_key);
-  lua_pushcfunction(L, dl_request_single);
-  lua_setfield(L, -2, "single");
-  lua_pushcfunction(L, core_prepare);
-  lua_setfield(L, -2, "prepare");
+  static const luaL_Reg functions[] = {
+      {"single", dl_request_single}, {"prepare", core_prepare}, {"field_fault", dl_request_field_fault}, {NULL, NULL}};
+  luaL_setfuncs(L, functions, 0);
   lua_pushlightuserdata(L, (void *)(uintptr_t)&metatable_key);
   lua_createtable(L, 0, 4);
   lua_newtable(L);

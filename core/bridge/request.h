@@ -96,6 +96,8 @@ void dl_request_push_keeper(lua_State *L, dl_request_view *view);
 const char *dl_request_slip_of(lua_State *L, int first);
 /* single(value, ...): the value alone. Raises where what stands behind it was meant for something. */
 int dl_request_single(lua_State *L);
+/* field_fault(name, value) → what is wrong with an ETag or a Last-Modified that is declared; nil where nothing is. */
+int dl_request_field_fault(lua_State *L);
 /* The Content-Type in a table of headers; an empty string without bytes where there is none. It is Lua's. */
 dl_str dl_request_content_type(lua_State *L, int headers);
 /* Whether a text is a value of the model, or goes out as it is: where there is none, or by a Content-Type that is no JSON. */

@@ -5,6 +5,8 @@
 #include "http/response.h"
 #include "http/text.h"
 
+#include <lauxlib.h>
+
 const char DL_REQUEST_NO_BODY[] = "the route's status has no body, yet the handler returned a value; return nothing, or declare another status";
 
 static const char prepared_key = 'p'; /* in a response; a key that no app can make */
@@ -124,6 +126,14 @@ const char *dl_request_read_fields(lua_State *L, int headers, dl_arena *arena, d
   }
   lua_settop(L, top);
   return problem;
+}
+
+int dl_request_field_fault(lua_State *L) {
+  dl_http_validators none = {0};
+  luaL_checkstring(L, 1);
+  luaL_checkstring(L, 2);
+  lua_pushstring(L, dl_http_validators_note(&none, text_at(L, 1), text_at(L, 2)));
+  return 1;
 }
 
 /* --- demilune.response ------------------------------------------------------------------ */

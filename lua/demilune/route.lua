@@ -2,6 +2,7 @@
 -- Routes: method, path, options and handler, checked where they are declared.
 -- What is inherited from routers and the app is joined later, in plan.lua.
 
+local core = require "demilune.core"
 local dependency = require "demilune.dependency"
 local errors = require "demilune.errors"
 local field = require "demilune.field"
@@ -340,7 +341,7 @@ local function written_by(name)
   return WRITTEN[name]
 end
 
----Checks fixed header fields: names are tokens and nobody else's, values cannot start another line.
+---Checks fixed header fields: names are tokens and nobody else's, values cannot start another line, an ETag or a date is one.
 ---@param place string
 ---@param what string
 ---@param headers? table<string, string>
@@ -352,6 +353,8 @@ function route.check_headers(place, what, headers)
     elseif type(value) ~= "string" or value:find("%c") then
       errors.raise(place, "%s: the header field %s must be a string without line breaks", what, name)
     end
+    local fault = core.field_fault(name, value)
+    if fault then errors.raise(place, "%s: %s", what, fault) end
     local written = written_by(name:lower())
     if written then errors.raise(place, "%s: the header field %s is not for headers: %s", what, name, written) end
     if spelled[name:lower()] then

@@ -165,13 +165,30 @@ describe("conditional requests", function()
       assert.equal(500, ask("/wrong-" .. name).status, name)
       assert.truthy(running:log_line('/wrong-' .. name .. '"', said), name)
     end
-    local app = 'local demilune = require "demilune"\nlocal app = demilune.app { guard = demilune.guard.public }\n'
-      .. 'app:get("/", { headers = { ETag = "v1" } }, function() return 1 end)\nreturn app\n'
-    local folder = server.write_app(app)
-    local status, _, said = server.run { "check", folder }
-    server.remove_folder(folder)
-    assert.equal(1, status)
-    assert.truthy(said:find("app.lua:3: an ETag is a text in double quotes", 1, true), said)
+  end)
+
+  it("need one in what is declared, too, or the app does not load: told where it is declared", function()
+    local app = [[
+local demilune = require "demilune"
+local app = demilune.app { guard = demilune.guard.public, headers = { %s } }
+local router = demilune.router { prefix = "/a", headers = { %s } }
+router:get("/", { headers = { %s } }, function() return 1 end)
+app:mount(router)
+return app
+]]
+    local wrong, date = 'ETag = "v1"', '["Last-Modified"] = "today"'
+    for said, given in pairs {
+      ["app.lua:2: demilune.app: an ETag is a text in double quotes"] = { wrong, "", "" },
+      ["app.lua:3: demilune.router: an ETag is a text in double quotes"] = { "", wrong, "" },
+      ["app.lua:4: GET /: an ETag is a text in double quotes"] = { "", "", wrong },
+      ["app.lua:3: demilune.router: the Last-Modified is no date as HTTP has it"] = { "", date, "" },
+    } do
+      local folder = server.write_app(app:format(unpack(given)))
+      local status, _, err = server.run { "check", folder }
+      server.remove_folder(folder)
+      assert.equal(1, status)
+      assert.truthy(err:find(said, 1, true), err)
+    end
   end)
 
   it("change what the client knows, and are refused by 412 where it is another version", function()

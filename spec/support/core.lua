@@ -17,6 +17,7 @@ function core.log(level, text, fields) core.logged[#core.logged + 1] = { level =
 function core.foreign_page() return false end
 function core.principal_place() return core.place end
 function core.has_loaded() return false end
+function core.field_fault() return nil end
 function core.app_file() return nil, false end
 function core.now() return core.seconds end
 function core.clock_move(milliseconds) core.seconds = core.seconds + milliseconds / 1000 end

@@ -292,13 +292,14 @@ describe("a deadline", function()
 
   it("is the client's, or the request's own", function()
     local patient = test.client { timeout = "2m" }
-    answers = { FINE, FINE, FINE, FINE }
+    answers = { FINE, FINE, FINE, FINE, FINE }
     local options = { timeout = "500ms" }
     client:get("/a", { query = { x = 1 } })
     patient:post("/b")
     patient:get("/c", options)
     patient:raw("nonsense")
-    assert.same({ "GET /a?x=1: 60", "POST /b: 120", "GET /c: 0.5", "what was sent: 120" }, deadlines)
+    patient:raw("nonsense", "GET", "5m")
+    assert.same({ "GET /a?x=1: 60", "POST /b: 120", "GET /c: 0.5", "what was sent: 120", "what was sent: 300" }, deadlines)
     assert.same({ timeout = "500ms" }, options)
   end)
 
@@ -314,6 +315,7 @@ describe("a deadline", function()
   it("has to be a duration", function()
     assert.has_error(function() test.client { timeout = "soon" } end)
     assert.has_error(function() client:get("/", { timeout = "0s" }) end)
+    assert.error_matches(function() client:raw("nonsense", "GET", "soon") end, 'client:raw: timeout = "soon" is no duration; write timeout = "5m"')
     assert.same({}, sent)
   end)
 end)

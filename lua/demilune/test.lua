@@ -128,9 +128,10 @@ end
 ---Sends bytes as they are and reads the response; nil when the server just closes.
 ---@param bytes string
 ---@param method? string of the request in the bytes, when it is HEAD
----@param timeout? number seconds, the client's when left out
+---@param timeout? number|string how long the whole answer may take: the client's
 ---@return demilune.TestReply?
 function Client:raw(bytes, method, timeout)
+  timeout = timeout and seconds_of(errors.where(), "client:raw", timeout)
   local is_reused = self.connection ~= nil
   if not is_reused then connect(self) end
   local reply = exchange(self, bytes, method, timeout)

@@ -58,8 +58,14 @@ describe("an app that does not load is told", function()
     } do
       assert.matches("app.lua:4: " .. said, refusal(app(route:format(wrong))), 1, true)
     end
-    assert.matches("app.lua:4: model.integer: its example does not pass its own checks (example: should be a whole number); change one of the two",
-      refusal(app 'app:get("/", { query = { a = model.integer { example = "x" } } }, function() end)'), 1, true)
+    for field, seen in pairs {
+      ['integer { strict = false, example = "5" }'] = "5", ['number { example = "1" }'] = "1.5", ['boolean { example = "yes" }'] = "true",
+    } do
+      assert.matches("; write the value as a handler sees it, such as " .. seen,
+        refusal(app(('app:get("/", { query = { a = model.%s } }, function() end)'):format(field))), 1, true)
+    end
+    assert.matches("app.lua:4: model.integer: its example does not pass its own checks (example: should be at most 3); change one of the two",
+      refusal(app 'app:get("/", { query = { a = model.integer { example = 5, le = 3 } } }, function() end)'), 1, true)
     assert.matches("app.lua:4: model.any: its example does not pass its own checks (example cannot be used: a function", refusal(
       app 'app:get("/", { query = { a = model.any { example = print } } }, function() end)'), 1, true)
     local folder = server.write_app(app [[

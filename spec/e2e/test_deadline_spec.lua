@@ -17,7 +17,8 @@ app:get("/endless", { timeout = "1h" }, function()
   end)
 end)
 app:database "sqlite:test.db"
-app:get("/busy", function() while true do demilune.json.decode "{}" end end)
+local list = "[" .. ('{"a":"b"},'):rep(100) .. "1]"
+app:get("/busy", function() while true do demilune.json.decode(list) end end) -- where the signal comes, malloc may have its lock
 app:get("/", function() return "here" end)
 return app
 ]]

@@ -42,13 +42,14 @@ struct dl_functions {
 
 /* --- those with a bound ------------------------------------------------------------------- */
 
-static bool prepare(function *called, sqlite3 *caller) {
+static int prepare(function *called, sqlite3 *caller) {
   char sql[64];
   dl_functions *all = called->all;
-  if (!all->plain && sqlite3_open_v2(":memory:", &all->plain, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK) return false;
+  int code = all->plain ? SQLITE_OK : sqlite3_open_v2(":memory:", &all->plain, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
+  if (code != SQLITE_OK) return code;
   sqlite3_limit(all->plain, SQLITE_LIMIT_LENGTH, sqlite3_limit(caller, SQLITE_LIMIT_LENGTH, -1));
   snprintf(sql, sizeof sql, "SELECT %s(%s)", bounded[called->index].name, bounded[called->index].arguments == 3 ? "?1, ?2, ?3" : "?1, ?2");
-  return sqlite3_prepare_v3(all->plain, sql, -1, SQLITE_PREPARE_PERSISTENT, &called->original, NULL) == SQLITE_OK;
+  return sqlite3_prepare_v3(all->plain, sql, -1, SQLITE_PREPARE_PERSISTENT, &called->original, NULL);
 }
 
 /* An object has no more members than colons. */
@@ -71,20 +72,27 @@ static bool is_too_much(const function *called, sqlite3_value **values) {
   return first * second > bounded[called->index].most;
 }
 
+/* SQLITE_ROW, or what went wrong. An argument for which there is no memory would be NULL to the original. */
+static int run(function *called, sqlite3 *caller, int count, sqlite3_value **values) {
+  int code = called->original ? SQLITE_OK : prepare(called, caller);
+  for (int i = 0; code == SQLITE_OK && i < count; i++) code = sqlite3_bind_value(called->original, i + 1, values[i]);
+  return code == SQLITE_OK ? sqlite3_step(called->original) : code;
+}
+
 static void call_bounded(sqlite3_context *context, int count, sqlite3_value **values) {
   function *called = sqlite3_user_data(context);
   if (is_too_much(called, values)) {
     sqlite3_result_error(context, DL_TOO_MUCH_TO_COMPARE, -1);
     return;
   }
-  if (!called->original && !prepare(called, sqlite3_context_db_handle(context))) {
-    sqlite3_result_error_nomem(context);
-    return;
+  int code = run(called, sqlite3_context_db_handle(context), count, values);
+  if (code == SQLITE_ROW) sqlite3_result_value(context, sqlite3_column_value(called->original, 0));
+  else {
+    sqlite3_result_error(context, sqlite3_errmsg(called->all->plain), -1);
+    sqlite3_result_error_code(context, code); /* the message makes it SQLITE_ERROR */
   }
-  for (int i = 0; i < count; i++) sqlite3_bind_value(called->original, i + 1, values[i]);
-  if (sqlite3_step(called->original) == SQLITE_ROW) sqlite3_result_value(context, sqlite3_column_value(called->original, 0));
-  else sqlite3_result_error(context, sqlite3_errmsg(called->all->plain), -1);
   if (bounded[called->index].json) sqlite3_result_subtype(context, 'J'); /* or it would be a text to the function around it */
+  if (!called->original) return;
   sqlite3_reset(called->original);
   sqlite3_clear_bindings(called->original);
 }

@@ -3,6 +3,7 @@
 #include "unit.h"
 
 #include "data/internal.h"
+#include "fault_vfs.h"
 
 #include <stdlib.h>
 
@@ -10,6 +11,8 @@ typedef struct world {
   sqlite3 *plain, *ours; /* with SQLite's functions, with ours */
   dl_functions *functions;
 } world;
+
+#define NUMBERS "WITH RECURSIVE n (i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 20000) "
 
 static int open_world(void **state) {
   world *w = calloc(1, sizeof *w);
@@ -30,12 +33,18 @@ static int close_world(void **state) {
   return 0;
 }
 
+static void read_value(sqlite3_stmt *statement, char out[256]) {
+  int type = sqlite3_column_type(statement, 0);
+  const char *text = (const char *)sqlite3_column_text(statement, 0);
+  snprintf(out, 256, "%d %s", type, text ? text : "NULL");
+}
+
 /* The value and its type, or the error. */
 static void ask(sqlite3 *handle, const char *sql, char out[256]) {
   sqlite3_stmt *statement;
   if (sqlite3_prepare_v2(handle, sql, -1, &statement, NULL) != SQLITE_OK) fail_msg("%s: %s", sql, sqlite3_errmsg(handle));
   if (sqlite3_step(statement) != SQLITE_ROW) snprintf(out, 256, "error: %s", sqlite3_errmsg(handle));
-  else snprintf(out, 256, "%d %s", sqlite3_column_type(statement, 0), sqlite3_column_text(statement, 0) ? (const char *)sqlite3_column_text(statement, 0) : "NULL");
+  else read_value(statement, out);
   sqlite3_finalize(statement);
 }
 
@@ -69,7 +78,7 @@ static void what_takes_too_long_is_not_begun(void **state) {
       "SELECT trim(printf('%.*c', 1000000, 'a'), printf('%.*ca', 16000, 'b'))",
       "SELECT ltrim(printf('%.*c', 1000000, 'a'), printf('%.*ca', 16000, 'b'))",
       "SELECT rtrim(printf('%.*c', 1000000, 'a'), printf('%.*ca', 16000, 'b'))",
-      "WITH RECURSIVE n (i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 20000) SELECT json_patch('{}', json_group_object('k' || i, i)) FROM n",
+      NUMBERS "SELECT json_patch('{}', json_group_object('k' || i, i)) FROM n",
   };
   world *w = *state;
   char got[256];
@@ -103,6 +112,39 @@ static void a_text_that_is_too_long_is_told_as_by_the_originals(void **state) {
   ask(w->plain, call, expected);
   ask(w->ours, call, got);
   assert_string_equal(got, expected);
+  assert_int_equal(sqlite3_errcode(w->ours), SQLITE_TOOBIG);
+}
+
+/* Each piece of memory in turn is not to be had: a call then gives its value or fails, and the next one gives it. */
+static void without_memory_a_call_fails_and_gives_no_other_value(void **state) {
+  static const char *const calls[] = {
+      "SELECT length(replace(printf('%.*c', 100000, 'a'), 'a', 'bb'))",
+      "SELECT length(trim(printf('%.*c', 100000, 'a'), 'b'))",
+      "SELECT length(json_patch('{\"k\":1}', json_object('text', printf('%.*c', 100000, 'a'))))",
+      "SELECT instr(printf('%.*cb', 100000, 'a'), 'b')",
+  };
+  world *w = *state;
+  char expected[256], got[256];
+  for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
+    sqlite3_stmt *statement;
+    bool struck = true;
+    long at = 1;
+    ask(w->plain, calls[i], expected);
+    assert_int_equal(sqlite3_prepare_v2(w->ours, calls[i], -1, &statement, NULL), SQLITE_OK);
+    for (; struck; at++) {
+      fault_arm((fault_rule){.operations = FAULT_MEMORY, .code = SQLITE_NOMEM}, at);
+      int code = sqlite3_step(statement);
+      struck = fault_lift();
+      if (code == SQLITE_ROW) read_value(statement, got);
+      else assert_int_equal(code, SQLITE_NOMEM);
+      if (code == SQLITE_ROW && strcmp(got, expected) != 0) fail_msg("%s, without allocation %ld: %s instead of %s", calls[i], at, got, expected);
+      sqlite3_reset(statement);
+    }
+    assert_true(at > 3);
+    sqlite3_finalize(statement);
+    ask(w->ours, calls[i], got);
+    assert_string_equal(got, expected);
+  }
 }
 
 int main(void) {
@@ -111,6 +153,8 @@ int main(void) {
       cmocka_unit_test_setup_teardown(what_takes_too_long_is_not_begun, open_world, close_world),
       cmocka_unit_test_setup_teardown(searching_a_text_is_done_anew, open_world, close_world),
       cmocka_unit_test_setup_teardown(a_text_that_is_too_long_is_told_as_by_the_originals, open_world, close_world),
+      cmocka_unit_test_setup_teardown(without_memory_a_call_fails_and_gives_no_other_value, open_world, close_world),
   };
+  if (!fault_install()) return 1;
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

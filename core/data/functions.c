@@ -15,15 +15,21 @@
 #define SQLITE_RESULT_SUBTYPE 0 /* before 3.45 nothing has to be said of it */
 #endif
 
-/* most: bytes of the first argument times bytes of the second, or members of JSON, where the worst ones take some tenths of a second. */
+/* What one call compares at most, where the worst ones take some tenths of a second. */
 static const struct {
   const char *name;
   int arguments;
-  uint64_t most;
-  bool json;
+  uint64_t most; /* bytes of the first argument times bytes of the second; of JSON as is_too_much_merging says */
+  bool json;     /* its result is JSON, and not just a text, to the function around it */
+  bool merges;
 } bounded[] = {
-    {"replace", 3, UINT64_C(1) << 33, false}, {"trim", 2, UINT64_C(1) << 26, false},  {"ltrim", 2, UINT64_C(1) << 26, false},
-    {"rtrim", 2, UINT64_C(1) << 26, false},   {"json_patch", 2, UINT64_C(1) << 28, true},
+    {.name = "replace", .arguments = 3, .most = UINT64_C(1) << 33},
+    {.name = "trim", .arguments = 2, .most = UINT64_C(1) << 26},
+    {.name = "ltrim", .arguments = 2, .most = UINT64_C(1) << 26},
+    {.name = "rtrim", .arguments = 2, .most = UINT64_C(1) << 26},
+    {.name = "unhex", .arguments = 2, .most = UINT64_C(1) << 26}, /* from SQLite 3.41 on */
+    {.name = "json_patch", .arguments = 2, .most = UINT64_C(1) << 26, .json = true, .merges = true},
+    {.name = "jsonb_patch", .arguments = 2, .most = UINT64_C(1) << 26, .merges = true}, /* from SQLite 3.45 on */
 };
 
 enum { BOUNDED = sizeof bounded / sizeof *bounded };
@@ -42,34 +48,63 @@ struct dl_functions {
 
 /* --- those with a bound ------------------------------------------------------------------- */
 
-static int prepare(function *called, sqlite3 *caller) {
+static int prepare_call(sqlite3 *handle, size_t index, sqlite3_stmt **out) {
   char sql[64];
+  snprintf(sql, sizeof sql, "SELECT %s(%s)", bounded[index].name, bounded[index].arguments == 3 ? "?1, ?2, ?3" : "?1, ?2");
+  return sqlite3_prepare_v3(handle, sql, -1, SQLITE_PREPARE_PERSISTENT, out, NULL);
+}
+
+static int prepare(function *called, sqlite3 *caller) {
   dl_functions *all = called->all;
   int code = all->plain ? SQLITE_OK : sqlite3_open_v2(":memory:", &all->plain, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
   if (code != SQLITE_OK) return code;
   sqlite3_limit(all->plain, SQLITE_LIMIT_LENGTH, sqlite3_limit(caller, SQLITE_LIMIT_LENGTH, -1));
-  snprintf(sql, sizeof sql, "SELECT %s(%s)", bounded[called->index].name, bounded[called->index].arguments == 3 ? "?1, ?2, ?3" : "?1, ?2");
-  return sqlite3_prepare_v3(all->plain, sql, -1, SQLITE_PREPARE_PERSISTENT, &called->original, NULL);
+  return prepare_call(all->plain, called->index, &called->original);
 }
 
-/* An object has no more members than colons. */
-static uint64_t count_members(sqlite3_value *value) {
-  const char *text = (const char *)sqlite3_value_text(value);
+static uint64_t count_colons(dl_str text) {
   uint64_t count = 0;
-  for (const char *colon = text; colon && (colon = strchr(colon, ':')); colon++) count++;
+  for (size_t i = 0; i < text.len; i++) count += text.ptr[i] == ':';
   return count;
 }
 
-static bool is_too_much(const function *called, sqlite3_value **values) {
-  uint64_t first, second;
-  if (bounded[called->index].json) {
-    second = count_members(values[1]);
-    first = count_members(values[0]) + second; /* what is merged in is compared with what was merged before */
-  } else {
-    first = (uint64_t)sqlite3_value_bytes(values[0]);
-    second = (uint64_t)sqlite3_value_bytes(values[1]);
+/* Those in arrays do not count: a patch puts an array in place whole. Where a quote or a
+ * comment of JSON5 stands, which newer SQLites take, each colon counts as a member. */
+static uint64_t count_members(dl_str text) {
+  uint64_t count = 0, arrays = 0;
+  bool quoted = false;
+  for (size_t i = 0; i < text.len; i++) {
+    char c = text.ptr[i];
+    if (c == '\\') i++;
+    else if (c == '"') quoted = !quoted;
+    else if (quoted) continue;
+    else if (c == '\'' || c == '/') return count_colons(text);
+    else if (c == '[') arrays++;
+    else if (c == ']' && arrays) arrays--;
+    else count += c == ':' && !arrays;
   }
-  return first * second > bounded[called->index].most;
+  return count;
+}
+
+/* In JSONB a member's name and value have a byte each at least. A blob is not read as
+ * a text: it would be one to SQLite from then on. */
+static uint64_t most_members(sqlite3_value *value) {
+  if (sqlite3_value_type(value) == SQLITE_BLOB) return (uint64_t)sqlite3_value_bytes(value) / 2;
+  const char *text = (const char *)sqlite3_value_text(value);
+  return text ? count_members(dl_str_from(text, (size_t)sqlite3_value_bytes(value))) : 0;
+}
+
+/* Each member that is merged in is compared with all that are there, also with those that were
+ * merged in before it; names may be long and alike, and newer SQLites move all that stands behind it. */
+static bool is_too_much_merging(uint64_t most, sqlite3_value **values) {
+  enum { BYTES_AS_A_MEMBER = 64 };
+  uint64_t merged = most_members(values[1]), bytes = (uint64_t)sqlite3_value_bytes(values[0]) + (uint64_t)sqlite3_value_bytes(values[1]);
+  return merged * (most_members(values[0]) + merged + bytes / BYTES_AS_A_MEMBER) > most;
+}
+
+static bool is_too_much(size_t index, sqlite3_value **values) {
+  if (bounded[index].merges) return is_too_much_merging(bounded[index].most, values);
+  return (uint64_t)sqlite3_value_bytes(values[0]) * (uint64_t)sqlite3_value_bytes(values[1]) > bounded[index].most;
 }
 
 /* SQLITE_ROW, or what went wrong. An argument for which there is no memory would be NULL to the original. */
@@ -81,7 +116,7 @@ static int run(function *called, sqlite3 *caller, int count, sqlite3_value **val
 
 static void call_bounded(sqlite3_context *context, int count, sqlite3_value **values) {
   function *called = sqlite3_user_data(context);
-  if (is_too_much(called, values)) {
+  if (is_too_much(called->index, values)) {
     sqlite3_result_error(context, DL_TOO_MUCH_TO_COMPARE, -1);
     return;
   }
@@ -134,13 +169,23 @@ static void call_instr(sqlite3_context *context, int count, sqlite3_value **valu
 
 enum { LIKE_THE_ORIGINALS = SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_INNOCUOUS };
 
+/* What the library at hand does not have stays unknown, so that a statement that calls it is refused as the app loads. */
+static int add_bounded(sqlite3 *handle, function *added) {
+  const char *name = bounded[added->index].name;
+  sqlite3_stmt *original = NULL;
+  int code = prepare_call(handle, added->index, &original);
+  sqlite3_finalize(original);
+  if (code != SQLITE_OK) return code == SQLITE_ERROR ? SQLITE_OK : code;
+  int flags = LIKE_THE_ORIGINALS | (bounded[added->index].json ? SQLITE_RESULT_SUBTYPE : 0);
+  return sqlite3_create_function_v2(handle, name, bounded[added->index].arguments, flags, added, call_bounded, NULL, NULL, NULL);
+}
+
 dl_functions *dl_functions_add(sqlite3 *handle) {
   dl_functions *all = dl_calloc(1, sizeof *all);
   int code = sqlite3_create_function_v2(handle, "instr", 2, LIKE_THE_ORIGINALS, NULL, call_instr, NULL, NULL, NULL);
   for (size_t i = 0; code == SQLITE_OK && i < BOUNDED; i++) {
     all->each[i] = (function){.all = all, .index = i};
-    int flags = LIKE_THE_ORIGINALS | (bounded[i].json ? SQLITE_RESULT_SUBTYPE : 0);
-    code = sqlite3_create_function_v2(handle, bounded[i].name, bounded[i].arguments, flags, &all->each[i], call_bounded, NULL, NULL, NULL);
+    code = add_bounded(handle, &all->each[i]);
   }
   if (code == SQLITE_OK) return all;
   dl_functions_free(all);

@@ -50,7 +50,7 @@ _Static_assert(DL_LIKE_PATTERN_MAX == 256, "what is said below names it");
 /* What no time limit would end is not begun. SQLite has no code for it. */
 static const char *refused_work(const char *message) {
   if (strcmp(message, "LIKE or GLOB pattern too complex") == 0) return "a pattern of LIKE or GLOB has over 256 bytes";
-  if (strcmp(message, DL_TOO_MUCH_TO_COMPARE) == 0) return "replace, trim or json_patch has too much to compare";
+  if (strcmp(message, DL_TOO_MUCH_TO_COMPARE) == 0) return "replace, trim, unhex or json_patch has too much to compare";
   return NULL;
 }
 

@@ -48,9 +48,16 @@ static void ask(sqlite3 *handle, const char *sql, char out[256]) {
   sqlite3_finalize(statement);
 }
 
+static bool has(sqlite3 *handle, const char *call) {
+  sqlite3_stmt *statement = NULL;
+  bool good = sqlite3_prepare_v2(handle, call, -1, &statement, NULL) == SQLITE_OK;
+  sqlite3_finalize(statement);
+  return good;
+}
+
 static const char *const values[] = {"NULL", "''", "'a'", "'aab'", "'ab'", "'b'", "'größer'", "'ß'", "'ö'", "'ßer'", "'€ 5'", "5", "1.5", "x''", "x'61'", "x'6162'",
                                      "x'9f'", "x'c39f'", "CAST(x'9f61' AS TEXT)", "CAST(x'9f' AS TEXT)", "'xaaabaab'", "'aaaa'", "'{}'", "'{\"a\":1}'",
-                                     "'{\"a\":null,\"b\":{\"c\":[1]}}'", "'{'", "'[1]'"};
+                                     "'{\"a\":null,\"b\":{\"c\":[1]}}'", "'{'", "'[1]'", "x'7b7d'", "x'4c17611331'"};
 enum { VALUES = sizeof values / sizeof *values };
 
 static void they_give_what_the_originals_give(void **state) {
@@ -69,6 +76,31 @@ static void they_give_what_the_originals_give(void **state) {
       ask(w->ours, sql, got);
       if (strcmp(expected, got) != 0) fail_msg("%s: %s instead of %s", sql, got, expected);
     }
+}
+
+/* Which ones there are depends on the library. */
+static void what_sqlite_has_in_newer_versions_is_bounded_where_it_is_there(void **state) {
+  static const struct {
+    const char *there, *same, *too_much;
+  } calls[] = {
+      {"SELECT unhex('', '')", "SELECT hex(unhex('61-62', '-'))", "SELECT unhex(printf('%.*c', 1000000, '-'), printf('%.*c-', 16000, '+'))"},
+      {"SELECT jsonb_patch('{}', '{}')", "SELECT json(jsonb_patch('{\"a\":1,\"b\":2}', '{\"a\":null,\"c\":{\"d\":3}}'))",
+       NUMBERS "SELECT jsonb_patch('{}', json_group_object('k' || i, i)) FROM n"},
+      {"SELECT jsonb('{}')", "SELECT json_patch(jsonb('{\"a\":1,\"b\":2}'), jsonb('{\"a\":null,\"c\":{\"d\":3}}'))",
+       NUMBERS "SELECT json_patch('{}', jsonb_group_object('k' || i, i)) FROM n"},
+  };
+  world *w = *state;
+  char expected[256], got[256];
+  for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
+    bool there = has(w->plain, calls[i].there);
+    assert_int_equal(has(w->ours, calls[i].there), there);
+    if (!there) continue;
+    ask(w->plain, calls[i].same, expected);
+    ask(w->ours, calls[i].same, got);
+    assert_string_equal(got, expected);
+    ask(w->ours, calls[i].too_much, got);
+    assert_string_equal(got, "error: " DL_TOO_MUCH_TO_COMPARE);
+  }
 }
 
 /* A megabyte, and what is as long: SQLite's own would be at it for many seconds. */
@@ -90,6 +122,41 @@ static void what_takes_too_long_is_not_begun(void **state) {
   assert_string_equal(got, "1 2000000");
   ask(w->ours, "SELECT length(json_patch('{}', json_object('text', printf('%.*c', 1000000, 'a'))))", got);
   assert_string_equal(got, "1 1000011");
+}
+
+/* Colons in texts and in arrays, which take the place of what was there, are compared with nothing. */
+static void what_a_patch_only_puts_in_place_has_no_bound(void **state) {
+  static const char *const calls[] = {
+      NUMBERS "SELECT json_patch('{\"k\":1}', json_object('p', json_group_array(json_object('x', i, 'y', json_array(i))))) FROM n",
+      NUMBERS "SELECT json_patch('{\"k\":1}', json_object('p', group_concat('\":\\', ':'))) FROM n",
+      NUMBERS "SELECT json_patch(json_group_array(json_object('x', i)), json_group_array(json_object('x', i))) FROM n",
+  };
+  world *w = *state;
+  char expected[256], got[256];
+  for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
+    ask(w->plain, calls[i], expected);
+    ask(w->ours, calls[i], got);
+    assert_string_equal(got, expected);
+    assert_memory_equal(got, "3 ", 2);
+  }
+}
+
+/* Names of 1,000 bytes that differ at their ends; members behind arrays and texts; and, where
+ * SQLite reads JSON5, behind what only seems to begin a text. */
+static void what_a_patch_merges_has_a_bound_wherever_it_stands(void **state) {
+  static const char *const calls[] = {
+      NUMBERS "SELECT json_patch(json_group_object(printf('%.*c%d', 1000, 'k', i), i), json_group_object(printf('%.*c%d', 1000, 'k', -i), i))"
+              " FROM n WHERE i < 3000",
+      NUMBERS "SELECT json_patch('{}', json_object('l', json_array('[', json_object()), '\"', '\\', 'o', json_group_object('k' || i, i))) FROM n",
+      NUMBERS "SELECT json_patch('{}', '{''\"'':1,' || substr(json_group_object('k' || i, i), 2)) FROM n",
+      NUMBERS "SELECT json_patch('{}', '{/* \" */' || substr(json_group_object('k' || i, i), 2)) FROM n",
+  };
+  world *w = *state;
+  char got[256];
+  for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
+    ask(w->ours, calls[i], got);
+    assert_string_equal(got, "error: " DL_TOO_MUCH_TO_COMPARE);
+  }
 }
 
 static void searching_a_text_is_done_anew(void **state) {
@@ -150,7 +217,10 @@ static void without_memory_a_call_fails_and_gives_no_other_value(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(they_give_what_the_originals_give, open_world, close_world),
+      cmocka_unit_test_setup_teardown(what_sqlite_has_in_newer_versions_is_bounded_where_it_is_there, open_world, close_world),
       cmocka_unit_test_setup_teardown(what_takes_too_long_is_not_begun, open_world, close_world),
+      cmocka_unit_test_setup_teardown(what_a_patch_only_puts_in_place_has_no_bound, open_world, close_world),
+      cmocka_unit_test_setup_teardown(what_a_patch_merges_has_a_bound_wherever_it_stands, open_world, close_world),
       cmocka_unit_test_setup_teardown(searching_a_text_is_done_anew, open_world, close_world),
       cmocka_unit_test_setup_teardown(a_text_that_is_too_long_is_told_as_by_the_originals, open_world, close_world),
       cmocka_unit_test_setup_teardown(without_memory_a_call_fails_and_gives_no_other_value, open_world, close_world),

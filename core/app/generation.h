@@ -33,7 +33,7 @@ typedef struct dl_generation_source {
   const char *seed;    /* what made-up secrets come from; NULL: new ones each time */
   size_t workers;      /* how many processes will serve the app; 0 means 1 */
   const char *redis_url; /* of a store that counts limits for an app that names none; NULL: none */
-  dl_opened_files *opened; /* which files the databases of the server's workers are; NULL: it has none but this process */
+  const dl_opened *opened; /* which files the databases of the server's workers are; NULL: it has none but this process */
   uint64_t number;       /* that the generation will have */
 } dl_generation_source;
 

@@ -26,7 +26,7 @@ dl_lua *dl_lua_new(dl_loop *loop);
 /* Where the app's files come from; NULL: its folder. Borrowed until dl_lua_end. */
 void dl_lua_use_files(dl_lua *lua, dl_file_set *files);
 /* Where its databases note, as those of that generation, which files they are; NULL: nowhere. Borrowed as long as there is one of them. */
-void dl_lua_use_opened(dl_lua *lua, dl_opened_files *opened, uint64_t generation);
+void dl_lua_use_opened(dl_lua *lua, const dl_opened *opened, uint64_t generation);
 lua_State *dl_lua_state(const dl_lua *lua);
 /* Frees what nothing reaches any more, where Lua has run out of memory. */
 void dl_lua_collect(dl_lua *lua);

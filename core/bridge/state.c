@@ -157,7 +157,7 @@ void dl_lua_set_loaded(dl_lua *lua) { lua->loaded = true; }
 
 void dl_lua_use_files(dl_lua *lua, dl_file_set *files) { lua->files = files; }
 
-void dl_lua_use_opened(dl_lua *lua, dl_opened_files *opened, uint64_t generation) {
+void dl_lua_use_opened(dl_lua *lua, const dl_opened *opened, uint64_t generation) {
   lua->opened = opened;
   lua->generation = generation;
 }

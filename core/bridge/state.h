@@ -17,7 +17,7 @@ struct dl_lua {
   uint64_t string_key; /* of its texts, see string_hash.h */
   dl_loop *loop;      /* borrowed */
   dl_file_set *files; /* borrowed; NULL: the app is read from its folder */
-  dl_opened_files *opened; /* borrowed; NULL: its databases are nobody else's */
+  const dl_opened *opened; /* borrowed; NULL: its databases are nobody else's */
   uint64_t generation;     /* whose they are, there */
   dl_arena arena;     /* what was compiled at load */
   dl_crypto *crypto;  /* outlives the keys that Lua holds */

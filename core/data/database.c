@@ -264,9 +264,11 @@ static void on_closed(uv_handle_t *handle) {
 }
 
 static void close_handles(dl_database *database) {
-  database->open_handles = 3;
+  dl_opened_let_go(database);
+  database->open_handles = 4;
   uv_close((uv_handle_t *)&database->answer, on_closed);
   uv_close((uv_handle_t *)&database->overdue, on_closed);
+  uv_close((uv_handle_t *)&database->look, on_closed);
   uv_close((uv_handle_t *)&database->before_sleep, on_closed);
 }
 
@@ -280,13 +282,18 @@ static void report_start(dl_database *database, const char *error) {
   if (started && !database->orphan) started(database->started_owner, error);
 }
 
+static void become_ready(dl_database *database) {
+  database->state = DL_DATABASE_READY;
+  dl_opened_watch(database);
+}
+
 static void on_answer(uv_async_t *async) {
   dl_database *database = async->data;
   uv_mutex_lock(&database->mutex);
   bool ready = database->ready, gone = database->gone;
   uv_mutex_unlock(&database->mutex);
   deliver(database);
-  if (ready && database->state == DL_DATABASE_STARTING) database->state = DL_DATABASE_READY;
+  if (ready && database->state == DL_DATABASE_STARTING) become_ready(database);
   if (ready && database->started) report_start(database, NULL);
   if (gone && database->wakes) {
     uv_thread_join(&database->writer);
@@ -305,6 +312,7 @@ void dl_database_settle(dl_database *database) {
   if (!database->wakes) return;
   bool idle = !database->unanswered && dl_readers_idle(database);
   if (database->state == DL_DATABASE_STOPPING && idle) {
+    uv_timer_stop(&database->look); /* the log's path is the writer's connection's */
     uv_mutex_lock(&database->mutex);
     database->leave = true;
     uv_cond_signal(&database->work);
@@ -324,8 +332,10 @@ void dl_database_start(dl_database *database, dl_database_event done, void *owne
   uv_prepare_init(database->loop->uv, &database->before_sleep);
   uv_unref((uv_handle_t *)&database->before_sleep);
   uv_timer_init(database->loop->uv, &database->overdue);
+  uv_timer_init(database->loop->uv, &database->look);
+  uv_unref((uv_handle_t *)&database->look);
   uv_unref((uv_handle_t *)&database->overdue); /* answer keeps the loop alive for who waits */
-  database->answer.data = database->before_sleep.data = database->overdue.data = database;
+  database->answer.data = database->before_sleep.data = database->overdue.data = database->look.data = database;
   database->wakes = true;
   if (uv_thread_create(&database->writer, dl_writer_main, database) == 0) return;
   database->wakes = false;

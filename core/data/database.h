@@ -66,7 +66,7 @@ typedef struct dl_database_options {
   dl_file_set *files;         /* where they are read instead if it has the folder; held until the database is freed [none] */
   const char *files_folder;   /* the same folder in files */
   bool is_draft;              /* its data may be lost, which messages then offer, and a reload begins it anew where it is gone [false] */
-  dl_opened_files *opened;    /* what the server's workers have open; held until the database is freed [none] */
+  const dl_opened *opened;    /* what the server's workers have open; held until the database is freed [none] */
   uint64_t generation;        /* that it belongs to, there */
   unsigned readers;           /* connections that read [3] */
   unsigned queue_max;         /* calls that may wait for a reader, or for the writer [1,000] */
@@ -102,8 +102,9 @@ void dl_database_start(dl_database *database, dl_database_event done, void *owne
 void dl_database_try(dl_database *database, dl_database_event found, void *owner);
 
 /* Who else on this machine may read or change the file that the url names, or put another in its place: found is called with a sentence for
- * each of its files and for its folder. start says the same of what it opened first, in the log. */
+ * each of its files and for its folder. start says the same in the log, but for a server's, whose master says it once. */
 void dl_database_each_exposure(const dl_database *database, dl_database_event found, void *owner);
+void dl_database_each_exposure_at(const char *path, dl_database_event found, void *owner);
 
 /* Refuses new calls, answers those that wait, checkpoints, closes; done is called
  * later, or at once when nothing was started. A transaction that is open may go on

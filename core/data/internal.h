@@ -106,10 +106,16 @@ bool dl_database_lost_index(const dl_database *database);
 
 /* --- opened.c -------------------------------------------------------------------- */
 
+enum { DL_OPENED_FREE, DL_OPENED_WRITTEN, DL_OPENED_TAKEN }; /* states of a place */
+
 /* Whether what lies at the path is what the server's other workers have; false with a problem. Before it is opened, which may make one. */
 bool dl_database_may_open(const dl_database *database, dl_arena *arena, dl_problem *problem);
-/* Makes the file that was marked known to all workers, or finds that they have another one; false with a problem. */
-bool dl_database_note_opened(dl_database *database, dl_arena *arena, dl_problem *problem);
+/* Tells the master of the file that was marked. */
+void dl_database_note_opened(dl_database *database);
+/* Loop thread, from when it is ready until the writer is to end: looks once a second whether it still lies there, and tells the master. */
+void dl_opened_watch(dl_database *database);
+/* Loop thread, when nothing looks any more. */
+void dl_opened_let_go(dl_database *database);
 
 /* --- rights.c -------------------------------------------------------------------- */
 
@@ -186,7 +192,7 @@ struct dl_database {
   /* the writer's until it is ready, then read only */
   dl_file_mark file, log, index;
   bool has_log, has_index;
-  bool is_first;        /* no worker had opened it since the server started */
+  dl_opened_file *place; /* where the master is told of it; NULL: nobody is told */
   const char *log_path; /* of the write-ahead log; the writer's connection has it */
   char *index_path;     /* of the log's index in shared memory; malloc */
 
@@ -204,6 +210,7 @@ struct dl_database {
   dl_reader readers[DL_READERS_MAX];
   uv_async_t answer;
   uv_prepare_t before_sleep; /* tells the writer, once a turn, that there is work */
+  uv_timer_t look;           /* whether the files still lie at their paths */
   uv_timer_t overdue;        /* when the first that waits is late, or one that was answered since would have been */
   unsigned open_handles;
   uv_thread_t writer;

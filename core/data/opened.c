@@ -1,73 +1,37 @@
 /* SPDX-License-Identifier: MIT */
-#include "data/opened.h"
-
+/*
+ * A worker's part of opened.h: it judges by what the master knew at its fork, and says of
+ * each database that it has open which file that is, and whether it still lies at its
+ * path. That goes on while nobody asks the database for anything: who sends no request
+ * to a service that is not ready would never hear that it is again.
+ */
 #include "data/internal.h"
 
 #include <stdio.h>
 #include <string.h>
 
-enum { FREE, WRITTEN, KNOWN };
+static const uint64_t LOOK_MS = 1000;
 
-static uint32_t used(const dl_opened_files *opened) {
-  uint32_t count = __atomic_load_n(&opened->used, __ATOMIC_ACQUIRE);
-  return count < DL_OPENED_MAX ? count : DL_OPENED_MAX;
-}
-
-static bool is_known(const dl_opened_file *file) { return __atomic_load_n(&file->state, __ATOMIC_ACQUIRE) == KNOWN; }
-
-static bool is_at(const dl_opened_file *file, const char *path) { return is_known(file) && strncmp(file->path, path, sizeof file->path) == 0; }
-
-static bool is_same(const dl_opened_file *file, const dl_file_mark *mark) { return file->device == mark->device && file->inode == mark->inode; }
-
-static void add(dl_opened_files *opened, const char *path, size_t length, uint64_t generation, const dl_file_mark *mark) {
-  for (uint32_t i = 0; length < PATH_MAX && i < DL_OPENED_MAX; i++) {
-    dl_opened_file *file = &opened->files[i];
-    uint32_t state = FREE, before = __atomic_load_n(&opened->used, __ATOMIC_RELAXED);
-    if (!__atomic_compare_exchange_n(&file->state, &state, WRITTEN, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)) continue;
+/* Of several threads that want a place each gets one. NULL: there is none left. */
+static dl_opened_file *take_place(const dl_database *database, const dl_file_mark *mark) {
+  dl_opened_files *own = database->options.opened->own;
+  size_t length = strlen(database->path);
+  for (size_t i = 0; length < PATH_MAX && i < DL_OPENED_MAX; i++) {
+    dl_opened_file *file = &own->files[i];
+    uint32_t state = DL_OPENED_FREE;
+    if (!__atomic_compare_exchange_n(&file->state, &state, DL_OPENED_WRITTEN, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)) continue;
     file->lost = 0;
-    file->generation = generation;
+    file->order = __atomic_add_fetch(&own->taken, 1, __ATOMIC_RELAXED);
+    file->generation = database->options.generation;
     file->device = mark->device;
     file->inode = mark->inode;
-    memcpy(file->path, path, length);
-    file->path[length] = '\0';
-    __atomic_store_n(&file->state, KNOWN, __ATOMIC_RELEASE);
-    while (before <= i && !__atomic_compare_exchange_n(&opened->used, &before, i + 1, false, __ATOMIC_RELEASE, __ATOMIC_RELAXED)) {}
-    return;
+    memcpy(own->paths[i], database->path, length + 1);
+    __atomic_store_n(&file->state, DL_OPENED_TAKEN, __ATOMIC_RELEASE);
+    return file;
   }
+  __atomic_store_n(&own->full, 1, __ATOMIC_RELAXED);
+  return NULL;
 }
-
-/* --- the master's part ----------------------------------------------------------------------- */
-
-void dl_opened_keep(dl_opened_files *opened, uint64_t generation) {
-  for (uint32_t i = 0; i < used(opened); i++) {
-    dl_opened_file *file = &opened->files[i];
-    if (is_known(file) && file->generation != generation) __atomic_store_n(&file->state, FREE, __ATOMIC_RELEASE);
-  }
-}
-
-bool dl_opened_any_lost(const dl_opened_files *opened) {
-  for (uint32_t i = 0; i < used(opened); i++)
-    if (is_known(&opened->files[i]) && __atomic_load_n(&opened->files[i].lost, __ATOMIC_RELAXED)) return true;
-  return false;
-}
-
-void dl_opened_write(const dl_opened_files *opened, char *out, size_t room) {
-  size_t length = 0;
-  *out = '\0';
-  for (uint32_t i = 0; i < used(opened); i++) {
-    const dl_opened_file *file = &opened->files[i];
-    size_t more = strnlen(file->path, sizeof file->path);
-    if (!is_known(file) || memchr(file->path, '\n', more) || length + more + 2 > room) continue;
-    length += (size_t)snprintf(out + length, room - length, "%.*s\n", (int)more, file->path);
-  }
-}
-
-void dl_opened_read(dl_opened_files *opened, const char *lines) {
-  static const dl_file_mark none;
-  for (const char *end; (end = strchr(lines, '\n')); lines = end + 1) add(opened, lines, (size_t)(end - lines), 0, &none);
-}
-
-/* --- a worker's part --------------------------------------------------------------------------- */
 
 static bool refuse_lost(const dl_database *database, const char *what, dl_arena *arena, dl_problem *problem) {
   dl_problem_set(problem, DL_PROBLEM_FAILED, arena,
@@ -86,40 +50,58 @@ static bool refuse_missing(const dl_database *database, dl_arena *arena, dl_prob
   return false;
 }
 
-/* The place of the database's path, of its generation or of another one; NULL: there is none. */
-static dl_opened_file *find(const dl_database *database, bool of_own) {
-  dl_opened_files *opened = database->options.opened;
-  for (uint32_t i = 0; i < used(opened); i++) {
-    dl_opened_file *file = &opened->files[i];
-    if (is_at(file, database->path) && (file->generation == database->options.generation) == of_own) return file;
-  }
+/* What was known of the path at this worker's fork; NULL: nothing. */
+static const dl_known_file *known_of(const dl_database *database, uint64_t generation) {
+  const dl_known_files *known = database->options.opened->known;
+  for (size_t i = 0; i < known->count; i++)
+    if (known->files[i].generation == generation && strcmp(known->files[i].path, database->path) == 0) return &known->files[i];
   return NULL;
 }
 
+/* Whether the generation before had it, which this worker serves or was forked for. */
+static bool was_there(const dl_database *database) {
+  const dl_opened_files *own = database->options.opened->own;
+  for (size_t i = 0; i < DL_OPENED_MAX; i++)
+    if (__atomic_load_n(&own->files[i].state, __ATOMIC_ACQUIRE) == DL_OPENED_TAKEN && own->files[i].generation != database->options.generation &&
+        strcmp(own->paths[i], database->path) == 0)
+      return true;
+  return known_of(database, database->options.generation - 1);
+}
+
 bool dl_database_may_open(const dl_database *database, dl_arena *arena, dl_problem *problem) {
+  static const dl_file_mark none;
   dl_file_mark mark;
   if (!database->options.opened || database->in_memory) return true;
   bool lies = dl_file_look(database->path, &mark);
-  dl_opened_file *own = find(database, true);
-  if (!own) return lies || database->options.is_draft || !find(database, false) || refuse_missing(database, arena, problem);
-  bool same = lies && is_same(own, &mark);
-  __atomic_store_n(&own->lost, !same, __ATOMIC_RELAXED);
-  return same || refuse_lost(database, lies ? "is another one by now" : "is gone", arena, problem);
+  const dl_known_file *known = known_of(database, database->options.generation);
+  if (!known) return lies || database->options.is_draft || !was_there(database) || refuse_missing(database, arena, problem);
+  if (lies && known->device == mark.device && known->inode == mark.inode) return true;
+  dl_opened_file *place = take_place(database, &none); /* for the master: this worker ends by it */
+  if (place) __atomic_store_n(&place->lost, 1, __ATOMIC_RELAXED);
+  return refuse_lost(database, lies ? "is another one by now" : "is gone", arena, problem);
 }
 
-/* Of two workers that were the first at the same time, with one file each, neither goes on. */
-static bool all_agree(const dl_database *database) {
-  const dl_opened_files *opened = database->options.opened;
-  for (uint32_t i = 0; i < used(opened); i++) {
-    const dl_opened_file *file = &opened->files[i];
-    if (is_at(file, database->path) && file->generation == database->options.generation && !is_same(file, &database->file)) return false;
-  }
-  return true;
+void dl_database_note_opened(dl_database *database) {
+  if (database->options.opened && !database->in_memory) database->place = take_place(database, &database->file);
 }
 
-bool dl_database_note_opened(dl_database *database, dl_arena *arena, dl_problem *problem) {
-  database->is_first = !database->options.opened || (!find(database, true) && !find(database, false));
-  if (!database->options.opened || database->in_memory) return true;
-  if (!find(database, true)) add(database->options.opened, database->path, strlen(database->path), database->options.generation, &database->file);
-  return all_agree(database) || refuse_lost(database, "is another one by now", arena, problem);
+/* --- while it is open ---------------------------------------------------------------------------- */
+
+static void on_look(uv_timer_t *timer) {
+  dl_database *database = timer->data;
+  dl_problem problem = {0};
+  dl_arena arena;
+  dl_arena_init(&arena, 0);
+  bool lies = dl_database_in_place(database, &arena, &problem);
+  __atomic_store_n(&database->place->lost, !lies, __ATOMIC_RELAXED);
+  dl_arena_free(&arena);
+}
+
+void dl_opened_watch(dl_database *database) {
+  if (database->place) uv_timer_start(&database->look, on_look, LOOK_MS, LOOK_MS);
+}
+
+void dl_opened_let_go(dl_database *database) {
+  if (database->place) __atomic_store_n(&database->place->state, DL_OPENED_FREE, __ATOMIC_RELEASE);
+  database->place = NULL;
 }

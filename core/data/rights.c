@@ -38,11 +38,15 @@ size_t dl_database_exposures_at(const char *path, dl_arena *arena, const char *o
   return count;
 }
 
-void dl_database_each_exposure(const dl_database *database, dl_database_event found, void *owner) {
+void dl_database_each_exposure_at(const char *path, dl_database_event found, void *owner) {
   const char *exposures[DL_EXPOSURES_MAX];
   dl_arena arena;
   dl_arena_init(&arena, 0);
-  size_t count = database->home ? dl_database_exposures_at(database->home, &arena, exposures) : 0;
+  size_t count = dl_database_exposures_at(path, &arena, exposures);
   for (size_t i = 0; i < count; i++) found(owner, exposures[i]);
   dl_arena_free(&arena);
+}
+
+void dl_database_each_exposure(const dl_database *database, dl_database_event found, void *owner) {
+  if (database->home) dl_database_each_exposure_at(database->home, found, owner);
 }

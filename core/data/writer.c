@@ -237,7 +237,8 @@ static bool open_all(writer *w, dl_arena *arena, const char **applied, dl_proble
   dl_database *database = w->database;
   if (!dl_database_may_open(database, arena, problem)) return false;
   w->connection = dl_sqlite_open(database, false, arena, problem);
-  if (!w->connection || !dl_database_mark(database, w->connection, arena, problem) || !dl_database_note_opened(database, arena, problem)) return false;
+  if (!w->connection || !dl_database_mark(database, w->connection, arena, problem)) return false;
+  dl_database_note_opened(database);
   if (database->options.migrations && !dl_migrate(w->connection, arena, applied, problem)) return false;
   for (size_t i = 0; i < database->statement_count; i++) {
     dl_sqlite_deadlines(w->connection, database->options.lock_ms, database->options.statement_ms);
@@ -246,10 +247,10 @@ static bool open_all(writer *w, dl_arena *arena, const char **applied, dl_proble
   return dl_database_mark(database, w->connection, arena, problem); /* of one that was empty only now */
 }
 
-/* Once for all workers. In dev its folder is mostly the app's, where others may work on it. */
+/* Of a server's the master says it, once for all workers. In dev its folder is mostly the app's, where others may work on it. */
 static void look_for_exposures(dl_database *database, dl_arena *arena) {
   const char *found[DL_EXPOSURES_MAX];
-  if (!database->is_first || database->in_memory || database->options.is_draft) return;
+  if (database->options.opened || database->in_memory || database->options.is_draft) return;
   size_t count = dl_database_exposures_at(database->path, arena, found);
   for (size_t i = 0; i < count; i++) database->exposures[i] = dl_strdup(found[i]);
 }

@@ -58,6 +58,7 @@ static _Noreturn void run_admin(dl_master *master, int channel) {
   sigprocmask(SIG_SETMASK, &none, NULL);
   dl_master_close_in_child(master, channel);
   dl_board_keep(&master->board, master->board.count);
+  dl_board_keep(&master->opened, master->opened.count);
   dl_sockets_close(&master->sockets);
   dl_master_tls_close(master); /* nobody who comes to it may find keys, nor the app's secrets in its files */
   if (master->files >= 0) close(master->files);

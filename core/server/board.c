@@ -6,13 +6,9 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-static size_t page_stride(void) {
+bool dl_board_open(dl_board *board, size_t count, size_t bytes) {
   size_t page = (size_t)sysconf(_SC_PAGESIZE);
-  return (sizeof(dl_beat) + page - 1) / page * page;
-}
-
-bool dl_board_open(dl_board *board, size_t count) {
-  *board = (dl_board){.count = count, .stride = page_stride()};
+  *board = (dl_board){.count = count, .stride = (bytes + page - 1) / page * page};
   void *memory = mmap(NULL, count * board->stride, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   if (memory != MAP_FAILED) board->memory = memory;
   return board->memory;
@@ -23,7 +19,7 @@ void dl_board_close(dl_board *board) {
   *board = (dl_board){0};
 }
 
-dl_beat *dl_board_beat(const dl_board *board, size_t index) { return (dl_beat *)(void *)(board->memory + index * board->stride); }
+void *dl_board_at(const dl_board *board, size_t index) { return board->memory + index * board->stride; }
 
 /* Who cannot give them up does not go on with them. */
 static void give_up(const dl_board *board, size_t first, size_t behind) {

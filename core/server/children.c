@@ -48,18 +48,20 @@ static void end_with_master(pid_t master, bool serves) {
 }
 
 static _Noreturn void run_child(dl_master *master, size_t index, int channel, int (*run)(const dl_worker_start *)) {
+  bool is_probe = run == dl_probe_process;
+  dl_opened opened = {.own = is_probe ? NULL : dl_board_at(&master->opened, index), .known = &master->known};
   dl_worker_start start = {.options = master->options, .mode = master->mode, .channel = channel};
   start.world = (dl_server_world){.limits = master->limits,
                                   .clients = master->clients,
                                   .sockets = &master->sockets,
-                                  .tls = !master->tls.tickets ? NULL : run == dl_probe_process ? &master->tls.next : &master->tls.material,
+                                  .tls = !master->tls.tickets ? NULL : is_probe ? &master->tls.next : &master->tls.material,
                                   .tickets = master->tls.tickets,
                                   .redirects = &master->tls.redirects,
                                   .index = index,
                                   .workers = master->worker_count,
-                                  .beat = run == dl_probe_process ? NULL : dl_board_beat(&master->board, index), /* nobody watches a probe but by the clock */
-                                  .opened = master->opened,
-                                  .files_fd = run == dl_probe_process ? master->reload.files : master->files,
+                                  .beat = is_probe ? NULL : dl_board_at(&master->board, index), /* nobody watches a probe but by the clock */
+                                  .opened = is_probe ? NULL : &opened,
+                                  .files_fd = is_probe ? master->reload.files : master->files,
                                   .seed = master->options->mode == DEMILUNE_DEV ? master->seed : NULL,
                                   .generation = master->generation ? master->generation : 1,
                                   .metrics = master->metrics,
@@ -79,6 +81,7 @@ static bool start_child(dl_master *master, dl_child *child, size_t index, int (*
     close(ends[0]);
     dl_master_close_in_child(master, ends[1]);
     dl_board_keep(&master->board, run == dl_worker_process ? index : master->board.count);
+    dl_board_keep(&master->opened, run == dl_worker_process ? index : master->opened.count);
     dl_admin_socket_close(&master->admin_socket, true);
     close_sockets_of_others(&master->sockets, index, master->worker_count, run == dl_worker_process);
     close_sockets_of_others(&master->tls.redirects, index, master->worker_count, run == dl_worker_process);
@@ -101,7 +104,8 @@ static bool start_child(dl_master *master, dl_child *child, size_t index, int (*
 }
 
 bool dl_master_start_worker(dl_master *master, size_t index) {
-  dl_beat_reset(dl_board_beat(&master->board, index));
+  dl_beat_reset(dl_board_at(&master->board, index));
+  dl_master_databases_begin(master, index);
   dl_sockets_listen_again(&master->sockets);
   dl_sockets_listen_again(&master->tls.redirects);
   return start_child(master, &master->workers[index], index, dl_worker_process);
@@ -115,6 +119,7 @@ bool dl_master_start_probe(dl_master *master) {
 
 static void heard(dl_master *master, dl_child *child, const dl_message *message) {
   if (message->kind == DL_MESSAGE_READY) {
+    if (child->state == DL_CHILD_STARTING) dl_master_databases_started(master, child);
     child->state = DL_CHILD_READY;
     child->began_us = master->clock.monotonic_us;
     child->failures = 0;
@@ -245,7 +250,7 @@ void dl_master_bury(dl_master *master) {
 
 /* It holds connections of others, which are lost with it; they would wait for ever. */
 static void replace_stuck(dl_master *master, dl_child *child, size_t index) {
-  const dl_beat *beat = dl_board_beat(&master->board, index);
+  const dl_beat *beat = dl_board_at(&master->board, index);
   uint64_t now_us = master->clock.monotonic_us;
   char label[DL_BEAT_LABEL_BYTES];
   if (child->stuck) return;

@@ -16,7 +16,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
@@ -176,11 +175,6 @@ static void make_seed(char out[65]) {
   for (size_t i = 0; i < sizeof bytes; i++) snprintf(out + 2 * i, 3, "%02x", bytes[i]);
 }
 
-static void *open_shared(size_t bytes) {
-  void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-  return memory == MAP_FAILED ? NULL : memory;
-}
-
 static const char *prepare(dl_master *master, char message[DL_TLS_MESSAGE_BYTES]) {
   const demilune_options *options = master->options;
   char path[PATH_MAX];
@@ -201,9 +195,9 @@ static const char *prepare(dl_master *master, char message[DL_TLS_MESSAGE_BYTES]
   master->limits = dl_limit_table_new(DL_LIMIT_TABLE_BYTES);
   master->clients = dl_client_table_new(master->worker_count);
   master->metrics = dl_metrics_new((uint32_t)master->worker_count);
-  master->opened = open_shared(sizeof *master->opened);
-  bool has_board = dl_board_open(&master->board, DL_WORKERS_MAX);
-  if (!master->limits || !master->clients || !master->metrics || !master->opened || !has_board) return "the system has no memory for what workers share";
+  bool has_boards = dl_board_open(&master->board, DL_WORKERS_MAX, sizeof(dl_beat));
+  has_boards = dl_board_open(&master->opened, master->worker_count, sizeof(dl_opened_files)) && has_boards;
+  if (!master->limits || !master->clients || !master->metrics || !has_boards) return "the system has no memory for what workers share";
   dl_master_take_databases(master);
   if ((master->signals = open_signals()) < 0) return "the system gives no descriptor for signals";
   dl_control_open(&master->control, options->folder);
@@ -247,15 +241,9 @@ static void serve_control(dl_master *master) {
     if (control->clients[i].fd >= 0 && dl_control_read(control, &control->clients[i], master->reload.state != DL_RELOAD_NONE)) dl_master_reload(master);
 }
 
-/* Those that still run answer no request by a database that is gone, and nobody takes the place of one that ends. */
-static void note_databases(const dl_master *master) {
-  bool lost = dl_opened_any_lost(master->opened);
-  if (master->announced && !master->stopping) dl_metrics_set_phase(master->metrics, lost ? DL_SERVICE_LOST_DATABASE : DL_SERVICE_SERVING);
-}
-
 static void tick(dl_master *master) {
   uint64_t now_us = master->clock.monotonic_us;
-  note_databases(master);
+  dl_master_databases_tick(master);
   dl_master_reload_tick(master);
   dl_master_tend_admin(master);
   dl_master_tend(master);
@@ -308,7 +296,8 @@ static void end(dl_master *master) {
   if (master->limits) dl_limit_table_free(master->limits);
   dl_client_table_free(master->clients);
   dl_metrics_free(master->metrics);
-  if (master->opened) munmap(master->opened, sizeof *master->opened);
+  dl_known_free(&master->known);
+  dl_board_close(&master->opened);
   dl_board_close(&master->board);
   dl_log_free(&master->log);
   if (master->log_file >= 0) close(master->log_file);

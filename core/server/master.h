@@ -10,6 +10,7 @@
 #define DL_SERVER_MASTER_H
 
 #include "base/log.h"
+#include "base/beat.h"
 #include "data/opened.h"
 #include "demilune.h"
 #include "limit/table.h"
@@ -53,6 +54,7 @@ typedef struct dl_child {
   uint64_t loads;          /* how often it was told to load: what it says of an earlier time counts no more */
   bool serves;             /* it was told to take connections */
   bool stuck;              /* it was killed for not coming back */
+  bool lost_database;      /* the process before it missed a database's file, and this one is not ready yet */
   uint64_t began_us;       /* its fork, or when its databases last opened; then when it became ready; of a probe: when it said what it knows */
   uint64_t stopped_us;     /* since when it is known to be stopped (SIGSTOP); 0: it runs */
   uint64_t start_at_us;    /* when the next process takes its place */
@@ -91,8 +93,10 @@ typedef struct dl_master {
   dl_metrics *metrics;
   dl_admin_socket admin_socket;
   dl_child admin;      /* answers on it; says nothing over its channel */
-  dl_board board;
-  dl_opened_files *opened; /* which files the workers' databases are; shared with them */
+  dl_board board;      /* dl_beat of each child */
+  dl_board opened;     /* dl_opened_files of each worker */
+  dl_known_files known; /* what was taken from there */
+  bool told_crowded;   /* that it has no room for all */
   dl_child workers[DL_WORKERS_MAX];
   size_t worker_count;
   uint64_t generation; /* what serves; 0 before the first */
@@ -111,6 +115,26 @@ typedef struct dl_master {
   uint64_t stop_at_us; /* patience with workers that stop */
   int status;
 } dl_master;
+
+/* --- databases.c ------------------------------------------------------------------------- */
+
+enum { DL_DATABASES_MESSAGE_BYTES = PATH_MAX + 256 };
+
+/* Worker index is about to be forked; it has started, and has not been told to serve. */
+void dl_master_databases_begin(dl_master *master, size_t index);
+void dl_master_databases_started(dl_master *master, dl_child *worker);
+
+/* All workers have loaded what a reload brings. False, with why, when that may not serve. */
+bool dl_master_databases_loaded(dl_master *master, char problem[DL_DATABASES_MESSAGE_BYTES]);
+
+/* Whether one that loads by itself what the others serve has the same files open as they. */
+bool dl_master_databases_agree(const dl_master *master, const dl_child *worker);
+
+/* A reload begins or ends: nothing is asked any more of what nobody goes on with. */
+void dl_master_databases_keep(dl_master *master);
+
+/* Tells the admin process whether all files are there. */
+void dl_master_databases_tick(const dl_master *master);
 
 /* --- children.c ------------------------------------------------------------------------- */
 

@@ -91,10 +91,11 @@ static void finish(dl_master *master, const char *problem) {
     tell_failure(master, problem, outcome);
   } else {
     master->generation = reload->number;
+    for (size_t i = 0; i < master->worker_count; i++) master->workers[i].lost_database = false; /* that was one of before */
     dl_log_text(&master->log, DL_LOG_INFO, "reloaded: generation %llu serves, after %.0f ms", (unsigned long long)master->generation, milliseconds);
     snprintf(outcome, sizeof outcome, "+generation %llu serves, after %.0f ms", (unsigned long long)master->generation, milliseconds);
   }
-  dl_opened_keep(master->opened, master->generation); /* of those that nobody goes on with nothing is asked any more */
+  dl_master_databases_keep(master);
   for (size_t i = 0; i < master->worker_count; i++) {
     dl_child *child = &master->workers[i];
     if (told) child->step = DL_STEP_NONE;
@@ -118,7 +119,7 @@ void dl_master_reload(dl_master *master) {
   }
   dl_notify_reloading(&master->notify, master->clock.monotonic_us);
   reload->number = master->generation + 1;
-  dl_opened_keep(master->opened, master->generation); /* one that failed may have gone on to open */
+  dl_master_databases_keep(master); /* what a program before this one had no longer counts */
   reload->began_us = master->clock.monotonic_us;
   reload->state = DL_RELOAD_PROBING;
   reload->files = dl_file_set_collect(master->options->folder, message);
@@ -146,7 +147,12 @@ void dl_master_end_reload(dl_master *master) {
 
 static void go_on(dl_master *master) {
   dl_reload *reload = &master->reload;
+  char problem[DL_DATABASES_MESSAGE_BYTES];
   if (reload->state == DL_RELOAD_LOADING && all_are(master, DL_STEP_LOADED)) {
+    if (!dl_master_databases_loaded(master, problem)) {
+      finish(master, problem);
+      return;
+    }
     reload->state = DL_RELOAD_SWAPPING;
     reload->swap_us = master->clock.monotonic_us;
     dl_master_tls_commit(master);
@@ -167,8 +173,8 @@ static void join(dl_master *master, dl_child *child, const dl_message *message) 
 }
 
 /* The others swap already, or have: this one follows, or is replaced. */
-static void join_swap(dl_child *child, const dl_message *message) {
-  if (message->kind != DL_MESSAGE_LOADED || !swap_in(child)) kill(child->pid, SIGKILL);
+static void join_swap(const dl_master *master, dl_child *child, const dl_message *message) {
+  if (message->kind != DL_MESSAGE_LOADED || !dl_master_databases_agree(master, child) || !swap_in(child)) kill(child->pid, SIGKILL);
 }
 
 void dl_master_reload_heard(dl_master *master, dl_child *child, const dl_message *message) {
@@ -184,7 +190,7 @@ void dl_master_reload_heard(dl_master *master, dl_child *child, const dl_message
   } else if (message->number != child->loads) {
     return; /* it speaks of a load that another one has followed */
   } else if (reload->state != DL_RELOAD_LOADING && child->step == DL_STEP_LOADING) {
-    join_swap(child, message);
+    join_swap(master, child, message);
   } else if (reload->state == DL_RELOAD_LOADING && child->step == DL_STEP_LOADING) {
     if (message->kind == DL_MESSAGE_FAILED) {
       finish(master, message->text);
@@ -226,7 +232,7 @@ static void end_those_that_do_not_swap(dl_master *master) {
 /* A worker that is told to drop what it loads drops it, but for what a database's writer has begun: a migration is carried through. */
 static const char *why_late(const dl_master *master) {
   for (size_t i = 0; i < master->worker_count; i++)
-    if (master->workers[i].step == DL_STEP_LOADING && dl_beat_is_opening(dl_board_beat(&master->board, i)))
+    if (master->workers[i].step == DL_STEP_LOADING && dl_beat_is_opening(dl_board_at(&master->board, i)))
       return "a database was still being opened after a minute, where a migration may be under way: that goes on beside the code from before, and is "
              "applied whole or not at all, which the log tells; other writes wait for it. Reload again then; what takes so long belongs to a start";
   return "a worker did not finish loading in time";

@@ -22,7 +22,7 @@ typedef struct dl_server_world {
   size_t index, workers;         /* which of how many: its share of the sockets (dl_sockets_is_for) */
   dl_beat *beat;                 /* its sign of life */
   int files_fd;                  /* the app's files, as the master read them; -1: from the folder */
-  dl_opened_files *opened;       /* which files the workers' databases are */
+  const dl_opened *opened;       /* which files the workers' databases are */
   const char *seed;              /* of secrets that are made up; NULL in service */
   uint64_t generation;           /* the number of the first one it loads */
   dl_metrics *metrics;           /* what all workers count in; its slot is its index */

@@ -41,7 +41,7 @@ static _Noreturn void run_program(dl_master *master) {
   snprintf(pid, sizeof pid, "%d", (int)getppid());
   setenv("DEMILUNE_SOCKETS", sockets, 1);
   setenv("DEMILUNE_PREDECESSOR", pid, 1);
-  dl_opened_write(master->opened, databases, sizeof databases);
+  dl_known_write(&master->known, databases, sizeof databases);
   setenv("DEMILUNE_DATABASES", databases, 1);
   if (master->admin_socket.fd >= 0) {
     fcntl(master->admin_socket.fd, F_SETFD, 0);
@@ -70,7 +70,7 @@ void dl_master_upgrade(dl_master *master) {
 
 void dl_master_take_databases(dl_master *master) {
   const char *lines = getenv("DEMILUNE_DATABASES");
-  if (lines) dl_opened_read(master->opened, lines);
+  if (lines) dl_known_read(&master->known, lines);
   unsetenv("DEMILUNE_DATABASES");
 }
 

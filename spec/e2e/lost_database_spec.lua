@@ -104,6 +104,18 @@ describe("a database's file that is gone", function()
     assert.equal(0, (running:stop()))
   end)
 
+  it("makes the service not ready while no worker ends and nobody asks, until it is put back", function()
+    start(2)
+    write(3)
+    await_readiness '"ready":true'
+    shell("mkdir %s/away && mv %s* %s/away", world, file, world)
+    await_readiness "a database's file is not the one that the server started with"
+    shell("mv %s/away/* %s/data", world, world)
+    await_readiness '"ready":true'
+    counts()
+    assert.equal(0, (running:stop()))
+  end)
+
   it("is not begun anew by a reload either, but in dev", function()
     start(1)
     write(3)
@@ -135,6 +147,47 @@ describe("a database's file that is gone", function()
     shell("mv %s/away/* %s/data", world, world)
     assert.equal("3", running:request("GET", "/count").body)
     assert.equal(0, (running:stop()))
+  end)
+
+  it("fails a reload that opened what another one then took the place of, since workers might have two", function()
+    start(2)
+    write(3)
+    shell("sqlite3 %s \"VACUUM INTO '%s/copy.db'\"", file, world)
+    local gate = world .. "/data/gate.db"
+    local text = files.read(app .. "/app.lua")
+    files.write(app .. "/app.lua", (text:gsub("return app\n$", [[
+local gate = app:database("sqlite:gate.db", { migrations = false })
+local is_open = gate:statement "SELECT count(*) FROM sqlite_schema"
+app:on_start(function()
+  demilune.log.info "at the gate"
+  while is_open:value() == 0 do demilune.sleep "20ms" end
+end)
+return app
+]])))
+    shell("%s reload %s >%s/out 2>&1 &", server.program, app, world)
+    assert(server.wait_until(PATIENCE, function() return select(2, running:log():gsub("at the gate", "")) == 2 end), running:log())
+    shell("mkdir %s/away && mv %s* %s/away && cp %s/copy.db %s", world, file, world, world, file)
+    shell("sqlite3 %s 'CREATE TABLE open (id INTEGER)'", gate)
+    local said
+    assert(server.wait_until(PATIENCE, function()
+      said = files.read(world .. "/out") or ""
+      return said:find("\n", 1, true)
+    end), running:log())
+    assert.truthy(said:find("file " .. file .. " was moved, deleted or replaced while the workers opened it: reload again", 1, true), said)
+    assert.equal(0, (server.run { "reload", app }))
+    await_readiness '"ready":true'
+    counts()
+    assert.equal(0, (running:stop()))
+  end)
+
+  it("is noticed of 64 databases, and the log says once that there are more", function()
+    local text = files.read(app .. "/app.lua")
+    files.write(app .. "/app.lua", (text:gsub("return app\n$",
+      'for i = 1, 64 do app:database("sqlite:" .. i .. ".db", { migrations = false, readers = 1 }) end\nreturn app\n')))
+    start(2)
+    assert.equal(0, (server.run { "reload", app }))
+    local status, log = running:stop()
+    assert.same({ 0, 1 }, { status, select(2, log:gsub("more than 64 databases are open", "")) }, log)
   end)
 
   it("is begun at a first start, and by a reload that brings the database", function()

@@ -84,6 +84,7 @@ local function start(world, options)
     INTRUDER_FILE = world.folder .. "/others/file",
     INTRUDER_FOLDER = world.folder .. "/others",
     INTRUDER_APP = world.folder .. "/app",
+    INTRUDER_DATA = world.folder .. "/data",
     INTRUDER_PORT = tostring(world.port),
   }
   return server.start(world.folder .. "/app", { data = world.folder .. "/data", flags = flags, env = env })
@@ -202,6 +203,23 @@ if not is_sanitized then
       assert.truthy(its_log:find("intruder: have_the_others_ended: Bad address", 1, true), its_log)
       assert.same(workers, now, its_log)
       assert.is_nil(its_log:find("was stuck", 1, true), its_log)
+    end)
+
+    it("keeps nobody from taking a worker's place by changing which database is known", function()
+      local running = start(world, { try = "change_which_databases_are_known", workers = 2 })
+      local workers = running:workers()
+      running:reach_workers(2)
+      os.execute("kill -URG " .. workers[1])
+      assert(running:log_line("intruder: all: tried"))
+      for _, pid in ipairs(workers) do os.execute("kill -KILL " .. pid) end
+      local replaced = server.wait_until(PATIENCE, function()
+        local now = running:workers()
+        return #now == 2 and pcall(running.reach_workers, running, 2)
+      end)
+      local _, its_log = running:stop()
+      assert.truthy(its_log:find("intruder: change_which_databases_are_known: done", 1, true), its_log) -- in its own
+      assert.is_nil(its_log:find("could not start", 1, true), its_log)
+      assert.truthy(replaced, its_log)
     end)
 
     it("is not stopped when it runs as root either, but for what root's own files are", function()

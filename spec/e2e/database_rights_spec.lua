@@ -61,9 +61,9 @@ describe("a database's rights", function()
   it("are warned of once where others have them too, and by check", function()
     start()
     assert.equal(0, (running:stop()))
-    shell("chmod 640 %s && chmod 770 %s", file, data)
+    shell("chmod 640 %s && chmod 777 %s", file, data)
     local of_file = "others than its owner may read or change the database's file " .. file .. " (mode 0640): chmod 600 it"
-    local of_folder = "put another file in the place of the database " .. file .. ", by the rights of its folder (mode 0770)"
+    local of_folder = "put another file in the place of the database " .. file .. ", by the rights of its folder (mode 0777)"
     local err = check()
     assert.same({ 1, 1 }, { count(err, of_file), count(err, of_folder) }, err)
     start()

@@ -194,6 +194,43 @@ static void is_not_led_astray(void **state) {
   assert_int_equal(known.count, 1);
 }
 
+/* --- rights ------------------------------------------------------------------------------- */
+
+static char said[1024];
+
+static void note(void *owner, const char *exposure) {
+  (void)owner;
+  snprintf(said + strlen(said), sizeof said - strlen(said), "%s\n", exposure);
+}
+
+static const char *exposures(world *w) {
+  said[0] = '\0';
+  dl_database_each_exposure_at(world_path(w, "test.db"), note, NULL);
+  return said;
+}
+
+static void warns_of_folders_where_others_can_do_something(void **state) {
+  world *w = *state;
+  assert_string_equal(start_as(w, 1), "");
+  assert_int_equal(chmod(w->folder, 0777), 0);
+  assert_non_null(strstr(exposures(w), "may put another file in the place of the database"));
+  assert_int_equal(chmod(w->folder, 01777), 0);
+  assert_non_null(strstr(exposures(w), "may put a -wal or -journal beside the database"));
+  assert_null(strstr(said, "in the place of"));
+  assert_int_equal(chmod(w->folder, 0775), 0); /* by a umask of 002, and a group of the owner's own */
+  assert_string_equal(exposures(w), "");
+}
+
+static void warns_of_a_folders_group_that_the_file_does_not_have(void **state) {
+  world *w = *state;
+  assert_string_equal(start_as(w, 1), "");
+  assert_int_equal(chmod(w->folder, 0770), 0);
+  if (chown(w->folder, (uid_t)-1, getegid() + 1) != 0) skip(); /* who is not root is not let */
+  assert_non_null(strstr(exposures(w), "may put another file in the place of the database"));
+  assert_int_equal(chown(world_path(w, "test.db"), (uid_t)-1, getegid() + 1), 0); /* as in a folder that gives its group on */
+  assert_string_equal(exposures(w), "");
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(forgets_other_generations, setup, teardown),
@@ -203,6 +240,8 @@ int main(void) {
       cmocka_unit_test_setup_teardown(counts_the_later_of_two, setup, teardown),
       cmocka_unit_test_setup_teardown(finds_each_file_once, setup, teardown),
       cmocka_unit_test_setup_teardown(is_not_led_astray, setup, teardown),
+      cmocka_unit_test_setup_teardown(warns_of_folders_where_others_can_do_something, setup, teardown),
+      cmocka_unit_test_setup_teardown(warns_of_a_folders_group_that_the_file_does_not_have, setup, teardown),
   };
   return cmocka_run_group_tests_name("opened files", tests, NULL, NULL);
 }

@@ -205,6 +205,7 @@ return app
     assert.equal('{"detail":"What you want to change is another version than the one that you have"}',
       ask("/item", { ["If-Match"] = '"v0"' }, "PUT").body)
     assert.equal(500, status_of("/odd", nil, "PUT"))
-    assert.truthy(running:log_line("/odd", "app.lua:", "bad argument #1 to 'precondition' (an ETag is a text in double quotes, without blanks in it, or nil where there is nothing yet"))
+    assert.truthy(running:log_line("/odd", "app.lua:",
+      "bad argument #1 to 'precondition' (an ETag is a text in double quotes, without blanks in it, or nil where there is nothing yet"))
   end)
 end)

@@ -5,7 +5,10 @@
  */
 #include "app/access.h"
 
+#include "app/ask.h"
 #include "http/cross_origin.h"
+
+#include <lauxlib.h>
 
 /* --- step 5: origins ----------------------------------------------------------------- */
 
@@ -96,6 +99,27 @@ static const dl_tls_peer *peer_of(dl_exchange *exchange) {
   return peer;
 }
 
+static int push_digest(dl_exchange *exchange, lua_State *co) {
+  const dl_guard_key *key = &exchange->guard.key;
+  lua_rawgeti(co, LUA_REGISTRYINDEX, key->find);
+  lua_pushlstring(co, key->digest.ptr, key->digest.len);
+  return 1;
+}
+
+static dl_admission take_owner(dl_exchange *exchange, lua_State *co) {
+  if (dl_guard_take_key(&exchange->guard, co, 1)) return DL_ADMITTED;
+  dl_result_send_failure(exchange, DL_STR("a guard's find gave neither nil nor a name, a subject, roles and scopes"), (dl_str){0});
+  return DL_REFUSED;
+}
+
+static const dl_question whose_key_it_is = {
+    push_digest,
+    take_owner,
+    "whose an API key is",
+    DL_STR("Whose the API key is could not be found out in time"),
+    "nobody waits any more to hear whose the API key is",
+};
+
 dl_admission dl_step_guard(dl_exchange *exchange) {
   const dl_guard *guard = exchange->route->guard;
   dl_guard_context *context = &exchange->guard;
@@ -105,7 +129,13 @@ dl_admission dl_step_guard(dl_exchange *exchange) {
   context->tokens = exchange->worker->tokens;
   context->peer = peer_of(exchange);
   context->now_s = exchange->worker->loop->clock.wall_ms / 1000;
-  switch (dl_guard_check(guard, context, &exchange->view.principal)) {
+  dl_guard_result result = dl_guard_check(guard, context, &exchange->view.principal);
+  if (result == DL_GUARD_ASK) {
+    dl_admission admission = dl_ask(exchange, &whose_key_it_is);
+    if (admission != DL_ADMITTED) return admission;
+    result = dl_guard_check(guard, context, &exchange->view.principal);
+  }
+  switch (result) {
     case DL_GUARD_PASS: return DL_ADMITTED;
     case DL_GUARD_WAIT: return verify_password(exchange);
     case DL_GUARD_FORBIDDEN: exchange->forbidden = true; return DL_ADMITTED; /* as far as step 10 */

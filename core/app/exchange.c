@@ -36,8 +36,8 @@ dl_exchange *dl_exchange_begin(dl_worker *worker, dl_connection *connection) {
   exchange->task = NULL;
   exchange->body_bytes = (dl_str){0};
   exchange->limit_query = NULL;
-  exchange->session_task = NULL;
-  exchange->session = DL_SESSION_UNASKED;
+  exchange->ask_task = NULL;
+  exchange->asking = DL_ASKING_NOTHING;
   exchange->password_serial = 0;
   exchange->step = 0;
   exchange->counting = DL_COUNTING_NOT_ASKED;

@@ -10,12 +10,14 @@
 #include "app/worker.h"
 #include "net/cidr.h"
 
-enum { DL_LIMIT_PLACES = 2 };
+enum { DL_LIMIT_PLACES = 3 };
 
 typedef enum dl_counting { DL_COUNTING_NOT_ASKED, DL_COUNTING_ANSWERED, DL_COUNTING_FAILED } dl_counting;
 
-/* Of a session that is kept in a store: being asked in the call above, then waited for; and what came of it. */
-typedef enum dl_session { DL_SESSION_UNASKED, DL_SESSION_ASKING, DL_SESSION_ASKED, DL_SESSION_LIVES, DL_SESSION_REFUSED, DL_SESSION_LATE } dl_session;
+/* Of what a step asks Lua: it runs in the call above, then it is waited for; and what came of it. */
+typedef enum dl_asking { DL_ASKING_NOTHING, DL_ASKING_BEGINS, DL_ASKING_WAITS, DL_ASKING_ANSWERED, DL_ASKING_FAILED, DL_ASKING_LATE } dl_asking;
+
+typedef struct dl_question dl_question;
 
 typedef enum dl_phase { DL_PHASE_HANDLER, DL_PHASE_KEEP, DL_PHASE_STREAM, DL_PHASE_AFTER } dl_phase;
 
@@ -43,12 +45,13 @@ struct dl_exchange {
   dl_buffer body;            /* a body that did not lie in the read buffer whole */
   dl_str body_bytes;
   dl_guard_context guard;    /* what the guard was asked with */
-  dl_limit_result limit_results[DL_LIMIT_PLACES]; /* by client, by principal */
+  dl_limit_result limit_results[DL_LIMIT_PLACES]; /* by client, by principal, by API key */
   uint64_t password_serial;  /* which verification it waits for; 0: none */
   dl_limit_query *limit_query; /* what the store is being asked */
   dl_limit_result limit_answer; /* what it said */
-  dl_task *session_task;     /* which asks the store whether the session lives; else NULL */
-  uint8_t session;           /* dl_session */
+  const dl_question *question; /* what Lua is asked before the handler */
+  dl_task *ask_task;         /* which finds it out; else NULL */
+  uint8_t asking;            /* dl_asking */
   uint8_t step;              /* of dl_pipeline_admit: the one that is undecided */
   uint8_t counting;          /* dl_counting, of that step */
   dl_exchange *queue_previous, *queue_next; /* queue.h: those who wait before and behind it */

@@ -4,6 +4,7 @@
  * is one, and afterwards the functions that wait for the end of the response.
  */
 #include "app/access.h"
+#include "app/ask.h"
 
 #include <lauxlib.h>
 
@@ -289,8 +290,8 @@ void dl_handle_drained(dl_exchange *exchange) {
 void dl_handle_expired(dl_deadline *deadline) {
   dl_exchange *exchange = (dl_exchange *)(void *)((char *)deadline - offsetof(dl_exchange, deadline));
   dl_worker *worker = exchange->worker;
-  if (exchange->session_task) {
-    dl_session_expired(exchange);
+  if (exchange->ask_task) {
+    dl_ask_expired(exchange);
     return;
   }
   if (exchange->waits_for_drain) return;

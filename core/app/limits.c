@@ -5,6 +5,7 @@
  * for whatever response follows.
  */
 #include "app/access.h"
+#include "app/ask.h"
 
 /* --- the store -------------------------------------------------------------------------- */
 
@@ -21,7 +22,7 @@ void dl_pipeline_forgo(dl_exchange *exchange) {
   exchange->password_serial = 0;
   if (exchange->limit_query) dl_limit_query_cancel(exchange->limit_query);
   exchange->limit_query = NULL;
-  dl_session_forgo(exchange);
+  dl_ask_forgo(exchange);
   dl_queue_forgo(exchange);
 }
 
@@ -67,17 +68,20 @@ dl_admission dl_step_limit_client(dl_exchange *exchange) {
   return count(exchange, &limits->client, dl_limit_client_key(exchange->view.client, bytes), 0);
 }
 
-static dl_admission count_principal(dl_exchange *exchange, const dl_limit_group *group) {
-  char bytes[DL_LIMIT_KEY_BYTES];
-  dl_str key = dl_principal_key(&exchange->view.principal, &exchange->arena);
-  if (key.len == 0) key = dl_limit_client_key(exchange->view.client, bytes); /* the route is public */
-  return count(exchange, group, key, 1);
-}
-
 dl_admission dl_step_limit_principal(dl_exchange *exchange) {
   const dl_route_limits *limits = exchange->route->limits;
+  char bytes[DL_LIMIT_KEY_BYTES];
+  if (!limits || limits->principal.count == 0) return DL_ADMITTED;
+  dl_str key = dl_principal_key(&exchange->view.principal, &exchange->arena);
+  if (key.len == 0) key = dl_limit_client_key(exchange->view.client, bytes); /* the route is public */
+  return count(exchange, &limits->principal, key, 1);
+}
+
+/* An owner may have many keys: by principal all of them count as one. */
+dl_admission dl_step_limit_api_key(dl_exchange *exchange) {
+  const dl_route_limits *limits = exchange->route->limits;
   if (!limits) return DL_ADMITTED;
-  dl_admission admission = limits->principal.count ? count_principal(exchange, &limits->principal) : DL_ADMITTED;
+  dl_admission admission = limits->api_key.count ? count(exchange, &limits->api_key, exchange->view.principal.name, 2) : DL_ADMITTED;
   if (admission != DL_ADMITTED) return admission;
   dl_buffer fields = {0};
   dl_limit_write_fields(&fields, exchange->limit_results, DL_LIMIT_PLACES);

@@ -81,6 +81,7 @@ dl_admission dl_pipeline_admit(dl_exchange *exchange) {
       dl_step_session,         /* ended ones are nobody's: before they could use up what is the user's */
       dl_step_origin,          /* whose page asks: before it could use up what is the user's */
       dl_step_limit_principal, /* before roles: trying doors is counted too */
+      dl_step_limit_api_key,
       dl_step_role,
       step_size,
       step_encoding,

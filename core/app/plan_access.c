@@ -36,6 +36,7 @@ static uint32_t cost_of(lua_State *L, int entry) {
  * function has a key of its own. */
 static dl_limit_group *group_of(lua_State *L, int entry, dl_str by, dl_route_limits *limits, dl_arena *arena) {
   if (dl_str_equal(by, DL_STR("principal"))) return &limits->principal;
+  if (dl_str_equal(by, DL_STR("api_key"))) return &limits->api_key;
   if (!dl_str_equal(by, DL_STR("function"))) return &limits->client;
   dl_limit_group *group = dl_arena_zalloc(arena, 1, sizeof *group);
   lua_pushlightuserdata(L, group);

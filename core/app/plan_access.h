@@ -11,7 +11,8 @@ struct lua_State;
 
 typedef struct dl_route_limits {
   dl_limit_group client;    /* counted before the guard */
-  dl_limit_group principal; /* counted after it */
+  dl_limit_group principal; /* counted after it, */
+  dl_limit_group api_key;   /* as these */
   dl_str policy;            /* the RateLimit-Policy line */
 } dl_route_limits;
 

@@ -99,19 +99,11 @@ static int bridge_random(lua_State *L) {
 
 enum { SHA256_HEX = 64 };
 
-static void write_hex(const unsigned char digest[DL_DIGEST_MAX], char hex[SHA256_HEX]) {
-  static const char digits[] = "0123456789abcdef";
-  for (size_t i = 0; i < SHA256_HEX / 2; i++) {
-    hex[2 * i] = digits[digest[i] >> 4];
-    hex[2 * i + 1] = digits[digest[i] & 15];
-  }
-}
-
 void dl_bridge_push_sha256(lua_State *L, dl_str bytes) {
   unsigned char digest[DL_DIGEST_MAX];
   char hex[SHA256_HEX];
   dl_digest(dl_bridge_crypto_of(L), DL_DIGEST_SHA256, bytes, digest);
-  write_hex(digest, hex);
+  dl_digest_write_hex(digest, hex);
   lua_pushlstring(L, hex, sizeof(hex));
 }
 
@@ -129,7 +121,7 @@ static int bridge_hmac_hex(lua_State *L) {
   dl_hmac *hmac = dl_hmac_new(dl_bridge_crypto_of(L), DL_DIGEST_SHA256, key);
   dl_hmac_compute(hmac, text, tag);
   dl_hmac_free(hmac);
-  write_hex(tag, hex);
+  dl_digest_write_hex(tag, hex);
   lua_pushlstring(L, hex, sizeof(hex));
   return 1;
 }

@@ -269,6 +269,14 @@ static int principal_subject(lua_State *L) {
   return 1;
 }
 
+/* principal() → { guard =, subject =, name =, roles =, scopes = } of the request, without claims | nil for nobody, or outside requests */
+static int principal(lua_State *L) {
+  const dl_request_view *request = dl_task_request(L);
+  if (request) dl_principal_push(L, &request->principal, false);
+  else lua_pushnil(L);
+  return 1;
+}
+
 /* principal_place() → which guard it was that found the request's principal, as text | nil where names are the app's own or an issuer's, or
  * outside requests */
 static int principal_place(lua_State *L) {
@@ -307,6 +315,7 @@ static int foreign_page(lua_State *L) {
 static const luaL_Reg functions[] = {
     {"key_set", bridge_key_set},
     {"sealer", bridge_sealer},
+    {"principal", principal},
     {"principal_subject", principal_subject},
     {"principal_place", principal_place},
     {"set_roles", set_roles},

@@ -26,8 +26,8 @@ static const struct {
     {"reload", "[APP]", "load an app's files anew in the server that serves it, and say how that went", dl_command_reload, DL_FLAGS_RELOAD, NULL},
     {"new", "NAME", "make an app with a passing spec", dl_command_new, DL_FLAGS_NONE, "NAME is the folder to make."},
     {"migration", "KIND [APP]", "write the next migration, with a table that demilune keeps", dl_command_migration, DL_FLAGS_NONE,
-     "KIND is accounts, for the refresh tokens of demilune.accounts, idempotency, for the answers of\napp:idempotency, or sessions, "
-     "for a guard.session with a database. The file's path is printed.\nAPP is a folder with an app.lua; the current folder when left out."},
+     "KIND is accounts, for the refresh tokens of demilune.accounts, api_keys, for a guard.api_key with a database,\nidempotency, for the answers of app:idempotency, "
+     "or sessions, for a guard.session with a database. The file's path is printed.\nAPP is a folder with an app.lua; the current folder when left out."},
     {"check", "[APP]", "load an app and say what is wrong with it", dl_command_check, DL_FLAGS_LISTING,
      "Migrations and statements are tried on an empty database in memory.\nIt exits with 1 when the app does not load, or would not in production."},
     {"routes", "[APP]", "list the routes, who may call them and what they take", dl_command_routes, DL_FLAGS_LISTING, NULL},

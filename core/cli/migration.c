@@ -51,7 +51,7 @@ static int write_draft(lua_State *L, const char *kind, const char *folder) {
 int dl_command_migration(int count, char **arguments) {
   dl_flags flags = {0};
   if (count < 1 || arguments[0][0] == '-') {
-    fputs("demilune migration needs to know for what: demilune migration accounts, idempotency or sessions\n", stderr);
+    fputs("demilune migration needs to know for what: demilune migration accounts, api_keys, idempotency or sessions\n", stderr);
     return 2;
   }
   if (!dl_flags_read(&flags, "migration", count - 1, arguments + 1)) return 2;

@@ -16,6 +16,14 @@ void dl_digest(const dl_crypto *crypto, dl_digest_kind kind, dl_str bytes, unsig
   if (!EVP_Digest(bytes.ptr, bytes.len, out, NULL, crypto->digests[kind], NULL)) dl_crypto_broken(digests[kind].name);
 }
 
+void dl_digest_write_hex(const unsigned char digest[32], char hex[64]) {
+  static const char digits[] = "0123456789abcdef";
+  for (size_t i = 0; i < 32; i++) {
+    hex[2 * i] = digits[digest[i] >> 4];
+    hex[2 * i + 1] = digits[digest[i] & 15];
+  }
+}
+
 static int hex_digit(char c) {
   char lower = dl_ascii_lower(c);
   if (c >= '0' && c <= '9') return c - '0';

@@ -2,7 +2,9 @@
 /*
  * API keys: in a field or a cookie, kept as SHA-256 digests. A presented key is
  * digested, and its digest compared with all that are kept, so that the time taken
- * says neither whether it was near one nor which.
+ * says neither whether it was near one nor which. Keys that are made while the app
+ * runs are in a store of the app's, which Lua asks by the digest: what its search may
+ * tell by its time is of a digest that nobody can steer.
  */
 #include "guard/internal.h"
 
@@ -10,7 +12,7 @@
 
 #include <lauxlib.h>
 
-enum { API_KEYS_MAX = 1024 };
+enum { API_KEYS_MAX = 1024, STORED_KEY_MIN = 16 /* bytes: shorter ones are guesses that no store is asked about */ };
 
 /* --- compiling ------------------------------------------------------------------------ */
 
@@ -64,9 +66,22 @@ static bool compile_place(dl_guard_compiler *compiler, int table, dl_guard_node 
   return true;
 }
 
+/* The function that asks a store, which stays in the registry as long as the state. */
+static bool compile_find(dl_guard_compiler *compiler, int table, dl_guard_node *node) {
+  node->api_key.find = LUA_NOREF;
+  lua_pushliteral(compiler->L, "find");
+  lua_rawget(compiler->L, table);
+  bool given = !lua_isnil(compiler->L, -1);
+  if (given && !lua_isfunction(compiler->L, -1)) dl_guard_fail(compiler, "find should be a function of a digest, not a %s", luaL_typename(compiler->L, -1));
+  if (lua_isfunction(compiler->L, -1)) node->api_key.find = luaL_ref(compiler->L, LUA_REGISTRYINDEX);
+  else lua_pop(compiler->L, 1);
+  return !given || node->api_key.find != LUA_NOREF;
+}
+
 static bool compile_api_key(dl_guard_compiler *compiler, int table, dl_guard_node *node) {
-  if (!compile_place(compiler, table, node)) return false;
+  if (!compile_place(compiler, table, node) || !compile_find(compiler, table, node)) return false;
   node->api_key.crypto = compiler->crypto;
+  if (node->api_key.find != LUA_NOREF) return true;
   lua_pushliteral(compiler->L, "keys");
   lua_rawget(compiler->L, table);
   bool compiled = compile_keys(compiler, node);
@@ -83,15 +98,40 @@ static void append_challenge(const dl_guard_node *node, dl_guard_error error, dl
 
 /* --- checking --------------------------------------------------------------------------- */
 
-static const dl_api_key *key_of(const dl_guard_node *node, dl_str presented) {
-  unsigned char digest[DL_DIGEST_MAX];
+static const dl_api_key *key_of(const dl_guard_node *node, const unsigned char digest[DL_DIGEST_MAX]) {
   const dl_api_key *key = NULL;
-  dl_digest(node->api_key.crypto, DL_DIGEST_SHA256, presented, digest);
   for (size_t i = 0; i < node->api_key.count; i++) {
     const dl_api_key *kept = &node->api_key.keys[i];
     if (dl_crypto_equal(digest, sizeof(kept->digest), kept->digest, sizeof(kept->digest))) key = kept;
   }
   return key;
+}
+
+static dl_guard_result check_kept(const dl_guard_node *node, dl_guard_attempt *attempt, const unsigned char digest[DL_DIGEST_MAX], dl_principal *out) {
+  const dl_api_key *key = key_of(node, digest);
+  if (!key) return dl_guard_refuse(attempt, node, DL_GUARD_ERROR_INVALID, "the API key is none of ours");
+  if (attempt->context->now_s >= key->expires_s) return dl_guard_refuse(attempt, node, DL_GUARD_ERROR_INVALID, "the API key has expired");
+  *out = (dl_principal){.guard = node->kind->name,
+                        .name = key->name,
+                        .roles = key->roles,
+                        .role_count = key->role_count,
+                        .scopes = key->scopes,
+                        .scope_count = key->scope_count};
+  return DL_GUARD_PASS;
+}
+
+static dl_guard_result check_stored(const dl_guard_node *node, dl_guard_attempt *attempt, const unsigned char digest[DL_DIGEST_MAX], dl_principal *out) {
+  dl_guard_key *question = &attempt->context->key;
+  if (!question->answered) {
+    char *hex = dl_arena_alloc(attempt->context->arena, 64);
+    dl_digest_write_hex(digest, hex);
+    question->find = node->api_key.find;
+    question->digest = dl_str_from(hex, 64);
+    return DL_GUARD_ASK;
+  }
+  if (!question->owner.guard.len) return dl_guard_refuse(attempt, node, DL_GUARD_ERROR_INVALID, "the API key is none that the store knows");
+  *out = question->owner;
+  return DL_GUARD_PASS;
 }
 
 static dl_guard_result check_api_key(const dl_guard_node *node, dl_guard_attempt *attempt, dl_principal *out) {
@@ -103,17 +143,48 @@ static dl_guard_result check_api_key(const dl_guard_node *node, dl_guard_attempt
   if (found != DL_CREDENTIAL_FOUND) return dl_credential_refuse(attempt, node, found, reason);
   if (!presented.len || presented.len > DL_GUARD_API_KEY_MAX)
     return dl_guard_refuse(attempt, node, DL_GUARD_ERROR_INVALID, "the API key is empty or too long");
-  const dl_api_key *key = key_of(node, presented);
-  if (!key) return dl_guard_refuse(attempt, node, DL_GUARD_ERROR_INVALID, "the API key is none of ours");
-  if (context->now_s >= key->expires_s) return dl_guard_refuse(attempt, node, DL_GUARD_ERROR_INVALID, "the API key has expired");
-  *out = (dl_principal){.guard = node->kind->name,
-                        .name = key->name,
-                        .roles = key->roles,
-                        .role_count = key->role_count,
-                        .scopes = key->scopes,
-                        .scope_count = key->scope_count};
-  dl_guard_accept(attempt, node, node->cookie.len > 0);
-  return DL_GUARD_PASS;
+  bool stored = node->api_key.find != LUA_NOREF;
+  if (stored && presented.len < STORED_KEY_MIN) return dl_guard_refuse(attempt, node, DL_GUARD_ERROR_INVALID, "the API key is too short to be one");
+  unsigned char digest[DL_DIGEST_MAX];
+  dl_digest(node->api_key.crypto, DL_DIGEST_SHA256, presented, digest);
+  dl_guard_result result = (stored ? check_stored : check_kept)(node, attempt, digest, out);
+  if (result == DL_GUARD_PASS) dl_guard_accept(attempt, node, node->cookie.len > 0);
+  return result;
+}
+
+/* --- what the store says ------------------------------------------------------------------ */
+
+/* Nothing here allocates in Lua, for nobody would catch its error. */
+static bool take_text(lua_State *L, int index, dl_arena *arena, dl_str *out) {
+  if (lua_type(L, index) != LUA_TSTRING) return false;
+  out->ptr = lua_tolstring(L, index, &out->len);
+  *out = dl_arena_copy(arena, *out);
+  return out->len > 0;
+}
+
+static bool take_names(lua_State *L, int index, dl_arena *arena, const dl_str **out, uint32_t *count) {
+  bool taken = lua_istable(L, index);
+  *count = taken ? (uint32_t)lua_objlen(L, index) : 0;
+  dl_str *names = dl_arena_zalloc(arena, *count + 1, sizeof(*names));
+  for (uint32_t i = 0; taken && i < *count; i++) {
+    lua_rawgeti(L, index, (int)i + 1);
+    taken = take_text(L, lua_gettop(L), arena, &names[i]);
+    lua_pop(L, 1);
+  }
+  *out = names;
+  return taken;
+}
+
+bool dl_guard_take_key(dl_guard_context *context, lua_State *L, int first) {
+  dl_principal owner = {.guard = dl_guard_kind_api_key.name};
+  dl_arena *arena = context->arena;
+  context->key.answered = true;
+  context->key.owner = (dl_principal){0};
+  if (lua_isnoneornil(L, first)) return true;
+  bool taken = take_text(L, first, arena, &owner.name) && take_text(L, first + 1, arena, &owner.subject) &&
+               take_names(L, first + 2, arena, &owner.roles, &owner.role_count) && take_names(L, first + 3, arena, &owner.scopes, &owner.scope_count);
+  if (taken) context->key.owner = owner;
+  return taken;
 }
 
 const dl_guard_kind_row dl_guard_kind_api_key = {DL_STR("api_key"), compile_api_key, check_api_key, append_challenge};

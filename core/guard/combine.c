@@ -50,7 +50,7 @@ static bool compile_any(dl_guard_compiler *compiler, int table, dl_guard_node *n
 static dl_guard_result check_any(const dl_guard_node *node, dl_guard_attempt *attempt, dl_principal *out) {
   for (size_t i = 0; i < node->any.count; i++) {
     dl_guard_result result = node->any.members[i]->kind->check(node->any.members[i], attempt, out);
-    if (result == DL_GUARD_PASS || result == DL_GUARD_WAIT || result == DL_GUARD_BAD_REQUEST) return result;
+    if (result != DL_GUARD_UNAUTHENTICATED && result != DL_GUARD_FORBIDDEN) return result;
   }
   return dl_guard_result_of(attempt->error);
 }

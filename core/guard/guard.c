@@ -123,17 +123,22 @@ static dl_str make_lines(const dl_guard *guard, const dl_guard_node *faulty, dl_
   return made;
 }
 
-/* A password takes the context's one place for an answer. */
-static bool one_basic(dl_guard_compiler *compiler, const dl_guard *guard) {
-  size_t basics = 0;
-  for (size_t i = 0; i < guard->leaf_count; i++) basics += guard->leaves[i]->kind == &dl_guard_kind_basic;
-  return basics < 2 || dl_guard_fail(compiler, "a guard should have one basic guard among its members, not several: put all users into one");
+/* A password takes the context's one place for an answer, and so does a key that a store knows. */
+static bool one_of_each(dl_guard_compiler *compiler, const dl_guard *guard) {
+  size_t basics = 0, stores = 0;
+  for (size_t i = 0; i < guard->leaf_count; i++) {
+    basics += guard->leaves[i]->kind == &dl_guard_kind_basic;
+    stores += guard->leaves[i]->kind == &dl_guard_kind_api_key && guard->leaves[i]->api_key.find != LUA_NOREF;
+  }
+  if (basics > 1) return dl_guard_fail(compiler, "a guard should have one basic guard among its members, not several: put all users into one");
+  return stores < 2 || dl_guard_fail(compiler, "a guard should have one guard among its members whose API keys a store knows, not several: "
+                                               "keep all keys in one table");
 }
 
 static const dl_guard *make_guard(dl_guard_compiler *compiler, const dl_guard_node *node) {
   dl_guard *guard = dl_arena_zalloc(compiler->arena, 1, sizeof(*guard));
   guard->node = node;
-  if (!collect_leaves(compiler, node, guard) || !one_basic(compiler, guard)) return NULL;
+  if (!collect_leaves(compiler, node, guard) || !one_of_each(compiler, guard)) return NULL;
   guard->lines[0] = make_lines(guard, NULL, DL_GUARD_ERROR_ABSENT, compiler->arena);
   for (size_t i = 0; i < guard->leaf_count; i++) {
     guard->lines[1 + 2 * i] = make_lines(guard, guard->leaves[i], DL_GUARD_ERROR_INVALID, compiler->arena);
@@ -198,7 +203,7 @@ dl_guard_result dl_guard_check(const dl_guard *guard, dl_guard_context *context,
   *out = (dl_principal){0};
   dl_guard_result result = guard->node->kind->check(guard->node, &attempt, out);
   if (out->guard.len && attempt.passed) out->place = attempt.passed->place;
-  if (result == DL_GUARD_PASS || result == DL_GUARD_WAIT) return result;
+  if (result == DL_GUARD_PASS || result == DL_GUARD_WAIT || result == DL_GUARD_ASK) return result;
   context->challenge = challenge_of(guard, &attempt);
   context->reason = attempt.reason;
   return result;

@@ -23,6 +23,7 @@ typedef struct dl_guard dl_guard;
 typedef enum dl_guard_result {
   DL_GUARD_PASS,            /* go on; *out is who it is (zeroed behind guard.public) */
   DL_GUARD_WAIT,            /* verify context->password on the thread pool, then check again */
+  DL_GUARD_ASK,             /* ask Lua whose context->key is, then check again */
   DL_GUARD_UNAUTHENTICATED, /* 401 */
   DL_GUARD_FORBIDDEN,       /* 403; *out is who it is, for limits that count by it and for the log */
   DL_GUARD_BAD_REQUEST      /* 400: credentials given twice, or broken in their form (RFC 6750 3.1) */
@@ -36,6 +37,14 @@ typedef struct dl_guard_password {
   dl_password_result answer;
 } dl_guard_password;
 
+/* An API key that the app's store may know, or not. */
+typedef struct dl_guard_key {
+  int find;           /* registry reference of the function that is given the digest */
+  dl_str digest;      /* SHA-256 of the key in hexadecimal, in the request's arena */
+  bool answered;
+  dl_principal owner; /* guard empty: nobody's */
+} dl_guard_key;
+
 /* Zeroed but for its first part. */
 typedef struct dl_guard_context {
   const dl_http_request *request;
@@ -48,12 +57,15 @@ typedef struct dl_guard_context {
    * the same context and guard. */
   dl_guard_password password;
 
+  /* After ASK: dl_guard_take_key with what find gave, and dl_guard_check once more. */
+  dl_guard_key key;
+
   /* Whether the credentials that were good are of a kind that a browser adds to every
    * request for this server, whichever page made it: a cookie, a password of basic,
    * a client certificate. */
   bool ambient;
 
-  /* After anything but PASS and WAIT. */
+  /* After anything but PASS, WAIT and ASK. */
   dl_str challenge;   /* whole WWW-Authenticate lines, CRLF ended, maybe empty; lives with the guard */
   const char *reason; /* static, for the log only */
 } dl_guard_context;
@@ -68,6 +80,10 @@ bool dl_guard_is_public(const dl_guard *guard);
 
 /* Credentials, roles and scopes, in that order. Loop thread only. */
 dl_guard_result dl_guard_check(const dl_guard *guard, dl_guard_context *context, dl_principal *out);
+
+/* What context->key.find gave, from first on: nothing or nil, or its name, its subject, a list of its roles and one of its scopes,
+ * which are copied. False for anything else, which then is nobody's. */
+bool dl_guard_take_key(dl_guard_context *context, struct lua_State *L, int first);
 
 extern const dl_needs dl_guard_needs;
 

@@ -117,6 +117,7 @@ struct dl_guard_node {
     struct {
       const dl_api_key *keys;
       size_t count;
+      int find; /* registry reference of the function that asks a store, in place of keys; else LUA_NOREF */
       const dl_crypto *crypto;
     } api_key;
     struct {

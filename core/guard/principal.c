@@ -16,7 +16,7 @@ bool dl_principal_has_scope(const dl_principal *principal, dl_str scope) { retur
 
 dl_str dl_principal_key(const dl_principal *principal, dl_arena *arena) {
   /* Lengths in front, so that no choice of subject makes another principal's key; a place has no colon. */
-  dl_str who = principal->name.len ? principal->name : principal->subject;
+  dl_str who = principal->subject.len ? principal->subject : principal->name;
   if (!principal->guard.len) return (dl_str){0};
   return dl_str_of(dl_arena_format(arena, "%.*s%s%.*s:%zu:%.*s:%.*s", DL_STR_ARGS(principal->guard), principal->place.len ? "#" : "",
                                    DL_STR_ARGS(principal->place), principal->issuer.len, DL_STR_ARGS(principal->issuer), DL_STR_ARGS(who)));

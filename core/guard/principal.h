@@ -10,10 +10,10 @@
 
 typedef struct dl_principal {
   dl_str guard;   /* the kind that let it pass: "bearer", "api_key", "session", "basic", "client_certificate"; empty behind guard.public */
-  dl_str subject; /* sub, the name of a basic guard's user or of a certificate; empty for API keys, whose names are nobody's identifier */
+  dl_str subject; /* sub, the name of a basic guard's user or of a certificate, whose an API key of a store is; empty for API keys that are given at load */
   dl_str issuer;  /* iss: the same subject of two issuers is two principals */
   dl_str place;   /* which guard of its kind knows the subject; empty where names are the app's own or an issuer's */
-  dl_str name;    /* an API key's */
+  dl_str name;    /* an API key's; the id of one of a store */
   const dl_str *roles, *scopes;
   uint32_t role_count, scope_count;
   const dl_value *claims; /* OBJECT, or NULL where a guard has none */
@@ -23,7 +23,7 @@ bool dl_principal_has_role(const dl_principal *principal, dl_str role);
 bool dl_principal_has_scope(const dl_principal *principal, dl_str scope);
 
 /* Bytes that are the same for the same principal and for no other behind any guard of the app,
- * in every worker and after a restart: guard, place, issuer and subject or name. Empty for nobody. */
+ * in every worker and after a restart: guard, place, issuer and subject, or name where there is none. Empty for nobody. */
 dl_str dl_principal_key(const dl_principal *principal, dl_arena *arena);
 
 /* Everything copied into the arena: a copy lives as long as that. */

@@ -66,7 +66,7 @@ end
 local function limits_text(limits)
   local parts = {}
   for index, rule in ipairs(limits or {}) do
-    local by = rule.key_of and ("function (%s)"):format(rule.source) or rule.key and "api_key" or rule.by
+    local by = rule.key_of and ("function (%s)"):format(rule.source) or rule.by
     parts[index] = rule.rule .. (rule.cost and " cost " .. rule.cost or "") .. (by == "client" and "" or " by " .. by)
   end
   return table.concat(parts, "; ")

@@ -17,7 +17,7 @@ local options = require "demilune.options"
 ---@field scopes string[]
 ---@field claims? table<string, any>
 ---@field guard string the kind that found it
----@field name? string the API key's
+---@field name? string the API key's; the id of one that was issued
 
 ---@class demilune.guard
 local guard = { is = guard_type.is }
@@ -31,6 +31,7 @@ guard.public = setmetatable({ kind = "public" }, plain)
 guard.bearer = require("demilune.bearer").new
 guard.api_key = require("demilune.api_key").new
 guard.client_certificate = require("demilune.client_certificate").new
+guard.api_key_migration = require("demilune.api_key_store").migration
 guard.session = require("demilune.session").new
 guard.session_migration = require("demilune.session_store").migration
 

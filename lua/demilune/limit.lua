@@ -19,14 +19,13 @@ local response = require "demilune.response"
 
 ---@class demilune.LimitRule
 ---@field rule string
----@field by "client"|"principal"|"function"
+---@field by "client"|"principal"|"api_key"|"function"
 ---@field key_of? fun(req: table, need: table): any
 ---@field cost? integer
 ---@field source? string where the function was declared
 ---@field group? userdata the core's, of a limit by a function
 ---@field window "sliding"|"fixed"
 ---@field name string what is counted together, the same after a reload
----@field key? boolean that by was "api_key"
 
 local limit = {}
 
@@ -34,7 +33,7 @@ local UNITS = { second = 1, minute = 60, hour = 3600, day = 86400 }
 local COUNT_MOST, SECONDS_MOST, RULES_MOST = 1000000, 31 * 86400, 8
 local EXAMPLE = '"5/minute", "100 per hour" or "10/second;100/hour"'
 local OPTIONS = { rate = "string", by = "any", window = "string", cost = "count" }
-local BY = { client = "client", principal = "principal", api_key = "principal" }
+local BY = { client = true, principal = true, api_key = true }
 local WINDOWS = { sliding = true, fixed = true }
 
 -- What is wrong with one rule, or nil.
@@ -79,8 +78,8 @@ local function read_one(place, what, given)
     errors.raise(place, '%s: limit: window is %s; write "sliding" or "fixed"', what, errors.show(given.window))
   end
   return {
-    rule = check_rate(place, what, given.rate, given.cost or 1), by = key_of and "function" or BY[given.by or "client"],
-    window = given.window or "sliding", key = given.by == "api_key" or nil, key_of = key_of, cost = given.cost, source = key_of and place or nil,
+    rule = check_rate(place, what, given.rate, given.cost or 1), by = key_of and "function" or given.by or "client",
+    window = given.window or "sliding", key_of = key_of, cost = given.cost, source = key_of and place or nil,
   }
 end
 
@@ -120,11 +119,10 @@ end
 ---@param guard demilune.Guard
 function limit.check_guard(place, what, rules, guard)
   for _, rule in ipairs(rules) do
-    if rule.by == "principal" and guard_type.is_public(guard) then
-      errors.raise(place, '%s: the limit %s counts by %s, but guard.public finds nobody; write by = "client"', what, errors.show(rule.rule),
-        rule.key and "api_key" or "principal")
+    if (rule.by == "principal" or rule.by == "api_key") and guard_type.is_public(guard) then
+      errors.raise(place, '%s: the limit %s counts by %s, but guard.public finds nobody; write by = "client"', what, errors.show(rule.rule), rule.by)
     end
-    for _, leaf in ipairs(rule.key and guard_type.leaves(guard) or {}) do
+    for _, leaf in ipairs(rule.by == "api_key" and guard_type.leaves(guard) or {}) do
       if leaf.kind ~= "api_key" then
         errors.raise(place, '%s: the limit %s counts by api_key, but guard.%s lets pass who has none; write by = "principal"', what,
           errors.show(rule.rule), leaf.kind)

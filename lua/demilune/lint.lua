@@ -52,9 +52,11 @@ local function asks_who(guard)
   return guard.members ~= nil
 end
 
+-- A statement that does, or a guard whose keys are ended by whose they are.
 local function binds_subject(reached)
   for value in pairs(reached.values) do
     if rawget(value, "binds_subject") then return true end
+    if reached.names.finish and guard_type.is(value) and value.kind == "api_key" and value.store then return true end
   end
   return false
 end
@@ -132,10 +134,12 @@ local function takes_password(desc)
   return found
 end
 
-local function gives_token(reached)
+-- A key that somebody makes whom another guard knows lets nobody in who was not in already.
+local function gives_token(route, reached)
   if not reached.names.issue then return false end
   for value in pairs(reached.values) do
-    if guard_type.is(value) and value.issue then return true end
+    local issues = guard_type.is(value) and value.issue
+    if issues and (value.kind ~= "api_key" or value.store and guard_type.is_public(route.guard)) then return true end
   end
   return false
 end
@@ -148,7 +152,7 @@ local function checks_password(reached)
 end
 
 local function login_reason(route, reached)
-  if gives_token(reached) then return "gives out tokens" end
+  if gives_token(route, reached) then return "gives out tokens" end
   if checks_password(reached) then return "checks or hashes passwords" end
   if takes_password(route.body) or takes_password(route.form) then return "takes a password" end
   return nil

@@ -9,6 +9,7 @@ local core = require "demilune.core"
 local migration = {}
 
 local TABLES = {
+  api_keys = require("demilune.api_key_store").own_table,
   accounts = require("demilune.account_store").own_table,
   idempotency = require("demilune.idempotency_store").own_table,
   sessions = require("demilune.session_store").own_table,
@@ -30,7 +31,7 @@ end
 ---@return string text of the file, or why there is none
 function migration.draft(kind, folder)
   local own = TABLES[kind]
-  if not own then return nil, ('there is no table for "%s"; write accounts, idempotency or sessions'):format(kind) end
+  if not own then return nil, ('there is no table for "%s"; write accounts, api_keys, idempotency or sessions'):format(kind) end
   local app = io.open(folder .. "/app.lua")
   if not app then return nil, ("%s has no app.lua; name an app's folder"):format(folder) end
   app:close()

@@ -102,8 +102,9 @@ describe("the command line", function()
   end)
 
   it("writes a migration only where it knows which and where", function()
-    assert.same({ "demilune migration needs to know for what: demilune migration accounts, idempotency or sessions\n", 2 }, { run "migration" })
-    assert.same({ 'demilune migration: there is no table for "users"; write accounts, idempotency or sessions\n', 1 }, { run "migration users" })
+    local kinds = "accounts, api_keys, idempotency or sessions\n"
+    assert.same({ "demilune migration needs to know for what: demilune migration " .. kinds, 2 }, { run "migration" })
+    assert.same({ 'demilune migration: there is no table for "users"; write ' .. kinds, 1 }, { run "migration users" })
     assert.same({ "demilune migration: nowhere has no app.lua; name an app's folder\n", 1 }, { run "migration accounts nowhere" })
   end)
 

@@ -15,6 +15,7 @@ local core = {
 
 function core.log(level, text, fields) core.logged[#core.logged + 1] = { level = level, text = text, fields = fields } end
 function core.foreign_page() return false end
+function core.principal() return core.caller end
 function core.principal_place() return core.place end
 function core.has_loaded() return false end
 function core.field_fault() return nil end

@@ -12,7 +12,7 @@
 __attribute__((visibility("default"))) int __lsan_is_turned_off(void); /* a shared sanitizer looks for it */
 int __lsan_is_turned_off(void) { return 1; }
 
-enum { GUARDS = 7 };
+enum { GUARDS = 9 };
 
 static const char *const descriptions[GUARDS] = {
     "bearer",
@@ -21,6 +21,8 @@ static const char *const descriptions[GUARDS] = {
     "{ kind = 'bearer', keys = keys, lifetime = 900, cookie = 'access', realm = 'users' }",
     "{ kind = 'basic', users = { ali = '$argon2id$v=19$m=64,t=1,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA' } }",
     "{ kind = 'any', members = { bearer, api_key, session } }",
+    "{ kind = 'api_key', header = 'X-API-Key', find = function() end }",
+    "{ kind = 'any', members = { { kind = 'api_key', header = 'X-Stored', find = function() end }, session, bearer } }",
     "{ kind = 'role', names = 'admin', member = { kind = 'scope', names = 'read', member = { kind = 'any', members = { api_key, bearer } } } }",
 };
 
@@ -70,6 +72,13 @@ static void check_guard(const fuzz_world *f, const dl_guard *guard, dl_str lines
     w->context.password.answer = DL_PASSWORD_WRONG;
     first = dl_guard_check(guard, &w->context, &w->principal);
     if (first != DL_GUARD_UNAUTHENTICATED) world_broken("a wrong password is taken");
+  }
+  if (first == DL_GUARD_ASK) { /* a key that the store does not know */
+    lua_State *L = dl_lua_state(w->lua);
+    if (w->context.key.digest.len != 64) world_broken("a store is asked by what is no digest");
+    if (!dl_guard_take_key(&w->context, L, lua_gettop(L) + 1)) world_broken("nothing is an answer too");
+    first = dl_guard_check(guard, &w->context, &w->principal);
+    if (first == DL_GUARD_ASK) world_broken("a store is asked twice");
   }
   bool genuine = holds(lines, f->token) || holds(lines, DL_STR("the new key")) || holds(lines, DL_STR("the old key"));
   if ((first == DL_GUARD_PASS || first == DL_GUARD_FORBIDDEN) && !(genuine && w->principal.guard.len))

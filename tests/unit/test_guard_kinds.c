@@ -97,6 +97,103 @@ static void a_key_may_come_in_a_cookie(void **state) {
   expect(w, ask(w, guard, "key: k\r\n"), DL_GUARD_UNAUTHENTICATED, "WWW-Authenticate: APIKey cookie=\"key\"\r\n", "no Cookie");
 }
 
+/* --- API keys that a store knows ------------------------------------------------------------- */
+
+#define A_KEY "X-API-Key: key_0123456789ab\r\n"
+
+/* A guard whose find does not matter, for it is answered here. */
+static const dl_guard *stored_guard(guard_world *w, const char *format) {
+  char expression[600];
+  world_run(w, "stored = stored or { kind = 'api_key', header = 'X-API-Key', find = function() end, place = 'X-API-Key/1' }");
+  snprintf(expression, sizeof(expression), format, "stored");
+  const dl_guard *guard = world_guard(w, expression);
+  if (!guard) fail_msg("%s", w->error);
+  return guard;
+}
+
+/* What find gives, and what the guard says then. False: find gave what is no answer. */
+static bool answer_key(guard_world *w, const dl_guard *guard, const char *values, dl_guard_result *result) {
+  lua_State *L = dl_lua_state(w->lua);
+  lua_pushfstring(L, "return %s", values);
+  if (luaL_dostring(L, lua_tostring(L, -1))) world_broken(lua_tostring(L, -1));
+  bool taken = dl_guard_take_key(&w->context, L, 2);
+  lua_settop(L, 0);
+  *result = dl_guard_check(guard, &w->context, &w->principal);
+  return taken;
+}
+
+static void a_store_is_asked_by_the_digest_and_says_whose_a_key_is(void **state) {
+  guard_world *w = *state;
+  dl_guard_result result;
+  const dl_guard *guard = stored_guard(w, "%s");
+  assert_int_equal(ask(w, guard, A_KEY), DL_GUARD_ASK);
+  assert_str(w->context.key.digest, world_text(w, "core.sha256_hex 'key_0123456789ab'"));
+  assert_int_equal(w->principal.guard.len, 0);
+  assert_true(answer_key(w, guard, "'1a', 'ada', { 'user', 'admin' }, { 'read' }", &result));
+  assert_int_equal(result, DL_GUARD_PASS);
+  assert_str(w->principal.guard, "api_key");
+  assert_str(w->principal.name, "1a");
+  assert_str(w->principal.subject, "ada");
+  assert_true(dl_principal_has_role(&w->principal, DL_STR("admin")) && dl_principal_has_scope(&w->principal, DL_STR("read")));
+  assert_false(w->context.ambient);
+  /* By whose it is, so that many keys are no more than one; and it is nobody's whom another guard calls ada. */
+  assert_str(dl_principal_key(&w->principal, &w->arena), "api_key#X-API-Key/1:0::ada");
+}
+
+static void a_key_that_the_store_does_not_know_is_nobodys(void **state) {
+  guard_world *w = *state;
+  dl_guard_result result;
+  static const char *const wrong[] = {"5", "'1a'", "'1a', 'ada'", "'1a', 'ada', {}", "'', 'ada', {}, {}", "'1a', '', {}, {}", "'1a', 7, {}, {}", "{}",
+                                      "true", "'1a', 'ada', { 5 }, {}", "'1a', 'ada', {}, { 'read', false }", "'1a', 'ada', 'admin', {}"};
+  const dl_guard *guard = stored_guard(w, "%s");
+  assert_int_equal(ask(w, guard, A_KEY), DL_GUARD_ASK);
+  assert_true(answer_key(w, guard, "nil", &result));
+  expect(w, result, DL_GUARD_UNAUTHENTICATED, KEY, "none that the store knows");
+  assert_int_equal(ask(w, guard, A_KEY), DL_GUARD_ASK);
+  assert_true(answer_key(w, guard, "", &result));
+  expect(w, result, DL_GUARD_UNAUTHENTICATED, KEY, "none that the store knows");
+  for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+    assert_int_equal(ask(w, guard, A_KEY), DL_GUARD_ASK);
+    if (answer_key(w, guard, wrong[i], &result)) fail_msg("%s was taken for an answer", wrong[i]);
+    assert_int_equal(result, DL_GUARD_UNAUTHENTICATED);
+    assert_int_equal(w->principal.guard.len, 0);
+  }
+}
+
+static void no_store_is_asked_about_what_cannot_be_a_key(void **state) {
+  guard_world *w = *state;
+  const dl_guard *guard = stored_guard(w, "%s");
+  char lines[1100];
+  snprintf(lines, sizeof(lines), "X-API-Key: %01025d\r\n", 7);
+  expect(w, ask(w, guard, ""), DL_GUARD_UNAUTHENTICATED, KEY, "not there");
+  expect(w, ask(w, guard, "X-API-Key:\r\n"), DL_GUARD_UNAUTHENTICATED, KEY, "empty");
+  expect(w, ask(w, guard, "X-API-Key: 0123456789abcde\r\n"), DL_GUARD_UNAUTHENTICATED, KEY, "too short");
+  expect(w, ask(w, guard, lines), DL_GUARD_UNAUTHENTICATED, KEY, "too long");
+  expect(w, ask(w, guard, A_KEY A_KEY), DL_GUARD_BAD_REQUEST, KEY, "more than once");
+}
+
+static void roles_and_other_guards_go_on_from_what_the_store_said(void **state) {
+  guard_world *w = *state;
+  dl_guard_result result;
+  const dl_guard *any = stored_guard(w, "{ kind = 'any', members = { { kind = 'role', names = 'admin', member = %s }, { kind = 'scope', names = "
+                                        "'read', member = stored }, { kind = 'any', members = { stored, bearer } } } }");
+  const dl_guard *admin = stored_guard(w, "{ kind = 'role', names = 'admin', member = %s }");
+  char lines[2000];
+  assert_int_equal(ask(w, admin, A_KEY), DL_GUARD_ASK);
+  answer_key(w, admin, "'1a', 'ada', { 'user' }, {}", &result);
+  expect(w, result, DL_GUARD_FORBIDDEN, "", "has not the role");
+  assert_str(w->principal.subject, "ada");
+  assert_int_equal(ask(w, any, A_KEY), DL_GUARD_ASK);
+  answer_key(w, any, "'1a', 'ada', { 'user' }, {}", &result);
+  assert_int_equal(result, DL_GUARD_PASS);
+  snprintf(lines, sizeof(lines), A_KEY "Authorization: Bearer %s\r\n", world_text(w, "token { sub = '7' }"));
+  assert_int_equal(ask(w, any, lines), DL_GUARD_ASK);
+  answer_key(w, any, "nil", &result);
+  assert_int_equal(result, DL_GUARD_PASS);
+  assert_str(w->principal.guard, "bearer");
+  assert_int_equal(ask(w, any, "Authorization: Bearer bad\r\n"), DL_GUARD_UNAUTHENTICATED);
+}
+
 /* --- sessions ------------------------------------------------------------------------------ */
 
 static dl_guard_result ask_session(guard_world *w, const char *purpose, const char *plain) {
@@ -254,6 +351,10 @@ int main(void) {
       cmocka_unit_test_setup_teardown(a_key_whose_end_is_past_never_lets_in, open_world, close_world),
       cmocka_unit_test_setup_teardown(what_is_no_key_is_refused_with_the_same_words, open_world, close_world),
       cmocka_unit_test_setup_teardown(a_key_may_come_in_a_cookie, open_world, close_world),
+      cmocka_unit_test_setup_teardown(a_store_is_asked_by_the_digest_and_says_whose_a_key_is, open_world, close_world),
+      cmocka_unit_test_setup_teardown(a_key_that_the_store_does_not_know_is_nobodys, open_world, close_world),
+      cmocka_unit_test_setup_teardown(no_store_is_asked_about_what_cannot_be_a_key, open_world, close_world),
+      cmocka_unit_test_setup_teardown(roles_and_other_guards_go_on_from_what_the_store_said, open_world, close_world),
       cmocka_unit_test_setup_teardown(a_sealed_session_says_who_it_is, open_world, close_world),
       cmocka_unit_test_setup_teardown(a_session_that_is_not_ours_or_not_now_is_refused, open_world, close_world),
       cmocka_unit_test_setup_teardown(any_takes_the_first_that_passes_and_names_every_way_when_none_does, open_world, close_world),

@@ -159,6 +159,12 @@ static const char *stream_problem(const dl_request_view *view, const dl_given *g
   return NULL;
 }
 
+/* What would be lost without a word. */
+static const char *body_problem(lua_State *L, int response) {
+  dl_request_push_field(L, response, "body");
+  return lua_isnil(L, -1) ? NULL : "a response of status 204, 205 or 304 has no body, and this one was given one; leave it out, or write another status";
+}
+
 const char *dl_request_read_response(lua_State *L, int response, dl_request_view *view, dl_given *given) {
   int top = lua_gettop(L);
   given->status = dl_request_field_status(L, response, view->status);
@@ -170,6 +176,7 @@ const char *dl_request_read_response(lua_State *L, int response, dl_request_view
   given->model = dl_request_is_prepared(L, response) ? NULL : dl_request_model_for(view, given->status);
   given->is_by_model = dl_request_is_by_model(given->model, given->content_type, view->arena);
   if (!problem && given->is_stream) problem = stream_problem(view, given);
+  else if (!problem && !dl_http_status_has_body(given->status)) problem = body_problem(L, response);
   lua_settop(L, top);
   return problem;
 }

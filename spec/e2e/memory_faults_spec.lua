@@ -39,6 +39,9 @@ app:post("/login", { limit = "1000000/minute" }, function()
   return demilune.response { status = 200, body = "in", headers = { ["Set-Cookie"] = session:issue { subject = "7" } } }
 end)
 app:get("/home", { guard = session }, function(req) return req.principal.subject end)
+local keys = guard.api_key { database = db, lifetime = "1h", most = 1000000 }
+app:post("/keys", { limit = "1000000/minute" }, function() return keys:issue { subject = "7" }.key end)
+app:get("/key", { guard = keys }, function(req) return req.principal.subject end)
 app:get("/hash", { limit = "1000000/minute" }, function() return demilune.password.hash("correct horse battery staple"):sub(1, 9) end)
 app:get("/large", function() return ("x"):rep(300000) end)
 app:get("/fail", function() error("on purpose") end)
@@ -131,6 +134,7 @@ describe("without memory", function()
     -- Whole stacks, for what failing_calls.c forgives.
     if options.forgives then env.ASAN_OPTIONS = env.ASAN_OPTIONS .. ":fast_unwind_on_malloc=0" end
     local app = server.write_app(app_of "one")
+    assert.equal(0, (server.run { "migration", "api_keys", app }))
     running = server.start(app, { env = env, workers = options.workers, flags = { "--access-log=off", unpack(options.flags or {}) } })
     running.secure = options.secure
   end
@@ -196,6 +200,7 @@ describe("without memory", function()
     start { workers = 3 }
     local _, _, head = understand(ask(request_text("POST", "/login")))
     local cookie = head:match("[Ss]et%-[Cc]ookie: ([^;]+)")
+    local _, key = understand(ask(request_text("POST", "/keys")))
     local acknowledged, calls, failures = {}, 0, 0
     local function remember(status, body)
       if status == 201 then acknowledged[#acknowledged + 1] = body:match('"id":(%d+)') end
@@ -207,6 +212,8 @@ describe("without memory", function()
       { request_text("GET", "/me", "Authorization: Bearer " .. token() .. "x\r\n"), is_guarded },
       { request_text("POST", "/login") }, { request_text("GET", "/home", "Cookie: " .. cookie .. "\r\n") },
       { request_text("GET", "/home", "Cookie: " .. cookie:sub(1, -3) .. "\r\n"), is_guarded },
+      { request_text("POST", "/keys") }, { request_text("GET", "/key", "X-API-Key: " .. key .. "\r\n") },
+      { request_text("GET", "/key", "X-API-Key: " .. key .. "0\r\n"), is_guarded },
       { request_text("GET", "/large") }, { request_text("GET", "/fail") }, { request_text("GET", "/wait") },
       { request_text("GET", "/search?name=abc") }, { request_text("GET", "/search?name=ABC") }, { request_text("GET", "/stream") },
     }

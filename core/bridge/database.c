@@ -334,7 +334,20 @@ static dl_pair *pairs_field(lua_State *L, dl_arena *arena, const char *name, siz
   return pairs;
 }
 
-/* handle:seal{ sql, source, filters, orders, default_order, bytes, filled } → statement's number, whether it has the parameter that is
+static dl_str *strings_field(lua_State *L, dl_arena *arena, const char *name, size_t *count) {
+  lua_getfield(L, 2, name);
+  *count = lua_istable(L, -1) ? lua_objlen(L, -1) : 0;
+  dl_str *strings = dl_arena_alloc(arena, (*count + 1) * sizeof(*strings));
+  for (size_t i = 0; i < *count; i++) {
+    lua_rawgeti(L, -1, (int)i + 1);
+    strings[i] = string_at(L, -1);
+    lua_pop(L, 1);
+  }
+  lua_pop(L, 1);
+  return strings;
+}
+
+/* handle:seal{ sql, source, filters, orders, default_order, bytes, constraints, filled } → statement's number, whether it has the parameter that is
  * filled in | nil, message */
 static int handle_seal(lua_State *L) {
   handle *self = check_handle(L);
@@ -347,15 +360,8 @@ static int handle_seal(lua_State *L) {
                             .filled = string_field(L, 2, "filled")};
   text.filters = pairs_field(L, &arena, "filters", &text.filter_count);
   text.orders = pairs_field(L, &arena, "orders", &text.order_count);
-  lua_getfield(L, 2, "bytes");
-  text.byte_count = lua_istable(L, -1) ? lua_objlen(L, -1) : 0;
-  dl_str *bytes = dl_arena_alloc(&arena, (text.byte_count + 1) * sizeof(*bytes));
-  for (size_t i = 0; i < text.byte_count; i++) {
-    lua_rawgeti(L, -1, (int)i + 1);
-    bytes[i] = string_at(L, -1);
-    lua_pop(L, 1);
-  }
-  text.bytes = bytes;
+  text.bytes = strings_field(L, &arena, "bytes", &text.byte_count);
+  text.constraints = strings_field(L, &arena, "constraints", &text.constraint_count);
   const char *error = NULL;
   const dl_statement *statement = dl_database_seal(self->database, &text, &error);
   dl_arena_free(&arena);

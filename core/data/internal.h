@@ -48,6 +48,9 @@ dl_prepared *dl_sqlite_prepare(dl_sqlite *connection, const dl_statement *statem
  * column, a table) is found at start and not by the first request; notes whether it writes. */
 bool dl_sqlite_check(dl_sqlite *connection, dl_statement *statement, dl_arena *arena, dl_problem *problem);
 
+/* Whether the constraints that it names are there. False with a problem. */
+bool dl_constraints_check(dl_sqlite *connection, const dl_statement *statement, dl_arena *arena, dl_problem *problem);
+
 /* Lets locks be waited for and the next statement run until then. */
 void dl_sqlite_deadlines(dl_sqlite *connection, unsigned lock_ms, unsigned statement_ms);
 void dl_sqlite_lock_deadline(dl_sqlite *connection, unsigned lock_ms);

@@ -281,5 +281,5 @@ bool dl_sqlite_check(dl_sqlite *connection, dl_statement *statement, dl_arena *a
     if (!check_one(connection, statement, &variant, arena, problem)) return false;
   }
   variant.order = 0;
-  return check_one(connection, statement, &variant, arena, problem);
+  return check_one(connection, statement, &variant, arena, problem) && dl_constraints_check(connection, statement, arena, problem);
 }

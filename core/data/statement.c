@@ -333,6 +333,12 @@ static bool seal_bytes(sealer *s, const dl_statement_text *text) {
   return true;
 }
 
+static void keep_constraints(sealer *s, const dl_statement_text *text) {
+  s->statement->constraint_count = text->constraint_count;
+  s->statement->constraints = dl_arena_zalloc(s->arena, text->constraint_count + 1, sizeof(dl_str));
+  for (size_t i = 0; i < text->constraint_count; i++) s->statement->constraints[i] = dl_arena_copy(s->arena, text->constraints[i]);
+}
+
 static bool seal_all(sealer *s, const dl_statement_text *text) {
   dl_statement *statement = s->statement;
   s->part = "the statement";
@@ -348,6 +354,7 @@ static bool seal_all(sealer *s, const dl_statement_text *text) {
     return refuse(s, s->at, "has filters, but no {filters} that says where they stand, as in WHERE {filters}");
   if (text->order_count && !s->seen_order) return refuse(s, s->at, "has orders, but no {order} that says where it stands, as in ORDER BY {order}");
   s->base = false;
+  keep_constraints(s, text);
   return seal_filters(s, text) && seal_orders(s, text) && seal_bytes(s, text);
 }
 

@@ -33,6 +33,8 @@ typedef struct dl_statement_text {
   dl_str default_order; /* name, or empty: each call must choose */
   const dl_str *bytes;
   size_t byte_count; /* parameters that are bytes, not text */
+  const dl_str *constraints;
+  size_t constraint_count; /* whose violation has a text of its own */
   dl_str filled;     /* a parameter that no call gives, since the server fills it in; empty: none */
 } dl_statement_text;
 
@@ -68,6 +70,8 @@ typedef struct dl_statement {
   dl_fragment *filters, *orders;
   size_t filter_count, order_count;
   int default_order; /* index, or -1 */
+  dl_str *constraints;
+  size_t constraint_count;
   bool is_filled;    /* it has the parameter that the server fills in */
   uint32_t index;    /* among the statements of its database */
   bool writes;       /* found when the database prepares it at start */

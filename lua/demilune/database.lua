@@ -238,6 +238,14 @@ local function check_unique(place, unique)
     .. 'or unique = { ["users.email"] = "This e-mail address is taken" }')
 end
 
+-- The constraints that have a text of their own.
+local function names_of(unique)
+  local constraints = {}
+  for name in pairs(type(unique) == "table" and unique or {}) do constraints[#constraints + 1] = name end
+  table.sort(constraints)
+  return constraints
+end
+
 ---Seals a statement. Only while the app loads: no request can ever become SQL.
 ---@param sql string with :name, :name? (NULL when not given) and IN (:names*) for lists
 ---@param given? demilune.StatementOptions
@@ -251,7 +259,7 @@ function Database:statement(sql, given)
   local number, result = handles[self]:seal {
     sql = sql, source = place, filled = "principal_subject",
     filters = sorted_pairs(place, "filters", given.filters), orders = sorted_pairs(place, "orders", given.orders),
-    default_order = given.default_order, bytes = given.bytes,
+    default_order = given.default_order, bytes = given.bytes, constraints = names_of(unique),
   }
   if not number then error(result:sub(1, #place) == place and result or place .. ": " .. result, 0) end
   return setmetatable({

@@ -88,7 +88,7 @@ function account_store.new(place, database, name)
   local store = {}
 
   function store.begin(subject, scope, expires)
-    return database:transaction(function() return add(random.hex(16), subject, scope, expires) end)
+    return database_module.together(database, function() return add(random.hex(16), subject, scope, expires) end)
   end
 
   function store.look_up(token) return statements.look_up:one { digest = core.sha256_hex(token), now = math.floor(core.now()) } end

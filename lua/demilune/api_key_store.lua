@@ -92,7 +92,7 @@ function api_key_store.new(place, database, name)
   for key, sql in pairs(SQL) do statements[key] = database:statement((sql:gsub("TABLE", name))) end
 
   function store.add(key, most)
-    return database:transaction(function()
+    return database_module.together(database, function()
       statements.forget:run { now = now() }
       if statements.count:value { subject = key.subject, now = now(), most = most } >= most then return false end
       statements.add:run {

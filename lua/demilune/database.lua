@@ -394,6 +394,17 @@ function database.spawn(fn)
   return core.spawn(fn)
 end
 
+---Runs fn in the transaction that the caller is in, or in one of its own: what a store of ours writes for an app is part of what that writes.
+---@generic T
+---@param made demilune.Database
+---@param fn fun(): T
+---@return T
+function database.together(made, fn)
+  local open = transactions[made]
+  if open and open[running()] then return fn() end
+  return made:transaction(fn)
+end
+
 ---Notes what demilune itself keeps in a database.
 ---@param made demilune.Database
 ---@param name string that the table has there

@@ -64,7 +64,7 @@ function session_store.new(place, database, name)
 
   function store.begin(subject, expires)
     local id = random.hex(32)
-    database:transaction(function()
+    database_module.together(database, function()
       statements.forget:run { now = now() }
       statements.add:run { digest = core.sha256_hex(id), subject = subject, expires = expires }
     end)

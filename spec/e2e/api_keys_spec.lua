@@ -210,6 +210,16 @@ app:get("/me", { guard = keys }, function(req) return req.principal.subject end)
 app:get("/quick", { guard = keys, timeout = "1s" }, function(req) return req.principal.subject end)
 app:get("/owner", { guard = keys, limit = { rate = "3/minute", by = "principal" } }, function() return "fine" end)
 app:get("/key", { guard = keys, limit = { rate = "2/minute", by = "api_key" } }, function() return "fine" end)
+app:post("/together/{how}", { limit = "10000/minute" }, function(req)
+  local made
+  pcall(function()
+    db:transaction(function()
+      made = keys:issue { subject = "together" }
+      if req.path.how == "fails" then error "and all of it is undone" end
+    end)
+  end)
+  return made.key
+end)
 local add_expired = db:statement [=[
   INSERT INTO api_keys (id, digest, subject, name, roles, scopes, created, expires)
   WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 150)
@@ -286,6 +296,12 @@ describe("API keys in a database", function()
     assert.truthy(server.wait_until(PATIENCE, function()
       return get("/me", key) == 200 and running:request("GET", "/keys/kay").body:find('"used":%d')
     end))
+  end)
+
+  it("made in a transaction of the app's are there when that is", function()
+    local function made(how) return running:request("POST", "/together/" .. how).body end
+    assert.equal(200, (get("/me", made "holds")))
+    assert.equal(401, (get("/me", made "fails")))
   end)
 
   it("are as many for each as the guard lets them have", function()

@@ -204,8 +204,32 @@ app:get("/me", { guard = session }, function(req) return req.principal.subject e
 app:post("/login", { limit = "10000/minute" }, function()
   return demilune.response { status = 204, headers = { ["Set-Cookie"] = session:issue { subject = "ada" } } }
 end)
+app:post("/together/{how}", { limit = "10000/minute" }, function(req)
+  local cookie
+  pcall(function()
+    db:transaction(function()
+      cookie = session:issue { subject = "ada" }
+      if req.path.how == "fails" then error "and all of it is undone" end
+    end)
+  end)
+  return demilune.response { status = 204, headers = { ["Set-Cookie"] = cookie } }
+end)
 return app
 ]]
+
+  it("are there when the transaction is in which they were issued", function()
+    local app = server.write_app { ["app.lua"] = STORED }
+    assert.equal(0, (server.run { "migration", "sessions", app }))
+    local running = server.start(app, { env = { SECRET = SECRET } })
+    local function status(how)
+      local cookie = running:request("POST", "/together/" .. how).headers["set-cookie"]:match "^[^;]+"
+      return running:request("GET", "/me", { headers = { Cookie = cookie } }).status
+    end
+    assert.same({ 200, 401 }, { status "holds", status "fails" })
+    local ended, log = running:stop()
+    assert.equal(0, ended, log)
+    server.remove_folder(app)
+  end)
 
   it("are forgotten few at a time, so that no login waits until many are", function()
     local data = server.make_folder()

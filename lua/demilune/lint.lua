@@ -134,14 +134,17 @@ local function takes_password(desc)
   return found
 end
 
--- A key that somebody makes whom another guard knows lets nobody in who was not in already.
-local function gives_token(route, reached)
-  if not reached.names.issue then return false end
-  for value in pairs(reached.values) do
-    local issues = guard_type.is(value) and value.issue
-    if issues and (value.kind ~= "api_key" or value.store and guard_type.is_public(route.guard)) then return true end
+-- Whether it issues by a guard, of those kinds that are asked about.
+local function issues(reached, is_asked)
+  for value in pairs(reached.names.issue and reached.values or {}) do
+    if guard_type.is(value) and value.issue and (value.kind ~= "api_key" or value.store) and is_asked(value.kind) then return true end
   end
   return false
+end
+
+-- A key that somebody makes whom another guard knows lets nobody in who was not in already.
+local function gives_token(route, reached)
+  return issues(reached, function(kind) return kind ~= "api_key" or guard_type.is_public(route.guard) end)
 end
 
 -- By the name that the source says, or by a local that holds the module or one of its functions.
@@ -193,6 +196,16 @@ local function check_login(route, what, reached)
   end
 end
 
+-- --- what is kept ------------------------------------------------------------------------
+
+-- Of a token, a session or a key the server keeps a digest, or nothing: who reads the database becomes nobody.
+local function check_kept(route, what, reached)
+  if not route.idempotent or not issues(reached, function() return true end) then return end
+  context.note("error", route.source,
+    what .. " is idempotent and gives out tokens, sessions or API keys, which would be kept with its answer, as they are",
+    "leave idempotent out; who has lost an answer asks for another one")
+end
+
 -- --- all -----------------------------------------------------------------------------------
 
 ---A finding as one sentence.
@@ -240,6 +253,7 @@ function lint.run(plan)
     check_objects(route, what, reached)
     check_login(route, what, reached)
     check_visibility(route, what)
+    check_kept(route, what, reached)
   end
   lint_tokens.check(plan.descriptions.routes)
   check_routers()

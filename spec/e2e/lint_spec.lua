@@ -131,6 +131,37 @@ describe("a login without a limit", function()
   end)
 end)
 
+describe("API keys that an app makes", function()
+  local KEYS = 'local db = app:database("sqlite:x.db", { migrations = false })\n'
+    .. 'local keys = guard.api_key { database = db, lifetime = "1d" } local given = guard.api_key { keys = { a = settings.JWT_SECRET } }\n'
+  local MAKE = 'app:post("/keys", { guard = %s }, function() return keys:issue { subject = "1" } end)'
+
+  it("are no login where a guard knows who makes them, and one where nobody is asked", function()
+    assert.same({}, findings_of(KEYS .. MAKE:format "bearer"))
+    assert.equal("POST /keys gives out tokens and has no limit, so that passwords can be tried without end",
+      findings_of(KEYS .. MAKE:format "guard.public")[1].message)
+    assert.same({}, findings_of(KEYS .. 'app:post("/x", { guard = guard.public }, function() return given.kind, "issue" end)'))
+  end)
+
+  it("are ended by whose they are, which says whose an identifier is", function()
+    local route = 'app:delete("/notes/{id}", { guard = bearer }, function(req) return %s.%s end)'
+    assert.same({}, findings_of(KEYS .. route:format("keys", "finish")))
+    assert.equal(1, #findings_of(KEYS .. route:format("keys", "list")))
+    assert.equal(1, #findings_of(KEYS .. route:format("given", "finish")))
+  end)
+
+  it("are not kept with an idempotent route's answer, nor are tokens and sessions", function()
+    local kept = 'app:idempotency { database = db }\nlocal session = guard.session { secret = settings.JWT_SECRET, lifetime = "1h" }\n'
+    local make = 'app:post("/x", { guard = bearer, idempotent = true, limit = "5/minute" }, function() return %s:issue { subject = "1" } end)'
+    for _, name in ipairs { "keys", "bearer", "session" } do
+      local list = findings_of(KEYS .. kept .. make:format(name))
+      assert.same({ 1, "POST /x is idempotent and gives out tokens, sessions or API keys, which would be kept with its answer, as they are",
+        "leave idempotent out; who has lost an answer asks for another one" }, { #list, list[1].message, list[1].mend })
+      assert.same({}, findings_of(KEYS .. kept .. make:gsub("idempotent = true, ", ""):format(name)))
+    end
+  end)
+end)
+
 describe("what migrations and statements say", function()
   local DATA = [[
     local db = app:database("sqlite:/nowhere/at/all/notes.db"%s)
@@ -189,6 +220,7 @@ describe("what migrations and statements say", function()
       'guard.session { secret = settings.JWT_SECRET, lifetime = "8h", database = db }',
       "sessions, in which guard.session keeps sessions", "guard.session_migration", "sessions",
     },
+    { 'guard.api_key { lifetime = "8h", database = db }', "api_keys, in which guard.api_key keeps keys", "guard.api_key_migration", "api_keys" },
   }
 
   local function own_app(declared)

@@ -129,7 +129,9 @@ dl_admission dl_step_guard(dl_exchange *exchange) {
   context->tokens = exchange->worker->tokens;
   context->peer = peer_of(exchange);
   context->now_s = exchange->worker->loop->clock.wall_ms / 1000;
-  dl_guard_result result = dl_guard_check(guard, context, &exchange->view.principal);
+  /* Who asked a store takes its answer first: what let nobody in then may by now, and the question would be left open. */
+  bool asks = exchange->asking != DL_ASKING_NOTHING;
+  dl_guard_result result = asks ? DL_GUARD_ASK : dl_guard_check(guard, context, &exchange->view.principal);
   if (result == DL_GUARD_ASK) {
     dl_admission admission = dl_ask(exchange, &whose_key_it_is);
     if (admission != DL_ADMITTED) return admission;

@@ -203,6 +203,7 @@ dl_guard_result dl_guard_check(const dl_guard *guard, dl_guard_context *context,
   *out = (dl_principal){0};
   dl_guard_result result = guard->node->kind->check(guard->node, &attempt, out);
   if (out->guard.len && attempt.passed) out->place = attempt.passed->place;
+  if (result == DL_GUARD_WAIT || result == DL_GUARD_ASK) *out = (dl_principal){0}; /* who lacks a role is still nobody: others are asked */
   if (result == DL_GUARD_PASS || result == DL_GUARD_WAIT || result == DL_GUARD_ASK) return result;
   context->challenge = challenge_of(guard, &attempt);
   context->reason = attempt.reason;

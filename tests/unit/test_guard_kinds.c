@@ -140,6 +140,18 @@ static void a_store_is_asked_by_the_digest_and_says_whose_a_key_is(void **state)
   assert_str(dl_principal_key(&w->principal, &w->arena), "api_key#X-API-Key/1:0::ada");
 }
 
+static void who_lacks_a_role_is_nobody_while_a_store_is_asked(void **state) {
+  guard_world *w = *state;
+  dl_guard_result result;
+  world_run(w, "own = { kind = 'api_key', header = 'X-Own', keys = { { name = 'service', digest = core.sha256_hex 'a key of our own' } } }");
+  const dl_guard *guard = stored_guard(w, "{ kind = 'any', members = { { kind = 'role', names = 'admin', member = own }, %s } }");
+  assert_int_equal(ask(w, guard, "X-Own: a key of our own\r\n" A_KEY), DL_GUARD_ASK);
+  assert_int_equal(w->principal.guard.len, 0);
+  answer_key(w, guard, "nil", &result);
+  assert_int_equal(result, DL_GUARD_FORBIDDEN);
+  assert_str(w->principal.name, "service");
+}
+
 static void a_key_that_the_store_does_not_know_is_nobodys(void **state) {
   guard_world *w = *state;
   dl_guard_result result;
@@ -352,6 +364,7 @@ int main(void) {
       cmocka_unit_test_setup_teardown(what_is_no_key_is_refused_with_the_same_words, open_world, close_world),
       cmocka_unit_test_setup_teardown(a_key_may_come_in_a_cookie, open_world, close_world),
       cmocka_unit_test_setup_teardown(a_store_is_asked_by_the_digest_and_says_whose_a_key_is, open_world, close_world),
+      cmocka_unit_test_setup_teardown(who_lacks_a_role_is_nobody_while_a_store_is_asked, open_world, close_world),
       cmocka_unit_test_setup_teardown(a_key_that_the_store_does_not_know_is_nobodys, open_world, close_world),
       cmocka_unit_test_setup_teardown(no_store_is_asked_about_what_cannot_be_a_key, open_world, close_world),
       cmocka_unit_test_setup_teardown(roles_and_other_guards_go_on_from_what_the_store_said, open_world, close_world),

@@ -81,7 +81,8 @@ dl_admission dl_step_limit_principal(dl_exchange *exchange) {
 dl_admission dl_step_limit_api_key(dl_exchange *exchange) {
   const dl_route_limits *limits = exchange->route->limits;
   if (!limits) return DL_ADMITTED;
-  dl_admission admission = limits->api_key.count ? count(exchange, &limits->api_key, exchange->view.principal.name, 2) : DL_ADMITTED;
+  dl_str key = limits->api_key.count ? dl_principal_name_key(&exchange->view.principal, &exchange->arena) : (dl_str){0};
+  dl_admission admission = key.len ? count(exchange, &limits->api_key, key, 2) : DL_ADMITTED;
   if (admission != DL_ADMITTED) return admission;
   dl_buffer fields = {0};
   dl_limit_write_fields(&fields, exchange->limit_results, DL_LIMIT_PLACES);

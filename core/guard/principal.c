@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "guard/principal.h"
 
+#include "base/buffer.h"
 #include "model/value_lua.h"
 
 #include <lauxlib.h>
@@ -14,13 +15,25 @@ static bool has(const dl_str *names, uint32_t count, dl_str name) {
 bool dl_principal_has_role(const dl_principal *principal, dl_str role) { return has(principal->roles, principal->role_count, role); }
 bool dl_principal_has_scope(const dl_principal *principal, dl_str scope) { return has(principal->scopes, principal->scope_count, scope); }
 
-dl_str dl_principal_key(const dl_principal *principal, dl_arena *arena) {
-  /* Lengths in front, so that no choice of subject makes another principal's key; a place has no colon. */
-  dl_str who = principal->subject.len ? principal->subject : principal->name;
+/* Lengths in front, so that no choice of subject makes another principal's key; a place has no colon. Texts as they are: a NUL ends none. */
+static dl_str key_of(const dl_principal *principal, dl_str who, dl_arena *arena) {
+  dl_buffer text = {0};
   if (!principal->guard.len) return (dl_str){0};
-  return dl_str_of(dl_arena_format(arena, "%.*s%s%.*s:%zu:%.*s:%.*s", DL_STR_ARGS(principal->guard), principal->place.len ? "#" : "",
-                                   DL_STR_ARGS(principal->place), principal->issuer.len, DL_STR_ARGS(principal->issuer), DL_STR_ARGS(who)));
+  dl_buffer_printf(&text, "%.*s%s%.*s:%zu:", DL_STR_ARGS(principal->guard), principal->place.len ? "#" : "", DL_STR_ARGS(principal->place),
+                   principal->issuer.len);
+  dl_buffer_append_str(&text, principal->issuer);
+  dl_buffer_append_char(&text, ':');
+  dl_buffer_append_str(&text, who);
+  dl_str key = dl_arena_copy(arena, dl_buffer_str(&text));
+  dl_buffer_free(&text);
+  return key;
 }
+
+dl_str dl_principal_key(const dl_principal *principal, dl_arena *arena) {
+  return key_of(principal, principal->subject.len ? principal->subject : principal->name, arena);
+}
+
+dl_str dl_principal_name_key(const dl_principal *principal, dl_arena *arena) { return key_of(principal, principal->name, arena); }
 
 /* --- copying ----------------------------------------------------------------------- */
 

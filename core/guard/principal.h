@@ -26,6 +26,9 @@ bool dl_principal_has_scope(const dl_principal *principal, dl_str scope);
  * in every worker and after a restart: guard, place, issuer and subject, or name where there is none. Empty for nobody. */
 dl_str dl_principal_key(const dl_principal *principal, dl_arena *arena);
 
+/* Likewise of the API key by which it came: its owner's others have other ones. */
+dl_str dl_principal_name_key(const dl_principal *principal, dl_arena *arena);
+
 /* Everything copied into the arena: a copy lives as long as that. */
 dl_principal dl_principal_copy(const dl_principal *principal, dl_arena *arena);
 

@@ -73,6 +73,7 @@ app:post("/page", { guard = cookie_keys }, who)
 app:post("/once", { guard = keys, idempotent = true }, who)
 local both = { { rate = "5/minute", by = "principal" }, { rate = "3/minute", by = "api_key" } }
 app:get("/counted", { guard = guard.any { keys, given }, limit = both }, who)
+app:get("/each", { guard = guard.any { keys, given }, limit = { rate = "2/minute", by = "api_key" } }, who)
 return app
 ]]
 
@@ -187,5 +188,11 @@ describe("an API key that a store knows", function()
       left[index] = reply.status .. " " .. reply.headers.ratelimit:gsub(";t=%d+", ""):gsub('%s?"(%l)%S+ %S+;r=', "%1")
     end
     assert.same({ "200 p4,a2", "200 p3,a1", "200 p2,a2", "200 p1,a0", "429 p0,a0", "429 p0" }, left)
+  end)
+
+  it("is not counted as a key of the app's own that has its id as its name", function()
+    local key = issue '{"subject":"kay","name":"billing"}'
+    for _, status in ipairs { 200, 200, 429 } do assert.equal(status, (ask("/each", { ["X-API-Key"] = key }))) end
+    assert.same({ 200, "api_key billing" }, { ask("/each", { ["X-Billing"] = BILLING }) })
   end)
 end)

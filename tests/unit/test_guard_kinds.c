@@ -138,6 +138,10 @@ static void a_store_is_asked_by_the_digest_and_says_whose_a_key_is(void **state)
   assert_false(w->context.ambient);
   /* By whose it is, so that many keys are no more than one; and it is nobody's whom another guard calls ada. */
   assert_str(dl_principal_key(&w->principal, &w->arena), "api_key#X-API-Key/1:0::ada");
+  assert_str(dl_principal_name_key(&w->principal, &w->arena), "api_key#X-API-Key/1:0::1a");
+  assert_int_equal(ask(w, guard, A_KEY), DL_GUARD_ASK);
+  assert_true(answer_key(w, guard, "'1a', 'ada\\0x', {}, {}", &result)); /* whose name only begins as hers */
+  assert_int_equal(dl_principal_key(&w->principal, &w->arena).len, sizeof("api_key#X-API-Key/1:0::ada.x") - 1);
 }
 
 static void who_lacks_a_role_is_nobody_while_a_store_is_asked(void **state) {

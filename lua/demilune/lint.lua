@@ -52,11 +52,12 @@ local function asks_who(guard)
   return guard.members ~= nil
 end
 
--- A statement that does, or a guard whose keys are ended by whose they are.
+-- A statement that does, or a guard whose keys are ended by whose they are, where that is not all from the request's path.
 local function binds_subject(reached)
+  local ends = reached.names.finish and reached.names.principal
   for value in pairs(reached.values) do
     if rawget(value, "binds_subject") then return true end
-    if reached.names.finish and guard_type.is(value) and value.kind == "api_key" and value.store then return true end
+    if ends and guard_type.is(value) and value.kind == "api_key" and value.store then return true end
   end
   return false
 end

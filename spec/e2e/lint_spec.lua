@@ -68,6 +68,23 @@ describe("a guarded route with an identifier", function()
     assert.equal(1, #findings_of(unbound .. needed))
   end)
 
+  it("says it by ending API keys by whose they are, and by nothing else that is done with keys", function()
+    local store = "local store = { add = handler, find = handler, list = handler, finish = handler, finish_all = handler } "
+    local keys = store .. 'local keys = guard.api_key { store = store, lifetime = "1d" } '
+    local route = 'app:delete("/keys/{id}", { guard = bearer, path = { id = model.string() } }, function(req) return %s end)'
+    local needed = "local user = app:dependency(function(req) return { id = req.principal.subject } end) "
+      .. 'app:delete("/keys/{id}", { guard = bearer, needs = { user = user } }, '
+      .. "function(req, need) return keys:finish(need.user.id, req.path.id) end)"
+    assert.same({}, findings_of(keys .. route:format "keys:finish(req.principal.subject, req.path.id)"))
+    assert.same({}, findings_of(keys .. needed))
+    for _, call in ipairs {
+      "keys:finish(req.path.id, req.path.id)", "keys:list(req.path.id)", "keys:finish_all(req.path.id)",
+      "keys:list(req.principal.subject, req.path.id)",
+    } do assert.equal(1, #findings_of(keys .. route:format(call)), call) end
+    local given = 'local keys = guard.api_key { keys = { one = settings.JWT_SECRET } } '
+    assert.equal(1, #findings_of(given .. route:format "keys.finish(req.principal.subject, req.path.id)"))
+  end)
+
   it("is not one that is public, or whose parameter names a choice", function()
     assert.same({}, findings_of('app:get("/notes/{id}", { guard = guard.public }, handler)'))
     assert.same({}, findings_of('app:get("/notes/{day}", { guard = bearer, path = { day = model.date() } }, handler)'))
@@ -104,6 +121,15 @@ describe("a login without a limit", function()
       assert.equal('write limit = "5/minute"', list[1].mend)
       assert.same({}, findings_of((route:gsub("guard = guard.public", 'guard = guard.public, limit = "5/minute"'))))
     end
+  end)
+
+  it("is one that makes API keys for whoever asks, and none that makes them for who is known", function()
+    local keys = "local store = { add = handler, find = handler, list = handler, finish = handler, finish_all = handler } "
+      .. 'local keys = guard.api_key { store = store, lifetime = "1d" } '
+    local route = 'app:post("/keys", { guard = %s }, function(req) return keys:issue { subject = "1" } end)'
+    local list = findings_of(keys .. route:format "guard.public")
+    assert.same({ "POST /keys gives out tokens and has no limit, so that passwords can be tried without end" }, { list[1].message, list[2] })
+    for _, known in ipairs { "bearer", "keys", "guard.any { keys, bearer }" } do assert.same({}, findings_of(keys .. route:format(known))) end
   end)
 
   it("is found where the password has another name, or lies further in", function()

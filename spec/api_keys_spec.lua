@@ -48,7 +48,7 @@ describe("a guard whose API keys are made while the app runs", function()
     assert.matches("store.list must be a function; a store has add, find, list, finish and finish_all",
       refusal(stored, { store = new_store { list = false } }))
     assert.matches('can be stolen for ever; write lifetime = "365d"', refusal(stored, { lifetime = false }))
-    assert.matches('write lifetime = "365d"', refusal(stored, { lifetime = 0.5 }))
+    for _, lifetime in ipairs { 0.5, math.huge } do assert.matches('write lifetime = "365d"', refusal(stored, { lifetime = lifetime })) end
     assert.matches("database must be what app:database gave", refusal(stored, { store = false, database = {} }))
     assert.matches('"a b" is no name of a table', refusal(stored, { store = false, database = {}, table = "a b" }))
     assert.matches("most is 0", refusal(stored, { most = 0 }))
@@ -100,7 +100,7 @@ describe("api_key:issue", function()
     assert.matches('"admin" is not among the guard\'s roles', problem { subject = 1, roles = { "admin" } })
     assert.matches("name is text, not 5", problem { subject = 1, name = 5 })
     assert.matches('lifetime is "31d", and must be from 1 to the guard\'s own 2592000 seconds', problem { subject = 1, lifetime = "31d" })
-    for _, wrong in ipairs { 0, -1, "soon", {} } do assert.matches("lifetime is ", problem { subject = 1, lifetime = wrong }) end
+    for _, wrong in ipairs { 0, -1, 0 / 0, "soon", {} } do assert.matches("lifetime is ", problem { subject = 1, lifetime = wrong }) end
     assert.matches("it takes a table", problem(7))
     assert.same({}, made.store.kept)
   end)
@@ -150,7 +150,7 @@ describe("a store of API keys", function()
     assert.same({ "1a", "ada", { "user" }, {} }, found(key {}))
     assert.same({ "1a", "7", {}, {} }, found(key { subject = 7, roles = false, scopes = false, expires = false }))
     assert.same({}, found(nil))
-    assert.same({}, found(key { expires = core.seconds }))
+    for _, past in ipairs { core.seconds, 0, 0 / 0 } do assert.same({}, found(key { expires = past })) end
   end)
 
   it("of an app's own is told what is wrong with its answer, and lets nobody in by it", function()
@@ -167,9 +167,28 @@ describe("a store of API keys", function()
     made:issue { subject = 7, name = "ci" }
     local listed = made:list(7)[1]
     assert.same({ "ci", nil }, { listed.name, listed.digest })
+    assert.equal(core.array_type, getmetatable(listed.roles))
+    assert.equal(core.array_type, getmetatable(made.store.kept[1].scopes))
+    made.store.kept[2] = { id = "2b", expires = core.seconds }
+    assert.equal(1, #made:list(7))
     assert.matches("api_key:list takes whose key it is", refusal(made.list, made, nil))
     assert.matches("api_key:finish takes a subject and the id", refusal(made.finish, made, "1a"))
     assert.matches("api_key:finish_all takes whose key it is", refusal(made.finish_all, made))
+  end)
+
+  it("is told when what it gives is no list", function()
+    for _, wrong in ipairs { "none", false } do
+      local made = stored { store = new_store { list = function() return wrong or nil end } }
+      assert.matches("api_keys_spec.lua:%d+: guard.api_key: store.list gave .*; give a list, which may be empty", refusal(made.list, made, 7))
+    end
+  end)
+
+  it("is asked with a colon", function()
+    local made = stored()
+    for _, name in ipairs { "issue", "list", "finish", "finish_all" } do
+      assert.matches(("write keys:%s%%(...%%) with a colon, not keys.%s"):format(name, name), refusal(made[name], { subject = 7 }))
+      assert.matches("with a colon", refusal(made[name], 7))
+    end
   end)
 
   it("ends all of a subject in writes that are bounded", function()

@@ -146,7 +146,7 @@ end
 
 local function read_lifetime(place, given)
   local lifetime = given.lifetime and units.seconds(given.lifetime)
-  if not lifetime or lifetime < 1 then
+  if not lifetime or lifetime < 1 or lifetime == math.huge then
     errors.raise(place, 'guard.api_key: a key that never ends can be stolen for ever; write lifetime = "365d"')
   end
   return math.floor(lifetime)
@@ -168,6 +168,9 @@ local function is_texts(list)
   return true
 end
 
+-- What is no number, as 0/0, is no moment that would be to come.
+local function lives(key) return not key.expires or key.expires > core.now() end
+
 -- What the core asks, once a request has brought a key. A store may be the app's own, and be wrong.
 local function finder(store, place)
   return function(digest)
@@ -177,7 +180,7 @@ local function finder(store, place)
     if not is_key or not is_texts(key.roles or {}) or not is_texts(key.scopes or {}) or type(key.expires or 0) ~= "number" then
       error(place .. ": guard.api_key: store.find gave what is no key; give what add was given, or nil", 0)
     end
-    if key.expires and key.expires <= core.now() then return nil end
+    if not lives(key) then return nil end
     return key.id, subject.text(key.subject), key.roles or {}, key.scopes or {}
   end
 end
@@ -227,6 +230,7 @@ end
 local TAKES = { "subject", "name", "roles", "scopes", "lifetime", "beyond_issuer" }
 
 local function need_store(self, what)
+  if not guard_type.is(self) then error(("write keys:%s(...) with a colon, not keys.%s(...)"):format(what, what), 3) end
   if self.store then return end
   error(("api_key:%s is of keys that a store keeps; write database = db in guard.api_key, in place of keys"):format(what), 3)
 end
@@ -234,6 +238,9 @@ end
 local function need_subject(what, given)
   return subject.text(given) or error(("api_key:%s takes whose key it is; write user.id or req.principal.subject"):format(what), 3)
 end
+
+-- A list of its own, which is one in JSON even when nothing is in it.
+local function list_of(names) return setmetatable({ unpack(names or {}) }, core.array_type) end
 
 local function lacks(names, held)
   local has = {}
@@ -261,7 +268,7 @@ local function problem_of(self, given)
     return ("name is text, not %s; write name = req.body.name"):format(errors.show(given.name))
   end
   local lifetime = given.lifetime == nil and self.lifetime or units.seconds(given.lifetime)
-  if not lifetime or lifetime < 1 or lifetime > self.lifetime then
+  if not lifetime or not (lifetime >= 1 and lifetime <= self.lifetime) then
     return ('lifetime is %s, and must be from 1 to the guard\'s own %d seconds; write lifetime = "30d"'):format(errors.show(given.lifetime),
       self.lifetime)
   end
@@ -287,7 +294,7 @@ function Guard:issue(given)
   local key = ("%s_%s_%s"):format(self.prefix, id, random.hex(24))
   local lifetime = given.lifetime and math.floor(units.seconds(given.lifetime)) or self.lifetime
   local kept = {
-    id = id, digest = core.sha256_hex(key), subject = whose, name = given.name or "", roles = given.roles or {}, scopes = given.scopes or {},
+    id = id, digest = core.sha256_hex(key), subject = whose, name = given.name or "", roles = list_of(given.roles), scopes = list_of(given.scopes),
     created = now, expires = now + lifetime,
   }
   if self.store.add(kept, self.most) == false then
@@ -301,11 +308,18 @@ end
 ---@return demilune.StoredKey[]
 function Guard:list(whose)
   need_store(self, "list")
-  local keys = setmetatable({}, core.array_type)
-  for index, key in ipairs(self.store.list(need_subject("list", whose))) do
-    keys[index] = {
-      id = key.id, name = key.name, roles = key.roles, scopes = key.scopes, created = key.created, expires = key.expires, used = key.used,
-    }
+  local stored = self.store.list(need_subject("list", whose))
+  if type(stored) ~= "table" then
+    error(("%s: guard.api_key: store.list gave %s; give a list, which may be empty"):format(self.source, errors.show(stored)), 0)
+  end
+  local keys = list_of()
+  for _, key in ipairs(stored) do
+    if lives(key) then
+      keys[#keys + 1] = {
+        id = key.id, name = key.name, roles = list_of(key.roles), scopes = list_of(key.scopes), created = key.created, expires = key.expires,
+        used = key.used,
+      }
+    end
   end
   return keys
 end

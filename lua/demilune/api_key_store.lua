@@ -66,11 +66,10 @@ local SQL = {
 }
 
 local REMOVES_AT_ONCE = 500
+local LISTS_MOST = 1000000 -- all that a subject may have: how many those are is for most to say
 local SEEN_EVERY = 3600 -- seconds: a write for each request would be one too many
 
 local function now() return math.floor(core.now()) end
-
-local function encode(names) return core.json_encode(setmetatable({ unpack(names) }, core.array_type)) end
 
 local function decoded(row)
   row.roles, row.scopes = core.json_decode(row.roles), core.json_decode(row.scopes)
@@ -96,8 +95,8 @@ function api_key_store.new(place, database, name)
       statements.forget:run { now = now() }
       if statements.count:value { subject = key.subject, now = now(), most = most } >= most then return false end
       statements.add:run {
-        id = key.id, digest = key.digest, subject = key.subject, name = key.name, roles = encode(key.roles), scopes = encode(key.scopes),
-        created = key.created, expires = key.expires,
+        id = key.id, digest = key.digest, subject = key.subject, name = key.name, created = key.created, expires = key.expires,
+        roles = core.json_encode(key.roles), scopes = core.json_encode(key.scopes),
       }
       return true
     end)
@@ -124,7 +123,7 @@ function api_key_store.new(place, database, name)
   end
 
   function store.list(subject)
-    local rows = statements.list:many { subject = subject, now = now() }
+    local rows = statements.list:many({ subject = subject, now = now() }, { max = LISTS_MOST })
     for _, row in ipairs(rows) do decoded(row) end
     return rows
   end

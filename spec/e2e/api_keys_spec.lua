@@ -224,6 +224,11 @@ local add_expired = db:statement [=[
   INSERT INTO api_keys (id, digest, subject, name, roles, scopes, created, expires)
   WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 150)
   SELECT 'expired ' || i, 'expired ' || i, 'eve', '', '[]', '[]', i, i FROM n]=]
+local add_many = db:statement [=[
+  INSERT INTO api_keys (id, digest, subject, name, roles, scopes, created, expires)
+  WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1200)
+  SELECT 'many ' || i, 'many ' || i, 'tom', '', '[]', '[]', i, 9999999999 FROM n]=]
+app:post("/many", {}, function() add_many:run() end)
 local count_expired = db:statement "SELECT count(*) FROM api_keys WHERE subject = 'eve'"
 app:post("/expired", {}, function() add_expired:run() end)
 app:get("/expired", {}, function() return count_expired:value() end)
@@ -309,6 +314,24 @@ describe("API keys in a database", function()
     local reply = running:request("POST", "/keys/eva")
     assert.same({ 409, '{"detail":"There are 3 API keys already; end one first"}' }, { reply.status, reply.body })
     assert.equal(200, select(3, issue "ida"))
+  end)
+
+  it("are no more than that when many are asked for at once, of both workers", function()
+    local asking, made = {}, 0
+    for index = 1, 30 do asking[index] = running:connect() end
+    for _, one in ipairs(asking) do one:send "POST /keys/ann HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n" end
+    for _, one in ipairs(asking) do
+      made = made + (one:receive().status == 200 and 1 or 0)
+      one:close()
+    end
+    assert.equal(3, made)
+  end)
+
+  it("are listed and ended also where somebody has very many", function()
+    assert.equal(200, running:request("POST", "/many").status)
+    assert.equal(1200, select(2, running:request("GET", "/keys/tom").body:gsub('"id":', "")))
+    assert.equal(200, running:request("DELETE", "/keys/tom").status)
+    assert.equal("[]", running:request("GET", "/keys/tom").body)
   end)
 
   it("are counted by whose they are, or each by itself", function()

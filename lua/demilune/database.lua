@@ -139,8 +139,8 @@ local function with_subject(statement, params)
   if params and params.principal_subject ~= nil then
     error(statement.source .. ": :principal_subject is filled in by the core, with the subject that the guard found; leave it out", 0)
   elseif not subject then
-    error(statement.source .. ": the statement binds :principal_subject, and no guard of this route found anybody who has one; an API key has a name "
-      .. "instead: write a parameter of another name and give it req.principal.name", 0)
+    error(statement.source .. ": the statement binds :principal_subject, and no guard of this route found anybody who has one; an API key that is "
+      .. "given at load has a name instead: write a parameter of another name and give it req.principal.name", 0)
   end
   local bound = { principal_subject = subject }
   for name, value in pairs(params or {}) do bound[name] = value end

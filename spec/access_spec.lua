@@ -57,7 +57,9 @@ describe("a limit", function()
   end)
 
   it("is refused when it counts whom the guard does not find", function()
-    assert.matches("counts by principal, but guard.public finds nobody", refusal(route_of, { limit = { rate = "5/minute", by = "principal" } }))
+    for _, by in ipairs { "principal", "api_key" } do
+      assert.matches(("counts by %s, but guard.public finds nobody"):format(by), refusal(route_of, { limit = { rate = "5/minute", by = by } }))
+    end
     assert.matches("counts by api_key, but guard.bearer lets pass who has none",
       refusal(route_of, { guard = bearer, limit = { rate = "5/minute", by = "api_key" } }))
     assert.matches('by is "user"; write "client"', refusal(route_of, { limit = { rate = "5/minute", by = "user" } }))

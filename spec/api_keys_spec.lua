@@ -191,6 +191,32 @@ describe("a store of API keys", function()
     end
   end)
 
+  it("notes that a key was seen once for however many requests ask while that waits, and again when it could not be", function()
+    local spawned, fails, noted = {}, true, 0
+    local database = {}
+    function database.statement(_, sql)
+      return {
+        one = function() return { id = "1a", subject = "ada", roles = "[]", scopes = "[]", expires = core.seconds + 1 } end,
+        run = function()
+          if fails then error "locked" end
+          noted = noted + (sql:find "SET used" and 1 or 0)
+        end,
+      }
+    end
+    local spawn = core.spawn
+    core.spawn = function(fn) spawned[#spawned + 1] = fn end
+    finally(function() core.spawn = spawn end)
+    local store = api_key_store.new("spec", database, "api_keys")
+    for _ = 1, 3 do assert.equal("ada", store.find("d").subject) end
+    assert.equal(1, #spawned)
+    spawned[1]()
+    fails = false
+    for _ = 1, 3 do store.find "d" end
+    assert.equal(2, #spawned)
+    spawned[2]()
+    assert.equal(1, noted)
+  end)
+
   it("ends all of a subject in writes that are bounded", function()
     local left, writes = 1200, {}
     local database = {}

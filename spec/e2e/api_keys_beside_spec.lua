@@ -4,6 +4,7 @@
 
 local redis = require "spec.support.redis"
 local server = require "spec.support.server"
+local socket = require "socket"
 
 local SECRET = "7f2c9b61e0d4835aa1c6f09e42b87d53"
 local BILLING = "a key of the service, long enough: 0123"
@@ -69,6 +70,7 @@ app:get("/token", { guard = guard.any { bearer, keys }, timeout = "3s" }, functi
   if req:get_header "X-Long" then demilune.sleep(30) end
   return req.principal.guard
 end)
+app:post("/slow", { guard = keys, timeout = "300ms", body = { text = model.string() } }, who)
 app:post("/page", { guard = cookie_keys }, who)
 app:post("/once", { guard = keys, idempotent = true }, who)
 local both = { { rate = "5/minute", by = "principal" }, { rate = "3/minute", by = "api_key" } }
@@ -158,6 +160,17 @@ describe("an API key that a store knows", function()
       assert.equal(kind == "X-Long" and 504 or 200, status)
       assert.same({ 1, 0, 1 }, asked(before))
     end
+  end)
+
+  it("is no longer waited for once it was told whose it is, however long the body takes", function()
+    local connection = running:connect()
+    connection:send(("POST /slow HTTP/1.1\r\nHost: a\r\nX-API-Key: %s\r\nContent-Type: application/json\r\nContent-Length: 15\r\n\r\n")
+      :format(issue '{"subject":"ada"}'))
+    socket.sleep(0.5)
+    connection:send '{"text":"late"'
+    connection:send "}"
+    assert.equal("api_key ada", connection:receive().body)
+    connection:close()
   end)
 
   it("in a cookie is no key for the pages of others", function()

@@ -229,7 +229,7 @@ local add_many = db:statement [=[
   WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1200)
   SELECT 'many ' || i, 'many ' || i, 'tom', '', '[]', '[]', i, 9999999999 FROM n]=]
 app:post("/many", {}, function() add_many:run() end)
-local count_expired = db:statement "SELECT count(*) FROM api_keys WHERE subject = 'eve'"
+local count_expired = db:statement "SELECT count(*) FROM api_keys WHERE subject = 'eve' AND expires < 1000"
 app:post("/expired", {}, function() add_expired:run() end)
 app:get("/expired", {}, function() return count_expired:value() end)
 return app
@@ -268,8 +268,10 @@ describe("API keys in a database", function()
     assert.equal("true", running:request("DELETE", "/keys/ada/" .. id).body)
     for _ = 1, 20 do assert.equal(401, (get("/me", one))) end
     assert.equal(200, (get("/me", other)))
+    local grace = issue "grace"
     assert.equal(200, running:request("DELETE", "/keys/ada").status)
     for _ = 1, 20 do assert.equal(401, (get("/me", other))) end
+    assert.equal(200, (get("/me", grace)))
   end)
 
   it("are listed to whoever asks by whose they are, with when they were last seen", function()
@@ -285,6 +287,20 @@ describe("API keys in a database", function()
     assert.matches('"id":"' .. id .. '"', used)
     assert.is_nil(used:find("digest", 1, true))
     assert.equal("[]", running:request("GET", "/keys/nobody").body)
+  end)
+
+  it("are noted to be seen once an hour, not in each request", function()
+    local key, id = issue "liv"
+    local function used_is(text) return running:request("GET", "/keys/liv").body:find('"used":' .. text) end
+    for ago, is_noted in pairs { [3500] = false, [3700] = true } do
+      local before = tostring(os.time() - ago)
+      local update = ("UPDATE api_keys SET used = %s WHERE id = '%s'"):format(before, id)
+      assert.equal(0, os.execute(('sqlite3 -cmd ".timeout 5000" %s/keys.db "%s"'):format(data, update)))
+      for _ = 1, 4 do assert.equal(200, (get("/me", key))) end
+      for _ = 1, 4 do assert.equal(200, running:request("DELETE", "/keys/nobody").status) end -- a write of each worker, behind what notes it
+      if is_noted then assert.truthy(server.wait_until(PATIENCE, function() return not used_is(before) end)) end
+      assert.equal(not is_noted, used_is(before) ~= nil)
+    end
   end)
 
   it("let in while nothing can be written, and it is told that their use is not noted", function()
@@ -342,10 +358,10 @@ describe("API keys in a database", function()
     assert.equal(200, (get("/owner", issue "moritz")))
   end)
 
-  it("are forgotten few at a time once they have expired", function()
+  it("are forgotten few at a time once they have expired, and count for nobody until then", function()
     assert.equal(200, running:request("POST", "/expired").status)
     for _, left in ipairs { 50, 0 } do
-      issue("a" .. left)
+      assert.equal(200, select(3, issue "eve"))
       assert.equal(tostring(left), running:request("GET", "/expired").body)
     end
   end)

@@ -40,6 +40,8 @@ local units = require "demilune.units"
 
 ---@class demilune.ApiKeyGuard : demilune.Guard
 ---@field store? demilune.ApiKeyStore
+---@field keeper? demilune.Database|demilune.ApiKeyStore what the app gave
+---@field table? string of a database
 ---@field lifetime? integer
 ---@field prefix? string
 ---@field most? integer
@@ -192,6 +194,7 @@ local function new_stored(place, given)
     store = store, find = finder(store, place), lifetime = read_lifetime(place, given), prefix = read_prefix(place, given.prefix or "key"),
     most = given.most or 100, place = guard_type.place("api_key", given.cookie or given.header or "X-API-Key"),
     known_roles = given.roles, known_scopes = given.scopes,
+    keeper = given.database or given.store, table = given.database and (given.table or "api_keys") or nil,
   }
 end
 

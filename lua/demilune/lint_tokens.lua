@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- Whose tokens pass where: two bearer guards of one app that sign with one key, and say nothing in a token of which it is
--- for, let each other's people in. lint.lua asks once for each app.
+-- Whose tokens and keys pass where: two bearer guards of one app that sign with one key, and say nothing in a token of which
+-- it is for, let each other's people in, as do two that keep API keys in one table. lint.lua asks once for each app.
 
 local context = require "demilune.context"
 local guard_type = require "demilune.guard_type"
@@ -8,11 +8,11 @@ local guard_type = require "demilune.guard_type"
 local lint_tokens = {}
 
 -- Those that routes ask, in their order.
-local function bearers_of(routes)
+local function guards_of(routes, kind)
   local list, seen = {}, {}
   for _, route in ipairs(routes) do
     for _, leaf in ipairs(guard_type.leaves(route.guard)) do
-      if leaf.kind == "bearer" and not seen[leaf] then list[#list + 1], seen[leaf] = leaf, true end
+      if leaf.kind == kind and not seen[leaf] then list[#list + 1], seen[leaf] = leaf, true end
     end
   end
   return list
@@ -56,11 +56,33 @@ local function check_pair(first, second)
   elseif takes(first, second) then note(first, second, severity) end
 end
 
+-- --- API keys ------------------------------------------------------------------------------
+
+local function said_of_keys(leaf)
+  return table.concat({ leaf.lifetime, leaf.prefix, leaf.most, names(leaf.known_roles), names(leaf.known_scopes) }, "\n")
+end
+
+local function check_stores(first, second)
+  if not first.keeper or first.keeper ~= second.keeper or first.table ~= second.table then return end
+  local alike = said_of_keys(first) == said_of_keys(second)
+  if alike and first.source == second.source then return end
+  local differs = first.header ~= second.header or first.cookie ~= second.cookie
+  context.note(alike and differs and "warning" or "error", second.source,
+    ("guard.api_key: keys of the one at %s pass here too, for both are kept in one %s"):format(first.source, first.table and "table" or "store"),
+    'give each a table of its own, such as table = "service_keys"; where both are for the same keys, write one guard and use it for both')
+end
+
+-- --- all -----------------------------------------------------------------------------------
+
+local CHECKS = { bearer = check_pair, api_key = check_stores }
+
 ---@param routes table[] the plan's descriptions
 function lint_tokens.check(routes)
-  local bearers = bearers_of(routes)
-  for index, second in ipairs(bearers) do
-    for before = 1, index - 1 do check_pair(bearers[before], second) end
+  for kind, check in pairs(CHECKS) do
+    local guards = guards_of(routes, kind)
+    for index, second in ipairs(guards) do
+      for before = 1, index - 1 do check(guards[before], second) end
+    end
   end
 end
 

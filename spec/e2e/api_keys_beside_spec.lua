@@ -33,7 +33,7 @@ local function lives_still()
   return lives
 end
 local keys = guard.api_key { store = store, lifetime = "1d", roles = { "user", "writer" } }
-local cookie_keys = guard.api_key { store = store, lifetime = "1d", cookie = "__Host-key" }
+local cookie_keys = guard.api_key { store = store, lifetime = "1d", cookie = "__Host-key", roles = { "user", "writer" } }
 local given = guard.api_key { keys = { billing = settings.BILLING }, header = "X-Billing" }
 local bearer = guard.bearer { secret = settings.SECRET, lifetime = "15m", leeway = "0s", roles = { "user" } }
 local basic = guard.basic { users = { eve = settings.EVE } }

@@ -91,6 +91,33 @@ describe("a guarded route with an identifier", function()
   end)
 end)
 
+describe("two guards whose API keys are in one table", function()
+  local HAVING = 'local db = app:database("sqlite::memory:", { migrations = false }) local store = { add = handler, find = handler, list = handler, '
+    .. "finish = handler, finish_all = handler }\n"
+  -- Those of the second one, whose guards take these options beside their lifetime.
+  local function found(first, second)
+    local lines = HAVING
+    for name, given in pairs { one = first, two = second } do
+      lines = lines .. ('local %s = guard.api_key { lifetime = "1d", %s } app:get("/%s", { guard = %s }, handler)\n'):format(name, given, name, name)
+    end
+    local list = {}
+    for _, finding in ipairs(findings_of(lines)) do
+      if finding.message:find("pass here too", 1, true) then list[#list + 1] = finding.severity .. finding.message:match " for .*" end
+    end
+    return list
+  end
+
+  it("take each other's, which is an error where they are not meant to be the same", function()
+    local tables, stores = " for both are kept in one table", " for both are kept in one store"
+    assert.same({ "error" .. tables }, found('database = db, prefix = "a"', 'database = db, prefix = "b"'))
+    assert.same({ "error" .. tables }, found('database = db, roles = { "a" }', 'database = db, roles = { "b" }, header = "X-B"'))
+    assert.same({ "error" .. stores }, found("store = store", "store = store"))
+    assert.same({ "warning" .. tables }, found("database = db", 'database = db, cookie = "__Host-key"'))
+    assert.same({}, found("database = db", 'database = db, table = "others"'))
+    assert.same({}, found("database = db", "store = store"))
+  end)
+end)
+
 describe("a variable that there is not", function()
   it("is found in functions that nobody has called, and in files that are required", function()
     local list = findings_of [[local admin = bearer

@@ -6,6 +6,7 @@ local core = require("spec.support.core").install()
 local context = require "demilune.context"
 local demilune = require "demilune"
 local api_key_store = require "demilune.api_key_store"
+local rows = require "spec.support.rows"
 
 local guard = demilune.guard
 
@@ -218,16 +219,7 @@ describe("a store of API keys", function()
   end)
 
   it("ends all of a subject in writes that are bounded", function()
-    local left, writes = 1200, {}
-    local database = {}
-    function database.statement(_, sql)
-      local most = tonumber(sql:match "LIMIT (%d+)")
-      return { run = function(_, params)
-        local gone = math.min(left, most or left)
-        left, writes[#writes + 1] = left - gone, params.subject .. " " .. gone
-        return gone
-      end }
-    end
+    local database, writes = rows.deleting(1200)
     api_key_store.new("spec", database, "api_keys").finish_all "ada"
     assert.same({ "ada 500", "ada 500", "ada 200" }, writes)
   end)

@@ -31,7 +31,7 @@ static const char *set_port(dl_flags *flags, const char *value) {
 
 static const char *set_unix(dl_flags *flags, const char *value) {
   flags->options.unix_path = value;
-  return *value ? NULL : "must be the path of a socket";
+  return dl_option_text("unix", value);
 }
 
 static const char *set_access_log(dl_flags *flags, const char *value) {
@@ -54,7 +54,7 @@ static const char *set_workers(dl_flags *flags, const char *value) {
 
 static const char *set_redis(dl_flags *flags, const char *value) {
   flags->options.redis_url = value;
-  return *value ? NULL : "must be an address, such as redis://127.0.0.1:6379/0";
+  return dl_option_text("redis", value);
 }
 
 static const char *set_pid(dl_flags *flags, const char *value) {
@@ -76,7 +76,7 @@ static const char *set_admin(dl_flags *flags, const char *value) {
 
 static const char *set_log_file(dl_flags *flags, const char *value) {
   flags->options.log_file = value;
-  return *value ? NULL : "must be the path of a file";
+  return dl_option_text("log-file", value);
 }
 
 static const char *set_trusted_proxies(dl_flags *flags, const char *value) {
@@ -122,7 +122,7 @@ static const char *set_tls_ocsp(dl_flags *flags, const char *value) { return add
 
 static const char *set_tls_client_ca(dl_flags *flags, const char *value) {
   flags->options.tls_client_ca = value;
-  return *value ? NULL : "names no file";
+  return dl_option_text("tls-client-ca", value);
 }
 
 static const char *set_http_redirect(dl_flags *flags, const char *value) {
@@ -147,7 +147,7 @@ static const char *set_sandbox(dl_flags *flags, const char *value) {
 
 static const char *set_user(dl_flags *flags, const char *value) {
   flags->options.user = value;
-  return *value ? NULL : "must name an account, such as nobody";
+  return dl_option_text("user", value);
 }
 
 static const char *set_max_memory(dl_flags *flags, const char *value) {

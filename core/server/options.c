@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "server/options.h"
 
+#include "server/admin.h"
+
 #include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
@@ -29,6 +31,20 @@ const char *dl_option_hsts(const char *value) {
 
 const char *dl_option_max_memory(unsigned long long bytes) { return bytes < memory_least ? "must be at least 64M, or nothing could start" : NULL; }
 
+const char *dl_option_text(const char *flag, const char *value) {
+  static const struct {
+    const char *flag, *problem;
+  } rows[] = {
+      {"unix", "must be the path of a socket"},
+      {"redis", "must be an address, such as redis://127.0.0.1:6379/0"},
+      {"log-file", "must be the path of a file"},
+      {"user", "must name an account, such as nobody"},
+  };
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+    if (strcmp(flag, rows[i].flag) == 0) return *value ? NULL : rows[i].problem;
+  return *value ? NULL : "names no file";
+}
+
 static const char *of_number(const char *flag, long long value, const char *problem, char *message) {
   if (problem) snprintf(message, DL_OPTIONS_MESSAGE_BYTES, "%s=%lld %s", flag, value, problem);
   return problem ? message : NULL;
@@ -41,11 +57,51 @@ static const char *of_choice(const char *name, long long value, long long last, 
   return message;
 }
 
+/* A value that is a text, or NULL. */
+static const char *of_text(const char *flag, const char *value, char *message) {
+  const char *problem = value ? dl_option_text(flag, value) : NULL;
+  if (!problem) return NULL;
+  snprintf(message, DL_OPTIONS_MESSAGE_BYTES, "--%s= %s", flag, problem);
+  return message;
+}
+
+static const char *of_files(const char *flag, const char *const files[DEMILUNE_TLS_FILES_MAX + 1], char *message) {
+  for (size_t i = 0; files[i]; i++) {
+    const char *problem = of_text(flag, files[i], message);
+    if (problem) return problem;
+    if (i < DEMILUNE_TLS_FILES_MAX) continue;
+    snprintf(message, DL_OPTIONS_MESSAGE_BYTES, "--%s=%.100s is one too many; 16 will do", flag, files[i]);
+    return message;
+  }
+  return NULL;
+}
+
+static const char *of_admin(const char *value, char *message) {
+  dl_admin_address address;
+  const char *problem = value ? dl_admin_address_read(value, &address) : NULL;
+  if (!problem) return NULL;
+  snprintf(message, DL_OPTIONS_MESSAGE_BYTES, "--admin=%.100s %s", value, problem);
+  return message;
+}
+
+static const char *check_texts(const demilune_options *options, char *message) {
+  const char *problem = of_text("unix", options->unix_path, message);
+  if (!problem) problem = of_text("redis", options->redis_url, message);
+  if (!problem) problem = of_text("log-file", options->log_file, message);
+  if (!problem) problem = of_admin(options->admin, message);
+  if (!problem) problem = of_files("tls-cert", options->tls_cert, message);
+  if (!problem) problem = of_files("tls-key", options->tls_key, message);
+  if (!problem) problem = of_files("tls-ocsp", options->tls_ocsp, message);
+  if (!problem) problem = of_text("tls-client-ca", options->tls_client_ca, message);
+  if (!problem) problem = of_text("user", options->user, message);
+  return problem;
+}
+
 static const char *check_values(const demilune_options *options, char *message) {
   const char *problem = of_choice("mode", options->mode, DEMILUNE_DEV, "DEMILUNE_SERVE or DEMILUNE_DEV", message);
   if (!problem) problem = of_choice("access_log", options->access_log, DEMILUNE_ACCESS_LOG_TEXT, "DEMILUNE_ACCESS_LOG_OFF, _JSON or _TEXT", message);
   if (!problem) problem = of_choice("sandbox", options->sandbox, DEMILUNE_SANDBOX_STRICT, "DEMILUNE_SANDBOX_OFF, _ON or _STRICT", message);
-  if (!problem && options->unix_path && !*options->unix_path) return "--unix= must be the path of a socket";
+  if (!problem) problem = check_texts(options, message);
   if (!problem) problem = of_number("--port", options->port, dl_option_port(options->port), message);
   if (!problem && options->workers) problem = of_number("--workers", options->workers, dl_option_workers(options->workers), message);
   if (!problem && options->max_memory)
@@ -89,7 +145,7 @@ static const char *check_exposure(const demilune_options *options, char *message
 }
 
 const char *dl_options_check(const demilune_options *options, char message[DL_OPTIONS_MESSAGE_BYTES]) {
-  if (!options || !options->folder) return "no folder is given; name the one that holds the app's app.lua";
+  if (!options || !options->folder || !*options->folder) return "no folder is given; name the one that holds the app's app.lua";
   const char *problem = check_values(options, message);
   if (!problem) problem = check_tls(options, message);
   return problem ? problem : check_exposure(options, message);

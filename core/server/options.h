@@ -17,6 +17,9 @@ const char *dl_option_workers(long workers);
 const char *dl_option_hsts(const char *value);
 const char *dl_option_max_memory(unsigned long long bytes);
 
+/* What has to say something when it is given: the flag by its name ("unix", "redis"). */
+const char *dl_option_text(const char *flag, const char *value);
+
 /* NULL, or a sentence in message, which names options as flags: --http-redirect is http_redirect. */
 const char *dl_options_check(const demilune_options *options, char message[DL_OPTIONS_MESSAGE_BYTES]);
 

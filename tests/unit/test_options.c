@@ -40,6 +40,26 @@ static void refuses_what_the_command_line_refuses(void **state) {
   refused((demilune_options){.tls_ocsp = {"x.der"}}, "--tls-ocsp is about TLS");
 }
 
+/* A variable that is set and empty says nothing: the limits of who believes that they are counted in Redis must not be counted here. */
+static void refuses_texts_that_say_nothing(void **state) {
+  (void)state;
+  demilune_options endless = {0};
+  demilune_options nowhere = {.folder = ""};
+  char *error = NULL;
+  refused((demilune_options){.redis_url = ""}, "--redis= must be an address, such as redis://127.0.0.1:6379/0");
+  refused((demilune_options){.log_file = ""}, "--log-file= must be the path of a file");
+  refused((demilune_options){.user = ""}, "--user= must name an account");
+  refused((demilune_options){.tls_cert = {""}, .tls_key = {"key.pem"}}, "--tls-cert= names no file");
+  refused((demilune_options){.tls_cert = {"cert.pem"}, .tls_key = {"key.pem"}, .tls_client_ca = ""}, "--tls-client-ca= names no file");
+  refused((demilune_options){.admin = ""}, "--admin= must be a port (on 127.0.0.1)");
+  refused((demilune_options){.admin = "somewhere"}, "--admin=somewhere must be a port (on 127.0.0.1)");
+  for (size_t i = 0; i <= DEMILUNE_TLS_FILES_MAX; i++) endless.tls_cert[i] = endless.tls_key[i] = "x.pem";
+  refused(endless, "--tls-cert=x.pem is one too many; 16 will do");
+  assert_null(demilune_server_new(&nowhere, &error));
+  assert_non_null(strstr(error, "no folder is given"));
+  free(error);
+}
+
 static void refuses_values_that_no_enumeration_has(void **state) {
   (void)state;
   refused((demilune_options){.mode = (demilune_mode)7}, "mode is 7");
@@ -100,6 +120,7 @@ static void lets_dev_be_seen_by_this_machine_alone(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(refuses_what_the_command_line_refuses),
+      cmocka_unit_test(refuses_texts_that_say_nothing),
       cmocka_unit_test(refuses_values_that_no_enumeration_has),
       cmocka_unit_test(needs_a_folder_and_no_place_for_its_error),
       cmocka_unit_test(names_the_flag_of_a_port_that_is_taken),

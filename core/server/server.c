@@ -276,9 +276,11 @@ static void on_drained(dl_worker *worker, void *owner) {
 }
 
 /* Ends what is in flight; the stop functions then run. A second time, or when it is
- * they that take so long, nothing is waited for. */
+ * they that take so long, nothing is waited for. Before the last call, where nobody is
+ * there, nothing takes long yet. */
 static void hurry_stop(demilune_server *server) {
   bool requests = server->worker.connection_count > 0 && !server->failed;
+  if (!requests && !server->failed && uv_is_active((uv_handle_t *)&server->last_call)) return;
   dl_log_text(&server->loop.log, DL_LOG_WARNING, requests ? "requests in flight did not finish in time and were ended" : "stopping took too long and was given up");
   server->failed = true;
   if (!requests) {

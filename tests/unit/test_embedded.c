@@ -5,18 +5,25 @@
 #include "demilune.h"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <locale.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/time.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 static const char app[] =
     "local demilune = require 'demilune'\n"
     "local model = demilune.model\n"
     "local app = demilune.app { guard = demilune.guard.public, cors = { origins = { 'https://page.example' } } }\n"
+    "app:on_stop(function() demilune.log.info 'the stop function ran' end)\n"
     "app:post('/half', { body = model 'Price' { price = model.number { multiple_of = 0.5 } } }, function(req) return { half = req.body.price / 2 } end)\n"
     "return app\n";
 
@@ -129,10 +136,39 @@ static void numbers_have_a_point_whatever_the_program_speaks(void **state) {
   stop(server, thread);
 }
 
+/* --- stopping ------------------------------------------------------------------------- */
+
+static void read_file(const world *w, const char *name, char out[4096]) {
+  char path[128];
+  snprintf(path, sizeof path, "%s/%s", w->folder, name);
+  FILE *file = fopen(path, "r");
+  assert_non_null(file);
+  out[fread(out, 1, 4095, file)] = 0;
+  fclose(file);
+}
+
+/* A program stops it where a terminal's Ctrl-C has told it as well. */
+static void a_server_at_rest_that_is_stopped_twice_ends_in_order(void **state) {
+  const world *w = *state;
+  char log_file[128], log[4096], *error = NULL;
+  snprintf(log_file, sizeof log_file, "%s/log", w->folder);
+  demilune_options options = {.folder = w->folder, .log_file = log_file};
+  demilune_server *server = demilune_server_new(&options, &error);
+  if (!server) fail_msg("%s", error);
+  demilune_server_stop(server);
+  kill(getpid(), SIGTERM);
+  assert_int_equal(demilune_server_run(server), 0);
+  demilune_server_free(server);
+  read_file(w, "log", log);
+  holds(log, "the stop function ran");
+  assert_null(strstr(log, "given up"));
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_second_server_leaves_the_first_as_it_was),
       cmocka_unit_test(numbers_have_a_point_whatever_the_program_speaks),
+      cmocka_unit_test(a_server_at_rest_that_is_stopped_twice_ends_in_order),
   };
   return cmocka_run_group_tests_name("embedded", tests, open_world, close_world);
 }

@@ -28,6 +28,9 @@ typedef struct dl_loop {
  * loop, its signals or its channel a process serves nobody, and its master tries again. what: "an event loop". */
 void dl_loop_expect(int error, const char *what);
 
+/* The same sentence, for who tells it instead of ending. */
+const char *dl_loop_problem(int error, const char *what, char message[256]);
+
 extern const dl_needs dl_net_needs;
 
 #endif

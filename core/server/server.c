@@ -65,15 +65,22 @@ static const char *open_log_file(demilune_server *server, const char *path, char
   return NULL;
 }
 
-static void open_loop(demilune_server *server, const demilune_options *options, const char *mode) {
+static void open_log(demilune_server *server, const char *mode) {
   bool terminal = isatty(server->world ? server->world->log_fd : STDERR_FILENO) == 1;
   bool text = strcmp(mode, "serve") != 0;
-  dl_loop_expect(uv_loop_init(&server->uv), "an event loop");
-  server->loop.uv = &server->uv;
-  server->loop.beat = server->world ? server->world->beat : NULL;
   dl_clock_update(&server->loop.clock);
   dl_log_init(&server->loop.log, server->world ? server->world->log_fd : STDERR_FILENO, text ? DL_LOG_TEXT : DL_LOG_JSON, strcmp(mode, "test") == 0 ? DL_LOG_WARNING : DL_LOG_INFO, &server->loop.clock);
   server->loop.log.colour = terminal && !getenv("NO_COLOR");
+}
+
+/* A worker that has none is replaced; a program around us lives on, and is told. */
+static const char *open_loop(demilune_server *server, const demilune_options *options, char message[256]) {
+  static const char what[] = "an event loop";
+  int error = uv_loop_init(&server->uv);
+  if (server->world) dl_loop_expect(error, what);
+  if (error != 0) return dl_loop_problem(error, what, message);
+  server->loop.uv = &server->uv;
+  server->loop.beat = server->world ? server->world->beat : NULL;
   uv_prepare_init(&server->uv, &server->flush);
   hold((uv_handle_t *)&server->flush, server);
   uv_prepare_start(&server->flush, on_prepare);
@@ -90,6 +97,7 @@ static void open_loop(demilune_server *server, const demilune_options *options, 
   uv_timer_init(&server->uv, &server->last_call);
   hold((uv_handle_t *)&server->last_call, server);
   server->worker.access_log = (dl_access_log)options->access_log;
+  return NULL;
 }
 
 static void close_handle(uv_handle_t *handle, void *unused) {
@@ -100,12 +108,12 @@ static void close_handle(uv_handle_t *handle, void *unused) {
 /* First what others hold ends by itself: databases, answers on their way. Our own
  * handles keep no loop turning, and go last. */
 static void close_loop(demilune_server *server) {
+  if (!server->loop.uv) return;
   dl_log_flush(&server->loop.log);
   uv_run(&server->uv, UV_RUN_DEFAULT);
   uv_walk(&server->uv, close_handle, NULL);
   uv_run(&server->uv, UV_RUN_DEFAULT);
   uv_loop_close(&server->uv);
-  dl_log_free(&server->loop.log);
 }
 
 /* --- starting ---------------------------------------------------------------------- */
@@ -209,9 +217,10 @@ demilune_server *dl_server_new(const demilune_options *options, const char *mode
   server->log_fd = world && world->log_fd > STDERR_FILENO ? world->log_fd : -1;
   server->admin_socket.fd = -1;
   server->metrics = world ? world->metrics : dl_metrics_new(1);
-  open_loop(server, options, mode);
-  const char *problem = world ? NULL : open_log_file(server, options->log_file, message);
-  if (!server->metrics) problem = "the system has no memory for the metrics";
+  open_log(server, mode);
+  const char *problem = open_loop(server, options, message);
+  if (!problem && !world) problem = open_log_file(server, options->log_file, message);
+  if (!problem && !server->metrics) problem = "the system has no memory for the metrics";
   if (problem) {
     *error = fail(server, problem);
     return NULL;
@@ -375,7 +384,7 @@ void demilune_server_free(demilune_server *server) {
   if (!server) return;
   locale_t callers = dl_plain_locale_enter();
   server->worker.drained = NULL;
-  uv_timer_stop(&server->last_call); /* a stop that was hurried did not wait for it */
+  if (server->loop.uv) uv_timer_stop(&server->last_call); /* a stop that was hurried did not wait for it */
   if (server->worker.loop) dl_worker_abort_connections(&server->worker);
   close_listeners(server);
   dl_server_drop(server);
@@ -383,6 +392,7 @@ void demilune_server_free(demilune_server *server) {
   dl_admin_stop(server->admin);
   dl_generation_end(server->generation);
   close_loop(server);
+  dl_log_free(&server->loop.log);
   dl_admin_socket_close(&server->admin_socket, false);
   if (server->log_fd >= 0) close(server->log_fd);
   dl_free(server->log_path);

@@ -164,11 +164,47 @@ static void a_server_at_rest_that_is_stopped_twice_ends_in_order(void **state) {
   assert_null(strstr(log, "given up"));
 }
 
+/* --- in a process of its own ---------------------------------------------------------- */
+
+/* What what gives in a child; -1: it was ended. */
+static int in_a_child(int (*what)(const world *w, rlim_t number), const world *w, rlim_t number) {
+  int status;
+  fflush(NULL);
+  pid_t pid = fork();
+  assert_true(pid >= 0);
+  if (pid == 0) _exit(what(w, number));
+  assert_int_equal(waitpid(pid, &status, 0), pid);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+enum { STARTED, TOLD, UNTOLD };
+
+static int start_with_few_descriptors(const world *w, rlim_t count) {
+  demilune_options options = {.folder = w->folder};
+  char *error = NULL;
+  if (setrlimit(RLIMIT_NOFILE, &(struct rlimit){count, count}) != 0) return -1;
+  demilune_server *server = demilune_server_new(&options, &error);
+  bool told = error && *error && (count > 0 || strstr(error, "too many open files"));
+  free(error);
+  if (!server) return told ? TOLD : UNTOLD;
+  demilune_server_free(server);
+  return STARTED;
+}
+
+static void says_that_there_are_too_few_descriptors(void **state) {
+  rlim_t count = 0;
+  int outcome;
+  while ((outcome = in_a_child(start_with_few_descriptors, *state, count)) == TOLD && count < 256) count++;
+  assert_int_equal(outcome, STARTED);
+  assert_true(count > 0);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_second_server_leaves_the_first_as_it_was),
       cmocka_unit_test(numbers_have_a_point_whatever_the_program_speaks),
       cmocka_unit_test(a_server_at_rest_that_is_stopped_twice_ends_in_order),
+      cmocka_unit_test(says_that_there_are_too_few_descriptors),
   };
   return cmocka_run_group_tests_name("embedded", tests, open_world, close_world);
 }

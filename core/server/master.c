@@ -4,6 +4,7 @@
 #include "base/file_set.h"
 #include "base/memory.h"
 #include "base/plain_locale.h"
+#include "base/standard_files.h"
 #include "bridge/bridge.h"
 #include "server/options.h"
 #include "server/walls.h"
@@ -336,6 +337,7 @@ int demilune_serve(const demilune_options *options) {
     fprintf(stderr, "demilune: %s\n", problem);
     return 2;
   }
+  dl_standard_files_hold();
   locale_t callers = dl_plain_locale_enter(); /* and the workers' that are forked from here */
   int status = serve(options);
   uselocale(callers);

@@ -9,6 +9,7 @@
 #include "base/hash.h"
 #include "base/memory.h"
 #include "base/plain_locale.h"
+#include "base/standard_files.h"
 #include "crypto/secret.h"
 #include "limit/table.h"
 #include "server/options.h"
@@ -361,6 +362,7 @@ static demilune_server *new_server(const demilune_options *options, char **error
 }
 
 demilune_server *demilune_server_new(const demilune_options *options, char **error) {
+  dl_standard_files_hold();
   locale_t callers = dl_plain_locale_enter();
   demilune_server *server = new_server(options, error);
   uselocale(callers);

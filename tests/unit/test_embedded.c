@@ -199,12 +199,31 @@ static void says_that_there_are_too_few_descriptors(void **state) {
   assert_true(count > 0);
 }
 
+/* What the log is written to would be a socket, a database or a pipe of the event loop. */
+static int start_without_standard_files(const world *w, rlim_t unused) {
+  (void)unused;
+  demilune_options options = {.folder = w->folder};
+  struct stat null, file;
+  for (int fd = 0; fd <= 2; fd++) close(fd);
+  demilune_server *server = demilune_server_new(&options, NULL);
+  if (!server || stat("/dev/null", &null) != 0) return 1;
+  for (int fd = 0; fd <= 2; fd++)
+    if (fstat(fd, &file) != 0 || file.st_rdev != null.st_rdev) return 2;
+  demilune_server_free(server);
+  return 0;
+}
+
+static void a_program_without_standard_files_has_its_log_nowhere(void **state) {
+  assert_int_equal(in_a_child(start_without_standard_files, *state, 0), 0);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_second_server_leaves_the_first_as_it_was),
       cmocka_unit_test(numbers_have_a_point_whatever_the_program_speaks),
       cmocka_unit_test(a_server_at_rest_that_is_stopped_twice_ends_in_order),
       cmocka_unit_test(says_that_there_are_too_few_descriptors),
+      cmocka_unit_test(a_program_without_standard_files_has_its_log_nowhere),
   };
   return cmocka_run_group_tests_name("embedded", tests, open_world, close_world);
 }

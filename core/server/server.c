@@ -12,6 +12,7 @@
 #include "base/standard_files.h"
 #include "crypto/secret.h"
 #include "limit/table.h"
+#include "server/forked.h"
 #include "server/options.h"
 #include "server/walls.h"
 
@@ -358,6 +359,7 @@ static demilune_server *new_server(const demilune_options *options, char **error
   if (!server) return NULL;
   dl_options_warn(options, &server->loop.log);
   dl_server_catch_signals(server); /* before anybody can know that the server listens */
+  dl_forked_give_signals_back();
   return server;
 }
 

@@ -217,6 +217,32 @@ static void a_program_without_standard_files_has_its_log_nowhere(void **state) {
   assert_int_equal(in_a_child(start_without_standard_files, *state, 0), 0);
 }
 
+/* --- forks ------------------------------------------------------------------------------ */
+
+static void a_signal_for_a_child_of_the_program_is_not_the_servers(void **state) {
+  char answer[4096];
+  pthread_t thread;
+  int status, numbers[] = {SIGTERM, SIGINT, SIGUSR1};
+  demilune_server *server = make_server(*state);
+  assert_int_equal(pthread_create(&thread, NULL, run, server), 0);
+  for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+    fflush(NULL);
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+      alarm(10); /* who lives on after the signal is ended by another one */
+      for (;;) pause();
+    }
+    kill(pid, numbers[i]);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFSIGNALED(status));
+    assert_int_equal(WTERMSIG(status), numbers[i]);
+  }
+  ask(server, "3", answer);
+  holds(answer, "{\"half\":1.5}");
+  stop(server, thread);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_second_server_leaves_the_first_as_it_was),
@@ -224,6 +250,7 @@ int main(void) {
       cmocka_unit_test(a_server_at_rest_that_is_stopped_twice_ends_in_order),
       cmocka_unit_test(says_that_there_are_too_few_descriptors),
       cmocka_unit_test(a_program_without_standard_files_has_its_log_nowhere),
+      cmocka_unit_test(a_signal_for_a_child_of_the_program_is_not_the_servers),
   };
   return cmocka_run_group_tests_name("embedded", tests, open_world, close_world);
 }

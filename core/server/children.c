@@ -10,7 +10,6 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -47,6 +46,16 @@ static void end_with_master(pid_t master, bool serves) {
   if (getppid() != master) _exit(1);
 }
 
+/* The sanitizers' search for leaks, where they are. */
+extern void __lsan_do_leak_check(void) __attribute__((weak));
+
+/* What the program around the master does at its end, such as removing its files, is not a child's to do: exit() would. */
+static _Noreturn void end_child(int status) {
+  if (__lsan_do_leak_check) __lsan_do_leak_check();
+  fflush(NULL);
+  _exit(status);
+}
+
 static _Noreturn void run_child(dl_master *master, size_t index, int channel, int (*run)(const dl_worker_start *)) {
   bool is_probe = run == dl_probe_process;
   dl_opened opened = {.own = is_probe ? NULL : dl_board_at(&master->opened, index), .known = &master->known};
@@ -67,7 +76,7 @@ static _Noreturn void run_child(dl_master *master, size_t index, int channel, in
                                   .metrics = master->metrics,
                                   .log_fd = master->log.fd};
   prctl(PR_SET_NAME, run == dl_worker_process ? "demilune-worker" : "demilune-probe");
-  exit(run(&start));
+  end_child(run(&start));
 }
 
 static bool start_child(dl_master *master, dl_child *child, size_t index, int (*run)(const dl_worker_start *)) {

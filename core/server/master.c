@@ -338,6 +338,7 @@ int demilune_serve(const demilune_options *options) {
     return 2;
   }
   dl_standard_files_hold();
+  fflush(NULL); /* what the program has written is not for each child to write again */
   locale_t callers = dl_plain_locale_enter(); /* and the workers' that are forked from here */
   int status = serve(options);
   uselocale(callers);

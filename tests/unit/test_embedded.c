@@ -243,6 +243,52 @@ static void a_signal_for_a_child_of_the_program_is_not_the_servers(void **state)
   stop(server, thread);
 }
 
+static FILE *of_the_program;
+
+static void say_that_it_ends(void) { fputs("ended\n", of_the_program); }
+
+static void program_with_a_master(const world *w) {
+  char path[128], socket_path[128];
+  snprintf(path, sizeof path, "%s/written", w->folder);
+  snprintf(socket_path, sizeof socket_path, "%s/socket", w->folder);
+  of_the_program = fopen(path, "w");
+  demilune_options options = {.folder = w->folder, .unix_path = socket_path, .workers = 2};
+  if (!of_the_program || atexit(say_that_it_ends) != 0) _exit(1);
+  fputs("begun\n", of_the_program);
+  exit(demilune_serve(&options));
+}
+
+static void wait_for_socket(const world *w) {
+  struct sockaddr_un address = {.sun_family = AF_UNIX};
+  char answer[16];
+  int status = -1;
+  snprintf(address.sun_path, sizeof address.sun_path, "%s/socket", w->folder);
+  for (int i = 0; status != 0 && i < 1000; i++) {
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (connect(fd, (struct sockaddr *)&address, sizeof address) == 0 && write(fd, "\r\nno request\r\n\r\n", 16) == 16 && read(fd, answer, sizeof answer) > 0) status = 0;
+    else usleep(10000);
+    close(fd);
+  }
+  assert_int_equal(status, 0);
+}
+
+/* Workers are forked from the program: what it had written and not flushed, and what it does at its end, is not theirs. */
+static void what_a_program_does_at_its_end_is_done_once(void **state) {
+  const world *w = *state;
+  char written[4096];
+  int status;
+  fflush(NULL);
+  pid_t pid = fork();
+  assert_true(pid >= 0);
+  if (pid == 0) program_with_a_master(w);
+  wait_for_socket(w);
+  kill(pid, SIGTERM);
+  assert_int_equal(waitpid(pid, &status, 0), pid);
+  assert_int_equal(status, 0);
+  read_file(w, "written", written);
+  assert_string_equal(written, "begun\nended\n");
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_second_server_leaves_the_first_as_it_was),
@@ -251,6 +297,7 @@ int main(void) {
       cmocka_unit_test(says_that_there_are_too_few_descriptors),
       cmocka_unit_test(a_program_without_standard_files_has_its_log_nowhere),
       cmocka_unit_test(a_signal_for_a_child_of_the_program_is_not_the_servers),
+      cmocka_unit_test(what_a_program_does_at_its_end_is_done_once),
   };
   return cmocka_run_group_tests_name("embedded", tests, open_world, close_world);
 }

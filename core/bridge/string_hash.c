@@ -4,7 +4,9 @@
 #include "base/hash.h"
 #include "base/memory.h"
 
+#include <dlfcn.h>
 #include <lauxlib.h>
+#include <link.h>
 #include <pthread.h>
 #include <stdatomic.h>
 
@@ -58,8 +60,17 @@ static uint32_t hash_string(uint64_t seed, const char *bytes, uint32_t length) {
   return (uint32_t)dl_hash_under(key, dl_str_from(bytes, length));
 }
 
+/* LuaJIT may be there longer than we, where a program loads and unloads what we are in. */
+static void stay_loaded(void) {
+  Dl_info info;
+  struct link_map *map = NULL;
+  bool known = dladdr1((const void *)hash_string, &info, (void **)&map, RTLD_DL_LINKMAP) != 0;
+  if (known && map && *map->l_name) dlopen(map->l_name, RTLD_LAZY | RTLD_NOLOAD | RTLD_NODELETE); /* the program itself has no name */
+}
+
 static void replace_hash(void) {
   if (!&hash_sparse) return;
+  stay_loaded();
   hash_of_others = hash_sparse;
   __atomic_store_n(&hash_sparse, hash_string, __ATOMIC_RELEASE);
 }

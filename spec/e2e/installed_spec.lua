@@ -29,6 +29,38 @@ int dl_log_init(int number);
 int dl_log_init(int number) { return llhttp_execute(number); }
 ]]
 
+-- A part of a program that the program loads and unloads, and the program, which has Lua of its own.
+local PART = [[
+#include <demilune.h>
+int serve(void);
+int serve(void) {
+  demilune_options options = {.folder = "notes"};
+  demilune_server *server = demilune_server_new(&options, 0);
+  if (!server) return 1;
+  demilune_server_stop(server);
+  int status = demilune_server_run(server);
+  demilune_server_free(server);
+  return status;
+}
+]]
+local WHOLE = [[
+#include <dlfcn.h>
+#include <lauxlib.h>
+#include <lualib.h>
+int main(void) {
+  lua_State *L = luaL_newstate();
+  luaL_openlibs(L);
+  for (int i = 0; i < 2; i++) {
+    void *part = dlopen("./part.so", RTLD_NOW | RTLD_LOCAL);
+    int (*serve)(void) = part ? (int (*)(void))dlsym(part, "serve") : 0;
+    if (!serve || serve() != 0 || dlclose(part) != 0) return 1;
+    if (luaL_dostring(L, "for i = 1, 100 do assert(#('a text that nobody had before'):rep(9, i) > 100) end")) return 2;
+  }
+  lua_close(L);
+  return 0;
+}
+]]
+
 describe("the installed library", function()
   local folder
 
@@ -69,6 +101,14 @@ describe("the installed library", function()
     client:close()
     running:signal("TERM")
     assert.equal(0, running:await_end(), running:log())
+  end)
+
+  it("may be in what a program loads and unloads, which goes on with a LuaJIT of its own", function()
+    files.write(folder .. "/part.c", PART)
+    files.write(folder .. "/whole.c", WHOLE)
+    run("export " .. flags .. "&&" .. compiler .. SPECIAL .. " -shared -fPIC -o part.so part.c $(pkg-config --cflags --libs demilune)")
+    run(compiler .. SPECIAL .. " -o whole whole.c $(pkg-config --cflags --libs luajit) -ldl")
+    run("./whole")
   end)
 
   it("has no names but those of its header", function()

@@ -29,6 +29,7 @@ static int open_signals(void) {
   sigemptyset(&set);
   for (size_t i = 0; i < sizeof ours / sizeof *ours; i++) sigaddset(&set, ours[i]);
   sigprocmask(SIG_BLOCK, &set, NULL);
+  signal(SIGCHLD, SIG_DFL); /* ignored, as who started us may have left it, it has the system bury children that we would wait for */
   signal(SIGPIPE, SIG_IGN);
   signal(SIGXFSZ, SIG_IGN);
   return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);

@@ -93,6 +93,14 @@ describe("workers", function()
     running:reach_workers(2)
   end)
 
+  it("are replaced, and waited for at the end, also where who started the server ignores the end of its children", function()
+    running = server.start(APP, { workers = 2, through = "env --ignore-signal=CHLD" })
+    local first = running:workers()[1]
+    os.execute("kill -9 " .. first)
+    wait_for_workers(2, first)
+    assert.equal(0, (running:stop()))
+  end)
+
   it("leave no connection behind: the next one takes what waits in a dead one's queue", function()
     start(1)
     local first = running:workers()[1]

@@ -2,7 +2,14 @@
 /*
  * Demilune in your own C program: a server made from an app's folder, run until it
  * is told to stop. One server per thread; nothing here may be called from another
- * thread than the one that runs the server, except where it says so.
+ * thread than the one that runs the server, except where it says so. A server may be
+ * made in one thread and handed to another before it runs, and back to be freed.
+ *
+ * The working directory has to stay what it was as long as there is a server: relative
+ * paths count from it. Memory that is not to be had ends the process. Lua that never waits
+ * keeps its thread, and stopping waits for it: only demilune_serve has a master, which
+ * replaces what is stuck. A process that the program forks has the sockets open too, until
+ * it ends or becomes another program; servers of its parent's are not its to call.
  */
 #ifndef DEMILUNE_H
 #define DEMILUNE_H
@@ -65,7 +72,8 @@ typedef struct demilune_options {
 
 typedef struct demilune_server demilune_server;
 
-/* Loads the app, opens its databases, runs its on_start functions and listens.
+/* Loads the app, opens its databases, runs its on_start functions and listens. What the
+ * app's settings are, and DEMILUNE_DATA, is read from the environment as the program does it.
  * NULL on failure, with a sentence in *error that the caller frees with free(); NULL
  * there on success. error may be NULL, for who does not want to know.
  *
@@ -74,28 +82,33 @@ typedef struct demilune_server demilune_server;
  * the program sets its handlers again. SIGPIPE and SIGXFSZ are ignored for good. */
 DEMILUNE_PUBLIC demilune_server *demilune_server_new(const demilune_options *options, char **error);
 
-/* The port it listens on. */
+/* The port it listens on; 0 with unix_path. */
 DEMILUNE_PUBLIC int demilune_server_port(const demilune_server *server);
 
 /* The port that sends people to the one with TLS; 0 when there is none. */
 DEMILUNE_PUBLIC int demilune_server_redirect_port(const demilune_server *server);
 
 /* Serves until SIGTERM, SIGINT or demilune_server_stop; then requests in flight are
- * finished, on_stop functions run and databases are closed. 0, or 1 when stopping
- * took longer than its deadline or a stop function failed. */
+ * finished, on_stop functions run and databases are closed. 0, or 1 when that took longer
+ * than 15 seconds, after which requests are ended, or a stop function failed. Once only:
+ * a server that has run before is over, and this returns at once. */
 DEMILUNE_PUBLIC int demilune_server_run(demilune_server *server);
 
-/* Asks a running server to stop. May be called from any thread, or a signal handler. A
- * second time hurries it: what is still in flight then is ended, and run returns 1. */
+/* Asks a server to stop; one that does not run yet does so as soon as it runs. May be called
+ * from any thread, or a signal handler, until it is freed. A second time hurries it: where
+ * something is still in flight then it is ended, and run returns 1. */
 DEMILUNE_PUBLIC void demilune_server_stop(demilune_server *server);
 
+/* Closes what is open and gives back all memory. Not while it runs. One that never ran runs
+ * no on_stop functions. NULL is nothing to free. */
 DEMILUNE_PUBLIC void demilune_server_free(demilune_server *server);
 
 /* What the demilune program does, for a process that does nothing else: this process
  * becomes the master of worker processes, which it forks, replaces and reloads
  * (SIGHUP, or a saved file in DEMILUNE_DEV), until SIGTERM or SIGINT. Prints to standard
  * error. The exit status: 0; 1 when it could not start or not everything ended in
- * order; 2 when the options are wrong. Call it before there are other threads. */
+ * order; 2 when the options are wrong. Call it before there are other threads. Signals that
+ * it heeds stay blocked when it returns; functions of atexit run in this process alone. */
 DEMILUNE_PUBLIC int demilune_serve(const demilune_options *options);
 
 #ifdef __cplusplus

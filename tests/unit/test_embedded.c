@@ -164,6 +164,33 @@ static void a_server_at_rest_that_is_stopped_twice_ends_in_order(void **state) {
   assert_null(strstr(log, "given up"));
 }
 
+static void what_has_run_is_over(void **state) {
+  const world *w = *state;
+  char log_file[128], socket_path[128], log[4096], *error = NULL;
+  snprintf(log_file, sizeof log_file, "%s/log-of-once", w->folder);
+  snprintf(socket_path, sizeof socket_path, "%s/once", w->folder);
+  demilune_options options = {.folder = w->folder, .log_file = log_file, .unix_path = socket_path};
+  demilune_server *never = demilune_server_new(&options, &error);
+  if (!never) fail_msg("%s", error);
+  demilune_server_stop(never);
+  demilune_server_free(never);
+  read_file(w, "log-of-once", log);
+  assert_null(strstr(log, "the stop function ran"));
+  demilune_server *once = demilune_server_new(&options, &error);
+  if (!once) fail_msg("%s", error);
+  assert_int_equal(demilune_server_port(once), 0);
+  demilune_server_stop(once);
+  assert_int_equal(demilune_server_run(once), 0);
+  assert_int_equal(demilune_server_run(once), 0);
+  demilune_server_stop(once);
+  demilune_server_free(once);
+  read_file(w, "log-of-once", log);
+  const char *ran = strstr(log, "the stop function ran");
+  assert_non_null(ran);
+  assert_null(strstr(ran + 1, "the stop function ran"));
+  assert_null(strstr(log, "given up"));
+}
+
 /* --- in a process of its own ---------------------------------------------------------- */
 
 /* What what gives in a child; -1: it was ended. */
@@ -294,6 +321,7 @@ int main(void) {
       cmocka_unit_test(a_second_server_leaves_the_first_as_it_was),
       cmocka_unit_test(numbers_have_a_point_whatever_the_program_speaks),
       cmocka_unit_test(a_server_at_rest_that_is_stopped_twice_ends_in_order),
+      cmocka_unit_test(what_has_run_is_over),
       cmocka_unit_test(says_that_there_are_too_few_descriptors),
       cmocka_unit_test(a_program_without_standard_files_has_its_log_nowhere),
       cmocka_unit_test(a_signal_for_a_child_of_the_program_is_not_the_servers),

@@ -79,7 +79,8 @@ typedef struct demilune_server demilune_server;
  *
  * SIGTERM, SIGINT and SIGUSR1 are the servers' from then on, in place of the program's own
  * handlers; once the last server is freed they do what the system does by default, until
- * the program sets its handlers again. SIGPIPE and SIGXFSZ are ignored for good. */
+ * the program sets its handlers again, as they do in processes that it forks. SIGPIPE and
+ * SIGXFSZ are ignored for good. Standard files that are closed are /dev/null from then on. */
 DEMILUNE_PUBLIC demilune_server *demilune_server_new(const demilune_options *options, char **error);
 
 /* The port it listens on; 0 with unix_path. */

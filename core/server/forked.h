@@ -8,8 +8,21 @@
 #ifndef DL_SERVER_FORKED_H
 #define DL_SERVER_FORKED_H
 
-/* To be called once a server catches SIGTERM, SIGINT and SIGUSR1: in children that are
- * forked while one does, these do what the system does by default. */
-void dl_forked_give_signals_back(void);
+#include <uv.h>
+
+enum { DL_CAUGHT_SIGNALS = 3 };
+
+/* What one server catches. Zeroes: nothing. */
+typedef struct dl_caught {
+  uv_signal_t *signals[DL_CAUGHT_SIGNALS];
+  struct dl_caught *next, **place; /* place: what points here; NULL: not watched */
+} dl_caught;
+
+/* To be called once signals, which are the caller's, are caught: in children that are
+ * forked from then on they are not. A child's own servers catch them as ours do. */
+void dl_forked_watch(dl_caught *caught);
+
+/* Catches them no more, if it did. On the loop's thread, before the loop is closed. */
+void dl_forked_end(dl_caught *caught);
 
 #endif

@@ -12,7 +12,6 @@
 #include "base/standard_files.h"
 #include "crypto/secret.h"
 #include "limit/table.h"
-#include "server/forked.h"
 #include "server/options.h"
 #include "server/walls.h"
 
@@ -359,7 +358,8 @@ static demilune_server *new_server(const demilune_options *options, char **error
   if (!server) return NULL;
   dl_options_warn(options, &server->loop.log);
   dl_server_catch_signals(server); /* before anybody can know that the server listens */
-  dl_forked_give_signals_back();
+  server->caught = (dl_caught){.signals = {&server->on_terminate, &server->on_interrupt, &server->on_reopen}};
+  dl_forked_watch(&server->caught);
   return server;
 }
 
@@ -387,6 +387,7 @@ int demilune_server_run(demilune_server *server) {
 void demilune_server_free(demilune_server *server) {
   if (!server) return;
   locale_t callers = dl_plain_locale_enter();
+  dl_forked_end(&server->caught);
   server->worker.drained = NULL;
   if (server->loop.uv) uv_timer_stop(&server->last_call); /* a stop that was hurried did not wait for it */
   if (server->worker.loop) dl_worker_abort_connections(&server->worker);

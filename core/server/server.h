@@ -8,6 +8,7 @@
 
 #include "app/worker.h"
 #include "demilune.h"
+#include "server/forked.h"
 #include "server/sockets.h"
 #include "server/server_tls.h"
 
@@ -56,6 +57,7 @@ struct demilune_server {
   dl_server_tls tls;
   uv_prepare_t flush;        /* the log leaves once per turn of the loop */
   uv_signal_t on_terminate, on_interrupt, on_reopen;
+  dl_caught caught;          /* these, in a program that may fork */
   uv_async_t on_stop;
   uv_timer_t stop_deadline, last_call;
   bool stopping, starting, failed;

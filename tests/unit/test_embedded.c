@@ -270,6 +270,30 @@ static void a_signal_for_a_child_of_the_program_is_not_the_servers(void **state)
   stop(server, thread);
 }
 
+/* A program may fork one process for each of its servers. */
+static int serve_until_told(const world *w, rlim_t unused) {
+  (void)unused;
+  demilune_options options = {.folder = w->folder};
+  demilune_server *server = demilune_server_new(&options, NULL);
+  if (!server) return 3;
+  alarm(10);
+  kill(getpid(), SIGTERM);
+  int status = demilune_server_run(server);
+  demilune_server_free(server);
+  return status;
+}
+
+static void a_child_of_the_program_may_have_a_server_of_its_own(void **state) {
+  char answer[4096];
+  pthread_t thread;
+  demilune_server *server = make_server(*state);
+  assert_int_equal(pthread_create(&thread, NULL, run, server), 0);
+  assert_int_equal(in_a_child(serve_until_told, *state, 0), 0);
+  ask(server, "3", answer);
+  holds(answer, "{\"half\":1.5}");
+  stop(server, thread);
+}
+
 static FILE *of_the_program;
 
 static void say_that_it_ends(void) { fputs("ended\n", of_the_program); }
@@ -325,6 +349,7 @@ int main(void) {
       cmocka_unit_test(says_that_there_are_too_few_descriptors),
       cmocka_unit_test(a_program_without_standard_files_has_its_log_nowhere),
       cmocka_unit_test(a_signal_for_a_child_of_the_program_is_not_the_servers),
+      cmocka_unit_test(a_child_of_the_program_may_have_a_server_of_its_own),
       cmocka_unit_test(what_a_program_does_at_its_end_is_done_once),
   };
   return cmocka_run_group_tests_name("embedded", tests, open_world, close_world);

@@ -282,6 +282,30 @@ describe("the systemd units", function()
     server.remove_folder(world)
   end)
 
+  -- As systemd.service(5) has it: ${NAME} anywhere, $NAME as a word of its own.
+  local function words_of(line, values)
+    local words = {}
+    for word in line:gmatch("%S+") do words[#words + 1] = values[word:match("^%$([%w_]+)$")] or word:gsub("%${([%w_]+)}", values) end
+    return table.concat(words, " ")
+  end
+
+  it("reload the service, as its own line says", function()
+    local app = server.write_app(APP)
+    local running = server.start(app, { workers = 2 })
+    local line = front.replace(assert(files.read("apps/deploy/demilune@.service"):match("\nExecReload=([^\n]+)")),
+      { ["/usr/local/bin/demilune"] = program(), ["/srv/demilune/%i"] = app })
+    local command = words_of(line, { MAINPID = tostring(running.pid) })
+    local status, text = front.run(command)
+    assert.equal(0, status, text)
+    assert.truthy(text:find("generation 2 serves", 1, true), text)
+    files.write(app .. "/app.lua", "this is wrong")
+    status, text = front.run(command)
+    assert.equal(1, status)
+    assert.truthy(text:find("not reloaded: app.lua:1:", 1, true), text)
+    stop(running)
+    server.remove_folder(app)
+  end)
+
   it("leave the service little to harm with", function()
     local status, text = front.run(("cp %s/demilune@.service %s/demilune@users.service && systemd-analyze security --no-pager --offline=true"
       .. " --threshold=15 %s/demilune@users.service"):format(folder, folder, folder))

@@ -306,6 +306,12 @@ describe("the systemd units", function()
     server.remove_folder(app)
   end)
 
+  it("have journald take more lines than come: it takes a 0 as unsaid, and then leaves out what is above its own rate", function()
+    local unit = files.read("apps/deploy/demilune@.service")
+    assert.equal(1, tonumber(unit:match("\nLogRateLimitIntervalSec=(%d+)s\n")))
+    assert.is_true(tonumber(unit:match("\nLogRateLimitBurst=(%d+)\n")) >= 1000000)
+  end)
+
   it("leave the service little to harm with", function()
     local status, text = front.run(("cp %s/demilune@.service %s/demilune@users.service && systemd-analyze security --no-pager --offline=true"
       .. " --threshold=15 %s/demilune@users.service"):format(folder, folder, folder))

@@ -6,6 +6,7 @@
 #include "base/plain_locale.h"
 #include "base/standard_files.h"
 #include "bridge/bridge.h"
+#include "net/listener.h"
 #include "server/options.h"
 #include "server/walls.h"
 #include "server/worker_process.h"
@@ -140,16 +141,19 @@ static size_t count_cores(void) {
   return (size_t)(count < 1 ? 1 : count);
 }
 
+/* Each address once: the sockets of one port are as many as the workers. */
 static void announce(const dl_master *master) {
-  const demilune_options *options = master->options;
-  const char *host = options->host ? options->host : "127.0.0.1";
-  if (master->sockets.any_unix) fprintf(stderr, "demilune: listening on unix:%s\n", options->unix_path ? options->unix_path : "(a socket that was handed on)");
-  if (!master->sockets.port) return;
-  char url[DL_HOST_BYTES + 32];
-  snprintf(url, sizeof url, strchr(host, ':') ? "%s://[%s]:%d" : "%s://%s:%d", master->tls.tickets ? "https" : "http", host, master->sockets.port);
-  fprintf(stderr, "demilune: listening on %s\n", url);
+  const dl_sockets *sockets = &master->sockets;
+  char place[DL_PLACE_BYTES], url[DL_PLACE_BYTES] = "";
+  for (size_t i = 0; i < sockets->count; i++) {
+    if (sockets->place[i]) continue;
+    dl_sockets_describe(sockets->fds[i], master->tls.tickets ? "https" : "http", place);
+    fprintf(stderr, "demilune: listening on %s\n", place);
+    if (!dl_listener_is_unix(sockets->fds[i])) memcpy(url, place, sizeof url);
+  }
+  if (!*url) return;
   if (master->tls.redirects.count) fprintf(stderr, "demilune: sending those there who come to port %d without TLS\n", master->tls.redirects.port);
-  if (options->mode == DEMILUNE_DEV) fprintf(stderr, "demilune: documentation on %s/docs; Ctrl-C ends\n", url);
+  if (master->options->mode == DEMILUNE_DEV) fprintf(stderr, "demilune: documentation on %s/docs; Ctrl-C ends\n", url);
 }
 
 /* One that was told to stop before that takes no other's place. */

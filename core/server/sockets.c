@@ -8,10 +8,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/filter.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 enum { FIRST_PASSED = 3, BACKLOG = 4096 }; /* SD_LISTEN_FDS_START */
@@ -96,6 +98,26 @@ static bool is_of_same_address(int a, int b) {
   struct sockaddr_storage of_a, of_b;
   socklen_t length = name_of(a, &of_a);
   return length == name_of(b, &of_b) && memcmp(&of_a, &of_b, length) == 0;
+}
+
+void dl_sockets_describe(int fd, const char *scheme, char out[DL_PLACE_BYTES]) {
+  struct sockaddr_storage name;
+  socklen_t length = name_of(fd, &name);
+  char host[INET6_ADDRSTRLEN] = "?";
+  if (name.ss_family == AF_UNIX) {
+    const char *path = ((struct sockaddr_un *)&name)->sun_path;
+    int size = (int)(length - offsetof(struct sockaddr_un, sun_path));
+    bool is_file = size <= 0 || *path;
+    snprintf(out, DL_PLACE_BYTES, "unix:%s%.*s", is_file ? "" : "@", is_file ? size : size - 1, is_file ? path : path + 1);
+  } else if (name.ss_family == AF_INET6) {
+    const struct sockaddr_in6 *six = (const struct sockaddr_in6 *)&name;
+    inet_ntop(AF_INET6, &six->sin6_addr, host, sizeof host);
+    snprintf(out, DL_PLACE_BYTES, "%s://[%s]:%d", scheme, host, ntohs(six->sin6_port));
+  } else {
+    const struct sockaddr_in *four = (const struct sockaddr_in *)&name;
+    inet_ntop(AF_INET, &four->sin_addr, host, sizeof host);
+    snprintf(out, DL_PLACE_BYTES, "%s://%s:%d", scheme, host, ntohs(four->sin_port));
+  }
 }
 
 static void group(dl_sockets *sockets) {

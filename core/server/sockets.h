@@ -16,7 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { DL_SOCKETS_MAX = 128, DL_HOST_BYTES = 64 };
+enum { DL_SOCKETS_MAX = 128, DL_HOST_BYTES = 64, DL_PLACE_BYTES = 160 };
 
 typedef struct dl_sockets {
   int fds[DL_SOCKETS_MAX];
@@ -46,6 +46,10 @@ bool dl_sockets_is_for(const dl_sockets *sockets, size_t socket, size_t index, s
 
 /* "7,8,9" or "systemd:3,4", for DEMILUNE_SOCKETS. */
 void dl_sockets_write(const dl_sockets *sockets, char *out, size_t room);
+
+/* Where clients find that socket, as the system has it: "https://127.0.0.1:8443", "unix:/run/app.sock". Whoever handed
+ * one on may have bound it to another address than the options name. */
+void dl_sockets_describe(int fd, const char *scheme, char out[DL_PLACE_BYTES]);
 
 /* Lets no new client in, while handshakes under way come to their end: closing a socket
  * at once would reset clients that the system has let in already. For sockets that

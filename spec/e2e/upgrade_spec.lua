@@ -275,6 +275,18 @@ describe("a service manager", function()
     second:close()
   end)
 
+  it("reads in the log where the sockets that it passed on listen, whatever the options name", function()
+    local path = folder .. "/socket"
+    local listener = assert(socket.bind("127.0.0.5", 0))
+    local port = select(2, listener:getsockname())
+    local running = server.start(folder, { workers = 2, through = manager.pass(listener, manager.listen_unix(path)), flags = { "--host=127.0.0.1" } })
+    local lines = {}
+    for place in running:log():gmatch("listening on ([^\n]+)") do lines[#lines + 1] = place end
+    assert.same({ "http://127.0.0.5:" .. port, "unix:" .. path }, lines)
+    assert.equal(0, (running:stop()))
+    listener:close()
+  end)
+
   it("is told when the server is ready, reloads and stops", function()
     local path = folder .. "/notify"
     local ear = manager.ear(path)

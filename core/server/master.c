@@ -162,6 +162,7 @@ void dl_master_became_ready(dl_master *master) {
   for (size_t i = 0; i < master->worker_count; i++)
     if (master->workers[i].state != DL_CHILD_READY) return;
   master->announced = true;
+  master->notify.told_us = master->clock.monotonic_us; /* by then the one before us has said who we are */
   dl_metrics_set_phase(master->metrics, DL_SERVICE_SERVING);
   master->generation = 1;
   dl_log_flush(&master->log);
@@ -254,7 +255,7 @@ static void tick(dl_master *master) {
   dl_master_tend_admin(master);
   dl_master_tend(master);
   dl_master_tls_tick(master);
-  dl_notify_alive(&master->notify, now_us);
+  if (master->announced) dl_notify_alive(&master->notify, now_us);
   dl_memory_keep_reserve();
   if (!master->stopping) return;
   master->over = true;

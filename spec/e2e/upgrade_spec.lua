@@ -313,4 +313,20 @@ describe("a service manager", function()
     assert.same({ "STOPPING=1", running.pid }, hear())
     ear:close()
   end)
+
+  it("is told by a new program that it is alive once it has the old one's place, and not before", function()
+    local path = folder .. "/notify"
+    local ear = manager.ear(path)
+    local running = server.start(folder, { workers = 2, env = { NOTIFY_SOCKET = path, WATCHDOG_USEC = "1200000" } })
+    local old = running.pid
+    running:signal("USR2")
+    repeat
+      local text, pid = ear:hear(PATIENCE)
+      assert.equal(old, pid, text)
+      running.pid = tonumber(text:match("^READY=1\nMAINPID=(%d+)$")) or old
+    until running.pid ~= old
+    assert.same({ "WATCHDOG=1", running.pid }, { ear:hear(PATIENCE) })
+    assert.equal(0, (running:stop()))
+    ear:close()
+  end)
 end)

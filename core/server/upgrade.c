@@ -60,6 +60,10 @@ void dl_master_upgrade(dl_master *master) {
     dl_log_text(&master->log, DL_LOG_WARNING, "SIGUSR2 came while the server starts, stops or is being replaced, and is ignored");
     return;
   }
+  if (getpid() == 1) { /* it can hand its place to nobody, and all processes of the container end with it */
+    dl_log_text(&master->log, DL_LOG_WARNING, "SIGUSR2 is ignored by the first process of a container: start a new container for a new program");
+    return;
+  }
   dl_log_text(&master->log, DL_LOG_INFO, "starting %s anew on the same sockets", master->program);
   dl_log_flush(&master->log);
   pid_t pid = fork();

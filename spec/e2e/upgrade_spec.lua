@@ -102,6 +102,19 @@ describe("SIGUSR2", function()
     assert.is_false((pcall(http.connect, running.port)))
   end)
 
+  it("begins nothing as the first process of a container, which ends with it", function()
+    if not server.is_root() then return pending "only root makes such a process" end
+    running = server.start(folder, { workers = 1, through = "unshare --pid --fork --kill-child=KILL" })
+    local before = masters()
+    assert.equal(1, #before)
+    running.pid = before[1]
+    running:signal("USR2")
+    assert.truthy(running:log_line "SIGUSR2 is ignored", running:log())
+    assert.same(before, masters())
+    assert.equal(200, running:request("GET", "/who").status)
+    assert.equal(0, (running:stop()))
+  end)
+
   it("lets the old one finish what it has while the new one serves", function()
     start()
     local held = http.connect_narrow(running.port, PATIENCE)

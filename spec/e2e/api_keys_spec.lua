@@ -113,7 +113,7 @@ describe("API keys in a database", function()
 
   it("let in while nothing can be written, and it is told that their use is not noted", function()
     local key = issue "kay"
-    local writer = assert(io.popen(("sqlite3 %s/keys.db >%s/held 2>&1"):format(data, data), "w"))
+    local writer = assert(io.popen(('sqlite3 -cmd ".timeout 5000" %s/keys.db >%s/held 2>&1'):format(data, data), "w"))
     writer:write "BEGIN IMMEDIATE;\n"
     writer:flush()
     assert.truthy(server.wait_until(PATIENCE, function()

@@ -121,7 +121,7 @@ static void send_value(dl_exchange *exchange, lua_State *co) {
 
 static void send_body(dl_exchange *exchange, lua_State *co, const dl_given *given) {
   dl_str fields = dl_buffer_str(&given->fields), type = given->content_type;
-  if (lua_isnil(co, -1)) {
+  if (lua_isnil(co, -1) || !dl_http_status_has_body(given->status)) {
     dl_respond(exchange, given->status, type, fields, (dl_str){0});
   } else if (lua_type(co, -1) == LUA_TSTRING && !given->is_by_model) {
     dl_respond(exchange, given->status, type.len ? type : DL_STR("text/plain; charset=utf-8"), fields, text_at(co, -1));

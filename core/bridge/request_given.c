@@ -159,10 +159,11 @@ static const char *stream_problem(const dl_request_view *view, const dl_given *g
   return NULL;
 }
 
-/* What would be lost without a word. */
+/* What would be lost without a word. An empty text is nothing, as who hands on another service's answer has it. */
 static const char *body_problem(lua_State *L, int response) {
   dl_request_push_field(L, response, "body");
-  return lua_isnil(L, -1) ? NULL : "a response of status 204, 205 or 304 has no body, and this one was given one; leave it out, or write another status";
+  bool is_empty = lua_isnil(L, -1) || (lua_type(L, -1) == LUA_TSTRING && lua_objlen(L, -1) == 0);
+  return is_empty ? NULL : "a response of status 204, 205 or 304 has no body, and this one was given one; leave it out, or write another status";
 }
 
 const char *dl_request_read_response(lua_State *L, int response, dl_request_view *view, dl_given *given) {

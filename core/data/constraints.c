@@ -16,7 +16,7 @@ static const char names_sql[] =
     "   AND name NOT IN ('sqlite_schema', 'sqlite_sequence', 'demilune_migrations')),"
     " columns AS (SELECT t.name AS place, i.name AS index_name, c.seqno, c.name AS column_name"
     "   FROM tables t, pragma_index_list(t.name) i, pragma_index_info(i.name) c WHERE i.\"unique\")"
-    " SELECT CASE WHEN count(column_name) OVER whole < count(*) OVER whole THEN index_name"
+    " SELECT CASE WHEN count(column_name) OVER whole < count(*) OVER whole THEN replace(index_name, '''', '''''')"
     "   ELSE group_concat(place || '.' || column_name, ', ') OVER whole END FROM columns"
     "   WINDOW whole AS (PARTITION BY place, index_name ORDER BY seqno ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING)"
     " UNION SELECT t.name || '.' || k.name FROM tables t, pragma_table_info(t.name) k"

@@ -10,6 +10,7 @@ CREATE UNIQUE INDEX by_who ON seats (lower(who));
 CREATE UNIQUE INDEX by_three ON seats (who, "row", hall);
 CREATE TABLE Codes (code TEXT PRIMARY KEY, kind INT, old INTEGER);
 CREATE UNIQUE INDEX "odd 'one" ON Codes (kind) WHERE old = 0;
+CREATE UNIQUE INDEX "kind's own" ON Codes (abs(kind)) WHERE old = 2;
 CREATE VIRTUAL TABLE words USING fts5(text);
 ]]
 
@@ -22,6 +23,7 @@ local ROWS = {
   { "INSERT INTO seats VALUES ('h', 'r', 2, 'Ada')", "INSERT INTO seats VALUES ('h', 'q', 3, 'ADA')", "by_who" },
   { "INSERT INTO Codes VALUES ('a', 1, 0)", "INSERT INTO codes VALUES ('a', 2, 1)", "Codes.code" },
   { "INSERT INTO Codes VALUES ('b', 7, 0)", "INSERT INTO codes VALUES ('c', 7, 0)", "Codes.kind" },
+  { "INSERT INTO Codes VALUES ('d', 8, 2)", "INSERT INTO codes VALUES ('e', -8, 2)", "kind''s own" },
 }
 
 local function app_with(lines)
@@ -59,9 +61,8 @@ describe("a constraint that a statement has a text for", function()
         local world = server.make_folder()
         local status, out, err = server.run({ command[1], app, command[2] }, { env = { DEMILUNE_DATA = world } })
         assert.equal(1, status)
-        local there = 'it has "Codes.code", "Codes.kind", "by_who", "seats.number, seats.hall, seats.row", '
-          .. '"seats.who, seats.row, seats.hall", '
-          .. '"users.email", "users.id", "users.team, users.name"'
+        local there = 'it has "Codes.code", "Codes.kind", "by_who", "kind\'\'s own", "seats.number, seats.hall, seats.row", '
+          .. '"seats.who, seats.row, seats.hall", "users.email", "users.id", "users.team, users.name"'
         local said = ('unique: the database has no constraint "%s" that a row could violate; %s'):format(wrong, there)
         assert.truthy((out .. err):find(said, 1, true), out .. err)
         assert.truthy((out .. err):find("app.lua:4: ", 1, true))

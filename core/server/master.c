@@ -255,7 +255,7 @@ static void tick(dl_master *master) {
   dl_master_tend_admin(master);
   dl_master_tend(master);
   dl_master_tls_tick(master);
-  if (master->announced) dl_notify_alive(&master->notify, now_us);
+  if (master->announced && !master->handed_on) dl_notify_alive(&master->notify, now_us);
   dl_memory_keep_reserve();
   if (!master->stopping) return;
   master->over = true;

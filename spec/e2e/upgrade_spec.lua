@@ -327,18 +327,22 @@ describe("a service manager", function()
     ear:close()
   end)
 
-  it("is told by a new program that it is alive once it has the old one's place, and not before", function()
+  it("is told by a new program that it is alive once it has the old one's place, and by the old one no more", function()
     local path = folder .. "/notify"
     local ear = manager.ear(path)
     local running = server.start(folder, { workers = 2, env = { NOTIFY_SOCKET = path, WATCHDOG_USEC = "1200000" } })
-    local old = running.pid
+    local old, held = running.pid, running:connect()
+    held:send("GET /slow HTTP/1.1\r\nHost: a\r\n\r\n") -- which the old one finishes
+    assert.truthy(running:log_line "takes its time")
     running:signal("USR2")
     repeat
       local text, pid = ear:hear(PATIENCE)
       assert.equal(old, pid, text)
       running.pid = tonumber(text:match("^READY=1\nMAINPID=(%d+)$")) or old
     until running.pid ~= old
-    assert.same({ "WATCHDOG=1", running.pid }, { ear:hear(PATIENCE) })
+    for _ = 1, 5 do assert.same({ "WATCHDOG=1", running.pid }, { ear:hear(PATIENCE) }) end
+    assert.equal("whole", held:receive().body)
+    held:close()
     assert.equal(0, (running:stop()))
     ear:close()
   end)

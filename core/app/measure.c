@@ -22,10 +22,11 @@ static uint32_t series_of(const dl_exchange *exchange) {
  * pipeline need not say it themselves; a status of the handler's own has left no traces. */
 static void __attribute__((noinline)) record_refusal(dl_exchange *exchange) {
   dl_metrics_writer *metrics = &exchange->worker->metrics;
+  static const dl_counter counters[DL_LIMIT_PLACES] = {DL_COUNTER_LIMITED_CLIENT, DL_COUNTER_LIMITED_PRINCIPAL, DL_COUNTER_LIMITED_API_KEY};
   const dl_limit_result *limits = exchange->limit_results;
   if (exchange->status == 429) {
-    if (limits[0].limit && !limits[0].allowed) dl_metrics_count(metrics, DL_COUNTER_LIMITED_CLIENT);
-    else if (limits[1].limit && !limits[1].allowed) dl_metrics_count(metrics, DL_COUNTER_LIMITED_PRINCIPAL);
+    for (size_t i = 0; i < DL_LIMIT_PLACES; i++)
+      if (limits[i].limit && !limits[i].allowed) dl_metrics_count(metrics, counters[i]);
   } else if (exchange->guard.reason) {
     dl_metrics_count_reason(metrics, exchange->guard.reason);
   } else if (exchange->status == 422 && exchange->validation.error_count) {

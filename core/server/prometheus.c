@@ -132,6 +132,7 @@ static const struct {
     {DL_COUNTER_TLS_FAILED, "demilune_tls_handshakes_total", "{result=\"failed\"}", NULL},
     {DL_COUNTER_LIMITED_CLIENT, "demilune_limit_refusals_total", "{by=\"client\"}", "Requests refused by a limit, by what it counts."},
     {DL_COUNTER_LIMITED_PRINCIPAL, "demilune_limit_refusals_total", "{by=\"principal\"}", NULL},
+    {DL_COUNTER_LIMITED_API_KEY, "demilune_limit_refusals_total", "{by=\"api_key\"}", NULL},
     {DL_COUNTER_VALIDATION_REFUSALS, "demilune_validation_refusals_total", "", "Requests refused by their models."},
     {DL_COUNTER_QUEUE_REFUSALS, "demilune_queue_refusals_total", "", "Requests answered 503 since too many were in their handlers."},
     {DL_COUNTER_HANDLER_TIMEOUTS, "demilune_handler_timeouts_total", "", "Handlers, streams and functions after a response that were cancelled at their deadline."},

@@ -20,6 +20,7 @@ app:get("/limited", { limit = "2/hour" }, function() return "let in" end)
 app:get("/guarded", { guard = key }, function() return "never" end)
 local digest = "5007291354bfea12ac5a0fe7a30d2c52b0295075fa9031555a82cb960ac14e5e"
 local cookie = guard.api_key { cookie = "__Host-key", keys = { one = { digest = digest } } }
+for _, by in ipairs { "principal", "api_key" } do app:get("/by/" .. by, { guard = cookie, limit = { rate = "1/hour", by = by } }, function() end) end
 app:post("/changed", { guard = cookie, status = 204 }, function() end)
 app:get("/fails", function() error "on purpose" end)
 app:get("/teapot", function() demilune.abort(418, "tea") end)
@@ -114,6 +115,9 @@ describe("/metrics", function()
     local cookie = "__Host-key=a-key-that-the-spec-knows-0123456789"
     assert.are.equal(204, running:request("POST", "/changed", { headers = { Cookie = cookie } }).status)
     assert.are.equal(403, running:request("POST", "/changed", { headers = { Cookie = cookie, ["Sec-Fetch-Site"] = "cross-site" } }).status)
+    for by, times in pairs { principal = 2, api_key = 3 } do
+      for i = 1, times do assert.are.equal(i == 1 and 200 or 429, running:request("GET", "/by/" .. by, { headers = { Cookie = cookie } }).status) end
+    end
     assert.are.equal(504, running:request("GET", "/forever").status)
     metrics_when(function(page) return page:sum "demilune_connections" == 0 end)
     local held = {}
@@ -121,7 +125,9 @@ describe("/metrics", function()
     local page = metrics_when(function(page)
       return page:sum "demilune_connections_refused_total" >= 5 and page:sum "demilune_connections" == 40
     end)
-    assert.are.equal(3, page:sum("demilune_limit_refusals_total", { by = "client" }))
+    for by, times in pairs { client = 3, principal = 1, api_key = 2 } do
+      assert.are.equal(times, page:sum("demilune_limit_refusals_total", { by = by }), by)
+    end
     assert.are.equal(3, page:sum("demilune_guard_refusals_total", { reason = "the API key's field is not there" }))
     assert.are.equal(2, page:sum("demilune_guard_refusals_total", { reason = "the API key is none of ours" }))
     local foreign = "a page of another origin sent it with the user's own credentials; where it may, name it in cors with credentials = true"

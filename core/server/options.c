@@ -153,8 +153,9 @@ const char *dl_options_check(const demilune_options *options, char message[DL_OP
 
 const char *dl_options_explain_port(const char *problem, const char *how, char message[256]) {
   const char *taken = uv_strerror(UV_EADDRINUSE);
+  if (problem != message) return problem; /* and nobody has written into message */
   size_t length = strlen(message), tail = strlen(taken);
-  if (problem == message && length > tail && strcmp(message + length - tail, taken) == 0)
+  if (length > tail && strcmp(message + length - tail, taken) == 0)
     snprintf(message + length, 256 - length, "; end who listens there, or choose another port by %s", how);
   return problem;
 }

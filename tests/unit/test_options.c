@@ -117,6 +117,18 @@ static void lets_dev_be_seen_by_this_machine_alone(void **state) {
   }
 }
 
+/* The sanitizers tell of a read behind its end. */
+static void reads_no_message_that_nobody_wrote(void **state) {
+  (void)state;
+  static const char other[] = "the socket is somebody else's";
+  char *message = malloc(256);
+  assert_non_null(message);
+  memset(message, 'x', 256);
+  assert_null(dl_options_explain_port(NULL, "--port", message));
+  assert_ptr_equal(dl_options_explain_port(other, "--port", message), other);
+  free(message);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(refuses_what_the_command_line_refuses),
@@ -124,6 +136,7 @@ int main(void) {
       cmocka_unit_test(refuses_values_that_no_enumeration_has),
       cmocka_unit_test(needs_a_folder_and_no_place_for_its_error),
       cmocka_unit_test(names_the_flag_of_a_port_that_is_taken),
+      cmocka_unit_test(reads_no_message_that_nobody_wrote),
       cmocka_unit_test(lets_dev_be_seen_by_this_machine_alone),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -103,7 +103,7 @@ static void finish(dl_master *master, const char *problem) {
     if (told && child->state == DL_CHILD_READY && !child->serves && !master->stopping) load_in(child, master->generation, master->files);
   }
   reload->state = DL_RELOAD_NONE;
-  dl_notify_send(&master->notify, "READY=1");
+  if (!master->handed_on) dl_notify_send(&master->notify, "READY=1"); /* else it is said of the new program already */
   dl_control_answer(&master->control, outcome, reload->again);
   begin_next(master);
 }

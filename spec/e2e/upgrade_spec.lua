@@ -346,4 +346,22 @@ describe("a service manager", function()
     assert.equal(0, (running:stop()))
     ear:close()
   end)
+
+  it("is told by the new program alone also where the old one was about to reload", function()
+    local app = server.write_app((APP:gsub("\nreturn app", '\napp:on_start(function() demilune.sleep("1s") end)%0')))
+    local path = app .. "/notify"
+    local ear = manager.ear(path)
+    local running = server.start(app, { workers = 1, env = { NOTIFY_SOCKET = path, WATCHDOG_USEC = "1200000" } })
+    local old = running.pid
+    running:signal("USR2")
+    socket.sleep(0.7)
+    running:signal("HUP") -- its probe takes longer than the new program
+    repeat
+      running.pid = tonumber(ear:hear(PATIENCE):match("^READY=1\nMAINPID=(%d+)$")) or old
+    until running.pid ~= old
+    assert.same({ "WATCHDOG=1", running.pid }, { ear:hear(PATIENCE) })
+    assert.equal(0, (running:stop()))
+    ear:close()
+    server.remove_folder(app)
+  end)
 end)

@@ -137,7 +137,7 @@ end
 
 -- Whether it issues by a guard, of those kinds that are asked about.
 local function issues(reached, is_asked)
-  for value in pairs(reached.names.issue and reached.values or {}) do
+  for value in pairs(reached.calls.issue and reached.values or {}) do
     if guard_type.is(value) and value.issue and (value.kind ~= "api_key" or value.store) and is_asked(value.kind) then return true end
   end
   return false

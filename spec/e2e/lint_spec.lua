@@ -198,6 +198,18 @@ describe("API keys that an app makes", function()
       assert.same({}, findings_of(KEYS .. kept .. make:gsub("idempotent = true, ", ""):format(name)))
     end
   end)
+
+  it("are made where the method is called, and not where something else has its name", function()
+    local kept, track = "app:idempotency { database = db }\n", 'app:post("/x", { guard = bearer, idempotent = true }, function(req) %s end)'
+    for _, honest in ipairs {
+      "local key = keys.kind return { issue = key, id = req.body.issue }", 'return keys.kind == "issue" and keys or { issue = 1 }',
+      "local issue = req.body.issue issue.of = keys return issue.issue", "function req.issue() return keys end",
+    } do assert.same({}, findings_of(KEYS .. kept .. track:format(honest)), honest) end
+    for _, issuing in ipairs {
+      "local made = keys return made:issue { subject = req.path.issue }", 'return (function() return keys:issue { subject = "1" }.key end)()',
+      'for _ = 1, 3 do if req then return 1, 2, keys:issue { subject = "1" } end end',
+    } do assert.equal(1, #findings_of(KEYS .. kept .. track:format(issuing)), issuing) end
+  end)
 end)
 
 describe("what migrations and statements say", function()

@@ -231,16 +231,20 @@ static void a_statement_that_runs_too_long_is_stopped_and_the_next_one_works(voi
 static void a_search_through_long_texts_is_stopped_in_time(void **state) {
   world *w = *state;
   world_database(w, "sqlite:test.db", (dl_database_options){.migrations = "migrations", .statement_ms = 300, .readers = 1});
-  const dl_statement *fill = world_seal(w, "INSERT INTO users (email) WITH RECURSIVE n (i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 20) "
+  const dl_statement *fill = world_seal(w, "INSERT INTO users (email) WITH RECURSIVE n (i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 4) "
                                            "SELECT printf('%.*c', 50000, 'a') || i || random() FROM n");
   const dl_statement *find = world_seal(w, "SELECT id FROM users WHERE email LIKE printf('%%%.*cb%%', 250, 'a')");
   start(w);
-  for (int i = 0; i < 20; i++) assert_int_equal(world_call(w, fill, DL_SHAPE_RUN, NOTHING, NOTHING).kind, DL_PROBLEM_NONE);
+  for (int filled = 0; filled < 100;) {
+    dl_problem_kind kind = world_call(w, fill, DL_SHAPE_RUN, NOTHING, NOTHING).kind;
+    if (kind != DL_PROBLEM_TIMEOUT) assert_int_equal(kind, DL_PROBLEM_NONE); /* on a busy machine even that may take too long */
+    filled += kind == DL_PROBLEM_NONE;
+  }
   assert_int_equal(world_call(w, find, DL_SHAPE_MANY, NOTHING, NOTHING).kind, DL_PROBLEM_TIMEOUT);
 }
 
-/* Bytes of the write-ahead index that SQLite locks while it writes, and while it reads (sqlite.org/walformat.html, 2.3.1). */
-enum { WRITE_LOCK = 120, READ_LOCKS = 123, READ_LOCKS_COUNT = 5 };
+/* Bytes of the write-ahead index that SQLite locks while it reads (sqlite.org/walformat.html, 2.3.1). */
+enum { READ_LOCKS = 123, READ_LOCKS_COUNT = 5 };
 
 /* Whoever closes the file takes SQLite's own locks away: it stays open for as long as the database is. */
 static bool is_locked(int fd, off_t first, off_t count) {
@@ -256,6 +260,15 @@ static void turn_until_locked(world *w, int fd, off_t first, off_t count) {
   }
 }
 
+/* A statement that writes without an end soon has more than the connection keeps in memory. */
+static void turn_until_written(world *w, off_t bytes) {
+  struct stat info = {0};
+  while (stat(world_path(w, "test.db-wal"), &info) != 0 || info.st_size < bytes) {
+    uv_run(&w->uv, UV_RUN_NOWAIT);
+    usleep(1000);
+  }
+}
+
 static void a_statement_that_was_given_up_is_stopped_and_its_neighbours_are_not(void **state) {
   world *w = *state;
   world_database(w, "sqlite:test.db", (dl_database_options){.migrations = "migrations", .readers = 1, .statement_ms = 600000, .queue_ms = 600000});
@@ -266,6 +279,8 @@ static void a_statement_that_was_given_up_is_stopped_and_its_neighbours_are_not(
   const dl_statement *add = world_seal(w, "INSERT INTO users (email) VALUES ('kept')");
   const dl_statement *count = world_seal(w, "SELECT count(*) FROM users");
   start(w);
+  /* The reader opens its connection for the first call, and reads then too. */
+  assert_string_equal(world_call(w, count, DL_SHAPE_VALUE, NOTHING, NOTHING).rows, "0");
   int fd = open(world_path(w, "test.db-shm"), O_RDWR | O_CLOEXEC);
   assert_true(fd >= 0);
   static answer answers[3], queued;
@@ -275,7 +290,7 @@ static void a_statement_that_was_given_up_is_stopped_and_its_neighbours_are_not(
   world_send(w, &answers[1], NULL, add, DL_SHAPE_RUN, NOTHING, NOTHING);
   dl_call *writing = world_send(w, &answers[2], NULL, write, DL_SHAPE_RUN, NOTHING, NOTHING);
   dl_call_give_up(waiting);
-  turn_until_locked(w, fd, WRITE_LOCK, 1);
+  turn_until_written(w, 1 << 20);
   uv_run(&w->uv, UV_RUN_NOWAIT);
   assert_false(answers[0].came || answers[1].came || answers[2].came);
   dl_call_give_up(reading);

@@ -129,8 +129,8 @@ static dl_guard_result check_stored(const dl_guard_node *node, dl_guard_attempt 
     question->digest = dl_str_from(hex, 64);
     return DL_GUARD_ASK;
   }
-  if (!question->owner.guard.len) return dl_guard_refuse(attempt, node, DL_GUARD_ERROR_INVALID, "the API key is none that the store knows");
-  *out = question->owner;
+  if (!question->owner) return dl_guard_refuse(attempt, node, DL_GUARD_ERROR_INVALID, "the API key is none that the store knows");
+  *out = *question->owner;
   return DL_GUARD_PASS;
 }
 
@@ -176,13 +176,15 @@ static bool take_names(lua_State *L, int index, dl_arena *arena, const dl_str **
 }
 
 bool dl_guard_take_key(dl_guard_context *context, lua_State *L, int first) {
-  dl_principal owner = {.guard = dl_guard_kind_api_key.name};
   dl_arena *arena = context->arena;
+  dl_principal *owner = dl_arena_zalloc(arena, 1, sizeof(*owner));
   context->key.answered = true;
-  context->key.owner = (dl_principal){0};
+  context->key.owner = NULL;
+  owner->guard = dl_guard_kind_api_key.name;
   if (lua_isnoneornil(L, first)) return true;
-  bool taken = take_text(L, first, arena, &owner.name) && take_text(L, first + 1, arena, &owner.subject) &&
-               take_names(L, first + 2, arena, &owner.roles, &owner.role_count) && take_names(L, first + 3, arena, &owner.scopes, &owner.scope_count);
+  bool taken = take_text(L, first, arena, &owner->name) && take_text(L, first + 1, arena, &owner->subject) &&
+               take_names(L, first + 2, arena, &owner->roles, &owner->role_count) &&
+               take_names(L, first + 3, arena, &owner->scopes, &owner->scope_count);
   if (taken) context->key.owner = owner;
   return taken;
 }

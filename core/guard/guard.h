@@ -42,7 +42,7 @@ typedef struct dl_guard_key {
   int find;           /* registry reference of the function that is given the digest */
   dl_str digest;      /* SHA-256 of the key in hexadecimal, in the request's arena */
   bool answered;
-  dl_principal owner; /* guard empty: nobody's */
+  const dl_principal *owner; /* in the arena; NULL: nobody's */
 } dl_guard_key;
 
 /* Zeroed but for its first part. */

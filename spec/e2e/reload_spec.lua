@@ -555,8 +555,8 @@ app:on_start(function() one:value() end)]])
     reload_often(40) -- SQLite keeps some descriptors of a database for its next connections
     local descriptors, threads, bytes = reload_often(10)
     local later_descriptors, later_threads, later_bytes = reload_often(60)
-    -- One of each generation would be 120 more.
-    assert.is_true(later_descriptors <= descriptors + 20, descriptors .. " → " .. later_descriptors)
+    -- One of each generation would be 120 more. On a busy machine more of them are there at once, and SQLite keeps the descriptors of all.
+    assert.is_true(later_descriptors <= descriptors + 60, descriptors .. " → " .. later_descriptors)
     assert.is_true(later_threads <= threads + 20, threads .. " → " .. later_threads)
     assert.is_true(later_bytes < bytes + 12 * 2 ^ 20, bytes .. " → " .. later_bytes)
     assert.equal(0, (running:stop()))

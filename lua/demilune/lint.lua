@@ -135,17 +135,18 @@ local function takes_password(desc)
   return found
 end
 
--- Whether it issues by a guard, of those kinds that are asked about.
-local function issues(reached, is_asked)
-  for value in pairs(reached.calls.issue and reached.values or {}) do
+-- Whether it issues by a guard, of those kinds that are asked about, as far as the names or the calls tell that it has.
+local function issues(reached, told, is_asked)
+  for value in pairs(told.issue and reached.values or {}) do
     if guard_type.is(value) and value.issue and (value.kind ~= "api_key" or value.store) and is_asked(value.kind) then return true end
   end
   return false
 end
 
--- A key that somebody makes whom another guard knows lets nobody in who was not in already.
+-- By its name, however it is called: a limit is soon written. A key that somebody makes whom another guard knows lets nobody in who
+-- was not in already.
 local function gives_token(route, reached)
-  return issues(reached, function(kind) return kind ~= "api_key" or guard_type.is_public(route.guard) end)
+  return issues(reached, reached.names, function(kind) return kind ~= "api_key" or guard_type.is_public(route.guard) end)
 end
 
 -- By the name that the source says, or by a local that holds the module or one of its functions.
@@ -199,9 +200,10 @@ end
 
 -- --- what is kept ------------------------------------------------------------------------
 
--- Of a token, a session or a key the server keeps a digest, or nothing: who reads the database becomes nobody.
+-- Of a token, a session or a key the server keeps a digest, or nothing: who reads the database becomes nobody. By the call: a route that
+-- has something else of that name could not be mended.
 local function check_kept(route, what, reached)
-  if not route.idempotent or not issues(reached, function() return true end) then return end
+  if not route.idempotent or not issues(reached, reached.calls, function() return true end) then return end
   context.note("error", route.source,
     what .. " is idempotent and gives out tokens, sessions or API keys, which would be kept with its answer, as they are",
     "leave idempotent out; who has lost an answer asks for another one")

@@ -8,6 +8,7 @@
 #include "server/worker_process.h"
 
 #include <errno.h>
+#include <openssl/crypto.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -46,12 +47,16 @@ static void end_with_master(pid_t master, bool serves) {
   if (getppid() != master) _exit(1);
 }
 
-/* The sanitizers' search for leaks, where they are. */
+/* The sanitizers' search for leaks, where they are. It does not look for pointers where
+ * OpenSSL keeps its generators' secrets, so those have to be gone before. */
 extern void __lsan_do_leak_check(void) __attribute__((weak));
 
 /* What the program around the master does at its end, such as removing its files, is not a child's to do: exit() would. */
 static _Noreturn void end_child(int status) {
-  if (__lsan_do_leak_check) __lsan_do_leak_check();
+  if (__lsan_do_leak_check) {
+    OPENSSL_cleanup();
+    __lsan_do_leak_check();
+  }
   fflush(NULL);
   _exit(status);
 }

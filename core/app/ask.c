@@ -47,6 +47,7 @@ static dl_admission take_answer(dl_exchange *exchange) {
   exchange->asking = DL_ASKING_NOTHING;
   dl_admission admission = answered ? exchange->question->take(exchange, dl_task_state(task)) : DL_REFUSED;
   if (!answered) dl_result_send_error(exchange, dl_task_state(task));
+  exchange->question = NULL;
   stop(exchange, task);
   return admission;
 }

@@ -49,7 +49,7 @@ struct dl_exchange {
   uint64_t password_serial;  /* which verification it waits for; 0: none */
   dl_limit_query *limit_query; /* what the store is being asked */
   dl_limit_result limit_answer; /* what it said */
-  const dl_question *question; /* what Lua is asked before the handler */
+  const dl_question *question; /* what Lua is being asked before the handler; else NULL */
   dl_task *ask_task;         /* which finds it out; else NULL */
   uint8_t asking;            /* dl_asking */
   uint8_t step;              /* of dl_pipeline_admit: the one that is undecided */

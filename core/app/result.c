@@ -4,6 +4,7 @@
  * route's response model, which names all that may leave; whatever breaks it is a
  * 500 and a log line, never half an answer.
  */
+#include "app/ask.h"
 #include "app/exchange.h"
 #include "app/failure_page.h"
 
@@ -29,9 +30,11 @@ static void split_traceback(dl_str *message, dl_str *traceback) {
 void dl_result_send_failure(dl_exchange *exchange, dl_str message, dl_str traceback) {
   dl_log *log = &exchange->worker->loop->log;
   dl_buffer *scratch = &exchange->worker->scratch;
+  const dl_question *question = exchange->question;
   split_traceback(&message, &traceback);
-  if (dl_log_begin(log, DL_LOG_ERROR, DL_STR("a handler failed"))) {
+  if (dl_log_begin(log, DL_LOG_ERROR, question ? DL_STR("a store failed") : DL_STR("a handler failed"))) {
     dl_request_log(&exchange->view, log);
+    if (question) dl_log_field(log, "asked", dl_str_of(question->what));
     dl_log_field(log, "route", exchange->view.route);
     dl_log_field(log, "source", exchange->route->source); /* a tail call leaves no trace of the handler */
     dl_log_field(log, "error", message);

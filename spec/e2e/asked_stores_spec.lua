@@ -186,7 +186,7 @@ for _, case in ipairs(CASES) do
       local failed = ask("GET", "/me")
       assert.equal(500, failed.status)
       assert.matches('^{"detail":"Internal server error","request_id":"%x+"}$', failed.body)
-      assert.truthy(running:log_line(case.prefix, "the store is broken"))
+      assert.truthy(running:log_line("a store failed", case.prefix, "the store is broken", ('"asked":"%s"'):format(case.told)))
       counts "aborts"
       local later = ask("GET", "/me")
       assert.same({ 503, "7", '{"detail":"later"}' }, { later.status, later.headers["retry-after"], later.body })

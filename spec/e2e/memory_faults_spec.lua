@@ -340,7 +340,7 @@ describe("without memory", function()
       failures = failures + select(2, control:disarm())
       assert(server.wait_until(PATIENCE, visit), running:log())
     end
-    assert.is_true(failures > 0)
+    assert.is_true(failures > 0 or PARTS > 1) -- a part may be of none
     answers "one"
   end)
 end)

@@ -223,7 +223,7 @@ describe("without memory", function()
         calls, failures = calls + total, failures + failed
       end
     end
-    assert.is_true(calls > 100 and failures > 100, ("%d calls, of which %d failed"):format(calls, failures))
+    assert.is_true(calls > 100 and failures > 100 / PARTS, ("%d calls, of which %d failed"):format(calls, failures))
     for _, id in ipairs(acknowledged) do
       local status, body = understand(ask(request_text("GET", "/notes/" .. id)))
       assert(status == 200, ("note %s: %s %s"):format(id, tostring(status), tostring(body)))
@@ -340,7 +340,7 @@ describe("without memory", function()
       failures = failures + select(2, control:disarm())
       assert(server.wait_until(PATIENCE, visit), running:log())
     end
-    assert.is_true(failures > 0 or PARTS > 1) -- a part may be of none
+    assert.is_true(failures > 0 or PARTS > 1) -- a small part may have none
     answers "one"
   end)
 end)

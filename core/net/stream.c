@@ -86,13 +86,24 @@ static void on_end(dl_stream *stream, ssize_t error) {
   }
 }
 
+/* Who sends no more may well be reading: it gets what it is owed, and then on_shut_down closes. */
+static void end_linger(dl_stream *stream, ssize_t error) {
+  if (error != UV_EOF || stream->unsent_bytes == 0) {
+    dl_stream_close(stream);
+    return;
+  }
+  dl_stream_read_stop(stream);
+  dl_stream_release_buffer(stream);
+  stream->ended = true;
+}
+
 static void on_read(uv_stream_t *handle, ssize_t count, const uv_buf_t *buffer) {
   (void)buffer;
   dl_stream *stream = handle->data;
   if (count == 0 || stream->closing) return;
   if (count > 0) stream->pool->received_bytes += (uint64_t)count;
   if (stream->lingering) {
-    if (count < 0) dl_stream_close(stream);
+    if (count < 0) end_linger(stream, count);
     return;
   }
   if (count < 0) {

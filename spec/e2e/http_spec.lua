@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- HTTP/1.1 over a socket: what a request may look like, and what comes back for one that may not.
 
+local http = require "spec.support.http"
 local server = require "spec.support.server"
 
 local APP = [[
@@ -9,6 +10,7 @@ local model, guard = demilune.model, demilune.guard
 local app = demilune.app { title = "http", version = "1", guard = guard.public,
   limits = { max_body = 100000, max_target = 2000, max_head = 8000 } }
 app:get("/", {}, function() return "root" end)
+app:get("/long", {}, function() return ("y"):rep(20000000) end)
 app:get("/items/{id}", { path = { id = model.string() } }, function(req) return { id = req.path.id } end)
 app:post("/echo", { body = model.raw() }, function(req) return req.body end)
 app:post("/json", { body = model "Thing" { name = model.string() } }, function(req) return req.body end)
@@ -200,6 +202,19 @@ describe("HTTP/1.1", function()
     connection:shutdown()
     assert.equal("root", connection:receive().body)
     assert.is_true(connection:is_closed())
+  end)
+
+  it("sends all of a long answer to a client that says so, also where the connection ends behind it", function()
+    for _, head in ipairs { "HTTP/1.1\r\nHost: a\r\n", "HTTP/1.1\r\nHost: a\r\nConnection: close\r\n", "HTTP/1.0\r\n" } do
+      for _, reads_first in ipairs { false, true } do
+        local connection = http.connect_narrow(running.port)
+        connection:send("GET /long " .. head .. "\r\n")
+        local first = reads_first and connection:read() or ""
+        connection:shutdown()
+        assert.equal(20000000, #(first .. connection:read_rest()):match("\r\n\r\n(.*)"))
+        connection:close()
+      end
+    end
   end)
 
   it("answers 400 when the client ends in the middle of a body", function()

@@ -31,12 +31,16 @@ static dl_admission step_host(dl_exchange *exchange) {
   return DL_REFUSED;
 }
 
+/* That there is no such path, or no such method, is so for everybody: a cache may keep it. */
 static void answer_allow(dl_exchange *exchange, int status) {
   dl_buffer fields = {0};
   dl_http_header_line(&fields, DL_STR("Allow"), exchange->match.allow);
-  if (status == 204) dl_respond(exchange, status, (dl_str){0}, dl_buffer_str(&fields), (dl_str){0});
-  else dl_respond_error(exchange, status, DL_STR("Method Not Allowed"), dl_buffer_str(&fields));
+  dl_respond(exchange, status, DL_STR("application/json"), dl_buffer_str(&fields), DL_STR("{\"detail\":\"Method Not Allowed\"}"));
   dl_buffer_free(&fields);
+}
+
+static void answer_not_found(dl_exchange *exchange) {
+  dl_respond(exchange, 404, DL_STR("application/json"), (dl_str){0}, DL_STR("{\"detail\":\"Not Found\"}"));
 }
 
 static dl_admission step_route(dl_exchange *exchange) {
@@ -50,7 +54,7 @@ static dl_admission step_route(dl_exchange *exchange) {
       return DL_ADMITTED;
     case DL_ROUTE_METHOD: answer_allow(exchange, 405); return DL_REFUSED;
     case DL_ROUTE_OPTIONS: answer_allow(exchange, 204); return DL_REFUSED;
-    default: dl_respond_error(exchange, 404, DL_STR("Not Found"), (dl_str){0}); return DL_REFUSED;
+    default: answer_not_found(exchange); return DL_REFUSED;
   }
 }
 

@@ -155,13 +155,13 @@ static dl_str join_fields(compiler *c, const dl_route *route, dl_str own) {
   return joined;
 }
 
-/* Who lets caches keep what a route answers does not mean what one client was refused:
- * a cache goes by the URL, and would give it to all. */
+/* Who lets caches keep what a route answers, here or in the handler, does not mean what
+ * one client was refused: a cache goes by the URL, and would give it to all. */
 static bool compile_fields(compiler *c, int table, dl_route *route) {
   dl_buffer own = {0}, lasting = {0}, all = {0};
   lua_getfield(c->L, table, "headers");
   bool ok = append_headers(c, &own, &lasting, lua_gettop(c->L), route);
-  if (lasting.len < own.len) DL_BUFFER_LITERAL(&lasting, no_store);
+  DL_BUFFER_LITERAL(&lasting, no_store);
   dl_http_header_lines_except(&all, DL_STR("Strict-Transport-Security: \r\n"), dl_buffer_str(&own));
   route->own_hsts = all.len == 0;
   route->fields = join_fields(c, route, dl_buffer_str(&own));
@@ -321,7 +321,9 @@ const dl_plan *dl_plan_compile(lua_State *L, dl_arena *arena, const char **error
   dl_buffer block = {0};
   DL_BUFFER_LITERAL(&block, security_fields);
   DL_BUFFER_LITERAL(&block, api_policy);
-  plan->error_fields = dl_arena_copy(arena, dl_buffer_str(&block));
+  plan->fields = dl_arena_copy(arena, dl_buffer_str(&block));
+  DL_BUFFER_LITERAL(&block, no_store);
+  plan->refusal_fields = dl_arena_copy(arena, dl_buffer_str(&block));
   dl_buffer_clear(&block);
   DL_BUFFER_LITERAL(&block, security_fields);
   DL_BUFFER_LITERAL(&block, page_policy);

@@ -79,7 +79,8 @@ typedef struct dl_plan {
   bool route_cors;     /* a route has some */
   const dl_route *routes; /* all, the last declared first */
   uint32_t route_count;
-  dl_str error_fields; /* header lines of responses that belong to no route */
+  dl_str fields;         /* header lines of what belongs to no route: that there is none, and which methods there are */
+  dl_str refusal_fields; /* of what was refused before its route was known: no cache may keep it */
   dl_str page_fields;  /* of pages of our own, which bring their styles with them */
   int start_reference, stop_reference;
 } dl_plan;

@@ -41,8 +41,10 @@ static void send_there(dl_exchange *exchange, dl_str host) {
   if (port && port != HTTPS_PORT) snprintf(port_text, sizeof port_text, ":%d", port);
   dl_buffer fields = {0};
   dl_str location = dl_str_of(dl_arena_format(&exchange->arena, "https://%.*s%s%.*s", DL_STR_ARGS(host), port_text, DL_STR_ARGS(rest)));
-  if (dl_http_header_line(&fields, DL_STR("Location"), location)) dl_respond_error(exchange, 308, DL_STR("Use https"), dl_buffer_str(&fields));
-  else dl_respond_error(exchange, 400, DL_STR("The request's target cannot stand in a URL"), (dl_str){0});
+  if (dl_http_header_line(&fields, DL_STR("Location"), location))
+    dl_respond(exchange, 308, DL_STR("application/json"), dl_buffer_str(&fields), DL_STR("{\"detail\":\"Use https\"}"));
+  else
+    dl_respond_error(exchange, 400, DL_STR("The request's target cannot stand in a URL"), (dl_str){0});
   dl_buffer_free(&fields);
 }
 

@@ -51,8 +51,8 @@ static void finish_head(dl_exchange *exchange, dl_buffer *out, bool has_length, 
   DL_BUFFER_LITERAL(out, "\r\n");
 }
 
-static dl_str declared_fields(const dl_exchange *exchange) { return exchange->route ? exchange->route->fields : exchange->plan->error_fields; }
-static dl_str refusal_fields(const dl_exchange *exchange) { return exchange->route ? exchange->route->refusal_fields : exchange->plan->error_fields; }
+static dl_str declared_fields(const dl_exchange *exchange) { return exchange->route ? exchange->route->fields : exchange->plan->fields; }
+static dl_str refusal_fields(const dl_exchange *exchange) { return exchange->route ? exchange->route->refusal_fields : exchange->plan->refusal_fields; }
 
 static void append_fields(dl_buffer *out, dl_str content_type, dl_str declared, dl_str fields) {
   if (content_type.len) dl_http_header_line(out, DL_STR("Content-Type"), content_type);

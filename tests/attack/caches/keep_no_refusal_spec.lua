@@ -32,7 +32,6 @@ get("/costly", { limit = { rate = "1/minute", by = function() return "all" end }
 get("/mine", { guard = bearer }, fine)
 get("/ruled", { guard = guard.role("admin", bearer) }, fine)
 app:post("/shout", { headers = KEEP, body_kind = "json" }, fine)
-app:get("/plain", function(req) if req.query.n then demilune.abort(404) end return "fine" end)
 return app]]
 
 local NAMES = { "expires", "x-accel-expires", "cdn-cache-control", "surrogate-control" }
@@ -111,9 +110,21 @@ owasp.wall("caches keep no refusal:", APP, function(world)
     assert.equal("max-age=1", select(2, ask("GET", "/page?n=8")).headers["cache-control"])
   end)
 
-  it("and what no route declares is said of nothing", function()
+  it("also where the request is refused before its route is known", function()
+    local many = {}
+    for i = 1, 150 do many["X-" .. i] = "a" end
+    local coded = { ["Transfer-Encoding"] = "gzip, chunked" }
+    for status, headers in pairs { [431] = many, [417] = { Expect = "nothing" }, [400] = { Host = "b" }, [501] = coded } do
+      local got, response = ask("GET", "/page", headers)
+      assert.equal(status, got)
+      assert.equal("no-store", response.headers["cache-control"])
+    end
+    assert.equal("no-store", select(2, ask("GET", "/page", { ["X-Long"] = ("a"):rep(20000) })).headers["cache-control"])
+  end)
+
+  it("and what is so for everybody says nothing", function()
     local preflight = { Origin = "https://page.example", ["Access-Control-Request-Method"] = "GET" }
-    for _, case in ipairs { { 200, "GET", "/plain" }, { 404, "GET", "/nowhere" }, { 405, "DELETE", "/page" }, { 204, "OPTIONS", "/page" },
+    for _, case in ipairs { { 404, "GET", "/nowhere" }, { 405, "DELETE", "/page" }, { 204, "OPTIONS", "/page" },
                             { 204, "OPTIONS", "/page", preflight } } do
       local status, response = ask(case[2], case[3], case[4])
       assert.equal(case[1], status)
@@ -131,5 +142,23 @@ return app]], function(world)
     local response = world:ask("GET", "/page")
     assert.equal(503, response.status)
     assert.equal("no-store", response.headers["cache-control"])
+  end)
+end)
+
+owasp.wall("caches keep no refusal where only a handler speaks to them:", owasp.HEAD .. [[
+local app = demilune.app { title = "spoken", version = "1", guard = guard.public }
+app:get("/page", { query = { n = model.integer { default = 1 } } }, function(req)
+  if req.query.n == 2 then demilune.abort(404) end
+  return demilune.response { headers = { ["Cache-Control"] = "public, max-age=3600" }, body = "fine" }
+end)
+return app]], function(world)
+  it("404, 415 and 422", function()
+    assert.equal("public, max-age=3600", world:ask("GET", "/page").headers["cache-control"])
+    local coded = { headers = { ["Content-Encoding"] = "gzip" } }
+    for status, asked in pairs { [404] = { "/page?n=2" }, [415] = { "/page", coded }, [422] = { "/page?n=x" } } do
+      local response = world.running:request("GET", unpack(asked))
+      assert.equal(status, response.status)
+      assert.equal("no-store", response.headers["cache-control"])
+    end
   end)
 end)

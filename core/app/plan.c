@@ -137,6 +137,7 @@ static bool append_headers(compiler *c, dl_buffer *all, dl_buffer *lasting, int 
                                      name ? name : "?"));
     const char *fault = dl_http_validators_note(&route->validators, dl_str_from(name, name_len), dl_arena_copy(c->arena, dl_str_from(value, value_len)));
     if (fault) return fail(c, dl_arena_format(c->arena, "%.*s: %s", DL_STR_ARGS(route->source), fault));
+    route->varies |= dl_str_equal_nocase(dl_str_from(name, name_len), DL_STR("vary"));
     if (!is_for_caches(dl_str_from(name, name_len))) dl_http_app_header_line(lasting, dl_str_from(name, name_len), dl_str_from(value, value_len));
     lua_pop(c->L, 1);
   }

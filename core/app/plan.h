@@ -40,6 +40,7 @@ typedef struct dl_route {
   dl_body_kind body_kind;
   bool body_optional;
   bool own_hsts;  /* its fields say Strict-Transport-Security themselves */
+  bool varies;    /* and Vary */
   bool validates; /* whether any schema is declared */
   bool special;   /* a file, or idempotent */
   bool key_optional; /* of an idempotent route: who sends no Idempotency-Key is answered as elsewhere */

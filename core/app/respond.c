@@ -41,10 +41,14 @@ static void append_hsts(dl_exchange *exchange, dl_buffer *out, dl_str fields) {
   dl_http_header_lines_except(out, exchange->worker->hsts, fields);
 }
 
-/* What follows the fields that were known at load. */
+/* What limits and cors have to say, behind a head that begins at `head`. */
+static void append_access_fields(dl_exchange *exchange, dl_buffer *out, size_t head, dl_str fields) {
+  dl_buffer_append_str(out, exchange->view.access_fields);
+  if (fields.len || (exchange->route && exchange->route->varies)) dl_http_join_vary(out, head);
+}
+
 static void finish_head(dl_exchange *exchange, dl_buffer *out, bool has_length, uint64_t length) {
   dl_worker *worker = exchange->worker;
-  dl_buffer_append_str(out, exchange->view.access_fields);
   dl_buffer_append_str(out, dl_http_date_line(&worker->date, &worker->loop->clock));
   if (has_length) append_length(out, length);
   append_connection(exchange, out);
@@ -52,7 +56,9 @@ static void finish_head(dl_exchange *exchange, dl_buffer *out, bool has_length, 
 }
 
 static dl_str declared_fields(const dl_exchange *exchange) { return exchange->route ? exchange->route->fields : exchange->plan->fields; }
-static dl_str refusal_fields(const dl_exchange *exchange) { return exchange->route ? exchange->route->refusal_fields : exchange->plan->refusal_fields; }
+static dl_str refusal_fields(const dl_exchange *exchange) {
+  return exchange->route ? exchange->route->refusal_fields : exchange->plan->refusal_fields;
+}
 
 static void append_fields(dl_buffer *out, dl_str content_type, dl_str declared, dl_str fields) {
   if (content_type.len) dl_http_header_line(out, DL_STR("Content-Type"), content_type);
@@ -63,10 +69,12 @@ static void append_fields(dl_buffer *out, dl_str content_type, dl_str declared, 
 
 static dl_buffer *begin_with(dl_exchange *exchange, int status, dl_str content_type, dl_str declared, dl_str fields) {
   dl_buffer *out = dl_connection_output(exchange->connection);
+  size_t head = out->len;
   exchange->status = status;
   dl_http_status_line(out, status);
   append_fields(out, content_type, declared, fields);
   append_hsts(exchange, out, fields);
+  append_access_fields(exchange, out, head, fields);
   return out;
 }
 
@@ -142,10 +150,12 @@ void dl_respond_scratch_json(dl_exchange *exchange) {
     return;
   }
   dl_buffer *out = dl_connection_output(exchange->connection);
+  size_t head = out->len;
   bool has_body = dl_http_status_has_body(route->status);
   exchange->status = route->status;
   dl_buffer_append_str(out, route->json_head);
   append_hsts(exchange, out, (dl_str){0});
+  append_access_fields(exchange, out, head, (dl_str){0});
   finish_head(exchange, out, dl_http_status_has_length(route->status), has_body ? body.len : 0);
   if (has_body) append_body(exchange, out, body);
 }

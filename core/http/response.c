@@ -3,6 +3,7 @@
 #include "http/response.h"
 
 #include "http/internal.h"
+#include "http/text.h"
 
 enum { FIRST_STATUS = 100, LAST_STATUS = 599, BEFORE_REASON = 13 /* "HTTP/1.1 200 " */ };
 
@@ -144,6 +145,43 @@ void dl_http_header_lines_except(dl_buffer *buffer, dl_str block, dl_str others)
     dl_str line = take_line(&block, &name);
     if (!names(others, name)) dl_buffer_append_str(buffer, line);
   }
+}
+
+static bool is_vary(dl_str name) { return dl_str_equal_nocase(name, DL_STR("vary")); }
+
+static uint32_t count_vary(dl_str block) {
+  uint32_t count = 0;
+  for (dl_str name; block.len; count += is_vary(name)) take_line(&block, &name);
+  return count;
+}
+
+static bool is_any(dl_str list) {
+  for (dl_str element; dl_http_list_next(&list, &element);)
+    if (dl_str_equal(element, DL_STR("*"))) return true;
+  return false;
+}
+
+/* Appends the values of a line and those before it as one list. */
+static void join_values(dl_buffer *joined, dl_str line, dl_str name) {
+  dl_str value = dl_str_trim(dl_str_from(name.ptr + name.len + 1, line.len - name.len - 3 /* the colon and CRLF */));
+  if (joined->len && value.len) DL_BUFFER_LITERAL(joined, ", ");
+  dl_buffer_append_str(joined, value);
+}
+
+void dl_http_join_vary(dl_buffer *buffer, size_t from) {
+  dl_buffer others = {0}, joined = {0};
+  dl_str block = dl_str_skip(dl_buffer_str(buffer), from), name;
+  if (count_vary(block) < 2) return;
+  while (block.len) {
+    dl_str line = take_line(&block, &name);
+    if (is_vary(name)) join_values(&joined, line, name);
+    else dl_buffer_append_str(&others, line);
+  }
+  buffer->len = from;
+  dl_buffer_append_str(buffer, dl_buffer_str(&others));
+  dl_http_header_line(buffer, DL_STR("Vary"), is_any(dl_buffer_str(&joined)) ? DL_STR("*") : dl_buffer_str(&joined));
+  dl_buffer_free(&others);
+  dl_buffer_free(&joined);
 }
 
 void dl_http_chunk(dl_buffer *buffer, dl_str data) {

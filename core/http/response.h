@@ -35,6 +35,11 @@ bool dl_http_app_header_line(dl_buffer *buffer, dl_str name, dl_str value);
  * response replaces what holds for all. Both are whole lines as made above. */
 void dl_http_header_lines_except(dl_buffer *buffer, dl_str block, dl_str others);
 
+/* The lines of buffer from `from` on with one Vary, where there were several: nginx before
+ * 1.23 caches by the last one alone, and gives one client's answer to others. Of a list
+ * with "*" in it only that is left, which some know by itself alone. */
+void dl_http_join_vary(dl_buffer *buffer, size_t from);
+
 /* A chunk of a chunked body, or with an empty slice the last one. */
 void dl_http_chunk(dl_buffer *buffer, dl_str data);
 

@@ -86,6 +86,27 @@ static void percent_encodes_the_urls_of_apps(void **state) {
   dl_buffer_free(&out);
 }
 
+static void joins_what_an_answer_was_chosen_by(void **state) {
+  (void)state;
+  static const struct {
+    const char *lines, *joined;
+  } rows[] = {
+      {"A: b\r\nVary: Accept\r\n", "A: b\r\nVary: Accept\r\n"},
+      {"Vary: Accept\r\nA: b\r\nvary:  Cookie, X-A \r\nB: c\r\nVary: Origin\r\n", "A: b\r\nB: c\r\nVary: Accept, Cookie, X-A, Origin\r\n"},
+      {"Vary: \r\nVary: Origin\r\nVary: \r\n", "Vary: Origin\r\n"},
+      {"Vary: *\r\nVary: Origin\r\n", "Vary: *\r\n"},
+      {"Vary: Accept,*\r\nVary: Origin\r\n", "Vary: *\r\n"},
+      {"", ""},
+  };
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    dl_buffer out = {0};
+    dl_buffer_printf(&out, "Vary: of another head\r\n\r\n%s", rows[i].lines);
+    dl_http_join_vary(&out, sizeof "Vary: of another head\r\n\r\n" - 1);
+    assert_str(dl_str_skip(dl_buffer_str(&out), sizeof "Vary: of another head\r\n\r\n" - 1), rows[i].joined);
+    dl_buffer_free(&out);
+  }
+}
+
 static void writes_chunks(void **state) {
   (void)state;
   dl_buffer out = {0};
@@ -116,6 +137,7 @@ int main(void) {
       cmocka_unit_test(writes_fields),
       cmocka_unit_test(refuses_fields_that_would_split_a_response),
       cmocka_unit_test(percent_encodes_the_urls_of_apps),
+      cmocka_unit_test(joins_what_an_answer_was_chosen_by),
       cmocka_unit_test(writes_chunks),
       cmocka_unit_test(knows_which_statuses_have_no_body),
   };

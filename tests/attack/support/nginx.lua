@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- Debian's nginx in front of a running server, for one spec: two sockets, one that gathers a body before it passes it on and one that
 -- passes it as it comes. Both keep their connection to the server, where a desync would do its harm, and number each request they forward.
+-- A third one is a cache, which keeps whatever it may, errors too.
 
 local files = require "spec.support.files"
 local process = require "spec.support.process"
@@ -30,6 +31,7 @@ http {
   proxy_set_header Connection "";
   proxy_set_header X-Id $request_id;
   proxy_next_upstream off;
+  proxy_cache_path FOLDER/cache keys_zone=kept:1m;
   proxy_ignore_client_abort on;
   add_header X-Front $request_id always;
   server {
@@ -41,6 +43,13 @@ http {
     proxy_request_buffering off;
     location / { proxy_pass http://demilune; }
   }
+  server {
+    listen unix:FOLDER/caches.sock;
+    proxy_cache kept;
+    proxy_cache_valid any 1h;
+    add_header X-Cache $upstream_cache_status always;
+    location / { proxy_pass http://demilune; }
+  }
 }
 ]]
 
@@ -48,6 +57,7 @@ local nginx = {}
 
 ---@class attack.Nginx
 ---@field sockets string[] paths, by how a body is passed on
+---@field cache string path of the cache's
 local Nginx = {}
 Nginx.__index = Nginx
 
@@ -56,7 +66,8 @@ Nginx.__index = Nginx
 function nginx.start(running)
   local folder = server.make_folder()
   files.write(folder .. "/nginx.conf", (CONFIG:gsub("FOLDER", folder):gsub("PORT", running.port)))
-  local self = setmetatable({ folder = folder, sockets = { folder .. "/gathers.sock", folder .. "/streams.sock" } }, Nginx)
+  local sockets = { folder .. "/gathers.sock", folder .. "/streams.sock" }
+  local self = setmetatable({ folder = folder, sockets = sockets, cache = folder .. "/caches.sock" }, Nginx)
   local command = ("env PATH=$PATH:/usr/sbin nginx -p %s -c %s/nginx.conf -e %s/error.log"):format(folder, folder, folder)
   self.process = process.start(folder, command)
   local up = server.wait_until(20, function()

@@ -33,5 +33,5 @@ bool dl_http_not_modified(const dl_http_request *request, const dl_http_validato
 bool dl_http_precondition_holds(const dl_http_request *request, dl_str etag, struct dl_arena *arena) {
   dl_str wanted = dl_http_request_find(request, DL_STR("if-match"), arena), unwanted = dl_http_request_find(request, DL_STR("if-none-match"), arena);
   if (wanted.ptr && !(etag.len && dl_http_etag_matches_strongly(wanted, etag))) return false;
-  return reads(request) || !unwanted.ptr || !etag.len || !dl_http_etag_matches(unwanted, etag);
+  return reads(request) || !unwanted.ptr || !etag.len || dl_http_etag_excluded(unwanted, etag);
 }

@@ -26,13 +26,17 @@ bool dl_http_not_modified(const dl_http_request *request, const dl_http_validato
 
 /* Whether a request may go on where the current version has this tag, or, by an empty one,
  * there is none: false where its If-Match or, of a method that changes something, its
- * If-None-Match says otherwise: 412. */
+ * If-None-Match says otherwise, or cannot be read: 412. */
 bool dl_http_precondition_holds(const dl_http_request *request, dl_str etag, struct dl_arena *arena);
 
 /* Whether an entity tag is in an If-None-Match field (weak comparison, "*"), or in an
  * If-Match field (strong comparison, "*"). What is malformed ends the list. */
 bool dl_http_etag_matches(dl_str if_none_match, dl_str etag);
 bool dl_http_etag_matches_strongly(dl_str if_match, dl_str etag);
+
+/* Whether an If-None-Match field can be read to its end, and the tag is not in it: who
+ * names what he does not want in a way that nobody understands may mean this one. */
+bool dl_http_etag_excluded(dl_str if_none_match, dl_str etag);
 
 /* One entity tag, W/"..." or "...". */
 bool dl_http_etag_valid(dl_str text);

@@ -42,6 +42,12 @@ bool dl_http_etag_matches(dl_str if_none_match, dl_str etag) {
   return false;
 }
 
+bool dl_http_etag_excluded(dl_str if_none_match, dl_str etag) {
+  if (dl_http_etag_matches(if_none_match, etag)) return false;
+  for (dl_str tag; next_tag(&if_none_match, &tag);) {}
+  return if_none_match.len == 0;
+}
+
 bool dl_http_etag_matches_strongly(dl_str if_match, dl_str etag) {
   if (is_any(if_match)) return true;
   for (dl_str tag; next_tag(&if_match, &tag);)

@@ -202,6 +202,13 @@ return app
       assert.equal(200, status_of("/new", { ["If-None-Match"] = list }, "PUT"), list)
       assert.equal(412, status_of("/new", { ["If-Match"] = list }, "PUT"), list)
     end
+    for _, list in ipairs { "*, *", "v0", "v1", '"v0" "v1"', '"v0", v1', '"v0', '*, "v0"' } do
+      assert.equal(412, status_of("/item", { ["If-None-Match"] = list }, "PUT"), list)
+      assert.equal(200, status_of("/new", { ["If-None-Match"] = list }, "PUT"), list)
+    end
+    for _, list in ipairs { "", ",", '"v0",', ' , "v0" ,, "v2"  ' } do
+      assert.equal(200, status_of("/item", { ["If-None-Match"] = list }, "PUT"), list)
+    end
     assert.equal('{"detail":"What you want to change is another version than the one that you have"}',
       ask("/item", { ["If-Match"] = '"v0"' }, "PUT").body)
     assert.equal(500, status_of("/odd", nil, "PUT"))

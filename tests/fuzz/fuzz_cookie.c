@@ -89,6 +89,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   dl_http_prefers_html(text);
   require(dl_http_etag_matches(text, DL_STR("\"a\"")) == dl_http_etag_matches(text, DL_STR("W/\"a\"")));
   require(!dl_http_etag_matches_strongly(text, DL_STR("\"a\"")) || dl_http_etag_matches(text, DL_STR("\"a\"")));
+  require(!dl_http_etag_excluded(text, DL_STR("\"a\"")) || !dl_http_etag_matches(text, DL_STR("\"a\"")));
   require(!dl_http_etag_valid(text) || dl_http_etag_matches(text, text));
   check_date(text);
   dl_arena_free(&arena);

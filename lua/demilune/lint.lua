@@ -7,6 +7,7 @@ local core = require "demilune.core"
 local errors = require "demilune.errors"
 local field = require "demilune.field"
 local guard_type = require "demilune.guard_type"
+local lint_caches = require "demilune.lint_caches"
 local lint_tokens = require "demilune.lint_tokens"
 local reach = require "demilune.reach"
 
@@ -257,6 +258,7 @@ function lint.run(plan)
     check_login(route, what, reached)
     check_visibility(route, what)
     check_kept(route, what, reached)
+    lint_caches.check(route, what)
   end
   lint_tokens.check(plan.descriptions.routes)
   check_routers()

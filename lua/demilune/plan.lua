@@ -236,7 +236,7 @@ local function describe(joined)
     summary = declared.summary, description = declared.description, tags = joined.tags[1] and joined.tags or nil, guard = joined.guard,
     operation_id = declared.operation_id, responses = declared.responses, deprecated = declared.deprecated, status = declared.status or 200,
     sunset = declared.sunset, returns = declared.returns, source = declared.source, needs = joined.needs, owner = declared.owner,
-    shared = declared.shared, idempotent = declared.idempotent,
+    shared = declared.shared, idempotent = declared.idempotent, headers = join_headers(joined),
     handler = declared.handler, limits = joined.limits, method = declared.method, pattern = joined.pattern,
   }
   for _, section in ipairs(SECTIONS) do description[section] = declared[section] end

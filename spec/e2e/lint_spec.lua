@@ -394,6 +394,46 @@ describe("two bearer guards of one key", function()
   end)
 end)
 
+describe("what caches may keep", function()
+  local ROUTE = 'app:%s("/me", { guard = %s, headers = { [%q] = %q } }, handler)'
+  local function found(name, value, method, guard) return findings_of(ROUTE:format(method or "get", guard or "bearer", name, value)) end
+
+  it("is nothing that a guarded route answers, wherever it is declared", function()
+    for _, field in ipairs {
+      { "Cache-Control", "public, max-age=60" }, { "cache-control", "max-age=60" }, { "Cache-Control", "must-revalidate" },
+      { "Cache-Control", 'private="x-name", max-age=60' }, { "Cache-Control", "max-age=60, no-store-at-all" }, { "CDN-Cache-Control", "max-age=60" },
+      { "Surrogate-Control", "max-age=60" }, { "X-Accel-Expires", "60" },
+    } do
+      local list = found(unpack(field))
+      assert.equal(1, #list, table.concat(field, ": "))
+      assert.same({ "error", "app.lua:7" }, { list[1].severity, list[1].source })
+      assert.equal(("GET /me: its guard lets in some only, and by %s = %q caches keep what one of them is answered, and give it to everybody")
+        :format(unpack(field)), list[1].message)
+    end
+    assert.equal(1, #found("Cache-Control", "public", "get", 'guard.role("admin", bearer)'))
+    local whole = HEAD:gsub("demilune.app {}", 'demilune.app { headers = { ["Cache-Control"] = "max-age=60" } }')
+    local folder = server.write_app(whole .. 'app:get("/", { guard = guard.public }, handler)\napp:get("/me", { guard = bearer }, handler)\n'
+      .. 'app:get("/mine", { guard = bearer, headers = { ["cache-control"] = "no-store" } }, handler)\nreturn app\n')
+    local status, out = server.run({ "check", "--json", folder }, { env = ENV })
+    server.remove_folder(folder)
+    assert.equal(1, status)
+    local list = dkjson.decode(out).findings
+    assert.same({ 1, "app.lua:8" }, { #list, list[1].source })
+    assert.truthy(list[1].mend:find('write headers = { ["Cache-Control"] = "no-store" } for this route, or "private', 1, true), list[1].mend)
+  end)
+
+  it("is what the browser of whom it is for keeps, what is public, and what no cache keeps anyway", function()
+    for _, field in ipairs {
+      { "Cache-Control", "private, max-age=60" }, { "Cache-Control", "max-age=60,Private" }, { "Cache-Control", "no-cache" }, { "Expires", "0" },
+      { "CDN-Cache-Control", "no-store" }, { "Surrogate-Control", "no-store" }, { "X-Accel-Expires", "0" }, { "X-Cache", "public" },
+    } do
+      assert.same({}, found(unpack(field)), table.concat(field, ": "))
+    end
+    assert.same({}, found("Cache-Control", "public", "get", "guard.public"))
+    assert.same({}, found("Cache-Control", "public", "post", "bearer"))
+  end)
+end)
+
 describe("findings", function()
   local BAD = NOTE:format("") .. '\nlocal other = guard.bearer { secret = "7f2c9b61e0d4835aa1c6f09e42b87d53", lifetime = "1m" }\n'
     .. 'app:get("/x", { guard = guard.role("boss", guard.api_key { keys = { a = settings.JWT_SECRET } }) }, handler)'

@@ -77,6 +77,7 @@ struct dl_exchange {
   bool forbidden;            /* the guard knows who asks, and that they may not */
   bool timed_out;            /* the handler's deadline passed: 504 whatever it says now */
   bool waits_for_drain;      /* the response must leave before release functions run */
+  bool sets_cookie;          /* what the handler gave does: it is for one client, unless it says itself what caches may do */
   bool close;                /* the connection ends with this response */
   bool succeeded;            /* the handler returned and its result was sent */
   bool streaming;            /* the head is out, the handler writes the body */

@@ -55,9 +55,14 @@ static void finish_head(dl_exchange *exchange, dl_buffer *out, bool has_length, 
   DL_BUFFER_LITERAL(out, "\r\n");
 }
 
-static dl_str declared_fields(const dl_exchange *exchange) { return exchange->route ? exchange->route->fields : exchange->plan->fields; }
 static dl_str refusal_fields(const dl_exchange *exchange) {
   return exchange->route ? exchange->route->refusal_fields : exchange->plan->refusal_fields;
+}
+
+/* A cookie is for whom it is sent to, whatever the route lets caches keep of its other answers. */
+static dl_str declared_fields(const dl_exchange *exchange) {
+  if (exchange->sets_cookie) return refusal_fields(exchange);
+  return exchange->route ? exchange->route->fields : exchange->plan->fields;
 }
 
 static void append_fields(dl_buffer *out, dl_str content_type, dl_str declared, dl_str fields) {

@@ -137,6 +137,7 @@ static void send_body(dl_exchange *exchange, lua_State *co, const dl_given *give
 static bool send_response(dl_exchange *exchange, lua_State *co) {
   dl_given given = {0};
   const char *problem = dl_request_read_response(co, 1, &exchange->view, &given);
+  exchange->sets_cookie = given.sets_cookie;
   if (problem) {
     fail(exchange, "%s", problem);
   } else if (is_current(exchange, given.status, &given.validators)) {

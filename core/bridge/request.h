@@ -111,6 +111,7 @@ typedef struct dl_given {
   const dl_schema *model;
   bool is_by_model;
   bool is_stream;
+  bool sets_cookie;
 } dl_given;
 
 /* Reads the response at an index into what was zeroed. NULL, or why it cannot be sent. */

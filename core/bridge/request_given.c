@@ -99,6 +99,7 @@ static const char *add_field(lua_State *L, dl_arena *arena, dl_given *given, dl_
   }
   const char *fault = dl_http_validators_note(&given->validators, name, value);
   if (fault) return fault;
+  given->sets_cookie |= dl_str_equal_nocase(name, DL_STR("set-cookie"));
   if (dl_http_app_header_line(&given->fields, name, value)) return NULL;
   return dl_arena_format(arena, "the header \"%.*s\" holds a character that a header cannot, in its name or its value (a line break, perhaps)",
                          (int)(name.len < SHOWN_MAX ? name.len : SHOWN_MAX), name.ptr);

@@ -136,6 +136,41 @@ owasp.wall("caches keep no refusal:", APP, function(world)
   end)
 end)
 
+owasp.wall("caches keep no cookie:", owasp.HEAD .. [[
+local app = demilune.app { title = "cookies", version = "1", guard = guard.public,
+  headers = { ["Cache-Control"] = "public, max-age=3600", ["CDN-Cache-Control"] = "max-age=3600", ["X-Shop"] = "yes" } }
+local COOKIE = { "a=1; HttpOnly", "b=2" }
+local function response(name, given, headers)
+  app:get(name, function()
+    headers = headers or {}
+    headers["set-COOKIE"], given.headers = COOKIE, headers
+    return demilune.response(given)
+  end)
+end
+response("/text", { body = "text" })
+response("/json", { body = { 1 } })
+response("/redirect", { status = 303 }, { Location = "/" })
+response("/stream", { stream = function(write) write("a") end })
+response("/version", { body = "text" }, { ETag = '"1"' })
+response("/own", { body = "text" }, { ["Cache-Control"] = "private, max-age=9" })
+app:get("/", function() return "fine" end)
+return app]], function(world)
+  it("that an answer sets, whatever its route declares", function()
+    for path, status in pairs { ["/text"] = 200, ["/json"] = 200, ["/redirect"] = 303, ["/stream"] = 200, ["/version"] = 304 } do
+      local response = world:ask("GET", path, { ["If-None-Match"] = '"1"' })
+      assert.equal(status, response.status)
+      assert.equal("a=1; HttpOnly, b=2", response.headers["set-cookie"])
+      assert.same({ "no-store", "yes" }, { response.headers["cache-control"], response.headers["x-shop"] }, path)
+      assert.is_nil(response.headers["cdn-cache-control"], path)
+    end
+  end)
+
+  it("but what the answer says itself counts, and other answers are kept", function()
+    assert.equal("private, max-age=9", world:ask("GET", "/own").headers["cache-control"])
+    assert.equal("public, max-age=3600", world:ask("GET", "/").headers["cache-control"])
+  end)
+end)
+
 owasp.wall("caches keep no refusal while nothing can be counted:", owasp.HEAD .. [[
 local app = demilune.app { title = "uncounted", version = "1", guard = guard.public,
   limit_store = { url = "redis://127.0.0.1:1/0", on_store_failure = "closed" } }

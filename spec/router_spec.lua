@@ -87,7 +87,10 @@ describe("an app", function()
 
   it("refuses hosts that are none", function()
     new_app { allowed_hosts = { "example.com", "*.example.com", "[::1]", "127.0.0.1" } }
-    assert.matches('"https://example.com" in allowed_hosts is no host', refusal(function() new_app { allowed_hosts = { "https://example.com" } } end))
+    for _, host in ipairs { "https://example.com", ".example.com", "*..example.com", "a..b", "*.", "*", "a.example:80" } do
+      local said = refusal(function() new_app { allowed_hosts = { host } } end)
+      assert.truthy(said:find(('"%s" in allowed_hosts is no host'):format(host), 1, true), host)
+    end
     assert.matches("allowed_hosts is empty", refusal(function() new_app { allowed_hosts = {} } end))
   end)
 

@@ -105,7 +105,9 @@ end
 
 local function check_hosts(place, hosts)
   for _, host in ipairs(hosts or {}) do
-    if not host:match("^[%w.-]+$") and not host:match("^%*%.[%w.-]+$") and not host:match("^%[[%x:.]+%]$") then
+    local name = host:gsub("^%*%.", "")
+    local is_name = name:match("^[%w.-]+$") and not ("." .. name):find("..", 1, true) -- what begins with a dot would be nobody's
+    if not is_name and not host:match("^%[[%x:.]+%]$") then
       errors.raise(place, 'demilune.app: %s in allowed_hosts is no host; write "example.com" or "*.example.com", without scheme, port or path',
         errors.show(host))
     end

@@ -67,7 +67,7 @@ static dl_admission step_size(dl_exchange *exchange) {
 
 /* Compressed bodies are refused: what they unpack to cannot be bounded cheaply. */
 static dl_admission step_encoding(dl_exchange *exchange) {
-  dl_str encoding = dl_http_request_header(&exchange->request, DL_HEADER_CONTENT_ENCODING);
+  dl_str encoding = dl_http_request_find(&exchange->request, DL_STR("content-encoding"), &exchange->arena);
   if (encoding.len == 0 || dl_str_equal_nocase(encoding, DL_STR("identity"))) return DL_ADMITTED;
   dl_respond_error(exchange, 415, DL_STR("Content-Encoding is not supported; send the body as it is"), DL_STR("Accept-Encoding: identity\r\n"));
   return DL_REFUSED;

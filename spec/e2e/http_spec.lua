@@ -247,6 +247,8 @@ describe("HTTP/1.1", function()
     assert.equal(415, post("application/json; charset=utf-16"))
     assert.equal(415, post(nil))
     assert.equal(415, post("application/json", "gzip"))
+    assert.equal(415, post("application/json", "identity\r\nContent-Encoding: gzip"))
+    assert.equal(200, post("application/json", "identity"))
   end)
 
   it("answers 422 for every JSON document that two parsers could read differently", function()

@@ -173,6 +173,7 @@ static void send_abort(dl_exchange *exchange, lua_State *co) {
   dl_request_push_field(co, error, "headers");
   const char *problem = status < 0 ? "demilune.abort takes a status from 200 to 599"
                                    : dl_request_read_fields(co, lua_gettop(co), &exchange->arena, &given);
+  exchange->sets_cookie = given.sets_cookie;
   dl_request_push_field(co, error, "detail");
   dl_buffer *scratch = &exchange->worker->scratch;
   dl_buffer_clear(scratch);

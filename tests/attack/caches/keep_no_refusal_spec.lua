@@ -153,10 +153,11 @@ response("/redirect", { status = 303 }, { Location = "/" })
 response("/stream", { stream = function(write) write("a") end })
 response("/version", { body = "text" }, { ETag = '"1"' })
 response("/own", { body = "text" }, { ["Cache-Control"] = "private, max-age=9" })
+app:get("/ended", function() demilune.abort(304, nil, { ["Set-Cookie"] = COOKIE }) end)
 app:get("/", function() return "fine" end)
 return app]], function(world)
   it("that an answer sets, whatever its route declares", function()
-    for path, status in pairs { ["/text"] = 200, ["/json"] = 200, ["/redirect"] = 303, ["/stream"] = 200, ["/version"] = 304 } do
+    for path, status in pairs { ["/text"] = 200, ["/json"] = 200, ["/redirect"] = 303, ["/stream"] = 200, ["/version"] = 304, ["/ended"] = 304 } do
       local response = world:ask("GET", path, { ["If-None-Match"] = '"1"' })
       assert.equal(status, response.status)
       assert.equal("a=1; HttpOnly, b=2", response.headers["set-cookie"])

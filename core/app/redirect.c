@@ -48,6 +48,16 @@ static void send_there(dl_exchange *exchange, dl_str host) {
   dl_buffer_free(&fields);
 }
 
+/* Authorization, or a key in a field of its own, which is the guard's of the route that was meant. */
+static bool has_credentials(const dl_exchange *exchange) {
+  const dl_http_request *request = &exchange->request;
+  dl_route_match match;
+  if (dl_http_request_header(request, DL_HEADER_AUTHORIZATION).ptr) return true;
+  if (dl_router_find(exchange->plan->router, request->method, request->path, &match) != DL_ROUTE_FOUND) return false;
+  const dl_route *route = match.route;
+  return route->guard && dl_guard_is_shown_key(route->guard, request);
+}
+
 /* What was sent here was readable on its way. Something that only reads is sent on;
  * credentials and changes are refused, so that their sender mends the URL. */
 dl_admission dl_step_secure(dl_exchange *exchange) {
@@ -58,7 +68,7 @@ dl_admission dl_step_secure(dl_exchange *exchange) {
   exchange->close = true;
   if (!is_ours(exchange, host)) dl_respond_error(exchange, 400, DL_STR("Host is not one this server answers to"), (dl_str){0});
   else if (!reads) dl_respond_error(exchange, 403, DL_STR("This port only sends to https; write https:// in the URL"), (dl_str){0});
-  else if (dl_http_request_header(request, DL_HEADER_AUTHORIZATION).ptr)
+  else if (has_credentials(exchange))
     dl_respond_error(exchange, 403, DL_STR("Credentials were sent without TLS, where others can read them; write https:// in the URL and change them"), (dl_str){0});
   else send_there(exchange, host);
   return DL_REFUSED;

@@ -165,6 +165,16 @@ bool dl_guard_is_public(const dl_guard *guard) { return guard->node->kind == &dl
 
 /* --- checking ----------------------------------------------------------------------------- */
 
+bool dl_guard_is_shown_key(const dl_guard *guard, const dl_http_request *request) {
+  dl_str key;
+  const char *reason;
+  for (size_t i = 0; i < guard->leaf_count; i++) {
+    dl_str header = guard->leaves[i]->header;
+    if (header.len && dl_credential_field(request, header, &key, &reason) != DL_CREDENTIAL_ABSENT) return true;
+  }
+  return false;
+}
+
 static const dl_guard_result results[DL_GUARD_ERROR_COUNT] = {
     [DL_GUARD_ERROR_ABSENT] = DL_GUARD_UNAUTHENTICATED,
     [DL_GUARD_ERROR_INVALID] = DL_GUARD_UNAUTHENTICATED,

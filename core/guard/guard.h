@@ -78,6 +78,9 @@ const dl_guard *dl_guard_compile(struct lua_State *L, int index, const dl_crypto
 /* Whether everybody passes. */
 bool dl_guard_is_public(const dl_guard *guard);
 
+/* Whether the request has a field in which one of the guard's keys may be, whatever is in it. */
+bool dl_guard_is_shown_key(const dl_guard *guard, const dl_http_request *request);
+
 /* Credentials, roles and scopes, in that order. Loop thread only. */
 dl_guard_result dl_guard_check(const dl_guard *guard, dl_guard_context *context, dl_principal *out);
 

@@ -24,6 +24,9 @@ app:get("/counted", function() return counted end)
 app:get("/stream", function() return demilune.stream(function(write) for n = 1, 300 do write(("y"):rep(10000)) end end) end)
 app:get("/own", { headers = { ["Strict-Transport-Security"] = "max-age=1" } }, function() return "own" end)
 app:get("/said", function() return demilune.response { headers = { ["Strict-Transport-Security"] = "max-age=2" }, body = "said" } end)
+local key = demilune.guard.api_key { keys = { till = { digest = ("0a"):rep(32) } } }
+app:get("/keyed/{n}", { guard = demilune.guard.any { key, demilune.guard.client_certificate {} }, path = { n = demilune.model.integer() },
+  shared = true }, function() return "keyed" end)
 app:get("/ended", function() demilune.abort(410, "gone", { ["Strict-Transport-Security"] = "max-age=3" }) end)
 return app
 ]]
@@ -339,6 +342,11 @@ describe("TLS", function()
       local response = ask("GET", "/", { host = "localhost", headers = { Authorization = "Bearer x" } })
       assert.equal(403, response.status)
       assert.truthy(response.body:find("change them", 1, true))
+      for _, method in ipairs { "GET", "HEAD" } do
+        assert.equal(403, ask(method, "/keyed/1?a=b", { host = "localhost", headers = { ["x-api-key"] = "guessed" } }).status)
+        assert.equal(308, ask(method, "/keyed/1?a=b", { host = "localhost" }).status)
+        assert.equal(308, ask(method, "/", { host = "localhost", headers = { ["X-API-Key"] = "of nothing here" } }).status)
+      end
     end)
   end)
 

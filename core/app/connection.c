@@ -191,7 +191,10 @@ static bool lets_others_first(dl_connection *connection) {
 
 static void refuse(dl_connection *connection, int status, const char *reason) {
   dl_exchange *exchange = connection->exchange;
-  if (connection->state == STATE_HEAD) exchange->request = (dl_http_request){0}; /* what it holds is half a request, or another one's */
+  if (connection->state == STATE_HEAD) {
+    exchange->request = (dl_http_request){0}; /* what it holds is half a request, or another one's */
+    exchange->head_only = dl_http_parser_is_head(connection->parser);
+  }
   exchange->close = true;
   exchange->body_complete = true;
   dl_respond_error(exchange, status, dl_str_of(reason), (dl_str){0});

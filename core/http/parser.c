@@ -202,3 +202,5 @@ dl_http_result dl_http_parser_body(dl_http_parser *parser, dl_str bytes, dl_str 
 int dl_http_parser_status(const dl_http_parser *parser) { return parser->refusal.status; }
 
 const char *dl_http_parser_reason(const dl_http_parser *parser) { return parser->refusal.reason ? parser->refusal.reason : ""; }
+
+bool dl_http_parser_is_head(const dl_http_parser *parser) { return parser->scan.has_line && parser->scan.line.method == DL_METHOD_HEAD; }

@@ -47,4 +47,7 @@ void dl_http_parser_reset(dl_http_parser *parser);
 int dl_http_parser_status(const dl_http_parser *parser);
 const char *dl_http_parser_reason(const dl_http_parser *parser);
 
+/* After MORE or ERROR of a head: whether it began as a HEAD, whose answer has no body (RFC 9110 9.3.2). */
+bool dl_http_parser_is_head(const dl_http_parser *parser);
+
 #endif

@@ -173,11 +173,11 @@ static void on_data(dl_stream *stream) {
     case DL_HTTP_MORE:
       if (stream->filled < DL_STREAM_BUFFER_BYTES) return;
       write_detail(&out, 431, "The request's head is too large");
-      send_answer(v, &out, false);
+      send_answer(v, &out, dl_http_parser_is_head(v->parser));
       return;
     case DL_HTTP_ERROR:
       write_detail(&out, dl_http_parser_status(v->parser), dl_http_parser_reason(v->parser));
-      send_answer(v, &out, false);
+      send_answer(v, &out, dl_http_parser_is_head(v->parser));
       return;
     case DL_HTTP_DONE:
       decide(v->admin, &request, &out);

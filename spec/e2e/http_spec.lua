@@ -94,6 +94,26 @@ describe("HTTP/1.1", function()
     assert.equal("root", connection:request("GET", "/").body)
   end)
 
+  it("answers HEAD without a body where it is refused, too", function()
+    for bytes, status in pairs {
+      ["HEAD / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n"] = 400, ["HEAD /a//b HTTP/1.1\r\nHost: a\r\n\r\n"] = 400,
+      ["HEAD / HTTP/1.1\r\nHost: a\r\nA: \n"] = 400, ["HEAD / HTTP/1.1\r\n" .. ("A: b\r\n"):rep(200)] = 431,
+      ["HEAD / HTTP/1.1\r\nA: " .. ("b"):rep(9000)] = 431, ["HEAD / HTTP/1.1\r\nHost: a\r\nExpect: b\r\n\r\n"] = 417,
+      ["HEAD / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n"] = 400,
+      ["HEAD / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nx"] = 400,
+      ["HEAD /nothing HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"] = 404,
+    } do
+      local response, connection = answer("GET / HTTP/1.1\r\nHost: a\r\n\r\n" .. bytes)
+      assert.equal("root", response.body)
+      response = connection:receive("HEAD")
+      assert.equal(status, response.status, bytes:sub(1, 60))
+      assert.truthy(tonumber(response.headers["content-length"]) > 0)
+      assert.is_true(connection:is_closed(), bytes:sub(1, 60))
+      connection:close()
+    end
+    assert.truthy(#answer("HEADER / HTTP/1.1\r\nHost: a\r\n\r\n").body > 0)
+  end)
+
   it("answers OPTIONS and 405 with Allow, and 404", function()
     local options = running:request("OPTIONS", "/")
     assert.equal(204, options.status)

@@ -46,7 +46,7 @@ static int describe_error(lua_State *L) {
   }
   bool is_text = lua_isstring(L, 1) || luaL_getmetafield(L, 1, "__tostring");
   lua_settop(L, 1);
-  dl_bridge_push_error(L, L);
+  dl_bridge_take_error(L, L);
   if (!is_text) lua_pushfstring(L, "the app raised %s; raise a sentence instead: error(\"what is wrong\")", lua_tostring(L, -1));
   return 1;
 }
@@ -132,7 +132,6 @@ static void tell(dl_generation *generation, const char *error) {
 static char *describe_failure(lua_State *L, lua_State *co) {
   int top = lua_gettop(L);
   lua_pushcfunction(L, describe_error);
-  lua_pushvalue(co, -1);
   lua_xmove(co, L, 1);
   bool told = lua_pcall(L, 1, 1, 0) == 0;
   char *error = dl_strdup(told ? lua_tostring(L, -1) : "the app raised something that cannot be shown");

@@ -81,7 +81,7 @@ static void run_afters(dl_exchange *exchange) {
 
 static void log_failure(dl_exchange *exchange, lua_State *co, const char *what) {
   lua_State *L = dl_lua_state(exchange->generation->lua);
-  dl_bridge_push_error(L, co);
+  dl_bridge_take_error(L, co);
   luaL_traceback(L, co, lua_tostring(L, -1), 0);
   dl_log *log = &exchange->worker->loop->log;
   if (dl_log_begin(log, DL_LOG_ERROR, dl_str_of(what))) {

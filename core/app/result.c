@@ -166,20 +166,20 @@ bool dl_result_send(dl_exchange *exchange, lua_State *co) {
 
 /* --- errors ------------------------------------------------------------------------------- */
 
-static void send_abort(dl_exchange *exchange, lua_State *co) {
+static void send_abort(dl_exchange *exchange, lua_State *L) {
   dl_given given = {0};
-  int error = lua_gettop(co);
-  int status = dl_request_field_status(co, error, 500);
-  dl_request_push_field(co, error, "headers");
-  const char *problem = status < 0 ? "demilune.abort takes a status from 200 to 599"
-                                   : dl_request_read_fields(co, lua_gettop(co), &exchange->arena, &given);
+  int error = lua_gettop(L);
+  int status = dl_request_field_status(L, error, 500);
+  dl_request_push_field(L, error, "headers");
+  const char *problem =
+      status < 0 ? "demilune.abort takes a status from 200 to 599" : dl_request_read_fields(L, lua_gettop(L), &exchange->arena, &given);
   exchange->sets_cookie = given.sets_cookie;
-  dl_request_push_field(co, error, "detail");
+  dl_request_push_field(L, error, "detail");
   dl_buffer *scratch = &exchange->worker->scratch;
   dl_buffer_clear(scratch);
   DL_BUFFER_LITERAL(scratch, "{\"detail\":");
-  if (!problem && lua_isnil(co, -1)) dl_buffer_append_json_string(scratch, dl_http_reason(status));
-  else if (!problem) dl_json_from_lua(co, lua_gettop(co), &exchange->arena, scratch, &problem);
+  if (!problem && lua_isnil(L, -1)) dl_buffer_append_json_string(scratch, dl_http_reason(status));
+  else if (!problem) dl_json_from_lua(L, lua_gettop(L), &exchange->arena, scratch, &problem);
   DL_BUFFER_LITERAL(scratch, "}");
   /* A 304 refuses nothing, and says of what a cache has what the 200 would (RFC 9110 15.4.5). */
   if (problem) fail(exchange, "%s", problem);
@@ -189,30 +189,30 @@ static void send_abort(dl_exchange *exchange, lua_State *co) {
 }
 
 /* An answer that was kept, again. Its bytes lie in the error's table. */
-static void send_replay(dl_exchange *exchange, lua_State *co) {
-  int kept = lua_gettop(co);
-  exchange->answer.status = dl_request_field_status(co, kept, 0);
-  dl_request_push_field(co, kept, "fields");
-  dl_request_push_field(co, kept, "body");
-  exchange->answer.fields = text_at(co, -2);
-  exchange->answer.body = text_at(co, -1);
+static void send_replay(dl_exchange *exchange, lua_State *L) {
+  int kept = lua_gettop(L);
+  exchange->answer.status = dl_request_field_status(L, kept, 0);
+  dl_request_push_field(L, kept, "fields");
+  dl_request_push_field(L, kept, "body");
+  exchange->answer.fields = text_at(L, -2);
+  exchange->answer.body = text_at(L, -1);
   dl_respond_answer(exchange, true);
 }
 
-void dl_result_send_error(dl_exchange *exchange, lua_State *co) {
-  lua_State *L = dl_lua_state(exchange->generation->lua);
-  int top = lua_gettop(L);
-  if (dl_request_is_abort(co, lua_gettop(co))) {
-    send_abort(exchange, co);
-    return;
-  }
-  if (dl_request_is_replay(co, lua_gettop(co))) {
-    send_replay(exchange, co);
-    return;
-  }
-  dl_bridge_push_error(L, co);
+static void send_raised(dl_exchange *exchange, lua_State *L, lua_State *co) {
+  dl_bridge_take_error(L, L);
   dl_str message = text_at(L, -1);
   luaL_traceback(L, co, NULL, 0);
   dl_result_send_failure(exchange, message, text_at(L, -1));
+}
+
+/* The error is looked at where there is room: what raised it deep down may have left none on its own stack. */
+void dl_result_send_error(dl_exchange *exchange, lua_State *co) {
+  lua_State *L = dl_lua_state(exchange->generation->lua);
+  int top = lua_gettop(L);
+  lua_xmove(co, L, 1);
+  if (dl_request_is_abort(L, top + 1)) send_abort(exchange, L);
+  else if (dl_request_is_replay(L, top + 1)) send_replay(exchange, L);
+  else send_raised(exchange, L, co);
   lua_settop(L, top);
 }

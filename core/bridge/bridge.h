@@ -79,9 +79,9 @@ void dl_bridge_secret(lua_State *L);   /* secret, secret_equal ... */
 void dl_bridge_database(lua_State *L); /* database_open ... */
 void dl_bridge_task(lua_State *L);     /* sleep, spawn */
 void dl_bridge_log(lua_State *L);      /* log, now */
-/* Pushes onto L what the error on top of co (which may be L) says: text as it is, what has a
- * __tostring by that, run protected, another table as JSON. co stays as it is. */
-void dl_bridge_push_error(lua_State *L, lua_State *co);
+/* Takes the error from the top of co (which may be L) and pushes onto L what it says: text as it is, what has a
+ * __tostring by that, run protected, another table as JSON. What failed deep down may have no room left on its stack. */
+void dl_bridge_take_error(lua_State *L, lua_State *co);
 void dl_bridge_request(lua_State *L);  /* response_type, abort_type, replay_type, field_fault */
 void dl_bridge_embedded(lua_State *L); /* embedded_docs */
 void dl_bridge_files(lua_State *L);    /* app_file */

@@ -115,33 +115,34 @@ static void log_field(lua_State *L, dl_log *log, const char *key, int index) {
   log_text(L, log, key, text ? dl_str_from(text, len) : DL_STR("(no text)"));
 }
 
-/* By its __tostring, which is the app's code and may fail. The error is on top of co; its text, or nil, comes onto L. */
-static void push_by_itself(lua_State *L, lua_State *co) {
-  lua_pushvalue(co, -1);
-  if (L != co) lua_xmove(co, L, 1);
+/* By its __tostring, which is the app's code and may fail. */
+static void push_by_itself(lua_State *L, int error) {
   lua_getglobal(L, "tostring");
-  lua_insert(L, -2);
+  lua_pushvalue(L, error);
   if (lua_pcall(L, 1, 1, 0) == 0 && lua_type(L, -1) == LUA_TSTRING) return;
   lua_pop(L, 1);
-  lua_pushfstring(L, "an error that cannot be shown (%s)", luaL_typename(co, -1));
+  lua_pushfstring(L, "an error that cannot be shown (%s)", luaL_typename(L, error));
 }
 
-static void push_as_json(lua_State *L, lua_State *co) {
+static void push_as_json(lua_State *L, int error) {
   dl_arena arena;
   dl_buffer json = {0};
   const char *problem = NULL;
   dl_arena_init(&arena, 0);
-  if (dl_json_from_lua(co, lua_gettop(co), &arena, &json, &problem)) lua_pushlstring(L, json.data, json.len);
+  if (dl_json_from_lua(L, error, &arena, &json, &problem)) lua_pushlstring(L, json.data, json.len);
   else lua_pushfstring(L, "an error that cannot be shown (%s)", problem);
   dl_buffer_free(&json);
   dl_arena_free(&arena);
 }
 
-void dl_bridge_push_error(lua_State *L, lua_State *co) {
-  bool speaks = luaL_getmetafield(co, -1, "__tostring");
-  if (speaks) lua_pop(co, 1);
-  if (lua_istable(co, -1) && !speaks) push_as_json(L, co);
-  else push_by_itself(L, co);
+void dl_bridge_take_error(lua_State *L, lua_State *co) {
+  if (L != co) lua_xmove(co, L, 1);
+  int error = lua_gettop(L);
+  bool speaks = luaL_getmetafield(L, error, "__tostring");
+  if (speaks) lua_pop(L, 1);
+  if (lua_istable(L, error) && !speaks) push_as_json(L, error);
+  else push_by_itself(L, error);
+  lua_replace(L, error);
 }
 
 /* The pair at NAME and VALUE. Names are text or, of a list, numbers. */

@@ -401,7 +401,7 @@ static void on_spawned_done(dl_task *task, int status, void *owner) {
   if (status != 0) {
     lua_State *co = dl_task_state(task);
     dl_lua *lua = dl_lua_of(co);
-    dl_bridge_push_error(lua->L, co);
+    dl_bridge_take_error(lua->L, co);
     luaL_traceback(lua->L, co, lua_tostring(lua->L, -1), 0);
     dl_log_text(&lua->loop->log, DL_LOG_ERROR, "a spawned function failed: %s", lua_tostring(lua->L, -1));
     lua_pop(lua->L, 2);

@@ -40,6 +40,9 @@ typedef struct dl_sqlite {
 /* NULL with a problem whose message is in arena. reader: it can change nothing. */
 dl_sqlite *dl_sqlite_open(const dl_database *database, bool reader, dl_arena *arena, dl_problem *problem);
 void dl_sqlite_close(dl_sqlite *connection);
+/* A new writer in place of this one, which is closed: nothing that was set for the connection alone, and no temporary table, goes over.
+ * NULL with a problem. */
+dl_sqlite *dl_sqlite_renew(dl_sqlite *connection, dl_arena *arena, dl_problem *problem);
 
 /* The prepared variant, from the cache or new. NULL with a problem. */
 dl_prepared *dl_sqlite_prepare(dl_sqlite *connection, const dl_statement *statement, const dl_variant *variant, dl_arena *arena, dl_problem *problem);
@@ -84,8 +87,8 @@ void dl_execute_reset(dl_call *call);
 
 /* --- migrate.c ----------------------------------------------------------------- */
 
-/* Applies what is new in the folder; applied gets a text for the log (in arena). */
-bool dl_migrate(dl_sqlite *connection, dl_arena *arena, const char **applied, dl_problem *problem);
+/* Applies what is new in the folder; applied gets a text for the log (in arena). The connection is another one then, or NULL with a problem. */
+bool dl_migrate(dl_sqlite **connection, dl_arena *arena, const char **applied, dl_problem *problem);
 
 /* --- checkpoint.c ---------------------------------------------------------------- */
 

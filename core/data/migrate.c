@@ -314,13 +314,16 @@ static bool apply_all(migrator *m) {
   return good;
 }
 
-bool dl_migrate(dl_sqlite *connection, dl_arena *arena, const char **applied, dl_problem *problem) {
-  const dl_database_options *options = &connection->database->options;
-  migrator m = {.connection = connection, .folder = options->migrations, .files = options->files, .arena = arena, .problem = problem};
+bool dl_migrate(dl_sqlite **connection, dl_arena *arena, const char **applied, dl_problem *problem) {
+  const dl_database_options *options = &(*connection)->database->options;
+  migrator m = {.connection = *connection, .folder = options->migrations, .files = options->files, .arena = arena, .problem = problem};
   if (m.files) m.files_folder = dl_str_of(options->files_folder);
   m.names = dl_arena_zalloc(arena, NUMBERS_MAX, sizeof(*m.names));
   bool good = read_folder(&m) && execute(&m, 0, "PRAGMA foreign_keys = OFF") && apply_all(&m) && execute(&m, 0, "PRAGMA foreign_keys = ON");
-  if (good && m.applied.len) *applied = dl_arena_copy(arena, dl_buffer_str(&m.applied)).ptr;
+  if (good && m.applied.len) {
+    *applied = dl_arena_copy(arena, dl_buffer_str(&m.applied)).ptr;
+    *connection = dl_sqlite_renew(*connection, arena, problem); /* the next start's will have none of what a PRAGMA in them set for theirs */
+  }
   dl_buffer_free(&m.applied);
-  return good;
+  return good && *connection;
 }

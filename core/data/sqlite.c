@@ -176,6 +176,28 @@ void dl_sqlite_close(dl_sqlite *connection) {
   dl_free(connection);
 }
 
+/* One in memory ends with its connection. */
+static bool copy_memory(const dl_sqlite *from, const dl_sqlite *to, dl_arena *arena, dl_problem *problem) {
+  sqlite3_backup *copy = sqlite3_backup_init(to->handle, "main", from->handle, "main");
+  if (copy) sqlite3_backup_step(copy, -1);
+  if (copy && sqlite3_backup_finish(copy) == SQLITE_OK) return true;
+  dl_problem_read(problem, to->handle, DL_STR("the database in memory cannot be copied"), arena);
+  return false;
+}
+
+dl_sqlite *dl_sqlite_renew(dl_sqlite *connection, dl_arena *arena, dl_problem *problem) {
+  const dl_database *database = connection->database;
+  dl_sqlite *fresh = database->in_memory ? dl_sqlite_open(database, false, arena, problem) : NULL;
+  bool copied = fresh && copy_memory(connection, fresh, arena, problem);
+  /* The log stays as it is: no other process has to wait, and what was noted of its file remains true. */
+  sqlite3_db_config(connection->handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+  dl_sqlite_close(connection); /* first: a migration may have had it lock all others out */
+  if (!database->in_memory) return dl_sqlite_open(database, false, arena, problem);
+  if (copied) return fresh;
+  dl_sqlite_close(fresh);
+  return NULL;
+}
+
 /* None has a time limit: SQLite looks at it behind a commit as well, and would call one interrupted that is on the disk. */
 int dl_sqlite_step(dl_sqlite *connection, dl_step step) {
   sqlite3_stmt *handle = connection->steps[step];

@@ -10,7 +10,7 @@
 static bool open_and_migrate(const dl_database *database, dl_sqlite **connection, dl_arena *arena, dl_problem *problem) {
   const char *applied = NULL;
   *connection = dl_sqlite_open(database, false, arena, problem);
-  return *connection && (!database->options.migrations || dl_migrate(*connection, arena, &applied, problem));
+  return *connection && (!database->options.migrations || dl_migrate(connection, arena, &applied, problem));
 }
 
 void dl_database_try(dl_database *database, dl_database_event found, void *owner) {

@@ -239,7 +239,7 @@ static bool open_all(writer *w, dl_arena *arena, const char **applied, dl_proble
   w->connection = dl_sqlite_open(database, false, arena, problem);
   if (!w->connection || !dl_database_mark(database, w->connection, arena, problem)) return false;
   dl_database_note_opened(database);
-  if (database->options.migrations && !dl_migrate(w->connection, arena, applied, problem)) return false;
+  if (database->options.migrations && !dl_migrate(&w->connection, arena, applied, problem)) return false;
   for (size_t i = 0; i < database->statement_count; i++) {
     dl_sqlite_deadlines(w->connection, database->options.lock_ms, database->options.statement_ms);
     if (!dl_sqlite_check(w->connection, database->statements[i], arena, problem)) return false;

@@ -124,6 +124,27 @@ static void a_table_can_be_rebuilt_but_its_keys_must_hold(void **state) {
   refuses(w, "0004_orphans.sql: leaves rows in posts that point at no row of users");
 }
 
+/* What a migration sets for its connection would be there until the next start, in the worker that applied it, and nowhere else. */
+static void what_a_migration_sets_for_its_connection_ends_with_it(void **state) {
+  world *w = *state;
+  static const char *const urls[] = {"sqlite:test.db", "sqlite::memory:"};
+  world_write(w, "migrations/0002_sets.sql",
+              "CREATE TABLE checked (a INTEGER CHECK (a > 0));\nPRAGMA ignore_check_constraints = ON;\nPRAGMA locking_mode = EXCLUSIVE;\n"
+              "CREATE TEMP TABLE scratch AS SELECT 1 AS a;\nINSERT INTO checked SELECT a FROM scratch;\n"
+              "CREATE TEMP TRIGGER doubles AFTER INSERT ON checked BEGIN INSERT INTO users (name) VALUES ('doubled'); END;");
+  for (size_t i = 0; i < sizeof(urls) / sizeof(*urls); i++) {
+    world_database(w, urls[i], (dl_database_options){.migrations = "migrations", .lock_ms = 200});
+    const dl_statement *wrong = world_seal(w, "INSERT INTO checked VALUES (-1)"), *right = world_seal(w, "INSERT INTO checked VALUES (2)");
+    const dl_statement *names = world_seal(w, "SELECT name FROM users"), *left = world_seal(w, "SELECT count(*) FROM temp.sqlite_schema");
+    if (!world_start(w)) fail_msg("%s", w->error);
+    assert_int_equal(world_call(w, wrong, DL_SHAPE_RUN, NOTHING, NOTHING).kind, DL_PROBLEM_CHECK);
+    assert_int_equal(world_call(w, right, DL_SHAPE_RUN, NOTHING, NOTHING).changes, 1);
+    assert_string_equal(world_call(w, names, DL_SHAPE_MANY, NOTHING, NOTHING).rows, "first; one");
+    assert_string_equal(world_call(w, left, DL_SHAPE_MANY, NOTHING, NOTHING).rows, "0");
+    world_stop(w);
+  }
+}
+
 static void a_missing_folder_is_named(void **state) {
   world *w = *state;
   world_database(w, "sqlite:test.db", (dl_database_options){.migrations = "nowhere"});
@@ -259,6 +280,7 @@ int main(void) {
       T(names_that_leave_the_order_open_are_refused),
       T(a_migration_cannot_leave_its_transaction),
       T(a_table_can_be_rebuilt_but_its_keys_must_hold),
+      T(what_a_migration_sets_for_its_connection_ends_with_it),
       T(a_missing_folder_is_named),
       T(processes_that_start_together_migrate_once),
       T(a_start_with_nothing_to_apply_waits_for_no_writer),

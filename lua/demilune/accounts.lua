@@ -146,7 +146,7 @@ end
 local function verify(account, given) return password.verify(account and account.password, given) end
 
 local function text_of(id)
-  return subject.text(id) or error(("demilune.accounts: an account's id is text or a whole number, not %s"):format(errors.show(id)), 0)
+  return subject.text(id) or error(("demilune.accounts: an account's id is text in UTF-8 or a whole number, not %s"):format(errors.show(id)), 0)
 end
 
 -- --- the router ----------------------------------------------------------------------------

@@ -291,7 +291,7 @@ function Guard:issue(given)
   need_store(self, "issue")
   local problem = problem_of(self, given)
   if problem then error("api_key:issue: " .. problem, 2) end
-  local whose = subject.text(given.subject) or error("api_key:issue: subject says whose key it is; write subject = user.id", 2)
+  local whose = subject.text(given.subject) or error("api_key:issue: subject says whose key it is, " .. subject.MEND, 2)
   refuse_more(given)
   local id, now = random.hex(8), math.floor(core.now())
   local key = ("%s_%s_%s"):format(self.prefix, id, random.hex(24))

@@ -310,7 +310,7 @@ function Bearer:issue(given)
   local problem = issued.problem(self, given, TAKES)
   if problem then refuse("%s", problem) end
   local whose = subject.text(given.subject)
-  if not whose then refuse("subject says whose token it is; write subject = user.id") end
+  if not whose then refuse("subject says whose token it is, %s", subject.MEND) end
   local lifetime = given.lifetime == nil and self.lifetime or units.seconds(given.lifetime)
   if not lifetime or lifetime <= 0 or lifetime > self.lifetime then
     refuse("lifetime is %s, and may be %d seconds at most, as the guard says", errors.show(given.lifetime), self.lifetime)

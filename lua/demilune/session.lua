@@ -119,7 +119,7 @@ function Session:issue(given)
   refuse_foreign_page "begin"
   local problem = issued.problem(self, given, TAKES)
   if problem then error("session:issue: " .. problem, 2) end
-  local whose = subject.text(given.subject) or error("session:issue: subject says whose session it is; write subject = user.id", 2)
+  local whose = subject.text(given.subject) or error("session:issue: subject says whose session it is, " .. subject.MEND, 2)
   local sealed = {}
   for name, value in pairs(given.claims or {}) do
     if OURS[name] then error("session:issue: the claim " .. name .. " is the guard's own to write", 2) end

@@ -153,25 +153,49 @@ static int authorize(void *data, int action, const char *a, const char *b, const
   return action == SQLITE_TRANSACTION || action == SQLITE_SAVEPOINT || action == SQLITE_ATTACH || action == SQLITE_DETACH ? SQLITE_DENY : SQLITE_OK;
 }
 
+/* Where the statement's own words begin, behind blanks and comments. */
+static const char *skip_to_words(const char *at) {
+  for (;;) {
+    at += strspn(at, " \t\r\n");
+    const char *end = strncmp(at, "/*", 2) == 0 ? strstr(at + 2, "*/") : NULL;
+    if (strncmp(at, "--", 2) == 0) at += strcspn(at, "\n");
+    else if (end) at = end + 2;
+    else return at;
+  }
+}
+
+static size_t line_of(const char *text, const char *at) {
+  size_t line = 1;
+  for (const char *c = text; c < at; c++) line += *c == '\n';
+  return line;
+}
+
 static bool refuse_sql(migrator *m, const char *name, const char *text, const char *statement) {
   sqlite3 *handle = m->connection->handle;
   int offset = sqlite3_error_offset(handle);
-  const char *at = offset > 0 ? statement + offset : statement + strspn(statement, " \t\r\n");
-  size_t line = 1;
-  for (const char *c = text; c < at; c++) line += *c == '\n';
   const char *message = sqlite3_errcode(handle) == SQLITE_AUTH
                             ? "transactions, savepoints and other databases do not belong in a migration: each runs in a transaction of its own"
                             : sqlite3_errmsg(handle);
-  return refuse(m, "%s/%s:%zu: %s", m->folder, name, line, message);
+  return refuse(m, "%s/%s:%zu: %s", m->folder, name, line_of(text, offset > 0 ? statement + offset : skip_to_words(statement)), message);
+}
+
+/* Nobody gives it a value, and NULL would stand for it. */
+static bool has_parameter(migrator *m, const char *name, const char *text, const char *at, sqlite3_stmt *statement) {
+  if (!statement || sqlite3_bind_parameter_count(statement) == 0) return false;
+  const char *parameter = sqlite3_bind_parameter_name(statement, 1);
+  refuse(m, "%s/%s:%zu: the statement has a parameter %s, and a migration is given none: write the value, or a text in single quotes", m->folder,
+         name, line_of(text, skip_to_words(at)), parameter ? parameter : "?");
+  return true;
 }
 
 static bool run_sql(migrator *m, const char *name, const char *text) {
   for (const char *at = text, *tail; *at; at = tail) {
     sqlite3_stmt *statement = NULL;
     int code = sqlite3_prepare_v2(m->connection->handle, at, -1, &statement, &tail);
-    while (code == SQLITE_OK && statement && (code = sqlite3_step(statement)) == SQLITE_ROW) code = SQLITE_OK;
-    bool good = code == SQLITE_OK || code == SQLITE_DONE;
-    if (!good) refuse_sql(m, name, text, at);
+    bool has_values = code != SQLITE_OK || !has_parameter(m, name, text, at, statement);
+    while (has_values && code == SQLITE_OK && statement && (code = sqlite3_step(statement)) == SQLITE_ROW) code = SQLITE_OK;
+    bool good = has_values && (code == SQLITE_OK || code == SQLITE_DONE);
+    if (has_values && !good) refuse_sql(m, name, text, at);
     sqlite3_finalize(statement);
     if (!good) return false;
   }
@@ -267,12 +291,19 @@ static bool apply_in_transaction(migrator *m, size_t number, const char *text, c
   return good;
 }
 
+/* A file that an editor has only made is not one yet: once it was applied, what is written into it would be a change. */
+static bool is_written(migrator *m, size_t number, const char *text) {
+  if (text[strspn(text, " \t\r\n")]) return true;
+  const char *name = m->names[number - 1];
+  return refuse(m, "%s/%s: the file is empty: write its SQL, or keep it under another name until it is written, such as %s.draft", m->folder, name, name);
+}
+
 /* Nobody who writes is waited for unless there is something to apply. */
 static bool apply_once(migrator *m, size_t number, dl_buffer *text) {
   char digest[HASH_TEXT];
   bool is_new;
   if (!read_file(m, m->names[number - 1], text) || !hash(m, dl_buffer_str(text), digest) || !compare(m, number, digest, &is_new)) return false;
-  return !is_new || apply_in_transaction(m, number, text->data, digest);
+  return !is_new || (is_written(m, number, text->data) && apply_in_transaction(m, number, text->data, digest));
 }
 
 /* --- all of them ------------------------------------------------------------------------- */

@@ -77,6 +77,8 @@ static void one_that_fails_leaves_nothing_and_says_its_line(void **state) {
   world *w = *state;
   world_write(w, "migrations/0002_bad.sql", "CREATE TABLE half (id INTEGER);\n\nINSERT INTO nowhere VALUES (1);\n");
   refuses(w, "0002_bad.sql:3: no such table: nowhere");
+  world_write(w, "migrations/0002_bad.sql", "-- one row\n/* too\nmany */\nINSERT INTO users (id) VALUES (1);\n");
+  refuses(w, "0002_bad.sql:4: UNIQUE constraint failed: users.id");
   world_write(w, "migrations/0002_bad.sql", "CREATE TABLE half (id INTEGER);\n");
   starts(w);
 }
@@ -122,6 +124,24 @@ static void a_table_can_be_rebuilt_but_its_keys_must_hold(void **state) {
   assert_string_equal(ask(w, "SELECT (SELECT count(*) FROM posts) AS posts, (SELECT count(*) FROM users) AS users").rows, "1|1");
   world_write(w, "migrations/0004_orphans.sql", "DELETE FROM users;");
   refuses(w, "0004_orphans.sql: leaves rows in posts that point at no row of users");
+}
+
+static void one_that_lacks_its_sql_or_a_value_is_not_applied(void **state) {
+  world *w = *state;
+  static const struct {
+    const char *text, *says;
+  } cases[] = {
+      {"", "0002_more.sql: the file is empty"},
+      {" \r\n\n", "0002_more.sql: the file is empty"},
+      {"-- one\n\nINSERT INTO users (name) VALUES (:name);", "0002_more.sql:3: the statement has a parameter :name"},
+      {"INSERT INTO users (name) VALUES (?);", "0002_more.sql:1: the statement has a parameter ?"},
+  };
+  for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+    world_write(w, "migrations/0002_more.sql", cases[i].text);
+    refuses(w, cases[i].says);
+  }
+  world_write(w, "migrations/0002_more.sql", "-- nothing to do here any more\n");
+  assert_string_equal(ask(w, "SELECT name FROM users").rows, "first; one");
 }
 
 /* What a migration sets for its connection would be there until the next start, in the worker that applied it, and nowhere else. */
@@ -280,6 +300,7 @@ int main(void) {
       T(names_that_leave_the_order_open_are_refused),
       T(a_migration_cannot_leave_its_transaction),
       T(a_table_can_be_rebuilt_but_its_keys_must_hold),
+      T(one_that_lacks_its_sql_or_a_value_is_not_applied),
       T(what_a_migration_sets_for_its_connection_ends_with_it),
       T(a_missing_folder_is_named),
       T(processes_that_start_together_migrate_once),

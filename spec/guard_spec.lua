@@ -374,6 +374,7 @@ describe("guard.session with a store", function()
     assert.matches("give both a store, or neither", refusal(guard.any, { stored, guard.role("admin", plain) }))
     assert.matches("session:finish_all ends what a store keeps", refusal(plain.finish_all, plain, 7))
     assert.matches("write session:clear%(req%)", refusal(stored.clear, stored))
+    assert.matches("write session:clear%(req%)", refusal(stored.clear, stored, 7))
   end)
 end)
 

@@ -307,6 +307,7 @@ local function refuse(message, ...) error("bearer:issue: " .. message:format(...
 ---@param given demilune.IssueOptions
 ---@return string token
 function Bearer:issue(given)
+  guard_type.check_self(self, "bearer:issue")
   local problem = issued.problem(self, given, TAKES)
   if problem then refuse("%s", problem) end
   local whose = subject.text(given.subject)
@@ -324,7 +325,9 @@ function Bearer:issue(given)
   claims.iss, claims.aud = self.issuer, self.audience and self.audience[1]
   if given.roles and #given.roles > 0 then claims[self.roles_claim] = setmetatable({ unpack(given.roles) }, core.array_type) end
   if given.scopes and #given.scopes > 0 then claims[self.scope_claim] = table.concat(given.scopes, " ") end
-  local token = self.keys:sign(core.json_encode(claims))
+  local text, fault = issued.encode(claims)
+  if not text then refuse("%s", fault) end
+  local token = self.keys:sign(text)
   if #token > TOKEN_MOST then refuse("the token has %d bytes, and none over %d is taken; give it less to claim", #token, TOKEN_MOST) end
   return token
 end

@@ -47,6 +47,14 @@ end
 ---@return boolean
 function guard_type.is(value) return type(value) == "table" and metatables[getmetatable(value)] == true end
 
+---Raises, at the line that called a method of a guard, where that was with a dot: it would work on what was meant for its first parameter.
+---@param self any
+---@param method string as it is written: "session:issue"
+function guard_type.check_self(self, method)
+  if guard_type.is(self) then return end
+  error(("write %s(...) with a colon, not %s(...)"):format(method, (method:gsub(":", "."))), 3)
+end
+
 ---Calls visit for the guard and all that it is made of, the outermost first.
 ---@param guard demilune.Guard
 ---@param visit fun(guard: demilune.Guard)

@@ -2,6 +2,7 @@
 -- What a guard is given to make a token or a session of, looked over: what would be left
 -- out without a word, or come back as something else, is told instead.
 
+local core = require "demilune.core"
 local errors = require "demilune.errors"
 
 local issued = {}
@@ -44,6 +45,16 @@ function issued.problem(guard, given, takes)
   end
   return unknown_option(given, takes) or wrong_name("role", given.roles) or wrong_name("scope", given.scopes)
     or stranger(given.roles, guard.known_roles) or stranger(given.scopes, guard.known_scopes)
+end
+
+---The claims as JSON; nil and what is wrong with them.
+---@param claims table
+---@return string?
+---@return string?
+function issued.encode(claims)
+  local ok, text = pcall(core.json_encode, claims)
+  if ok then return text end
+  return nil, "its claims are no JSON: " .. text:gsub("^.-json_encode: ", "")
 end
 
 return issued

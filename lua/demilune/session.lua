@@ -116,6 +116,7 @@ end
 ---@param given { subject: string|integer, roles: string[]?, scopes: string[]?, claims: table<string, any>? }
 ---@return string
 function Session:issue(given)
+  guard_type.check_self(self, "session:issue")
   refuse_foreign_page "begin"
   local problem = issued.problem(self, given, TAKES)
   if problem then error("session:issue: " .. problem, 2) end
@@ -129,7 +130,9 @@ function Session:issue(given)
   sealed.roles = setmetatable({ unpack(given.roles or {}) }, core.array_type)
   sealed.scopes = setmetatable({ unpack(given.scopes or {}) }, core.array_type)
   if self.store then sealed.sid = self.store.begin(whose, sealed.exp) end
-  local value = self.sealer:seal(self.cookie, core.json_encode(sealed))
+  local text, fault = issued.encode(sealed)
+  if not text then error("session:issue: " .. fault, 2) end
+  local value = self.sealer:seal(self.cookie, text)
   if #self.cookie + #value > COOKIE_MOST then
     error(("session:issue: the cookie has %d bytes, and browsers take none over %d; keep what the claims hold in a database, by its id")
       :format(#self.cookie + #value, COOKIE_MOST), 2)
@@ -183,7 +186,10 @@ end
 ---@param req? demilune.Request
 ---@return string
 function Session:clear(req)
-  if self.store and not req then error("session:clear: the store must know which session ends; write session:clear(req)", 2) end
+  guard_type.check_self(self, "session:clear")
+  if self.store and type(req) ~= "userdata" and type(req) ~= "table" then
+    error("session:clear: the store must know which session ends; write session:clear(req)", 2)
+  end
   refuse_foreign_page "end"
   for _, id in ipairs(self.store and ids_of(self, req) or {}) do self.store.finish(id) end
   return set_cookie(self, "", 0)
@@ -192,6 +198,7 @@ end
 ---Ends all sessions of a subject, on whatever machine it has them. Waits.
 ---@param id string|integer the subject
 function Session:finish_all(id)
+  guard_type.check_self(self, "session:finish_all")
   need_store(self, "finish_all")
   self.store.finish_all(subject.text(id) or error("session:finish_all takes the subject whose sessions end, such as user.id", 2))
 end

@@ -78,6 +78,7 @@ end
 function core.json_encode(value)
   if value == nil or value == core.null then return "null" end
   if type(value) == "table" then return encode_table(value) end
+  if type(value) == "function" then error("json_encode: a function") end
   if type(value) ~= "string" then return tostring(value) end
   return '"' .. value:gsub('[%c"\\]', function(letter) return ("\\u%04x"):format(letter:byte()) end) .. '"'
 end

@@ -33,6 +33,8 @@ describe("a stream", function()
     assert.same({ core.response_type, produce, 206, "text/csv" }, { getmetatable(made), made.stream, made.status, made.headers["Content-Type"] })
     assert.is_nil(getmetatable(options))
     assert.error_matches(function() demilune.stream("text") end, "demilune.stream takes a function")
+    assert.error_matches(function() demilune.stream(produce, 206) end, "demilune.stream takes a table behind its function")
+    assert.error_matches(function() demilune.stream(produce, { body = "lost" }) end, "a body beside a stream would not be sent")
   end)
 end)
 

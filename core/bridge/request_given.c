@@ -18,6 +18,8 @@ static dl_str text_at(lua_State *L, int index) {
 }
 
 const char *dl_request_slip_of(lua_State *L, int first) {
+  if (dl_request_is_abort(L, first))
+    return "the handler gave what demilune.abort had raised, as pcall hands it on, which would be a 200; raise it again: error(problem, 0)";
   if (lua_isnoneornil(L, first + 1)) return NULL;
   if (lua_isnil(L, first))
     return "the handler gave nil and something behind it, which nobody is told; write demilune.abort(404, \"what is wrong\"), or return one value";

@@ -32,6 +32,7 @@ function response.new(given)
     end
   end
   if given.status then check_status(given.status, 200, "demilune.response") end
+  if given.stream and given.body ~= nil then error("demilune.response: a body beside a stream would not be sent; write one of the two", 2) end
   return setmetatable(given, core.response_type)
 end
 
@@ -41,6 +42,9 @@ end
 ---@return table response
 function response.stream(produce, given)
   if type(produce) ~= "function" then error("demilune.stream takes a function; write demilune.stream(function(write) write(\"text\") end)", 2) end
+  if given ~= nil and type(given) ~= "table" then
+    error(("demilune.stream takes a table behind its function, such as { status = 200 }, not a %s"):format(type(given)), 2)
+  end
   local made = { stream = produce }
   for name, value in pairs(given or {}) do made[name] = value end
   return response.new(made)

@@ -103,6 +103,8 @@ local db = app:database "sqlite:users.db"
 local add = db:statement "INSERT INTO users (password) VALUES (:password)"
 app:post("/users", { limit = "5/minute", body = model.object { password = model.secret() } }, function(req) add:run(req.body) end)
 app:get("/header", function() return demilune.response { body = "x", headers = { ["X-Reply"] = "a\nb" } } end)
+app:post("/verify", { limit = "5/minute" }, function() return demilune.password.verify(5, "x") end)
+app:get("/caught", function() return select(2, pcall(demilune.abort, 404)) end)
 app:get("/table", function() error { code = 5 } end)
 app:get("/function", function() error(print) end)
 app:get("/hostile", function() error(setmetatable({}, { __tostring = function() error "no" end })) end)
@@ -130,6 +132,16 @@ app:get("/spawned", function() demilune.spawn(function() error { code = 6 } end)
     local options = { body = '{"password":"correct horse"}', headers = { ["Content-Type"] = "application/json" } }
     assert.equal(500, running:request("POST", "/users", options).status)
     assert.truthy(running:log_line "'password' is a secret: store a digest of it, as in password = demilune.password.hash(...)")
+  end)
+
+  it("what a stored password is", function()
+    assert.equal(500, running:request("POST", "/verify").status)
+    assert.truthy(running:log_line("app.lua:", "password.verify takes what password.hash gave as a string or a secret, not a number"))
+  end)
+
+  it("that it gave what it caught of demilune.abort", function()
+    assert.equal(500, running:request("GET", "/caught").status)
+    assert.truthy(running:log_line "raise it again: error(problem, 0)")
   end)
 
   it("what it raised, if that is a table too", function()

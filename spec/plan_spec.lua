@@ -339,8 +339,8 @@ describe("loading an app", function()
   end)
 
   it("tells a mistake noticed inside our modules at the app's line", function()
-    write("app.lua", head .. "demilune.array(1)\nreturn app\n")
-    assert.matches("^app.lua:3: bad argument #1", select(2, load()))
+    write("app.lua", head .. "demilune.guard.has_role(1, 'admin')\nreturn app\n")
+    assert.matches("^app.lua:3: attempt to index local 'principal'", select(2, load()))
   end)
 
   it("takes no declaration once it is over", function()

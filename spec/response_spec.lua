@@ -38,6 +38,19 @@ describe("a stream", function()
   end)
 end)
 
+describe("what takes a table or a function", function()
+  it("says so at the line that gave it something else", function()
+    for name, call in pairs {
+      ["demilune.array takes a table, not nil;"] = function() demilune.array(nil) end,
+      ["demilune.spawn takes a function, not nil;"] = function() demilune.spawn(nil) end,
+    } do
+      local ok, message = pcall(call)
+      assert.is_false(ok)
+      assert.matches("response_spec%.lua:%d+: " .. name, message)
+    end
+  end)
+end)
+
 describe("abort", function()
   it("raises what the core answers with", function()
     local ok, raised = pcall(demilune.abort, 404, "There is no such user", { ["X-A"] = "b" })

@@ -389,6 +389,9 @@ end
 ---Runs a function in a task of its own, which may write whatever becomes of what spawned it.
 ---@param fn fun()
 function database.spawn(fn)
+  if type(fn) ~= "function" then
+    error(("demilune.spawn takes a function, not %s; write demilune.spawn(function() ... end)"):format(errors.show(fn)), 2)
+  end
   local seen = watched[running()]
   if seen then seen.wrote[core.spawn] = true end
   return core.spawn(fn)

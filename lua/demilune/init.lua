@@ -2,6 +2,7 @@
 -- require "demilune": everything an app may use, by the words of the design.
 
 local core = require "demilune.core"
+local errors = require "demilune.errors"
 local names = require "demilune.names"
 local units = require "demilune.units"
 local response = require "demilune.response"
@@ -34,7 +35,10 @@ local demilune = {
 ---@generic T
 ---@param items T[]
 ---@return T[]
-function demilune.array(items) return setmetatable(items, core.array_type) end
+function demilune.array(items)
+  if type(items) ~= "table" then error(("demilune.array takes a table, not %s; write demilune.array { value }"):format(errors.show(items)), 2) end
+  return setmetatable(items, core.array_type)
+end
 
 ---Waits, while other requests go on; 0 waits only until the others had their turn, as a long computation does well to do now and then.
 ---@param duration number|string seconds, or "500ms"; in whole milliseconds, rounded up

@@ -233,6 +233,20 @@ static void run_transaction(writer *w, dl_call *opening) {
 
 /* --- start, work, end ------------------------------------------------------------------ */
 
+/* SQLite opens a file whose rights let it only read all the same, and every write would fail. */
+static bool may_write(const writer *w, dl_arena *arena, dl_problem *problem) {
+  const dl_database *database = w->database;
+  if (sqlite3_db_readonly(w->connection->handle, "main") != 1) return true;
+  for (size_t i = 0; i < database->statement_count; i++) {
+    if (!database->statements[i]->writes) continue;
+    dl_problem_set(problem, DL_PROBLEM_FAILED, arena,
+                   "the database %s can only be read by the user who runs this, and %.*s writes: chown it to that user, with its -wal and -shm",
+                   database->path, DL_STR_ARGS(database->statements[i]->source));
+    return false;
+  }
+  return true;
+}
+
 static bool open_all(writer *w, dl_arena *arena, const char **applied, dl_problem *problem) {
   dl_database *database = w->database;
   if (!dl_database_may_open(database, arena, problem)) return false;
@@ -244,7 +258,7 @@ static bool open_all(writer *w, dl_arena *arena, const char **applied, dl_proble
     dl_sqlite_deadlines(w->connection, database->options.lock_ms, database->options.statement_ms);
     if (!dl_sqlite_check(w->connection, database->statements[i], arena, problem)) return false;
   }
-  return dl_database_mark(database, w->connection, arena, problem); /* of one that was empty only now */
+  return may_write(w, arena, problem) && dl_database_mark(database, w->connection, arena, problem); /* of one that was empty only now */
 }
 
 /* Of a server's the master says it, once for all workers. In dev its folder is mostly the app's, where others may work on it. */

@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- Whose a database is on a machine with other users: made for its owner alone, and others who may get at it are named, by the start and by check.
 
+local files = require "spec.support.files"
 local front = require "spec.support.front"
 local server = require "spec.support.server"
 
@@ -57,6 +58,21 @@ describe("a database's rights", function()
       assert.equal(0, (running:stop()))
     end)
   end
+
+  it("stop the start where they let it be read alone, and a statement writes", function()
+    local options = { env = { DEMILUNE_DATA = data } }
+    local flags = server.is_root() and { "--user=nobody" } or {}
+    start()
+    assert.equal(0, (running:stop()))
+    shell("chmod 644 %s && chmod 444 %s && chmod -R a+rX %s", file, file, app)
+    if server.is_root() then shell("chown nobody %s", data) end
+    local status, _, err = server.run({ "serve", app, "--port=0", unpack(flags) }, options)
+    assert.equal(1, status)
+    assert.truthy(err:find("the database " .. file .. " can only be read by the user who runs this, and app.lua:4 writes", 1, true), err)
+    files.write(app .. "/app.lua", (APP["app.lua"]:gsub('"INSERT.-"', '"SELECT count(*) FROM notes"')))
+    start { flags = flags, workers = 1 }
+    assert.equal(200, running:request("GET", "/").status)
+  end)
 
   it("are warned of once where others have them too, and by check", function()
     start()

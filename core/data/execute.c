@@ -18,6 +18,7 @@ typedef struct run {
   sqlite3_stmt *handle;
   bool *booleans; /* per column: declared BOOLEAN */
   size_t row_room;
+  size_t given_bytes; /* of the call's arena, by its values and by what it gave when it ran before */
 } run;
 
 static bool fail(run *r, dl_problem_kind kind, const char *name, const char *what) {
@@ -175,7 +176,7 @@ static bool read_row(run *r) {
     if (!read_cell(r, i, &row[i])) return false;
   call->row_count++;
   size_t most_bytes = r->connection->database->options.result_bytes;
-  if (call->arena.used_bytes > most_bytes)
+  if (call->arena.used_bytes - r->given_bytes > most_bytes)
     return fail(r, DL_PROBLEM_TOO_MUCH, "the statement gives",
                 dl_arena_format(&call->arena, "more than %zu MiB: ask for fewer rows or columns", most_bytes >> 20));
   return true;
@@ -210,7 +211,7 @@ void dl_execute_reset(dl_call *call) {
 }
 
 void dl_execute(dl_sqlite *connection, dl_call *call) {
-  run r = {.connection = connection, .call = call, .statement = call->statement};
+  run r = {.connection = connection, .call = call, .statement = call->statement, .given_bytes = call->arena.used_bytes};
   dl_variant variant;
   dl_execute_reset(call);
   const char *wrong = dl_statement_choose(call->statement, call->values, call->order, &call->arena, &variant);

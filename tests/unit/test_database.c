@@ -152,6 +152,25 @@ static void results_are_bounded(void **state) {
   assert_int_equal(world_call(w, large, DL_SHAPE_ONE, dl_value_integer(200 << 20), NOTHING).kind, DL_PROBLEM_TOO_MUCH);
 }
 
+/* A call's values lie where its rows do. */
+static void a_bound_on_results_is_none_on_values(void **state) {
+  world *w = *state;
+  const dl_statement *size = world_seal(w, "SELECT length(:text) AS size");
+  start(w);
+  enum { BYTES = 40 << 20 };
+  answer a = {0};
+  dl_call *call = dl_call_new(w->database, size, DL_SHAPE_VALUE);
+  char *text = dl_arena_alloc(&call->arena, BYTES);
+  memset(text, 'a', BYTES);
+  call->values[0] = dl_value_string(dl_str_from(text, BYTES));
+  call->done = on_answered;
+  call->owner = &a;
+  dl_call_submit(call);
+  turn_until(w, &a.came);
+  assert_string_equal(a.message, "");
+  assert_string_equal(a.rows, "41943040");
+}
+
 static void values_that_do_not_fit_are_refused_by_name(void **state) {
   world *w = *state;
   const dl_statement *echo = world_seal(w, "SELECT :a AS a");
@@ -373,6 +392,7 @@ int main(void) {
       T(constraints_are_told_apart_and_named),
       T(no_message_holds_a_value_of_the_call),
       T(results_are_bounded),
+      T(a_bound_on_results_is_none_on_values),
       T(values_that_do_not_fit_are_refused_by_name),
       T(a_statement_that_sqlite_does_not_take_stops_the_start_by_its_place),
       T(statements_are_sealed_before_the_start_only),

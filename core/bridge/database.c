@@ -166,6 +166,13 @@ static const char *not_a_value(dl_call *call, const dl_parameter *parameter, con
                          DL_STR_ARGS(parameter->name), what);
 }
 
+/* What is wrong with the table on top of the stack for a parameter, or NULL. */
+static const char *fault_of_table(lua_State *L, const dl_parameter *parameter) {
+  uint32_t length;
+  if (!parameter->list) return "is a table: give a single value, or store the table as JSON text";
+  return dl_lua_table_shape(L, -1, &length) == DL_LUA_HOLES ? "is a list with holes: leave out what is nil" : NULL;
+}
+
 /* Takes the value on top of the stack; gives what is wrong with it, or NULL. */
 static const char *take_value(lua_State *L, dl_call *call, const dl_parameter *parameter, dl_value *out) {
   switch (lua_type(L, -1)) {
@@ -178,7 +185,8 @@ static const char *take_value(lua_State *L, dl_call *call, const dl_parameter *p
   if (dl_secret_get(L, -1, NULL))
     return not_a_value(call, parameter, dl_arena_format(&call->arena, "is a secret: store a digest of it, as in %.*s = demilune.password.hash(...)",
                                                         DL_STR_ARGS(parameter->name)));
-  const char *error = NULL;
+  const char *error = lua_istable(L, -1) ? fault_of_table(L, parameter) : NULL;
+  if (error) return not_a_value(call, parameter, error);
   if (dl_value_from_lua(L, -1, &call->arena, out, &error)) return NULL;
   return not_a_value(call, parameter, dl_arena_format(&call->arena, "cannot be stored: %s", error));
 }

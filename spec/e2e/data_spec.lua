@@ -248,6 +248,7 @@ local child = db:statement([=[INSERT INTO links (note) VALUES (:note)]=], { fore
 local all = db:statement [=[SELECT slug FROM notes ORDER BY id]=]
 local count = db:statement [=[SELECT count(*) FROM notes]=]
 local one = db:statement [=[SELECT slug FROM notes WHERE id = :id]=]
+local some = db:statement [=[SELECT slug FROM notes WHERE id IN (:ids*)]=]
 local halves = db:statement [=[SELECT count(*) FROM notes AS first WHERE slug LIKE '% one' AND
   NOT EXISTS (SELECT 1 FROM notes WHERE slug = replace(first.slug, ' one', ' two'))]=]
 local slow = db:statement [=[WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < 1000000000) SELECT count(*) FROM n]=]
@@ -275,6 +276,8 @@ app:get("/bad/{what}", function(req)
   if what == "unknown" then return one:one { id = 1, other = 2 } end
   if what == "function" then return one:one { id = print } end
   if what == "table" then return one:one { id = { 1 } } end
+  if what == "holed" then return one:one { id = { 1, nil, 3 } } end
+  if what == "holes" then return some:many { ids = { 1, nil, 3 } } end
   if what == "many" then return all:one() end
   if what == "too-many" then return all:many({}, { max = 1 }) end
   if what == "slow" then return slow:value() end
@@ -341,7 +344,8 @@ return app
 
   it("that are used wrongly are a 500 that says how in the log", function()
     for what, reason in pairs {
-      missing = "id", unknown = "other", ["function"] = "cannot be stored", table = "is a table",
+      missing = "id", unknown = "other", ["function"] = "cannot be stored", table = "is a table", holed = "is a table",
+      holes = "leave out what is nil",
       many = "more than one row", ["too-many"] = "more than 1 rows",
       slow = "time limit", load = "sealed while the app loads",
     } do

@@ -79,16 +79,23 @@ static void run_afters(dl_exchange *exchange) {
 
 /* --- the function and what it gave --------------------------------------------------- */
 
+static dl_str text_at(lua_State *L, int index) {
+  dl_str text;
+  text.ptr = lua_tolstring(L, index, &text.len);
+  return text;
+}
+
 static void log_failure(dl_exchange *exchange, lua_State *co, const char *what) {
   lua_State *L = dl_lua_state(exchange->generation->lua);
   dl_bridge_take_error(L, co);
-  luaL_traceback(L, co, lua_tostring(L, -1), 0);
+  luaL_traceback(L, co, NULL, 0);
   dl_log *log = &exchange->worker->loop->log;
   if (dl_log_begin(log, DL_LOG_ERROR, dl_str_of(what))) {
     dl_request_log(&exchange->view, log);
     dl_log_field(log, "route", exchange->view.route);
     dl_log_field(log, "source", exchange->route->source);
-    dl_log_field(log, "error", dl_str_of(lua_tostring(L, -1)));
+    dl_log_field(log, "error", text_at(L, -2));
+    dl_log_field(log, "traceback", text_at(L, -1));
     dl_log_end(log);
   }
   lua_pop(L, 2);

@@ -396,16 +396,28 @@ static void spawned_end(dl_spawned *spawned) {
   dl_free(spawned);
 }
 
+static dl_str text_at(lua_State *L, int index) {
+  dl_str text;
+  text.ptr = lua_tolstring(L, index, &text.len);
+  return text;
+}
+
+static void log_spawned(dl_lua *lua, lua_State *co) {
+  dl_log *log = &lua->loop->log;
+  dl_bridge_take_error(lua->L, co);
+  luaL_traceback(lua->L, co, NULL, 0);
+  if (dl_log_begin(log, DL_LOG_ERROR, DL_STR("a spawned function failed"))) {
+    dl_log_field(log, "error", text_at(lua->L, -2));
+    dl_log_field(log, "traceback", text_at(lua->L, -1));
+    dl_log_end(log);
+  }
+  lua_pop(lua->L, 2);
+}
+
 static void on_spawned_done(dl_task *task, int status, void *owner) {
   (void)owner;
-  if (status != 0) {
-    lua_State *co = dl_task_state(task);
-    dl_lua *lua = dl_lua_of(co);
-    dl_bridge_take_error(lua->L, co);
-    luaL_traceback(lua->L, co, lua_tostring(lua->L, -1), 0);
-    dl_log_text(&lua->loop->log, DL_LOG_ERROR, "a spawned function failed: %s", lua_tostring(lua->L, -1));
-    lua_pop(lua->L, 2);
-  }
+  lua_State *co = dl_task_state(task);
+  if (status != 0) log_spawned(dl_lua_of(co), co);
   dl_task_release(task);
 }
 

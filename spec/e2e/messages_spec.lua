@@ -121,6 +121,10 @@ local Checked = model.integer { check = function() model.object { a = model.inte
 app:get("/checked", { query = { a = Checked } }, function() end)
 app:post("/referred", { body = { inner = model.ref(function() return model.object { a = model.integer() } end) } }, function(req) return req.body end)
 app:get("/spawned", function() demilune.spawn(function() error { code = 6 } end) end)
+local function long(name) error(name .. "-long\0" .. ("x"):rep(2000) .. " end") end
+app:get("/spawned-long", function() demilune.spawn(function() long "spawned" end) end)
+app:get("/after-long", function(req) req:after_response(function() long "after" end) end)
+app:get("/stream-long", function() return demilune.stream(function() long "stream" end) end)
 ]],
       ["things.lua"] = 'local model = require("demilune").model\nreturn { Thing = model "Thing" { a = model.integer() } }',
       ["migrations/0001_users.sql"] = "CREATE TABLE users (password TEXT NOT NULL) STRICT;\n",
@@ -147,10 +151,21 @@ app:get("/spawned", function() demilune.spawn(function() error { code = 6 } end)
   it("what it raised, if that is a table too", function()
     for path, words in pairs {
       table = [["error":"{\"code\":5}"]], ["function"] = [["error":"function: ]],
-      hostile = [["error":"an error that cannot be shown (table)"]], spawned = [[a spawned function failed: {\"code\":6}]],
+      hostile = [["error":"an error that cannot be shown (table)"]],
+      spawned = [["message":"a spawned function failed","error":"{\"code\":6}","traceback":"stack traceback:]],
     } do
       running:request("GET", "/" .. path)
       assert.truthy(running:log_line(words), words .. "\n" .. running:log())
+    end
+  end)
+
+  it("all of what a function raised that runs beside it or after it, whatever bytes and however many it has", function()
+    for _, path in ipairs { "spawned-long", "after-long", "stream-long" } do
+      local connection = running:connect()
+      connection:send(("GET /%s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"):format(path))
+      connection:read_rest()
+      connection:close()
+      assert.truthy(running:log_line(path .. [[\u0000]] .. ("x"):rep(2000) .. [[ end","traceback":"stack traceback:]]), path)
     end
   end)
 

@@ -6,7 +6,7 @@
 #include <lauxlib.h>
 #include <stdio.h>
 
-enum { ARENA_BLOCK_BYTES = 4096, BODY_KEPT_BYTES = 65536 };
+enum { ARENA_BLOCK_BYTES = 4096, BODY_KEPT_BYTES = 65536, IDLE_KEPT = 16 };
 
 static const char hex_digits[] = "0123456789abcdef";
 
@@ -17,10 +17,17 @@ static void write_id(dl_exchange *exchange) {
   exchange->view.id = dl_str_from(exchange->id_text, 16);
 }
 
-dl_exchange *dl_exchange_begin(dl_worker *worker, dl_connection *connection) {
+static dl_exchange *take_idle(dl_worker *worker) {
   dl_exchange *exchange = worker->idle_exchanges;
-  if (exchange) {
-    worker->idle_exchanges = exchange->next_idle;
+  worker->idle_exchanges = exchange->next_idle;
+  if (--worker->idle_exchange_count < worker->least_idle_exchanges) worker->least_idle_exchanges = worker->idle_exchange_count;
+  return exchange;
+}
+
+dl_exchange *dl_exchange_begin(dl_worker *worker, dl_connection *connection) {
+  dl_exchange *exchange;
+  if (worker->idle_exchanges) {
+    exchange = take_idle(worker);
   } else {
     exchange = dl_calloc(1, sizeof *exchange);
     dl_arena_init(&exchange->arena, ARENA_BLOCK_BYTES);
@@ -80,11 +87,18 @@ static void free_exchange(dl_exchange *exchange) {
 }
 
 void dl_exchange_free_idle(dl_worker *worker) {
-  for (dl_exchange *next, *exchange = worker->idle_exchanges; exchange; exchange = next) {
-    next = exchange->next_idle;
+  while (worker->idle_exchanges) free_exchange(take_idle(worker));
+}
+
+uint32_t dl_exchange_give_back(dl_worker *worker) {
+  uint32_t spare = worker->least_idle_exchanges > IDLE_KEPT ? worker->least_idle_exchanges - IDLE_KEPT : 0;
+  for (uint32_t i = 0; i < spare; i++) {
+    dl_exchange *exchange = take_idle(worker);
+    luaL_unref(dl_lua_state(worker->generation->lua), LUA_REGISTRYINDEX, exchange->view.slots_reference);
     free_exchange(exchange);
   }
-  worker->idle_exchanges = NULL;
+  worker->least_idle_exchanges = worker->idle_exchange_count;
+  return spare;
 }
 
 /* The slots of its view lie in the Lua of its generation: another one cannot use it. */
@@ -104,4 +118,5 @@ void dl_exchange_end(dl_exchange *exchange) {
   exchange->connection = NULL;
   exchange->next_idle = worker->idle_exchanges;
   worker->idle_exchanges = exchange;
+  worker->idle_exchange_count++;
 }

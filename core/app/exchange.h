@@ -95,6 +95,9 @@ void dl_exchange_end(dl_exchange *exchange);
 /* Empties the pool. */
 void dl_exchange_free_idle(dl_worker *worker);
 
+/* Frees those of the pool that nobody needed since it was last called, but for a few. Gives how many. */
+uint32_t dl_exchange_give_back(dl_worker *worker);
+
 /* One line for this exchange in the access log, if that is on. */
 void dl_access_log_write(dl_exchange *exchange);
 

@@ -6,7 +6,7 @@
 
 #include <sys/random.h>
 
-enum { SWEEP_MS = 250, LATE_SWEEP_MS = 500, STOP_PATIENCE_US = 15000000, KEPT_BYTES = 1048576 };
+enum { SWEEP_MS = 250, LATE_SWEEP_MS = 500, STOP_PATIENCE_US = 15000000, KEPT_BYTES = 1048576, MANY_EXCHANGES = 256 };
 
 /* --- generations that were replaced ------------------------------------------------------ */
 
@@ -83,8 +83,9 @@ static bool lets_others_first(dl_worker *worker, uint64_t now_us) {
   return worker->sweep_put_off;
 }
 
-/* One large answer does not make the worker large for good. Both are in use only within a call. */
+/* Neither one large answer nor many clients at once make the worker large for good. Both buffers are in use only within a call. */
 static void give_back(dl_worker *worker) {
+  if (dl_exchange_give_back(worker) > MANY_EXCHANGES) dl_memory_trim();
   if (worker->scratch.cap > KEPT_BYTES) dl_buffer_free(&worker->scratch);
   if (worker->out.cap > KEPT_BYTES && !worker->out_owner) dl_buffer_free(&worker->out);
 }

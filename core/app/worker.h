@@ -48,6 +48,7 @@ typedef struct dl_worker {
   dl_connection *out_owner;
   dl_buffer scratch;          /* a body before its length is known */
   dl_exchange *idle_exchanges;
+  uint32_t idle_exchange_count, least_idle_exchanges; /* least: since the last sweep */
   dl_connection *connections;
   uint32_t connection_count, exchange_count;
   dl_client_counts clients;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/memory.h"
 
+#include <malloc.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -10,6 +11,7 @@
 #include <time.h>
 
 enum {
+  MAPPED_FROM_BYTES = 32 * 1024,
   RESERVE_BYTES = 1024 * 1024,
   LARGE_BYTES = 64 * 1024,
   SPARE_BYTES = 4 * 1024 * 1024,
@@ -27,6 +29,10 @@ static _Atomic(void *) reserve;
 static _Atomic(dl_memory_policy) policy;
 
 void dl_memory_set_policy(dl_memory_policy wanted) { policy = wanted; }
+
+void dl_memory_give_back_large(void) { mallopt(M_MMAP_THRESHOLD, MAPPED_FROM_BYTES); }
+
+void dl_memory_trim(void) { malloc_trim(0); }
 
 void dl_memory_keep_reserve(void) {
   if (reserve) return;

@@ -34,6 +34,14 @@ void dl_memory_keep_reserve(void);
 typedef enum dl_memory_policy { DL_MEMORY_END, DL_MEMORY_WAIT } dl_memory_policy;
 void dl_memory_set_policy(dl_memory_policy policy);
 
+/* From now on what is large, as bodies and what they are read into, is the system's again as soon as it is freed,
+ * whatever lies behind it in the heap: under a limit nobody else could have it otherwise, for as long as that lives.
+ * For a process of the server's own; another program's heap is not ours to tune. */
+void dl_memory_give_back_large(void);
+
+/* Gives the system what is free inside the heap. Takes milliseconds where that is much. */
+void dl_memory_trim(void);
+
 _Noreturn void dl_memory_exhausted(size_t wanted_bytes);
 
 #endif

@@ -6,7 +6,7 @@
 
 #include <unistd.h>
 
-enum { POOLED_BUFFERS = 64 };
+enum { BUFFERS_KEPT = 16 };
 
 /* --- read buffers ----------------------------------------------------------- */
 
@@ -14,18 +14,20 @@ static char *buffer_take(dl_stream_pool *pool) {
   if (!pool->free_buffers) return dl_malloc(DL_STREAM_BUFFER_BYTES);
   char *buffer = pool->free_buffers;
   memcpy(&pool->free_buffers, buffer, sizeof(void *));
-  pool->free_count--;
+  if (--pool->free_count < pool->least_free) pool->least_free = pool->free_count;
   return buffer;
 }
 
 static void buffer_give(dl_stream_pool *pool, char *buffer) {
-  if (pool->free_count >= POOLED_BUFFERS) {
-    dl_free(buffer);
-    return;
-  }
   memcpy(buffer, &pool->free_buffers, sizeof(void *));
   pool->free_buffers = buffer;
   pool->free_count++;
+}
+
+void dl_stream_pool_sweep(dl_stream_pool *pool, uint64_t now_us) {
+  for (uint32_t count = pool->least_free; count > BUFFERS_KEPT; count--) dl_free(buffer_take(pool));
+  pool->least_free = pool->free_count;
+  if (pool->tls) dl_tls_hub_sweep(pool->tls, now_us);
 }
 
 void dl_stream_pool_free(dl_stream_pool *pool) {

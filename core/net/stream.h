@@ -18,13 +18,15 @@ struct dl_tls_peer;
 /* Read buffers of the worker, last used first: the one in the cache. */
 typedef struct dl_stream_pool {
   void *free_buffers;
-  uint32_t free_count;
+  uint32_t free_count, least_free; /* least: since the last sweep */
   uint64_t received_bytes, sent_bytes; /* of all its streams, as they went over the wire */
   struct dl_tls_hub *tls; /* NULL until TLS is used */
 } dl_stream_pool;
 
-/* Once before the first connection under TLS, and with each sweep of deadlines. */
+/* Once before the first connection under TLS. */
 void dl_stream_pool_use_tls(dl_stream_pool *pool, dl_loop *loop);
+
+/* With each sweep of deadlines: those of TLS, and buffers that nobody needed since the last one are freed, but for a few. */
 void dl_stream_pool_sweep(dl_stream_pool *pool, uint64_t now_us);
 
 /* After the loop was closed, which closes the pool's handle. */

@@ -168,10 +168,6 @@ void dl_stream_pool_use_tls(dl_stream_pool *pool, dl_loop *loop) {
   if (!pool->tls) pool->tls = dl_tls_hub_new(loop, on_timed_out, on_readable);
 }
 
-void dl_stream_pool_sweep(dl_stream_pool *pool, uint64_t now_us) {
-  if (pool->tls) dl_tls_hub_sweep(pool->tls, now_us);
-}
-
 void dl_stream_begin_tls(dl_stream *stream, dl_tls_context *tls) {
   stream->tls = dl_tls_new(stream->pool->tls, tls, stream);
   dl_tls_feed(stream->tls, dl_stream_bytes(stream));

@@ -91,6 +91,7 @@ static bool start_child(dl_master *master, dl_child *child, size_t index, int (*
   pid_t own = getpid(), pid = fork();
   if (pid == 0) {
     dl_memory_set_policy(DL_MEMORY_END);
+    dl_memory_give_back_large();
     end_with_master(own, run == dl_worker_process);
     close(ends[0]);
     dl_master_close_in_child(master, ends[1]);

@@ -54,6 +54,7 @@ typedef struct dl_validation {
   const void *frame;    /* internal: the place being checked */
   uint32_t depth;       /* internal: models and arrays it is in */
   uint32_t attempts;    /* internal: values looked at for union members */
+  struct dl_map *known; /* internal: what unions inside others made of values; NULL: nothing yet */
   uint32_t fields_set;  /* internal: model fields found, which tell union members apart */
   uint8_t fit;          /* internal: how exactly the values fitted */
   bool attempting;      /* internal: inside a union member that may yet be refused */

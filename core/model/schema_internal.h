@@ -257,6 +257,36 @@ bool dl_union_tried(dl_union_trial *trial, uint32_t member, bool fits, const dl_
 bool dl_union_end(const dl_union_trial *trial, dl_validation *validation);
 static inline bool dl_union_decided(const dl_union_trial *trial) { return trial->found && trial->fit == DL_FIT_EXACT && !trial->fields_set; }
 
+/* What a union inside another one made of an array, an object or a table. Each member of
+ * the outer one asks the inner one again, and so from level to level: answered anew, the
+ * work would double with each level that a client adds. */
+typedef struct dl_union_answer {
+  struct {
+    const dl_schema *schema;
+    const void *whole; /* its items or members; of a response, Lua's table */
+    uint64_t how;      /* it was asked in which mode, and whether beside a secret */
+  } key;
+  bool found;
+  uint8_t fit;
+  uint32_t member, fields_set;
+  dl_value value;              /* as it was checked; not of a response */
+  const dl_model_error *error; /* the first, when none was found; may be NULL */
+  uint32_t place_count;        /* of the place it was asked at */
+} dl_union_answer;
+
+/* The answer of before, or NULL. */
+const dl_union_answer *dl_union_recall(const dl_schema *schema, const void *whole, const dl_validation *validation);
+/* After dl_union_end, of a union inside another one. value may be NULL. */
+void dl_union_remember(const dl_schema *schema, const void *whole, const dl_union_trial *trial, const dl_value *value, dl_validation *validation);
+/* Records what was wrong the last time, at the current place. Always false. */
+bool dl_union_refuse_again(const dl_union_answer *answer, dl_validation *validation);
+
+/* How many places the current one has, and an error of before that lay behind as many, again behind it. */
+uint32_t dl_validation_places(const dl_validation *validation);
+void dl_validation_repeat(dl_validation *validation, const dl_model_error *error, uint32_t place_count);
+/* The first of the errors recorded since last_error was the last, or NULL. */
+const dl_model_error *dl_validation_first_since(const dl_validation *validation, const dl_model_error *last_error);
+
 /* Which literal the value is, or -1; text: "3" is 3 and "true" is true. */
 int dl_literal_find(const dl_schema *schema, const dl_value *value, bool text);
 

@@ -393,9 +393,18 @@ static bool write_tagged(writer *w, const dl_schema *schema, int type) {
   return write_member(w, schema, (uint32_t)member, label, type);
 }
 
+/* The member that won before, alone: its text was somewhere else. */
+static bool write_again(writer *w, const dl_schema *schema, const dl_union_answer *answer, int type) {
+  if (!answer->found) return dl_union_refuse_again(answer, w->validation);
+  return write_member(w, schema, answer->member, dl_str_of(schema->alternatives.members[answer->member]->label), type);
+}
+
 /* Each member writes behind the best text so far; a better one moves into its place. */
 static bool write_untagged(writer *w, const dl_schema *schema, int type) {
   const dl_alternatives *alternatives = &schema->alternatives;
+  const void *whole = type == LUA_TTABLE ? lua_topointer(w->L, -1) : NULL;
+  const dl_union_answer *answer = dl_union_recall(schema, whole, w->validation);
+  if (answer) return write_again(w, schema, answer, type);
   dl_union_trial trial = dl_union_begin(w->validation);
   size_t start = w->buffer->len, best_end = start;
   for (uint32_t i = 0; i < alternatives->count && !dl_union_decided(&trial); i++) {
@@ -408,7 +417,9 @@ static bool write_untagged(writer *w, const dl_schema *schema, int type) {
     }
     w->buffer->len = best_end;
   }
-  return dl_union_end(&trial, w->validation);
+  bool found = dl_union_end(&trial, w->validation);
+  dl_union_remember(schema, whole, &trial, NULL, w->validation);
+  return found;
 }
 
 /* ---- any kind ---- */
@@ -447,6 +458,7 @@ bool dl_schema_serialise(const dl_schema *schema, lua_State *L, int index, dl_bu
   validation->mode = DL_MODE_STRICT;
   validation->frame = NULL;
   validation->depth = 0;
+  validation->known = NULL;
   writer w = {.L = L, .buffer = buffer, .validation = validation, .left = dl_lua_values_max(L), .keys = top + 1};
   lua_rawgeti(L, LUA_REGISTRYINDEX, schema->home->keys);
   lua_pushvalue(L, index);

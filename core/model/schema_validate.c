@@ -350,6 +350,7 @@ bool dl_validate_value(const dl_schema *schema, dl_value *value, dl_validation *
 bool dl_schema_validate(const dl_schema *schema, dl_value *value, dl_validation *validation) {
   validation->frame = NULL;
   validation->depth = 0;
+  validation->known = NULL;
   bool ok = dl_validate_value(schema, value, validation);
   if (!validation->fault) return ok;
   /* A caller who asks for errors alone must not take a broken check for a pass. */

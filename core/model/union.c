@@ -6,6 +6,10 @@
  */
 #include "model/schema_internal.h"
 
+#include "base/hash.h"
+
+enum { ANSWERS_MAX = 32768 };
+
 /* ---- which member is best ---- */
 
 dl_union_trial dl_union_begin(dl_validation *validation) {
@@ -45,6 +49,49 @@ bool dl_union_end(const dl_union_trial *trial, dl_validation *validation) {
   /* One member fits: what the others had to say is of no interest. */
   if (trial->found) dl_validation_forget(validation, trial->last_error, trial->error_count);
   return trial->found;
+}
+
+/* ---- what was answered before ---- */
+
+static dl_str key_of(const dl_union_answer *answer) { return dl_str_from((const char *)&answer->key, sizeof(answer->key)); }
+
+static dl_union_answer asked(const dl_schema *schema, const void *whole, const dl_validation *validation) {
+  return (dl_union_answer){.key = {schema, whole, (uint64_t)validation->mode << 1 | validation->conceal}};
+}
+
+const dl_union_answer *dl_union_recall(const dl_schema *schema, const void *whole, const dl_validation *validation) {
+  dl_union_answer question = asked(schema, whole, validation);
+  return validation->known && whole ? dl_map_get(validation->known, key_of(&question)) : NULL;
+}
+
+static dl_map *answers_of(dl_validation *validation) {
+  if (validation->known) return validation->known;
+  validation->known = dl_arena_alloc(validation->arena, sizeof(*validation->known));
+  dl_map_init(validation->known, validation->arena);
+  return validation->known;
+}
+
+void dl_union_remember(const dl_schema *schema, const void *whole, const dl_union_trial *trial, const dl_value *value, dl_validation *validation) {
+  if (!whole || !trial->outer_attempting || validation->fault || validation->starved) return;
+  dl_map *answers = answers_of(validation);
+  dl_union_answer *answer = answers->count < ANSWERS_MAX ? dl_arena_try_alloc(validation->arena, sizeof(*answer)) : NULL;
+  if (!answer) return; /* asked again it is answered anew */
+  *answer = asked(schema, whole, validation);
+  answer->found = trial->found;
+  answer->fit = trial->fit;
+  answer->member = trial->member;
+  answer->fields_set = trial->fields_set;
+  if (value) answer->value = *value;
+  if (!trial->found) answer->error = dl_validation_first_since(validation, trial->last_error);
+  answer->place_count = dl_validation_places(validation);
+  dl_map_put(answers, key_of(answer), answer);
+}
+
+bool dl_union_refuse_again(const dl_union_answer *answer, dl_validation *validation) {
+  static const char message[] = "fits none of its alternatives";
+  if (answer->error) dl_validation_repeat(validation, answer->error, answer->place_count);
+  else dl_validation_fail(validation, "value_error", dl_str_of(message), NULL);
+  return false;
 }
 
 /* ---- tags ---- */
@@ -103,8 +150,24 @@ static bool validate_tagged(const dl_schema *schema, dl_value *value, dl_validat
   return dl_validation_refusal(validation, schema, &alternatives->no_tag, value);
 }
 
+static const void *whole_of(const dl_value *value) {
+  if (!value->len) return NULL;
+  return value->kind == DL_VALUE_ARRAY ? (const void *)value->items : value->kind == DL_VALUE_OBJECT ? value->members : NULL;
+}
+
+static bool take_answer(const dl_union_answer *answer, dl_value *value, dl_validation *validation) {
+  if (!answer->found) return dl_union_refuse_again(answer, validation);
+  *value = answer->value;
+  validation->fields_set += answer->fields_set;
+  if (answer->fit < validation->fit) validation->fit = answer->fit;
+  return true;
+}
+
 static bool validate_untagged(const dl_schema *schema, dl_value *value, dl_validation *validation) {
   const dl_alternatives *alternatives = &schema->alternatives;
+  const void *whole = whole_of(value);
+  const dl_union_answer *answer = dl_union_recall(schema, whole, validation);
+  if (answer) return take_answer(answer, value, validation);
   dl_union_trial trial = dl_union_begin(validation);
   dl_value best = *value;
   for (uint32_t i = 0; i < alternatives->count && !dl_union_decided(&trial) && !validation->fault && !validation->starved; i++) {
@@ -114,7 +177,9 @@ static bool validate_untagged(const dl_schema *schema, dl_value *value, dl_valid
     if (dl_union_tried(&trial, i, fits, validation)) best = candidate;
   }
   *value = best;
-  return dl_union_end(&trial, validation);
+  bool found = dl_union_end(&trial, validation);
+  dl_union_remember(schema, whole, &trial, value, validation);
+  return found;
 }
 
 bool dl_validate_union(const dl_schema *schema, dl_value *value, dl_validation *validation) {

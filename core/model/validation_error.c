@@ -20,12 +20,17 @@ struct dl_model_error {
 
 static void copy_places(dl_model_error *error, const dl_validation *validation) {
   const dl_place *place = validation->frame;
-  uint32_t count = 0;
-  for (const dl_place *p = place; p && count < MAX_PLACES; p = p->up) count++;
+  uint32_t count = dl_validation_places(validation);
   error->places = dl_arena_alloc(validation->arena, (count + 1) * sizeof(dl_value));
   error->place_count = count;
   for (uint32_t i = count; i > 0; i--, place = place->up)
     error->places[i - 1] = place->name.ptr ? dl_value_string(place->name) : dl_value_integer(place->index);
+}
+
+uint32_t dl_validation_places(const dl_validation *validation) {
+  uint32_t count = 0;
+  for (const dl_place *place = validation->frame; place; place = place->up) count++;
+  return count < MAX_PLACES ? count : MAX_PLACES;
 }
 
 static bool may_echo(const dl_validation *validation, const dl_schema *schema, const dl_value *input) {
@@ -48,6 +53,24 @@ bool dl_validation_refuse(dl_validation *validation, const dl_schema *schema, co
   validation->last_error = error;
   validation->error_count++;
   return false;
+}
+
+const dl_model_error *dl_validation_first_since(const dl_validation *validation, const dl_model_error *last_error) {
+  return last_error ? last_error->next : validation->first_error;
+}
+
+void dl_validation_repeat(dl_validation *validation, const dl_model_error *error, uint32_t place_count) {
+  dl_model_error *last = validation->last_error;
+  dl_validation_refuse(validation, NULL, error->type, error->message, error->context, NULL);
+  dl_model_error *again = validation->last_error;
+  if (again == last) return;
+  uint32_t before = again->place_count, behind = error->place_count > place_count ? error->place_count - place_count : 0;
+  dl_value *places = dl_arena_alloc(validation->arena, (before + behind + 1u) * sizeof(*places));
+  memcpy(places, again->places, before * sizeof(*places));
+  if (behind) memcpy(places + before, error->places + place_count, behind * sizeof(*places));
+  again->places = places;
+  again->place_count = before + behind;
+  again->input = error->input;
 }
 
 void dl_validation_forget(dl_validation *validation, dl_model_error *last_error, uint32_t error_count) {

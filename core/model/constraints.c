@@ -68,15 +68,21 @@ static bool check_length(const dl_schema *schema, const dl_value *value, dl_vali
   return true;
 }
 
+/* Once for a request: how many of its texts a pattern runs away on is the client's choice. */
+static void tell_of_pattern(const dl_schema *schema, const dl_value *value, dl_validation *validation) {
+  dl_log *log = validation->log;
+  bool told = validation->pattern_told;
+  validation->pattern_told = true;
+  if (told || !log || !dl_log_begin(log, DL_LOG_WARNING, DL_STR("a pattern ran into its match limit"))) return;
+  dl_log_field(log, "pattern", dl_pattern_text(schema->pattern));
+  dl_log_field_int(log, "value_bytes", value->len);
+  dl_log_end(log);
+}
+
 static bool check_pattern(const dl_schema *schema, const dl_value *value, dl_validation *validation) {
-  dl_pattern_verdict verdict = dl_pattern_match(schema->pattern, dl_value_str(value));
+  dl_pattern_verdict verdict = dl_pattern_match(schema->pattern, dl_value_str(value), &validation->patterns);
   if (verdict == DL_PATTERN_MATCHES) return true;
-  if (verdict == DL_PATTERN_GAVE_UP && validation->log &&
-      dl_log_begin(validation->log, DL_LOG_WARNING, DL_STR("a pattern ran into its match limit"))) {
-    dl_log_field(validation->log, "pattern", dl_pattern_text(schema->pattern));
-    dl_log_field_int(validation->log, "value_bytes", value->len);
-    dl_log_end(validation->log);
-  }
+  if (verdict == DL_PATTERN_GAVE_UP) tell_of_pattern(schema, value, validation);
   return dl_validation_refusal(validation, schema, &schema->mismatch, value);
 }
 

@@ -4,7 +4,8 @@
  * write but not slow to run. The match limit ends what tries too often at one
  * place of the text, but counts anew at each place and counts no run over the
  * text: "[a-z]{2,}-[0-9]" is quadratic under it. So each pattern is compiled
- * twice, and what a longer text costs the second one is counted between its items.
+ * twice, and what a text costs the second one, that is longer or that the first one
+ * did not soon decide, is counted between its items, for all texts of a request together.
  * They live as long as the lua_State whose description named them, anchored in
  * its registry.
  */
@@ -20,9 +21,11 @@
 enum {
   JIT_STACK_SMALLEST = 32 * 1024,
   JIT_STACK_LARGEST = 1024 * 1024,
-  COUNTED_FROM = 64,      /* bytes of text; what is shorter costs little whatever the pattern */
-  WORK_AT_LEAST = 100000, /* characters run over, and items tried: so many anyway, and more for each byte of text */
-  WORK_FOR_EACH = 128
+  COUNTED_FROM = 64,      /* bytes of text; what is shorter is tried uncounted first */
+  SOON = 100,             /* tries at one place by then */
+  WORK_AT_LEAST = 100000, /* characters run over, and items tried: so many anyway, and more for each byte of text: */
+  WORK_FOR_LONGEST = 128, /* of the longest one of a request, */
+  WORK_FOR_EACH = 32      /* of the others */
 };
 
 /* One lua_State runs one match at a time, so all its patterns share these. */
@@ -30,7 +33,8 @@ struct dl_pattern_room {
   pcre2_match_data *data;
   pcre2_match_context *context;
   pcre2_jit_stack *stack;
-  size_t at, work_left; /* of the match that runs */
+  size_t at; /* of the match that runs, as the next one */
+  int64_t work_left;
 };
 
 typedef struct matcher {
@@ -47,7 +51,7 @@ struct dl_pattern {
 /* Called before each item of the pattern. Going back over the text is one step, whatever its length. */
 static int count_work(pcre2_callout_block *block, void *data) {
   dl_pattern_room *room = data;
-  size_t work = 1 + (block->current_position > room->at ? block->current_position - room->at : 0);
+  int64_t work = 1 + (int64_t)(block->current_position > room->at ? block->current_position - room->at : 0);
   room->at = block->current_position;
   if (work > room->work_left) return PCRE2_ERROR_CALLOUT;
   room->work_left -= work;
@@ -60,7 +64,6 @@ dl_pattern_room *dl_pattern_room_new(void) {
   room->context = pcre2_match_context_create(NULL);
   room->stack = pcre2_jit_stack_create(JIT_STACK_SMALLEST, JIT_STACK_LARGEST, NULL);
   if (!room->data || !room->context) dl_memory_exhausted(0);
-  pcre2_set_match_limit(room->context, DL_SCHEMA_MATCH_LIMIT);
   pcre2_set_callout(room->context, count_work, room);
   /* A system without executable memory has no such stack, and needs none. */
   if (room->stack) pcre2_jit_stack_assign(room->context, NULL, room->stack);
@@ -120,14 +123,34 @@ dl_pattern *dl_pattern_compile(lua_State *L, dl_schema_home *home, dl_str text, 
   return ok ? pattern : NULL;
 }
 
-dl_pattern_verdict dl_pattern_match(const dl_pattern *pattern, dl_str text) {
-  dl_pattern_room *room = pattern->room;
-  const matcher *with = text.len < COUNTED_FROM ? &pattern->plain : &pattern->counted;
+/* A pattern may have callouts of its own, so that the first one is counted as well. */
+static int run(dl_pattern_room *room, const matcher *with, dl_str text, uint32_t limit, int64_t work) {
   PCRE2_SPTR subject = (PCRE2_SPTR)(text.ptr ? text.ptr : "");
   room->at = 0;
-  room->work_left = WORK_AT_LEAST + text.len * WORK_FOR_EACH;
-  int result = with->compiled ? pcre2_jit_match(with->code, subject, text.len, 0, 0, room->data, room->context)
-                              : pcre2_match(with->code, subject, text.len, 0, PCRE2_NO_UTF_CHECK, room->data, room->context);
+  room->work_left = work;
+  pcre2_set_match_limit(room->context, limit);
+  return with->compiled ? pcre2_jit_match(with->code, subject, text.len, 0, 0, room->data, room->context)
+                        : pcre2_match(with->code, subject, text.len, 0, PCRE2_NO_UTF_CHECK, room->data, room->context);
+}
+
+/* What all texts so far may cost, less what they did. */
+static int64_t work_left(const dl_pattern_account *account) {
+  size_t others = account->bytes - account->longest;
+  return WORK_AT_LEAST + (int64_t)(account->longest * WORK_FOR_LONGEST + others * WORK_FOR_EACH) - account->work;
+}
+
+static int run_counted(const dl_pattern *pattern, dl_str text, dl_pattern_account *account) {
+  account->bytes += text.len;
+  if (text.len > account->longest) account->longest = text.len;
+  int64_t left = work_left(account);
+  int result = run(pattern->room, &pattern->counted, text, DL_SCHEMA_MATCH_LIMIT, left);
+  account->work += left - pattern->room->work_left;
+  return result;
+}
+
+dl_pattern_verdict dl_pattern_match(const dl_pattern *pattern, dl_str text, dl_pattern_account *account) {
+  int result = text.len < COUNTED_FROM ? run(pattern->room, &pattern->plain, text, SOON, WORK_AT_LEAST) : PCRE2_ERROR_MATCHLIMIT;
+  if (result < 0 && result != PCRE2_ERROR_NOMATCH) result = run_counted(pattern, text, account);
   if (result >= 0) return DL_PATTERN_MATCHES;
   return result == PCRE2_ERROR_NOMATCH ? DL_PATTERN_DIFFERS : DL_PATTERN_GAVE_UP;
 }

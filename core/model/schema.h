@@ -34,6 +34,12 @@ dl_value dl_schema_collect(const dl_schema *schema, const dl_pair *pairs, size_t
 
 typedef struct dl_model_error dl_model_error;
 
+/* What patterns were counted on so far. */
+typedef struct dl_pattern_account {
+  int64_t work;
+  size_t bytes, longest; /* of texts */
+} dl_pattern_account;
+
 typedef struct dl_validation {
   dl_arena *arena;
   struct lua_State *L; /* runs check and default_factory */
@@ -46,7 +52,7 @@ typedef struct dl_validation {
   const char *source;  /* first part of loc: "body", "query", "path", "header", "cookie" */
   dl_model_error *first_error, *last_error;
   uint32_t error_count; /* stops gathering at 100 */
-  struct dl_log *log;   /* may be NULL: told when a pattern ran into its match limit */
+  struct dl_log *log;   /* may be NULL: told, once, when a pattern ran into its match limit */
   const char *fault;    /* set when a check or default_factory broke (raised an error): the answer is a
                            500, not a 422, and this, message and traceback in the arena, is for the log.
                            There is an error as well, so that nobody takes it for a pass */
@@ -55,10 +61,12 @@ typedef struct dl_validation {
   uint32_t depth;       /* internal: models and arrays it is in */
   uint32_t attempts;    /* internal: values looked at for union members */
   struct dl_map *known; /* internal: what unions inside others made of values; NULL: nothing yet */
-  uint32_t fields_set;  /* internal: model fields found, which tell union members apart */
-  uint8_t fit;          /* internal: how exactly the values fitted */
-  bool attempting;      /* internal: inside a union member that may yet be refused */
-  bool conceal;         /* internal: beside a secret, so that no input is echoed */
+  dl_pattern_account patterns; /* internal */
+  bool pattern_told;           /* internal: the log was told that one gave up */
+  uint32_t fields_set;         /* internal: model fields found, which tell union members apart */
+  uint8_t fit;                 /* internal: how exactly the values fitted */
+  bool attempting;             /* internal: inside a union member that may yet be refused */
+  bool conceal;                /* internal: beside a secret, so that no input is echoed */
 } dl_validation;
 
 /* Checks and converts *value in place. Call it for each source with the same

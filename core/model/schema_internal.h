@@ -201,8 +201,9 @@ dl_pattern_room *dl_pattern_room_new(void);
 void dl_pattern_room_free(dl_pattern_room *room);
 /* NULL with *error; text is in the generation's arena, with a NUL behind it: PCRE2 10.42 looks there when "(*LIMIT_MATCH=" ends it. */
 dl_pattern *dl_pattern_compile(lua_State *L, dl_schema_home *home, dl_str text, dl_arena *arena, const char **error);
-/* text must be valid UTF-8: the machine code does not look. */
-dl_pattern_verdict dl_pattern_match(const dl_pattern *pattern, dl_str text);
+/* text must be valid UTF-8: the machine code does not look. account, zeroed at first, bounds what the texts of one
+ * request cost together. */
+dl_pattern_verdict dl_pattern_match(const dl_pattern *pattern, dl_str text, dl_pattern_account *account);
 dl_str dl_pattern_text(const dl_pattern *pattern);
 
 dl_locale *dl_locale_new(void);

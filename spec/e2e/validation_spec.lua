@@ -83,6 +83,7 @@ app:post("/conversions", { body = {
 app:post("/quadratic", { body = model.object { s = model.string { pattern = "[a-z]{2,}-[0-9]" } } }, echo "body")
 app:post("/factory", { body = model "Made" { n = model.integer { default_factory = function() error("the factory broke") end } } }, echo "body")
 app:post("/aborting", { body = model "Aborting" { n = model.integer { default_factory = function() demilune.abort(503) end } } }, echo "body")
+app:post("/patterns", { body = model "Patterns" { list = model.array(model.string { pattern = "^(a+)+$" }) } }, echo "body")
 app:post("/pattern", { body = model "Pattern" { s = model.string { pattern = "^(a+)+$" } } }, echo "body")
 app:post("/many", { body = model.array(model.integer(), { max_items = 100000 }) }, function(req) return #req.body end)
 return app
@@ -389,6 +390,13 @@ describe("validation in service", function()
     assert.truthy(running:log_line('"level":"warning"', "match limit"))
     assert.equal(200, post_json("/quadratic", '{"s":"' .. ("a"):rep(5000) .. '-1"}').status)
     assert.same({ "body.s string_pattern_mismatch" }, errors_of(post_json("/quadratic", '{"s":"' .. ("a"):rep(900000) .. '-"}')))
+  end)
+
+  it("says in the log once of a request that a pattern would run for ever, on however many texts", function()
+    local text = '"' .. ("a"):rep(40) .. '!"'
+    assert.equal(100, #errors_of(post_json("/patterns", '{"list":[' .. (text .. ","):rep(200) .. text .. "]}")))
+    assert.truthy(running:log_line('"level":"warning"', "match limit", '"value_bytes":41'))
+    assert.equal(1, select(2, running:log():gsub('"value_bytes":41', "")))
   end)
 
   it("takes no more names than a page needs", function()

@@ -60,9 +60,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   require((pattern == NULL) == (error != NULL), "a pattern is compiled, or refused with a reason");
   if (pattern) {
     int64_t began_ms = cpu_ms();
-    dl_pattern_verdict verdict = dl_pattern_match(pattern, subject);
+    dl_pattern_account account = {0}, again = {0};
+    dl_pattern_verdict verdict = dl_pattern_match(pattern, subject, &account);
     require(cpu_ms() - began_ms < SLOW_MS, "no pattern takes long");
-    require(dl_pattern_match(pattern, subject) == verdict, "a pattern says the same twice");
+    require(dl_pattern_match(pattern, subject, &again) == verdict && again.work == account.work, "a pattern says and costs the same twice");
     dl_pattern_verdict slow = interpret(text, subject);
     if (verdict != DL_PATTERN_GAVE_UP && slow != DL_PATTERN_GAVE_UP) require(verdict == slow, "machine code and interpreter agree");
   }

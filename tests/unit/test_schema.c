@@ -427,10 +427,29 @@ static void a_runaway_pattern_refuses_and_is_logged(void **state) {
   schema_world *world = *state;
   memset(text, 'a', LENGTH - 1);
   text[LENGTH - 1] = '-';
-  runs_away(world, "^(a+)+$", dl_str_from(text + LENGTH - 50, 50)); /* too short for its work to be counted */
+  runs_away(world, "^(a+)+$", dl_str_from(text + LENGTH - 50, 50)); /* so short that it is tried uncounted first */
   runs_away(world, "^(a+)+$", dl_str_from(text, LENGTH));
   runs_away(world, "[a-z]{2,}-[0-9]", dl_str_from(text, LENGTH));
   runs_away(world, "(?!.*--)[a-z]+[0-9]", dl_str_from(text, LENGTH - 1));
+}
+
+/* Each of them by itself would be let run for a hundred thousand steps. */
+static void many_texts_cost_no_more_than_one_that_is_as_long(void **state) {
+  enum { COUNT = 100 };
+  schema_world *world = *state;
+  const dl_schema *schema = world_compile(world, "{ kind = 'array', items = { kind = 'string', pattern = '^(a+)+$' } }");
+  for (size_t length = 16; length <= 256; length *= 4) {
+    char text[256];
+    world_begin(world, DL_MODE_STRICT);
+    dl_value *items = dl_arena_zalloc(&world->request, COUNT, sizeof(*items));
+    memset(text, 'a', sizeof(text));
+    text[length - 1] = '-';
+    for (size_t i = 0; i < COUNT; i++) items[i] = dl_value_string(dl_str_from(text, length));
+    dl_value value = {.kind = DL_VALUE_ARRAY, .len = COUNT, .items = items};
+    assert_false(dl_schema_validate(schema, &value, &world->validation));
+    assert_int_equal(world->validation.patterns.bytes, COUNT * length);
+    assert_in_range(world->validation.patterns.work, 1, 100000 + 32 * COUNT * length + 96 * length);
+  }
 }
 
 static void a_long_text_is_judged_as_a_short_one(void **state) {
@@ -510,6 +529,7 @@ int main(void) {
       SCHEMA_TEST(no_model_is_echoed_that_was_checked_before),
       SCHEMA_TEST(input_is_echoed_only_in_dev_and_never_beside_a_secret),
       SCHEMA_TEST(a_runaway_pattern_refuses_and_is_logged),
+      SCHEMA_TEST(many_texts_cost_no_more_than_one_that_is_as_long),
       SCHEMA_TEST(a_long_text_is_judged_as_a_short_one),
       SCHEMA_TEST(collects_pairs_by_the_names_of_the_fields),
   };

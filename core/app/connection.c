@@ -5,6 +5,7 @@
  * a request means is the pipeline's.
  */
 #include "app/client.h"
+#include "app/crowd.h"
 #include "app/measure.h"
 
 #include "base/memory.h"
@@ -129,7 +130,7 @@ void dl_connection_finished(dl_connection *connection) {
  * request is answered, with "close", instead of being lost. */
 static void limit_idle(dl_connection *connection) {
   dl_worker *worker = connection->worker;
-  uint64_t now_us = worker->loop->clock.monotonic_us;
+  uint64_t now_us = connection->heard_us = worker->loop->clock.monotonic_us;
   if (worker->draining) dl_deadline_set(&worker->last_call_deadlines, &connection->deadline, now_us + LAST_CALL_US);
   else dl_deadline_set(&worker->idle_deadlines, &connection->deadline, now_us + worker->generation->plan->limits.idle_timeout_us);
 }
@@ -236,7 +237,8 @@ static bool wait_for_head(dl_connection *connection) {
   }
   if (!connection->timing_head) {
     connection->timing_head = true;
-    dl_deadline_set(&worker->head_deadlines, &connection->deadline, worker->loop->clock.monotonic_us + connection->exchange->plan->limits.header_timeout_us);
+    connection->heard_us = worker->loop->clock.monotonic_us;
+    dl_deadline_set(&worker->head_deadlines, &connection->deadline, connection->heard_us + connection->exchange->plan->limits.header_timeout_us);
   }
   dl_stream_read_start(stream);
   return false;
@@ -325,6 +327,7 @@ static bool step_head(dl_connection *connection) {
 static void limit_body(dl_connection *connection) {
   dl_worker *worker = connection->worker;
   const dl_plan_limits *limits = &worker->generation->plan->limits;
+  connection->heard_us = worker->loop->clock.monotonic_us;
   uint64_t earned_us = limits->min_body_rate ? connection->body_taken * 1000000 / limits->min_body_rate : 0;
   dl_deadline_set(&worker->body_deadlines, &connection->deadline, connection->body_began_us + limits->body_timeout_us + earned_us);
 }
@@ -543,7 +546,8 @@ void dl_connection_accept(dl_worker *worker, const dl_listener *listener, int fd
   connection->secure = listener->kind == DL_LISTENER_TLS;
   int error = dl_stream_accept(&connection->stream, listener, fd, &worker->buffers, NULL, &stream_events);
   bool over_client = !dl_client_connected(connection);
-  bool over_total = limits->max_connections && dl_client_counts_all(&worker->clients) > limits->max_connections;
+  bool full = !error && !over_client && limits->max_connections && dl_client_counts_all(&worker->clients) > limits->max_connections;
+  bool over_total = full && !dl_crowd_make_room(worker);
   bool capped = over_total || over_client;
   if (error || capped || worker->draining) {
     dl_metrics_count(&worker->metrics, error              ? DL_COUNTER_CONNECTIONS_FAILED
@@ -556,7 +560,8 @@ void dl_connection_accept(dl_worker *worker, const dl_listener *listener, int fd
   connection->parser = dl_http_parser_new(&limits->http);
   if (dl_client_is_announced(connection)) {
     connection->state = STATE_PROXY;
-    dl_deadline_set(&worker->head_deadlines, &connection->deadline, worker->loop->clock.monotonic_us + limits->header_timeout_us);
+    connection->heard_us = worker->loop->clock.monotonic_us;
+    dl_deadline_set(&worker->head_deadlines, &connection->deadline, connection->heard_us + limits->header_timeout_us);
     return;
   }
   begin_requests(connection);

@@ -182,6 +182,7 @@ struct dl_connection {
   uint32_t turn_requests; /* and how many requests were served in it */
   uint64_t body_taken;    /* bytes of the current body that were consumed */
   uint64_t body_began_us;
+  uint64_t heard_us;      /* when it was last begun to wait for what comes from it */
   uint64_t client_hash;
   uint32_t keep;          /* read buffer bytes that the current request's slices lie in */
   uint8_t state;          /* connection.c */

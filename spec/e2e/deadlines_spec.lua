@@ -353,43 +353,90 @@ end)
 
 describe("the cap on connections", function()
   local running
-  setup(function() running = server.start(app "max_connections = 6, max_connections_per_client = 4") end)
-  teardown(function()
+  before_each(function()
+    running = server.start(app("max_connections = 6, max_connections_per_client = 4", [[
+local held = 0
+app:get("/hold", function()
+  held = held + 1
+  demilune.sleep "5s"
+  return "held"
+end)
+app:get("/holding", function() return held end)]]), { workers = 1 })
+  end)
+  after_each(function()
     local status, log = running:stop()
     assert(status == 0, log)
   end)
 
-  local function is_served(connection)
-    local response = connection:request("GET", "/")
-    return response ~= nil and response.body == "root"
+  local function is_served(connection, path, body)
+    local response = connection:request("GET", path or "/")
+    return response ~= nil and response.body == (body or "root")
   end
 
-  -- As many connections as the server keeps, up to `count`.
-  local function fill(open, address, count)
-    for made = 1, count do
-      local connection = front.connect_from(address, running.port)
-      open[#open + 1] = connection
-      if not is_served(connection) then return made - 1 end
-    end
-    return count
-  end
+  local function connect(address) return front.connect_from(address, running.port) end
 
   local function close_all(open)
     for _, connection in ipairs(open) do connection:close() end
   end
 
-  it("counts each client, then all, and forgets those that left", function()
+  -- One client more than there may be connections of it is told so at once.
+  local function fill(open, address, count)
+    for _ = 1, count do
+      open[#open + 1] = connect(address)
+      if not is_served(open[#open]) then return false end
+    end
+    return true
+  end
+
+  -- Until those of the test before have been seen to leave.
+  local function fill_four(address)
+    local open
+    assert.is_true(server.wait_until(PATIENCE, function()
+      open = {}
+      if fill(open, address, 4) then return true end
+      close_all(open)
+    end))
+    return open
+  end
+
+  it("counts each client, and forgets those that left", function()
     for _ = 1, 3 do
-      local open
-      assert.is_true(server.wait_until(PATIENCE, function()
-        open = {}
-        if fill(open, "127.0.0.2", 5) == 4 then return true end
-        close_all(open)
-      end))
-      assert.equal(2, fill(open, "127.0.0.3", 3))
+      local open = fill_four "127.0.0.2"
+      assert.is_false(fill(open, "127.0.0.2", 1))
       for index = 1, 4 do assert.is_true(is_served(open[index])) end
       close_all(open)
     end
+  end)
+
+  it("lets who has been silent for longest give way to who comes, be it between requests, in a head or in a body", function()
+    local open = fill_four "127.0.0.4"
+    open[5], open[6] = connect "127.0.0.5", connect "127.0.0.5"
+    assert.is_true(is_served(open[5]))
+    open[6]:send "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nhalf"
+    for _ = 1, 2 do assert.is_true(is_served(open[1])) end -- in one turn of its loop the server may look at it before the last one
+    open[2]:send "GET / HT"
+    for _, index in ipairs { 3, 3, 4, 5 } do assert.is_true(is_served(open[index])) end
+    local order, newcomers = { 6, 1, 2, 3, 4, 5 }, {}
+    for n, silent in ipairs(order) do
+      newcomers[n] = connect("127.0.0." .. (5 + math.ceil(n / 2)))
+      assert.is_true(is_served(newcomers[n]), n)
+      assert.is_true(open[silent]:is_closed(), n)
+    end
+    for _, newcomer in ipairs(newcomers) do assert.is_true(is_served(newcomer)) end
+    close_all(open)
+    close_all(newcomers)
+  end)
+
+  it("closes who comes where all others have asked and wait for their answers", function()
+    local open, HOLD = fill_four "127.0.0.2", "GET /hold HTTP/1.1\r\nHost: a\r\n\r\n"
+    open[5], open[6] = connect "127.0.0.3", connect "127.0.0.3"
+    for index = 1, 5 do open[index]:send(HOLD) end
+    assert.is_true(server.wait_until(PATIENCE, function() return is_served(open[6], "/holding", "5") end))
+    open[6]:send("GET / HTTP/1.1\r\nHost: a\r\n\r\n" .. HOLD)
+    assert.equal("root", open[6]:receive().body)
+    assert.is_true(connect("127.0.0.4"):is_closed())
+    for index = 1, 6 do assert.equal("held", open[index]:receive().body) end
+    close_all(open)
   end)
 end)
 

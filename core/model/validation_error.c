@@ -7,6 +7,10 @@
 
 enum { MAX_PLACES = DL_SCHEMA_MAX_DEPTH * 2 + 2, SUMMARY_ERRORS = 5, ECHO_LARGEST = 1024 };
 
+/* Bytes. What a client chose, such as a map's keys, each error would repeat, however long it is; and so it would what is
+ * long of the app's, such as a list of all countries. */
+enum { NAME_LONGEST = 128, DETAIL_LARGEST = 65536 };
+
 struct dl_model_error {
   dl_model_error *next;
   const char *type;
@@ -84,12 +88,25 @@ void dl_validation_fail(dl_validation *validation, const char *type, dl_str mess
   dl_validation_refuse(validation, NULL, type, message, context ? *context : (dl_value){0}, NULL);
 }
 
-static dl_value location_of(const dl_model_error *error, dl_arena *arena) {
+/* A name as it is, or its beginning and that there is more. */
+static dl_value shortened(dl_value name, dl_arena *arena) {
+  if (name.kind != DL_VALUE_STRING || name.len <= NAME_LONGEST) return name;
+  uint32_t len = NAME_LONGEST;
+  while (len && ((unsigned char)name.string[len] & 0xc0) == 0x80) len--; /* no half characters */
+  return dl_value_string(dl_str_of(dl_arena_format(arena, "%.*s...", (int)len, name.string)));
+}
+
+/* Adds to *told roughly the bytes it takes. */
+static dl_value location_of(const dl_model_error *error, dl_arena *arena, size_t *told) {
   dl_value *items = dl_arena_alloc(arena, (error->place_count + 1u) * sizeof(*items));
   uint32_t count = 0;
   if (error->source) items[count++] = dl_value_string(dl_str_of(error->source));
-  memcpy(items + count, error->places, error->place_count * sizeof(*items));
-  return (dl_value){.kind = DL_VALUE_ARRAY, .len = count + error->place_count, .items = items};
+  for (uint32_t i = 0; i < error->place_count; i++) {
+    items[count] = shortened(error->places[i], arena);
+    *told += items[count].kind == DL_VALUE_STRING ? items[count].len : 1;
+    count++;
+  }
+  return (dl_value){.kind = DL_VALUE_ARRAY, .len = count, .items = items};
 }
 
 /* Roughly the bytes a value takes as JSON, counted no further than the most. */
@@ -114,11 +131,12 @@ static bool holds_record(const dl_value *value) {
   return holds;
 }
 
-static dl_value error_value(const dl_model_error *error, dl_arena *arena) {
+static dl_value error_value(const dl_model_error *error, dl_arena *arena, size_t *told) {
   dl_member *members = dl_arena_alloc(arena, 5 * sizeof(*members));
   uint32_t count = 0;
+  *told += error->message.len + weight_of(&error->context, DETAIL_LARGEST);
   members[count++] = (dl_member){dl_value_string(DL_STR("type")), dl_value_string(dl_str_of(error->type))};
-  members[count++] = (dl_member){dl_value_string(DL_STR("loc")), location_of(error, arena)};
+  members[count++] = (dl_member){dl_value_string(DL_STR("loc")), location_of(error, arena, told)};
   members[count++] = (dl_member){dl_value_string(DL_STR("msg")), dl_value_string(error->message)};
   if (error->context.kind != DL_VALUE_ABSENT) members[count++] = (dl_member){dl_value_string(DL_STR("ctx")), error->context};
   /* In dev only: enough of the input to recognise it. */
@@ -130,7 +148,9 @@ static dl_value error_value(const dl_model_error *error, dl_arena *arena) {
 dl_value dl_validation_detail(const dl_validation *validation) {
   dl_value *items = dl_arena_alloc(validation->arena, (validation->error_count + 1u) * sizeof(*items));
   uint32_t count = 0;
-  for (const dl_model_error *error = validation->first_error; error; error = error->next) items[count++] = error_value(error, validation->arena);
+  size_t told = 0;
+  for (const dl_model_error *error = validation->first_error; error && told < DETAIL_LARGEST; error = error->next)
+    items[count++] = error_value(error, validation->arena, &told);
   return (dl_value){.kind = DL_VALUE_ARRAY, .len = count, .items = items};
 }
 

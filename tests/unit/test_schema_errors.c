@@ -36,6 +36,65 @@ static void a_map_and_a_model_gather_a_hundred_errors_too(void **state) {
   assert_int_equal(world->validation.error_count, 100);
 }
 
+/* Of a name that a client chose each error has the beginning. */
+static void long_names_are_not_repeated_in_each_error(void **state) {
+  enum { LENGTH = 100001 };
+  static char name[LENGTH];
+  schema_world *world = *state;
+  world_run(world, "map = { kind = 'map', values = { kind = 'map', values = { kind = 'integer' } } }");
+  const dl_schema *schema = world_compile(world, "map");
+  memset(name, 'k', LENGTH);
+  memcpy(name + 127, "\xc3\xa9", 2); /* a character that does not fit in any more */
+  world_begin(world, DL_MODE_STRICT);
+  dl_value value = wide_object(world, 150, dl_value_boolean(true));
+  dl_member *outer = dl_arena_zalloc(&world->request, 1, sizeof(*outer));
+  *outer = (dl_member){dl_value_string(dl_str_from(name, LENGTH)), value};
+  value = (dl_value){.kind = DL_VALUE_OBJECT, .len = 1, .members = outer};
+  assert_false(dl_schema_validate(schema, &value, &world->validation));
+  assert_int_equal(world->validation.error_count, 100);
+  dl_value detail = dl_validation_detail(&world->validation);
+  assert_int_equal(detail.len, 100);
+  const dl_value *loc = world_member(&detail.items[0], "loc");
+  assert_int_equal(loc->len, 3);
+  assert_int_equal(loc->items[1].len, 127 + 3);
+  assert_memory_equal(loc->items[1].string + 125, "kk...", 5);
+}
+
+static void what_is_long_in_each_error_ends_the_list(void **state) {
+  schema_world *world = *state;
+  world_run(world, "many = {} for i = 1, 500 do many[i] = 'country' .. i end");
+  const dl_schema *schema = world_compile(world, "{ kind = 'map', values = { kind = 'literal', values = many } }");
+  world_begin(world, DL_MODE_STRICT);
+  dl_value value = wide_object(world, 150, dl_value_boolean(true));
+  assert_false(dl_schema_validate(schema, &value, &world->validation));
+  dl_buffer out = {0};
+  dl_validation_write(&world->validation, &out);
+  assert_in_range(dl_validation_detail(&world->validation).len, 2, 20);
+  assert_in_range(out.len, 10000, 96 * 1024);
+  dl_buffer_free(&out);
+}
+
+static void deep_names_end_the_list_of_errors(void **state) {
+  schema_world *world = *state;
+  world_run(world, "map = { kind = 'map' } map.values = map");
+  const dl_schema *schema = world_compile(world, "map");
+  static char name[120];
+  memset(name, 'k', sizeof(name));
+  world_begin(world, DL_MODE_STRICT);
+  dl_value value = wide_object(world, 150, dl_value_boolean(true));
+  for (int depth = 0; depth < 60; depth++) {
+    dl_member *outer = dl_arena_zalloc(&world->request, 1, sizeof(*outer));
+    *outer = (dl_member){dl_value_string(dl_str_from(name, sizeof(name))), value};
+    value = (dl_value){.kind = DL_VALUE_OBJECT, .len = 1, .members = outer};
+  }
+  assert_false(dl_schema_validate(schema, &value, &world->validation));
+  dl_buffer out = {0};
+  dl_validation_write(&world->validation, &out);
+  assert_in_range(dl_validation_detail(&world->validation).len, 2, 20);
+  assert_in_range(out.len, 1000, 96 * 1024);
+  dl_buffer_free(&out);
+}
+
 static void maps_and_models_inside_themselves_are_bounded_in_depth(void **state) {
   schema_world *world = *state;
   world_run(world, "map = { kind = 'map' } map.values = map node = { kind = 'model', name = 'Node', fields = {} }"
@@ -164,6 +223,9 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       SCHEMA_TEST(every_member_of_a_map_is_looked_at),
       SCHEMA_TEST(a_map_and_a_model_gather_a_hundred_errors_too),
+      SCHEMA_TEST(long_names_are_not_repeated_in_each_error),
+      SCHEMA_TEST(what_is_long_in_each_error_ends_the_list),
+      SCHEMA_TEST(deep_names_end_the_list_of_errors),
       SCHEMA_TEST(maps_and_models_inside_themselves_are_bounded_in_depth),
       SCHEMA_TEST(the_output_side_takes_what_clients_may_not_send),
       SCHEMA_TEST(the_first_function_that_breaks_is_the_fault_and_no_other_runs),

@@ -181,7 +181,7 @@ struct dl_connection {
   uint64_t turn_ms;       /* libuv's time, which stands still within a turn of the loop, */
   uint32_t turn_requests; /* and how many requests were served in it */
   uint64_t body_taken;    /* bytes of the current body that were consumed */
-  uint64_t body_began_us;
+  uint64_t body_began_us; /* from which its deadline is counted */
   uint64_t heard_us;      /* when it was last begun to wait for what comes from it */
   uint64_t client_hash;
   uint32_t keep;          /* read buffer bytes that the current request's slices lie in */

@@ -51,7 +51,7 @@ local units = require "demilune.units"
 ---@field idle_timeout? number|string
 ---@field send_timeout? number|string
 ---@field handler_timeout? number|string
----@field min_body_rate? integer|string bytes a second that a body keeps up on average
+---@field min_body_rate? integer|string bytes a second that a body keeps up, over body_timeout
 
 ---@class demilune.App : demilune.Router
 ---@field given demilune.AppOptions

@@ -124,6 +124,19 @@ describe("the deadline of a body", function()
     end
   end)
 
+  it("answers 408 to a sender that stops or drips, however fast it was before", function()
+    for _, drip in ipairs { "", "x" } do
+      local connection = running:connect(0.1)
+      connection:send(HEAD:format(100000) .. ("x"):rep(90000)) -- worth 900 seconds
+      assert.is_true(server.wait_until(PATIENCE, function()
+        connection:send(drip)
+        connection.buffer = connection.buffer .. connection:read()
+        return connection.buffer:find("^HTTP/1.1 408 ") and true
+      end))
+      connection:close()
+    end
+  end)
+
   it("answers 408 to a sender that drips", function()
     local connection = running:connect(0.1)
     connection:send(HEAD:format(100000))

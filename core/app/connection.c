@@ -330,7 +330,7 @@ static void limit_body(dl_connection *connection) {
   dl_worker *worker = connection->worker;
   const dl_plan_limits *limits = &worker->generation->plan->limits;
   uint64_t now_us = connection->heard_us = worker->loop->clock.monotonic_us;
-  uint64_t earned_us = limits->min_body_rate ? connection->body_taken * 1000000 / limits->min_body_rate : 0;
+  uint64_t earned_us = limits->min_body_rate ? connection->body_taken * 1000000 / limits->min_body_rate : now_us - connection->body_began_us;
   if (connection->state == STATE_BODY && connection->body_began_us + earned_us > now_us) connection->body_began_us = now_us - earned_us;
   dl_deadline_set(&worker->body_deadlines, &connection->deadline, connection->body_began_us + limits->body_timeout_us + earned_us);
 }

@@ -179,6 +179,25 @@ describe("the deadline of a body", function()
   end)
 end)
 
+describe("a body without a least rate", function()
+  it("may take as long as it likes, but for pauses", function()
+    local running = server.start(app 'body_timeout = "3s", min_body_rate = 0')
+    local connection = running:connect(PATIENCE)
+    connection:send("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 41\r\n\r\n")
+    for _ = 1, 40 do
+      connection:send("x")
+      socket.sleep(0.1)
+    end
+    connection:send("x")
+    local response, why = connection:receive()
+    assert.equal(("x"):rep(41), response and response.body, why)
+    connection:send("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 41\r\n\r\nx")
+    assert.equal(408, connection:receive().status)
+    connection:close()
+    assert.equal(0, (running:stop()))
+  end)
+end)
+
 -- How much a unix socket takes is known but for a few KiB: one of these leaves just so much room that what is sent before the body does not fit.
 describe("a body behind answers that nobody reads", function()
   it("has no longer for dripping than they have", function()

@@ -156,6 +156,8 @@ static void passwords_are_hashed_and_verified(void **state) {
                  " local right, outdated = core.password_verify(stored, core.secret 'open sesame') assert(right == true and outdated == false)"
                  " assert(core.password_verify(stored, 'open sesam') == false and core.password_verify(nil, 'open sesame') == false)"
                  " assert(core.password_verify(stored, ('x'):rep(2000)) == false)"
+                 " local longest = core.password_hash(('x'):rep(1024)) assert(core.password_verify(longest, ('x'):rep(1024)) == true)"
+                 " assert(core.password_verify(longest, ('x'):rep(1025)) == false)" /* a longer one is not cut to it */
                  " assert(core.password_hash(core.secret 'open sesame') ~= stored)");
 }
 

@@ -298,7 +298,8 @@ static void sets_pass_over_what_is_not_theirs(void **state) {
     assert_true(dl_key_set_add(&set, dl_key_from_jwk(*state, DL_KEY_UNSTATED, DL_STR("{" ED_PUBLIC "}"), &error), &error));
   assert_false(dl_key_set_add(&set, dl_key_from_jwk(*state, DL_KEY_UNSTATED, DL_STR("{" ED_PUBLIC "}"), &error), &error));
   dl_key_set_free(&set);
-  static const char *const bad[] = {"", "{}", "{\"keys\":5}", "{\"keys\":[]}", "{\"keys\":[{\"kty\":\"unheard\"}]}", "{\"keys\":[],\"keys\":[]}",
+  static const char *const bad[] = {"", "{}", "{\"keys\":5}", "{\"keys\":[]}", "{\"keys\":[{\"kty\":\"unheard\"}]}", "{\"keys\":[],\"keys\":[{" EC_PUBLIC "}]}",
+                                    "{\"keys\":[{" EC_PUBLIC ",\"kid\":\"a\",\"kid\":\"b\"}]}",
                                     "{\"keys\":[{\"kty\":\"RSA\",\"n\":\"AQAB\",\"e\":\"AQAB\"}]}"};
   for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
     error = NULL;

@@ -130,6 +130,10 @@ static void numbers_of_a_curve_have_its_length(void **state) {
       "{\"kty\":\"EC\",\"crv\":\"P-256\"," EC_X ",\"y\":\"AAA\"}",
       "{\"kty\":\"EC\",\"crv\":\"P-384\"," EC_X "," EC_Y "}",
       "{" EC ",\"d\":\"AAA\"}",
+      /* One zero byte too many, which changes no number or stands behind it. */
+      "{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEUA\"," EC_Y "}",
+      "{\"kty\":\"EC\",\"crv\":\"P-256\"," EC_X ",\"y\":\"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0A\"}",
+      "{" EC ",\"d\":\"AI6bEJ5xkJi_mASH3x9dd-nLKWBuvtImO19XwhPfhPSy\"}",
       "{\"kty\":\"OKP\",\"crv\":\"Ed25519\"}",
       "{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"x\":\"AAA\"}",
       "{" ED_X ",\"d\":5}",

@@ -111,6 +111,7 @@ static void another_cost_asks_for_a_rehash(void **state) {
   assert_false(dl_password_outdated(dl_str_of(text), &quick));
   assert_true(dl_password_outdated(dl_str_of(text), &DL_PASSWORD_COST));
   assert_true(dl_password_outdated(dl_str_of(text), &(dl_password_cost){64, 2, 1}));
+  assert_true(dl_password_outdated(DL_STR("$argon2id$v=19$m=64,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"), &quick));
   /* A salt or a digest of fewer bytes than ours, at the same cost. */
   assert_true(dl_password_outdated(DL_STR("$argon2id$v=19$m=64,t=1,p=1$c29tZXNhbHQ$AAAAAAAAAAAAAAAAAAAAAA"), &quick));
   assert_true(dl_password_outdated(DL_STR("$argon2id$v=19$m=64,t=1,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAA"), &quick));
@@ -132,6 +133,11 @@ static void costs_and_lengths_are_bounded(void **state) {
   assert_int_equal(dl_password_hash(dl_str_from(long_password, DL_PASSWORD_LENGTH_MAX + 1), &quick, text), DL_PASSWORD_WRONG);
   assert_int_equal(dl_password_verify_nobody(DL_STR("x"), &quick), DL_PASSWORD_WRONG);
   assert_int_equal(dl_password_verify_nobody(dl_str_from(long_password, DL_PASSWORD_LENGTH_MAX + 1), &quick), DL_PASSWORD_WRONG);
+  /* Of one that is too long nothing is computed: not even where somebody else's program made a string of it, and for nobody as for somebody,
+   * since the time taken would tell them apart. */
+  static const char of_long[] = "$argon2id$v=19$m=64,t=1,p=1$c29tZXNhbHQ$y12YrXri/jlpLpF1DBeiW4vOhPYudvBsDlJPMiG140A";
+  assert_int_equal(dl_password_verify(DL_STR(of_long), dl_str_from(long_password, DL_PASSWORD_LENGTH_MAX + 1)), DL_PASSWORD_WRONG);
+  assert_int_equal(dl_password_verify_nobody(dl_str_from(long_password, DL_PASSWORD_LENGTH_MAX + 1), &bad[0]), DL_PASSWORD_WRONG);
   assert_int_equal(dl_password_hash(DL_STR(""), &(dl_password_cost){4096, 1, 16}, text), DL_PASSWORD_OK);
   assert_true(strlen(text) < DL_PASSWORD_TEXT);
   free(long_password);

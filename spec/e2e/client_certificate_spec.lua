@@ -18,6 +18,7 @@ app:get("/machine", { guard = machine }, function(req)
   return { subject = who.subject, guard = who.guard, issuer = who.issuer, roles = who.roles, claims = who.claims }
 end)
 app:get("/admin", { guard = guard.role("admin", machine) }, function() return "admin" end)
+app:post("/machine", { guard = machine }, function() return "done" end)
 app:get("/uri", { guard = anybody, needs = { who = anybody } }, function(_, need) return { need.who.subject, need.who.claims.emails } end)
 return app
 ]]
@@ -45,13 +46,13 @@ describe("guard.client_certificate", function()
     assert.equal(0, status, log)
   end)
 
-  local function ask(name, target, protocol)
+  local function ask(name, target, protocol, method, headers)
     local given = { protocol = protocol }
     if name then given.certificate, given.key = files:path(name .. ".pem"), files:path(name .. ".key") end
     local connection, why = http.connect_tls(running.port, given)
     if not connection then return nil, why end
     local response
-    response, why = connection:request("GET", target)
+    response, why = connection:request(method or "GET", target, { headers = headers })
     connection:close()
     return response, why
   end
@@ -97,6 +98,13 @@ describe("guard.client_certificate", function()
   it("takes the name that it was told to", function()
     assert.equal('["spiffe://example/w7",["w7@example.test"]]', ask("worker-7", "/uri").body)
     assert.equal(401, ask("worker-8", "/uri").status)
+  end)
+
+  it("does nothing for a page of another origin, whose visitor's browser shows the certificate", function()
+    local foreign = ask("worker-7", "/machine", nil, "POST", { Origin = "https://evil.example", ["Sec-Fetch-Site"] = "cross-site" })
+    assert.equal(403, foreign.status)
+    assert.truthy(foreign.body:find("another origin", 1, true), foreign.body)
+    assert.equal(200, ask("worker-7", "/machine", nil, "POST").status)
   end)
 
   it("knows a client whose session was resumed", function()

@@ -10,11 +10,13 @@ local demilune = require "demilune"
 local model, guard = demilune.model, demilune.guard
 local settings = demilune.settings {
   SESSION_SECRET = model.secret { min_bytes = 32 }, PASSWORD = model.secret(), KEY = model.secret { min_bytes = 16 },
+  TOKEN_SECRET = model.secret { min_bytes = 32 },
   OTHER_KEY = model.secret { min_bytes = 16 } }
 local session = guard.session { secret = settings.SESSION_SECRET, lifetime = "1h" }
 local basic = guard.basic { users = { ann = settings.PASSWORD } }
 local header_key = guard.api_key { header = "X-Key",
   keys = { one = { secret = settings.KEY }, two = { secret = settings.OTHER_KEY, roles = { "admin" } } } }
+local token = guard.bearer { secret = settings.TOKEN_SECRET, lifetime = "15m", cookie = "__Host-token" }
 local cookie_key = guard.api_key { cookie = "__Host-key", keys = { one = { secret = settings.KEY } } }
 local app = demilune.app { title = "Pages", version = "1",
   cors = { origins = { "https://front.example" }, credentials = true, methods = { "GET", "POST", "DELETE" } } }
@@ -39,6 +41,10 @@ app:mount(closed)
 app:post("/basic", { guard = basic, limit = "100/minute" }, act)
 app:post("/cookie-key", { guard = cookie_key }, act)
 app:post("/header-key", { guard = header_key }, act)
+app:post("/token", { guard = token }, act)
+app:get("/token/{id}", { guard = guard.public, limit = "100/minute" }, function(req)
+  return token:issue { subject = "ann", claims = { id = req.path.id } }
+end)
 app:post("/any", { guard = guard.any { guard.role("admin", header_key), session } }, act)
 app:post("/public", { guard = guard.public }, act)
 app:get("/done", { guard = guard.public }, function() return { done = done } end)
@@ -70,14 +76,21 @@ describe("a page of another origin", function()
   end
   local function done() return ask("GET", "/done").body end
 
+  local fresh = 0
+  -- One that no worker has seen, and so has not kept as good.
+  local function fresh_token()
+    fresh = fresh + 1
+    return ask("GET", "/token/" .. fresh).body
+  end
+
   setup(function()
     local KEY = ("k3y-"):rep(8)
     folder = server.write_app { ["app.lua"] = APP }
     local hashing = assert(io.popen(("echo 'correct horse battery staple' | '%s' hash"):format(server.program)))
     local hash = hashing:read("*a"):gsub("%s+$", "")
     hashing:close()
-    running = server.start(folder, { env = { SESSION_SECRET = ("s3cr3t-"):rep(6), KEY = KEY, OTHER_KEY = KEY:upper(), PASSWORD = hash },
-      flags = { "--trusted-proxies=127.0.0.1" } })
+    local env = { SESSION_SECRET = ("s3cr3t-"):rep(6), TOKEN_SECRET = ("t0k3n-"):rep(6), KEY = KEY, OTHER_KEY = KEY:upper(), PASSWORD = hash }
+    running = server.start(folder, { env = env, flags = { "--trusted-proxies=127.0.0.1" } })
     visitor = { Cookie = ask("POST", "/login").headers["set-cookie"]:match("^[^;]+") }
     password = { Authorization = "Basic " .. mime.b64("ann:correct horse battery staple") }
     key = KEY
@@ -90,7 +103,9 @@ describe("a page of another origin", function()
   for _, page in ipairs(FOREIGN) do
     it("does nothing as its visitor: " .. page[1], function()
       local before = done()
+      local token = { Cookie = "__Host-token=" .. fresh_token() }
       for _, request in ipairs {
+        { "POST", "/token", token }, { "POST", "/token", token }, -- as it comes first, and as one that is known
         { "POST", "/session", visitor }, { "DELETE", "/session", visitor }, { "POST", "/session-form", visitor }, { "POST", "/basic", password },
         { "POST", "/cookie-key", { Cookie = "__Host-key=" .. key } }, { "POST", "/any", visitor }, { "POST", "/without-credentials", visitor },
       } do
@@ -171,6 +186,8 @@ describe("a page of another origin", function()
   it("may do what needs nobody's credentials, or what a form cannot send", function()
     assert.equal(200, ask("POST", "/public", FOREIGN[1][2]).status)
     assert.equal(200, ask("POST", "/header-key", { ["X-Key"] = key }, FOREIGN[1][2]).status)
+    local token = { Authorization = "Bearer " .. fresh_token() }
+    for _ = 1, 2 do assert.equal(200, ask("POST", "/token", token, FOREIGN[1][2]).status) end
     assert.equal(200, ask("GET", "/read", visitor, FOREIGN[1][2]).status)
   end)
 

@@ -17,7 +17,7 @@ local bearer = guard.bearer {
 
 local function with_lists(row)
   if not row then return nil end
-  return { id = row.id, password = row.password, roles = { row.role }, scopes = { "read", "write" } }
+  return { id = row.id, password = row.password, roles = { row.role }, scopes = store.scopes }
 end
 
 local accounts = demilune.accounts {
@@ -36,9 +36,12 @@ app:delete("/logins", { guard = bearer, status = 204 }, function(req) accounts:f
 local own = demilune.accounts {
   bearer = bearer, prefix = "/own", tags = { "own" }, token_url = "/login", refresh_url = "/again", logout_url = "/out", cookie = "__Host-own",
   lifetime = "1h", limit = "2/minute", refresh_limit = "1000/minute",
-  find = function(username) return username:find "^robot" and { id = username } or nil end,
-  find_by_id = function(subject) return { id = subject } end,
-  verify = function(account, given) return account ~= nil and given ~= nil end,
+  find = function(username) return username:find "^robot" and { id = username, password = store.own_password } or nil end,
+  find_by_id = function(subject) return { id = subject, password = store.own_password } end,
+  verify = function(account, given)
+    if store.verdict ~= nil then return store.verdict end
+    return account ~= nil and given ~= nil
+  end,
   issue = function(account) return store.fails and error "no token today" or "token-of-" .. account.id end,
   store = {
     begin = function(subject) return "first-" .. subject end,

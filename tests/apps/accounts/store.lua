@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- The database and what specs ask of it.
 
-local store = { revoked = {}, rotated = {}, fails = false }
+local store = { revoked = {}, rotated = {}, fails = false, scopes = { "read", "write" } }
 
 function store.open(app)
   local db = app:database("sqlite::memory:")

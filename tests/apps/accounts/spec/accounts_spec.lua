@@ -103,6 +103,20 @@ describe("a login", function()
     assert.equal(400, log_in({ scope = "read everything" }).status)
   end)
 
+  it("is kept by no cache, and neither is what a refresh or a logout answers, whatever that is", function()
+    local token = cookie_of(log_in())
+    local replies = {
+      log_in { password = "wrong horse" }, log_in { scope = "everything" }, refresh(token), refresh(token), refresh "guessed",
+      client:post("/token", { form = {} }), client:post "/logout", client:post("/logout", { headers = { Origin = "https://evil.example" } }),
+    }
+    local statuses = {}
+    for index, reply in ipairs(replies) do
+      statuses[index] = reply.status
+      assert.equal("no-store", reply.headers["Cache-Control"], index)
+    end
+    assert.same({ 401, 400, 200, 401, 401, 422, 204, 403 }, statuses)
+  end)
+
   it("may be tried 10 times a minute", function()
     local statuses = {}
     for index = 1, 11 do statuses[index] = log_in({ password = "wrong" }).status end
@@ -185,6 +199,16 @@ describe("a refresh token", function()
     test.run(function() store.remove:run { email = "ada@example.com" } end)
     assert.equal(401, refresh(cookie_of(reply)).status)
     assert.same({}, tokens())
+  end)
+
+  it("ends when its account lost a scope that the login asked for, and not by one that it did not", function()
+    local narrow, wide = cookie_of(log_in { scope = "read" }), cookie_of(log_in { scope = "read write" })
+    store.scopes = { "read" }
+    local replies = { refresh(narrow), refresh(wide) }
+    store.scopes = { "read", "write" }
+    assert.same({ 200, 401 }, { replies[1].status, replies[2].status })
+    assert.same({ "read" }, me(replies[1]).json().scopes)
+    assert.equal(401, refresh(wide).status)
   end)
 
   it("is not used up where the account cannot be looked up, or no access token be made", function()
@@ -327,6 +351,28 @@ describe("parts of one's own", function()
     assert.equal(204, client:post("/own/out").status)
     assert.equal(204, client:delete("/own/logins/7").status)
     assert.same({ "next-robot", "all of 7" }, store.revoked)
+  end)
+
+  it("say yes or no, and let in neither by what only Lua takes for a yes nor who is not found", function()
+    local function log_in_with(verdict, name)
+      client:forward "2m"
+      store.verdict = verdict
+      local reply = client:post("/own/login", { form = { username = name, password = "anything" } })
+      store.verdict = nil
+      return reply.status
+    end
+    assert.same({ 200, 200 }, { log_in_with(true, "robot"), log_in_with({ id = 1 }, "robot") })
+    assert.same({ 500, 500, 401, 401 },
+      { log_in_with(0, "robot"), log_in_with("no", "robot"), log_in_with({}, "robot"), log_in_with(false, "robot") })
+    assert.equal(401, log_in_with(true, "eve"))
+  end)
+
+  it("keep nothing of a password that is no hash in the cookie, where it could be guessed", function()
+    client:forward "2m"
+    store.own_password = "1234"
+    local value = cookie_of(client:post("/own/login", { form = { username = "robot", password = "1234" } }), "__Host-own")
+    store.own_password = nil
+    assert.equal("first-robot." .. core.sha256_hex "demilune login 1\nfirst-robot\n", value)
   end)
 
   it("take names that are no text", function()

@@ -162,7 +162,7 @@ end
 local function refuse_foreign_page()
   if not core.foreign_page() then return end
   log.info("a login was refused to a page of another origin; where it may, name it in cors with credentials = true")
-  response.abort(403, "A page of another origin may not log in or out", NO_STORE)
+  response.abort(403, "A page of another origin may not log in or out")
 end
 
 local function login(given, issue)
@@ -172,9 +172,9 @@ local function login(given, issue)
     local account = given.find(req.form.username)
     local is_right, outdated = check(account, req.form.password)
     local passes = verdict.is_yes(is_right, "demilune.accounts: verify")
-    if not account or not passes then response.abort(401, WRONG, NO_STORE) end
+    if not account or not passes then response.abort(401, WRONG) end
     local scopes = granted(account, req.form.scope)
-    if not scopes then response.abort(400, "The account does not have such a scope", NO_STORE) end
+    if not scopes then response.abort(400, "The account does not have such a scope") end
     local stored = account.password
     if outdated and given.rehash then
       stored = password.hash(req.form.password)
@@ -187,7 +187,7 @@ end
 
 -- Ends the login at the client too.
 local function refuse(given)
-  response.abort(401, ENDED, { ["Cache-Control"] = "no-store", ["Set-Cookie"] = set_cookie(given.cookie, "", 0) })
+  response.abort(401, ENDED, { ["Set-Cookie"] = set_cookie(given.cookie, "", 0) })
 end
 
 local function why_ended(account, scopes, token, proof)

@@ -122,6 +122,7 @@ describe("api_key:issue", function()
       as(ada, {}), as(ada, { roles = { "user" } }), as(ada, { roles = { "admin" } }), as(ada, { roles = { "user", "admin" } }),
     })
     assert.equal(201, as(ada, { roles = { "admin" }, beyond_issuer = true }))
+    assert.equal(403, as(ada, { roles = { "admin" }, beyond_issuer = false }))
     assert.equal(201, as(ada, { scopes = { "write" } })) -- a person, whose keys may less than they
     local reader = { guard = "bearer", roles = {}, scopes = { "read" } }
     assert.same({ 201, 403 }, { as(reader, { scopes = { "read" } }), as(reader, { scopes = { "read", "write" } }) })

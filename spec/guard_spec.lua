@@ -287,6 +287,9 @@ describe("guard.session", function()
     assert.matches('"write" is not among', of { scopes = { "write" } })
     assert.matches("7 is no role", of { roles = { "admin", 7 } })
     assert.matches('write roles = { "admin" }', of { roles = "admin" })
+    for _, name in ipairs { "sub", "roles", "scopes", "exp", "sid" } do
+      assert.matches("the claim " .. name .. " is the guard's own to write", of { claims = { [name] = "x" } })
+    end
   end)
 
   it("makes none that a browser would drop", function()
@@ -298,7 +301,10 @@ describe("guard.session", function()
   it("refuses sessions without an end and cookies for every page", function()
     assert.matches("can be stolen for ever", refusal(guard.session, { secret = SECRET }))
     assert.matches("every page of the web", refusal(guard.session, { secret = SECRET, lifetime = "1h", same_site = "None" }))
+    assert.matches("can be stolen for ever", refusal(guard.session, { secret = SECRET, lifetime = 0.5 }))
     assert.matches("takes secret = settings.SESSION_SECRET", refusal(guard.session, { lifetime = "1h" }))
+    assert.matches("takes secret = settings.SESSION_SECRET", refusal(guard.session, { secret = SECRET, secrets = { SECRET }, lifetime = "1h" }))
+    assert.matches("guard.session: secret has 31 bytes", refusal(guard.session, { secret = core.secret(("a1b"):rep(10) .. "c"), lifetime = "1h" }))
   end)
 
   it("finds a cookie that other hosts may set", function()
@@ -358,6 +364,24 @@ describe("guard.session with a store", function()
     asker { principal = principal { sid = "a" } }
   end)
 
+  it("asks each store that may have it, and answers 401 when none has", function()
+    local others = {}
+    local function stored_in(kept) return guard.session {
+      secret = SECRET, lifetime = "1h",
+      store = { begin = handler, lives = function(id) return kept[id] end, finish = handler, finish_all = handler },
+    } end
+    local app = demilune.app {}
+    app:get("/notes", { guard = guard.any { stored_in(lives), stored_in(others) } }, handler)
+    local asker = plan.compile(app).routes[1].lives
+    local request = { principal = principal { sid = "a" } }
+    local ok, problem = pcall(asker, request)
+    assert.same({ false, 401 }, { ok, problem.status })
+    others.a = true
+    asker(request)
+    lives.a, others.a = true, nil
+    asker(request)
+  end)
+
   it("leaves to another session what that one found", function()
     local made = guard.session { secret = SECRET, lifetime = "1h", store = STORE }
     core.place = guard.session({ secret = SECRET, lifetime = "1h", store = STORE }).place
@@ -369,6 +393,10 @@ describe("guard.session with a store", function()
 
   it("refuses half a store, and a store that can be gone round", function()
     assert.matches("store.lives must be a function", refusal(guard.session, { secret = SECRET, lifetime = "1h", store = { begin = handler } }))
+    local part = { begin = handler, lives = handler, finish = handler }
+    assert.matches("store.finish_all must be a function", refusal(guard.session, { secret = SECRET, lifetime = "1h", store = part }))
+    local database = { statement = handler }
+    assert.matches('"a; b" is no name of a table', refusal(guard.session, { secret = SECRET, lifetime = "1h", database = database, table = "a; b" }))
     assert.matches("table names one of a database", refusal(guard.session, { secret = SECRET, lifetime = "1h", table = "x" }))
     local stored, plain = guard.session { secret = SECRET, lifetime = "1h", store = STORE }, guard.session { secret = SECRET, lifetime = "1h" }
     assert.matches("give both a store, or neither", refusal(guard.any, { stored, guard.role("admin", plain) }))

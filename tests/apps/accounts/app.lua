@@ -39,6 +39,7 @@ local own = demilune.accounts {
   find = function(username) return username:find "^robot" and { id = username, password = store.own_password } or nil end,
   find_by_id = function(subject) return { id = subject, password = store.own_password } end,
   verify = function(account, given)
+    store.given = tostring(given)
     if store.verdict ~= nil then return store.verdict end
     return account ~= nil and given ~= nil
   end,

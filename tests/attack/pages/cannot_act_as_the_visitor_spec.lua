@@ -45,6 +45,7 @@ app:post("/token", { guard = token }, act)
 app:get("/token/{id}", { guard = guard.public, limit = "100/minute" }, function(req)
   return token:issue { subject = "ann", claims = { id = req.path.id } }
 end)
+app:post("/counted", { guard = session, limit = { rate = "2/minute", by = "principal" } }, act)
 app:post("/any", { guard = guard.any { guard.role("admin", header_key), session } }, act)
 app:post("/public", { guard = guard.public }, act)
 app:get("/done", { guard = guard.public }, function() return { done = done } end)
@@ -150,6 +151,19 @@ describe("a page of another origin", function()
     for _, scheme in ipairs { "http", "https" } do -- a proxy that ends TLS may not say so
       assert.equal(200, ask("POST", "/session", visitor, { Origin = scheme .. "://shop.example" }).status, scheme)
     end
+  end)
+
+  it("uses up nothing of what its visitor may", function()
+    for _ = 1, 3 do assert.equal(403, ask("POST", "/counted", visitor, FOREIGN[1][2]).status) end
+    assert.same({ 200, 200, 429 }, {
+      ask("POST", "/counted", visitor).status, ask("POST", "/counted", visitor).status, ask("POST", "/counted", visitor).status,
+    })
+  end)
+
+  it("is one of the name that a proxy got the request by, whatever name it asks us by", function()
+    local name = { ["X-Forwarded-Host"] = "front.shop.example" }
+    assert.equal(200, ask("POST", "/session", visitor, name, { Origin = "https://front.shop.example" }).status)
+    assert.equal(403, ask("POST", "/session", visitor, name, { Origin = "https://shop.example" }).status)
   end)
 
   it("is refused by the cookie that passed, though a key that a form cannot send was good as well", function()

@@ -99,7 +99,10 @@ describe("a login", function()
     assert.same({ "read", "write" }, me(log_in()).json().scopes)
     local reply = log_in { scope = "read" }
     assert.same({ "read" }, me(reply).json().scopes)
-    assert.same({ "read" }, me(refresh(cookie_of(reply))).json().scopes)
+    for _ = 1, 2 do -- as often as it is refreshed
+      reply = refresh(cookie_of(reply))
+      assert.same({ "read" }, me(reply).json().scopes)
+    end
     assert.equal(400, log_in({ scope = "read everything" }).status)
   end)
 
@@ -121,6 +124,14 @@ describe("a login", function()
     local statuses = {}
     for index = 1, 11 do statuses[index] = log_in({ password = "wrong" }).status end
     assert.same({ 401, 429 }, { statuses[10], statuses[11] })
+  end)
+
+  it("may be refreshed and ended 30 times a minute each", function()
+    for _, target in ipairs { "/refresh", "/logout" } do
+      local statuses = {}
+      for index = 1, 31 do statuses[index] = client:post(target).status end
+      assert.same({ target == "/refresh" and 401 or 204, 429 }, { statuses[30], statuses[31] })
+    end
   end)
 
   it("keeps no token, only its digest", function()
@@ -174,7 +185,7 @@ describe("a refresh token", function()
     local reply = refresh(token)
     assert.equal(200, reply.status)
     assert.is_true(tonumber(reply.cookies[1]:match("Max%-Age=(%d+)")) <= 86400)
-    client:forward("25h")
+    client:forward("24h")
     assert.equal(401, refresh(cookie_of(reply)).status)
     log_in()
     assert.equal(1, #tokens())
@@ -286,6 +297,13 @@ describe("a logout", function()
     assert.same({ 401, 401, 200 }, { refresh(first).status, refresh(second).status, refresh(other).status })
     assert.equal(204, client:post("/logout").status)
   end)
+
+  it("by a token that was used already, as another tab has it, ends the family too", function()
+    local first = cookie_of(log_in())
+    local second = cookie_of(refresh(first))
+    assert.equal(204, test.client():post("/logout", { cookies = { [COOKIE] = first } }).status)
+    assert.equal(401, refresh(second).status)
+  end)
 end)
 
 describe("all logins of an account", function()
@@ -343,6 +361,7 @@ describe("parts of one's own", function()
   it("take the place of ours", function()
     local reply = client:post("/own/login", { form = { username = "robot", password = "anything" } })
     assert.equal("token-of-robot", reply.json().access_token)
+    assert.equal("secret(redacted)", store.given) -- so that no log and no error shows what was typed
     assert.equal("first-robot", stored_of(cookie_of(reply, "__Host-own")))
     assert.matches("Max%-Age=3600", reply.cookies[1])
     assert.equal(401, client:post("/own/login", { form = { username = "eve", password = "anything" } }).status)

@@ -103,6 +103,8 @@ describe("guard.bearer", function()
       bearer_refusal { secret = false, key = PEM, algorithms = { "HS256" } })
     assert.matches("the public key for the secret", bearer_refusal { secret = false,
       keys = { { secret = SECRET, kid = "1" }, { pem = PEM, algorithm = "ES256", kid = "2" } } })
+    assert.matches("one of the keys is for RS256, which algorithms does not name", bearer_refusal { secret = false, algorithms = { "ES256" },
+      keys = { { pem = PEM, algorithm = "ES256", kid = "1" }, { pem = PEM, algorithm = "RS256", kid = "2" } } })
   end)
 
   it("refuses tokens that live too long", function()
@@ -447,6 +449,7 @@ describe("guards made of guards", function()
   end)
 
   it("refuse what is no guard, and public ones", function()
+    assert.matches("guard.owner: guard.public lets everybody pass", refusal(guard.owner, handler, guard.public))
     assert.matches("guard.role takes a guard, not nil", refusal(guard.role, "admin"))
     assert.matches("takes a name, or a list", refusal(guard.role, bearer(), "admin"))
     assert.matches("guard.public lets everybody pass", refusal(guard.role, "admin", guard.public))

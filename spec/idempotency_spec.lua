@@ -97,6 +97,8 @@ describe("the declaration of an idempotent route", function()
     end))
     assert.matches("may take 600 s, and its answers are kept for 300 s; keep them longer",
       refusal(with({ idempotent = true, timeout = "10m" }, { database = new_database(), keep = "5m" })))
+    assert.matches("may take 241 s, and its answers are kept for 300 s", -- with a minute to spare
+      refusal(with({ idempotent = true, timeout = 241 }, { database = new_database(), keep = "5m" })))
   end)
 
   it("says once where answers are kept, in words that mean something", function()

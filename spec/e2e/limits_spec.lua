@@ -9,6 +9,7 @@ local jwt = require "spec.support.jwt"
 local process = require "spec.support.process"
 local redis = require "spec.support.redis"
 local server = require "spec.support.server"
+local socket = require "socket"
 
 assert(redis.is_installed(), "redis-server is not installed; `./demilune ensure test` brings it")
 
@@ -26,6 +27,11 @@ app:get("/five", { limit = "5/minute" }, function() return "fine" end)
 app:get("/many", { limit = "100000/minute" }, function() return "fine" end)
 app:get("/costly", { limit = { rate = "10/minute", cost = 4 } }, function() return "fine" end)
 app:get("/mine", { guard = key, limit = { rate = "3/minute", by = "principal" } }, function() return "fine" end)
+app:get("/each", { guard = key, limit = { "100/minute", { rate = "3/minute", by = "principal" }, { rate = "2/minute", by = "api_key" } } },
+  function() return "fine" end)
+app:get("/both", { guard = key, limit = { "100/minute", { rate = "2/minute", by = "principal" } } }, function() return "fine" end)
+local function everybody() return "all" end
+app:get("/twice", { limit = { { rate = "9/minute", by = everybody }, { rate = "2/minute", by = everybody } } }, function() return "fine" end)
 app:get("/team", { header = Header, needs = { team = team },
   limit = { "50/minute", { rate = "2/minute", by = function(req, need) return need.team.id end } } }, function(req) return req.method end)
 local ends = {}
@@ -157,6 +163,20 @@ describe("limits in Redis", function()
     assert.equal(401, mine("eve-has-no-key-of-her-own-at-all").status)
   end)
 
+  it("count by each of what a route names, and tell of each", function()
+    local function ask(target) return get(running, target, { ["X-API-Key"] = BOB }) end
+    assert.matches('^"client 100/minute";r=99;t=%d+, "principal 3/minute";r=2;t=%d+, "api_key 2/minute";r=1;t=%d+$', ask("/each").headers.ratelimit)
+    assert.same({ 200, 429 }, { ask("/each").status, ask("/each").status })
+    assert.same({ 200, 200, 429 }, { ask("/both").status, ask("/both").status, ask("/both").status })
+    assert.same({ 200, 200, 429 }, { ask("/twice").status, ask("/twice").status, ask("/twice").status })
+  end)
+
+  it("have keys that begin with the app's title, so that apps may share a store", function()
+    assert.equal(200, get(running, "/many").status)
+    local script = "local ours, all = redis.call('KEYS', 'demilune:Counted:*'), redis.call('KEYS', '*') return #all > 0 and #ours == #all"
+    assert.equal(":1", store:command("EVAL", script, 0))
+  end)
+
   it("count by what a function gives, and not when it gives nil", function()
     for _ = 1, 2 do assert.equal(200, get(running, "/team", { ["X-Team"] = "red" }).status) end
     local refused = get(running, "/team", { ["X-Team"] = "red" })
@@ -227,6 +247,7 @@ for failure, away in pairs { ["local"] = 200, open = 200, closed = 503 } do
       assert.truthy(settles(running, "/many", away))
       local response = get(running, "/many")
       assert.equal(away, response.status)
+      assert.equal(away, get(running, "/wide/1").status) -- which a function alone limits
       if failure == "closed" then assert.equal("1", response.headers["retry-after"]) end
       local statuses = {}
       for _ = 1, 8 do
@@ -265,7 +286,10 @@ for failure, away in pairs { ["local"] = 200, open = 200, closed = 503 } do
 
     it("stalls nobody beyond its deadline while it is frozen, and says so once", function()
       store:signal("STOP")
-      for _ = 1, 21 do assert.equal(away, get(running, "/many").status) end
+      local before = socket.gettime()
+      assert.equal(away, get(running, "/many").status)
+      assert.is_true(socket.gettime() - before > 0.9, "the app's own timeout of a second")
+      for _ = 1, 20 do assert.equal(away, get(running, "/many").status) end
       local function checks(page, result) return page:sum("demilune_limit_store_checks_total", { result = result }) end
       local page = running:metrics_when(function(page) return checks(page) == 22 end)
       assert.equal(1, checks(page, "answered"))

@@ -101,6 +101,8 @@ describe("what would let somebody guess", function()
     for _, audience in ipairs { '"https://api.example"', "false" } do
       assert.is_nil(owasp.refusal(guarded(options .. ", audience = " .. audience)))
     end
+    local jwks = '{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"1","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}'
+    refused({ ["app.lua"] = guarded 'jwks_file = "keys.json", lifetime = "15m"', ["keys.json"] = jwks }, "those for any other service pass here too")
   end)
   it("does not load: credentials in a cookie that other hosts of the domain can set", function()
     local words = 'a browser lets other hosts of the domain set the cookie token; write cookie = "__Host-token"'

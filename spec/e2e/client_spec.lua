@@ -355,6 +355,18 @@ describe("a server whose proxy speaks the PROXY protocol", function()
     for _, connection in ipairs(held) do connection:close() end
   end)
 
+  it("takes the proxies in one IPv6 network for several, each of which has many clients", function()
+    local flags = { "--trusted-proxies=127.0.0.1,2001:db8:9::/48", "--proxy-protocol" }
+    running = server.start(app "limits = { max_connections_per_client = 2 }", { flags = flags })
+    local held = {}
+    for index = 1, 3 do
+      held[index] = from("127.0.0.1", running.port)
+      held[index]:send(("PROXY TCP6 2001:db8:9::%d ::1 1 2\r\n"):format(index) .. REQUEST)
+      assert.equal(200, assert(held[index]:receive()).status)
+    end
+    for _, connection in ipairs(held) do connection:close() end
+  end)
+
   it("counts those that were announced, and those that were not", function()
     running = server.start(app(), { flags = { "--trusted-proxies=127.0.0.1", "--proxy-protocol", "--admin=0" } })
     assert.equal("192.0.2.1", client_of(V1 .. REQUEST))

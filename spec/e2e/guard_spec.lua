@@ -11,7 +11,8 @@ local model, guard = demilune.model, demilune.guard
 local settings = demilune.settings { JWT_SECRET = model.secret { min_bytes = 32 }, SERVICE_KEY = model.secret { min_bytes = 16 },
   ADA_HASH = model.string() }
 local app = demilune.app { title = "guards", version = "1",
-  cors = { origins = { "https://app.example" }, credentials = true, methods = { "GET", "POST" }, headers = { "Authorization" } } }
+  cors = { origins = { "https://app.example" }, credentials = true, methods = { "GET", "POST" }, headers = { "Authorization" },
+    expose = { "X-Total" }, max_age = "5m" } }
 local bearer = guard.bearer { secret = settings.JWT_SECRET, algorithms = { "HS256" }, lifetime = "15m" }
 local key = guard.api_key { keys = { billing = { secret = settings.SERVICE_KEY, roles = { "service" } } } }
 local basic = guard.basic { users = { ada = settings.ADA_HASH }, roles = { "admin" } }
@@ -176,6 +177,7 @@ describe("a guarded app", function()
     local allowed = get("/me", { Origin = "https://app.example" })
     assert.equal("https://app.example", allowed.headers["access-control-allow-origin"])
     assert.equal("true", allowed.headers["access-control-allow-credentials"])
+    assert.equal("X-Total", allowed.headers["access-control-expose-headers"])
     assert.truthy(allowed.headers.vary:find("Origin", 1, true))
     local other = get("/me", { Origin = "https://evil.example" })
     assert.is_nil(other.headers["access-control-allow-origin"])
@@ -187,11 +189,36 @@ describe("a guarded app", function()
     local response = get("/echo", asked, "OPTIONS")
     assert.equal(204, response.status)
     assert.truthy(response.headers["access-control-allow-methods"]:find("POST", 1, true))
+    assert.equal("300", response.headers["access-control-max-age"])
     asked["Access-Control-Request-Private-Network"] = "true"
     assert.equal(403, get("/echo", asked, "OPTIONS").status)
     asked["Access-Control-Request-Private-Network"] = nil
     asked.Origin = "https://evil.example"
     assert.equal(403, get("/echo", asked, "OPTIONS").status)
+  end)
+end)
+
+describe("a router's cors in an app that has none", function()
+  it("is for its own routes, before and in each request", function()
+    local running = server.start [[
+local demilune = require "demilune"
+local app = demilune.app { guard = demilune.guard.public }
+local shared = demilune.router { prefix = "/shared", cors = { origins = { "https://app.example" } } }
+shared:get("/thing", function() return "thing" end)
+app:mount(shared)
+app:get("/own", function() return "own" end)
+return app
+]]
+    local function allowed(method, target, more)
+      local headers = { Origin = "https://app.example", ["Access-Control-Request-Method"] = more }
+      local response = running:request(method, target, { headers = headers })
+      return response.status, response.headers["access-control-allow-origin"]
+    end
+    assert.same({ 200, "https://app.example" }, { allowed("GET", "/shared/thing") })
+    assert.same({ 204, "https://app.example" }, { allowed("OPTIONS", "/shared/thing", "GET") })
+    assert.same({ 200, nil }, { allowed("GET", "/own") })
+    assert.same({ 204, nil }, { allowed("OPTIONS", "/own", "GET") })
+    assert.equal(0, (running:stop()))
   end)
 end)
 
@@ -245,6 +272,19 @@ describe("passwords that are being verified", function()
   before_each(function()
     local hash = output(("echo correct | '%s' hash"):format(server.program))
     running = server.start(APP, { env = { JWT_SECRET = SECRET, SERVICE_KEY = "the key of the billing service", ADA_HASH = hash } })
+  end)
+
+  it("are each answered to who sent them, however many wait", function()
+    local connections = {}
+    for index = 1, 8 do
+      connections[index] = running:connect()
+      connections[index]:send(index % 2 == 0 and ASK or ASK:gsub("YWRhOndyb25n", "YWRhOmNvcnJlY3Q="))
+    end
+    for index, connection in ipairs(connections) do
+      assert.equal(index % 2 == 0 and 401 or 200, connection:receive().status, index)
+      connection:close()
+    end
+    assert.equal(0, (running:stop()))
   end)
 
   it("are forgotten when their clients leave, and others are answered", function()

@@ -24,6 +24,8 @@ local key = guard.api_key { keys = { ada = settings.ADA, bob = settings.BOB } }
 local team = app:dependency(function(req) return { id = req.header.x_team } end)
 local Header = { x_team = model.string { optional = true } }
 app:get("/five", { limit = "5/minute" }, function() return "fine" end)
+app:get("/slides", { limit = "2/minute" }, function() return "fine" end)
+app:get("/fixed", { limit = { rate = "2/minute", window = "fixed" } }, function() return "fine" end)
 app:get("/many", { limit = "100000/minute" }, function() return "fine" end)
 app:get("/costly", { limit = { rate = "10/minute", cost = 4 } }, function() return "fine" end)
 app:get("/mine", { guard = key, limit = { rate = "3/minute", by = "principal" } }, function() return "fine" end)
@@ -475,6 +477,16 @@ describe("demilune test", function()
           client:forward("2m")
           assert.same({ 200, 200, 200, 200, 200, 429 }, statuses(6))
           assert.same({ 200, 200, 429 }, teams(3))
+        end)
+        it("counts in windows that slide, or that are fixed where a limit says so", function()
+          local function of_each()
+            local list = {}
+            for index = 1, 6 do list[index] = client:get(index % 2 == 0 and "/slides" or "/fixed").status end
+            return list
+          end
+          assert.same({ 200, 200, 200, 200, 429, 429 }, of_each())
+          client:forward("61s")
+          assert.same({ 200, 200, 200, 429, 429, 429 }, of_each())
         end)]],
     }
     local status, out = server.run({ "test", folder }, { env = { STORE = store.url, FAILURE = "closed", ADA = ADA, BOB = BOB } })
@@ -494,5 +506,23 @@ describe("demilune check and routes", function()
     assert.matches("^50/minute; 2/minute by function %(app%.lua:%d+%)$", limits["/team"])
     assert.equal("10/minute cost 4", limits["/costly"])
     server.remove_folder(folder)
+  end)
+
+  it("refuse more of one kind than a request can be counted in", function()
+    local function check(of_app, of_route)
+      local folder = server.write_app(([[
+local demilune = require "demilune"
+local app = demilune.app { guard = demilune.guard.public, limit = %q }
+app:get("/", { limit = %q }, function() return "fine" end)
+return app]]):format(of_app, of_route))
+      local status, out, err = server.run { "check", folder }
+      server.remove_folder(folder)
+      return status, out .. err
+    end
+    local four, five = "1/second;2/minute;3/hour;4/day", "1/2 seconds;2/2 minutes;3/2 hours;4/2 days;5/3 days"
+    assert.equal(0, (check(four, four)))
+    local status, said = check(four, five)
+    assert.equal(1, status)
+    assert.truthy(said:find("a route takes at most 8 limits of one kind; leave some out", 1, true), said)
   end)
 end)

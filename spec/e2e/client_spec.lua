@@ -327,6 +327,12 @@ describe("a server whose proxy speaks the PROXY protocol", function()
     assert.equal("10.0.0.1", client_of("PROXY TCP4 127.0.0.1 127.0.0.1 1 2\r\nGET /who HTTP/1.1\r\nHost: a\r\nForwarded: for=10.0.0.1\r\n\r\n"))
   end)
 
+  it("trusts no client that came to its proxy by a unix socket, although proxies may come to us by one", function()
+    running = server.start(app(), { flags = { "--trusted-proxies=127.0.0.1,unix", "--proxy-protocol" } })
+    local by_unix = "\r\n\r\n\0\r\nQUIT\n\33\49\0\216" .. ("/x\0"):rep(72)
+    assert.equal("unix", client_of(by_unix .. "GET /who HTTP/1.1\r\nHost: a\r\nForwarded: for=10.0.0.1\r\n\r\n"))
+  end)
+
   it("caps connections by the client that was named", function()
     start "limits = { max_connections_per_client = 2 }"
     local held = {}
@@ -339,6 +345,18 @@ describe("a server whose proxy speaks the PROXY protocol", function()
     assert.equal("192.0.2.43", client_of(V2 .. REQUEST))
     for _, connection in ipairs(held) do connection:close() end
     assert.truthy(server.wait_until(20, function() return client_of(V1 .. REQUEST) == "192.0.2.1" end))
+  end)
+
+  it("caps no proxy, whoever it names, and counts for it nobody whom it named", function()
+    start "limits = { max_connections_per_client = 2 }"
+    local held = {}
+    for index = 1, 4 do held[index] = from("127.0.0.1", running.port) end
+    for index, connection in ipairs(held) do
+      connection:send(("PROXY TCP4 192.0.2.%d 198.51.100.1 1 2\r\n"):format(index) .. REQUEST)
+      assert.equal(200, assert(connection:receive()).status)
+    end
+    assert.equal("127.0.0.1", client_of("PROXY TCP4 127.0.0.1 198.51.100.1 1 2\r\n" .. REQUEST))
+    for _, connection in ipairs(held) do connection:close() end
   end)
 
   it("takes the addresses of one IPv6 network for one client, as limits do", function()

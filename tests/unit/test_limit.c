@@ -303,6 +303,11 @@ static void tells_of_the_window_that_binds_most(void **state) {
   assert_int_equal(last.remaining, 0);
   assert_int_equal(last.reset_s, 58);
   end(&w);
+  begin(&w, "2/minute;2/hour;2/second", (dl_limit_options){0}); /* of as much that is left, what takes longest to come back */
+  dl_limit_result first = hit(&w, "a");
+  assert_ptr_equal(first.limit, &w.limits[1]);
+  assert_int_equal(first.reset_s, 3600);
+  end(&w);
 }
 
 static void counts_cost(void **state) {

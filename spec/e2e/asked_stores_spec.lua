@@ -81,7 +81,7 @@ local CASES = {
 
 setup(function()
   folder = server.write_app(APP)
-  running = server.start(folder, { env = { SECRET = SECRET } })
+  running = server.start(folder, { env = { SECRET = SECRET }, flags = { "--admin=0" } })
   CASES[1].credential = running:request("POST", "/login").headers["set-cookie"]:match "^[^;]+"
 end)
 teardown(function()
@@ -172,6 +172,8 @@ for _, case in ipairs(CASES) do
     end)
 
     it("is a 504 when it cannot be found out in time, also from a store that catches what cancels it", function()
+      local function timeouts(page) return page:sum "demilune_handler_timeouts_total" end
+      local timed_out = timeouts(running:metrics())
       for _, how in ipairs { "waits", "stubborn" } do
         local before = counts(how)
         local late = ask("GET", "/me")
@@ -179,6 +181,7 @@ for _, case in ipairs(CASES) do
         assert.equal(before.handled, counts().handled)
       end
       assert.truthy(running:log_line("took longer than its deadline to find out " .. case.told))
+      assert.equal(timed_out + 2, timeouts(running:metrics_when(function(page) return timeouts(page) >= timed_out + 2 end)))
     end)
 
     it("is a 500 when its store fails, and what its store says when that gives up", function()

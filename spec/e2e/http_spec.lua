@@ -255,6 +255,18 @@ describe("HTTP/1.1", function()
     assert.equal("root", running:request("GET", "/").body)
   end)
 
+  it("says what is wrong with a head also after a request that wants no body", function()
+    for _ = 1, 3 do
+      assert.equal("", running:request("HEAD", "/").body)
+      local connection = running:connect()
+      connection:send("GET / HTTP/1.1\r\nHost : a\r\n\r\n")
+      local response = connection:receive()
+      assert.equal(400, response.status)
+      assert.truthy(response.body:find('"detail"', 1, true), response.body)
+      connection:close()
+    end
+  end)
+
   it("refuses bodies under the wrong name, or compressed", function()
     local function post(content_type, encoding)
       local headers = { ["Content-Type"] = content_type, ["Content-Encoding"] = encoding }

@@ -3,6 +3,8 @@
  * What is asked of Redis: one script that counts a request against all windows of
  * its check, or against none. It does in Lua what window.h does in C, in the same
  * words; its time is the store's own, so that machines need not agree on theirs.
+ * What is refused is not stored, but for a window that a clock's going back opened
+ * anew: else it would be opened at each check, and be as full for as long.
  * All keys of a check share a hash tag, and so a node of a cluster.
  */
 #include "limit/redis_internal.h"
@@ -25,7 +27,8 @@ static const char script[] =
     "    if not start then return redis.error_reply('ERR the value of ' .. key .. ' is not a window of a limit') end\n"
     "    start, current, previous = start + 0, current + 0, previous + 0\n"
     "  end\n"
-    "  if start > now + length then start = now end\n"
+    "  local anew = start > now + length\n"
+    "  if anew then start = now end\n"
     "  local elapsed = math.max(now - start, 0)\n"
     "  if elapsed >= length then\n"
     "    if not fixed and elapsed < 2 * length then start, previous = start + length, current else start, previous = now, 0 end\n"
@@ -34,12 +37,12 @@ static const char script[] =
     "  local used = current\n"
     "  if previous > 0 and not fixed then used = used + math.floor((previous * (length - elapsed) - 1) / length) end\n"
     "  if used + cost > count then answer[1] = 0 end\n"
-    "  windows[i] = {start, current, previous, cost, start + (fixed and length or 2 * length), elapsed}\n"
+    "  windows[i] = {start, current, previous, cost, start + (fixed and length or 2 * length), elapsed, anew}\n"
     "end\n"
     "for i, key in ipairs(KEYS) do\n"
-    "  local start, current, previous, cost, ends, elapsed = unpack(windows[i])\n"
-    "  if answer[1] == 1 then\n"
-    "    current = current + cost\n"
+    "  local start, current, previous, cost, ends, elapsed, anew = unpack(windows[i])\n"
+    "  if answer[1] == 1 then current = current + cost end\n"
+    "  if answer[1] == 1 or anew then\n"
     "    redis.call('SET', key, string.format('%.0f %.0f %.0f', start, current, previous), 'PX', string.format('%.0f', math.ceil((ends - now) / 1000)))\n"
     "  end\n"
     "  answer[#answer + 1] = current\n"

@@ -67,6 +67,14 @@ describe("a server that trusts one proxy", function()
     connection:close()
   end)
 
+  it("keeps nothing of what it said of one client for the next, whoever that is", function()
+    local of_proxy = { Forwarded = 'for=192.0.2.1;proto=https;host=a.example' }
+    for _ = 1, 3 do
+      assert.same({ client = "192.0.2.1", scheme = "https", host = "a.example" }, who(running, "127.0.0.1", "/who", of_proxy))
+      assert.same({ client = "127.0.0.7", scheme = "http", host = "127.0.0.1" }, who(running, "127.0.0.7", "/who"))
+    end
+  end)
+
   it("believes nothing that a stranger says, in limits, redirects, logs or handlers", function()
     local lies = {
       Forwarded = "for=192.0.2.9;proto=https;host=a.example", ["X-Forwarded-For"] = "192.0.2.9", ["X-Forwarded-Proto"] = "https",

@@ -290,6 +290,20 @@ static void a_refused_request_takes_nothing_from_the_other_windows(void **state)
   end(&w);
 }
 
+static void of_several_windows_that_are_full_the_longest_wait_is_told(void **state) {
+  (void)state;
+  static const char *const rules[] = {"2/minute;2/hour", "2/hour;2/minute"};
+  for (size_t i = 0; i < 2; i++) {
+    world w;
+    begin(&w, rules[i], (dl_limit_options){0});
+    assert_int_equal(admitted(&w, "a", 3), 2);
+    dl_limit_result result = hit(&w, "a");
+    assert_int_equal(result.limit->seconds, 3600);
+    assert_in_range(result.retry_after_s, 3600, 7200);
+    end(&w);
+  }
+}
+
 static void tells_of_the_window_that_binds_most(void **state) {
   (void)state;
   world w;
@@ -449,6 +463,7 @@ int main(void) {
       cmocka_unit_test(the_wait_it_names_is_the_one_that_is_needed),
       cmocka_unit_test(admits_the_count_per_window_in_the_long_run),
       cmocka_unit_test(a_refused_request_takes_nothing_from_the_other_windows),
+      cmocka_unit_test(of_several_windows_that_are_full_the_longest_wait_is_told),
       cmocka_unit_test(tells_of_the_window_that_binds_most),
       cmocka_unit_test(counts_cost),
       cmocka_unit_test(a_smaller_number_after_a_reload_finds_what_was_counted),

@@ -316,6 +316,19 @@ static void no_window_of_the_length_holds_more_than_twice_the_count(void **state
   dl_limit_table_free(w.table);
 }
 
+/* Whoever asked in the window before is counted in this one, and nobody's place is free until he is not. */
+static void a_crowd_makes_nobody_of_the_window_before_forgotten(void **state) {
+  (void)state;
+  world w = begin("10/minute", 8192);
+  unsigned passed = 0;
+  for (int i = 0; i < 10; i++) assert_true(hit(&w, 0));
+  w.now_us += 66u * SECOND;
+  for (uint64_t key = 1; key <= 2 * slots_of(w.table); key++) hit(&w, key);
+  for (int i = 0; i < 10; i++) passed += hit(&w, 0);
+  assert_in_range(passed, 0, 2); /* of ten nine tenths, less one, still count */
+  dl_limit_table_free(w.table);
+}
+
 /* A flood of one limit's keys is that limit's own affair. */
 static void a_flood_against_one_limit_leaves_the_others_alone(void **state) {
   (void)state;
@@ -504,6 +517,7 @@ int main(void) {
       cmocka_unit_test(a_flood_of_keys_resets_nobody),
       cmocka_unit_test(a_flooder_gets_no_more_than_his_share),
       cmocka_unit_test(no_window_of_the_length_holds_more_than_twice_the_count),
+      cmocka_unit_test(a_crowd_makes_nobody_of_the_window_before_forgotten),
       cmocka_unit_test(a_flood_against_one_limit_leaves_the_others_alone),
       cmocka_unit_test(a_floor_keeps_what_was_used_in_three_turns),
       cmocka_unit_test(who_lost_his_place_finds_his_count_again),

@@ -267,6 +267,14 @@ describe("HTTP/1.1", function()
     end
   end)
 
+  it("logs of what reached no route that it reached none, whatever came before", function()
+    for index = 1, 3 do
+      assert.equal(200, running:request("GET", "/").status)
+      assert.equal(404, running:request("GET", "/nowhere-" .. index).status)
+      assert.truthy(running:log_line(('"path":"/nowhere-%d","route":"","status":404'):format(index)))
+    end
+  end)
+
   it("refuses bodies under the wrong name, or compressed", function()
     local function post(content_type, encoding)
       local headers = { ["Content-Type"] = content_type, ["Content-Encoding"] = encoding }

@@ -7,6 +7,7 @@
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
+#include <openssl/rsa.h>
 
 static int make_crypto(void **state) {
   *state = dl_crypto_new();
@@ -75,6 +76,7 @@ static void check_pair(dl_key *private, dl_key *public, dl_key *stranger) {
   assert_true(dl_key_sign(private, text, &again));
   assert_true(dl_key_verify(public, text, dl_buffer_str(&again)));
   assert_int_equal(again.len + 1, signature.len);
+  assert_int_equal(ERR_peek_error(), 0); /* or a TLS connection would take what was forged here for its own failure */
   dl_buffer_free(&signature);
   dl_buffer_free(&again);
 }
@@ -135,6 +137,26 @@ static void a_signature_is_for_one_algorithm_only(void **state) {
     dl_buffer_free(&signature);
   }
   for (int i = 0; i < 6; i++) dl_key_free(keys[i]);
+  EVP_PKEY_free(rsa);
+}
+
+/* RFC 7518 3.5 */
+static void a_salt_of_pss_is_as_long_as_the_digest(void **state) {
+  static const int salts[] = {RSA_PSS_SALTLEN_DIGEST, 0, 20, RSA_PSS_SALTLEN_MAX};
+  EVP_PKEY *rsa = EVP_RSA_gen(2048);
+  dl_key *key = key_of(*state, rsa, false, DL_KEY_PS256);
+  for (size_t i = 0; i < sizeof(salts) / sizeof(salts[0]); i++) {
+    unsigned char signature[256];
+    size_t length = sizeof(signature);
+    EVP_MD_CTX *context = EVP_MD_CTX_new();
+    EVP_PKEY_CTX *options;
+    assert_int_equal(EVP_DigestSignInit(context, &options, EVP_sha256(), NULL, rsa), 1);
+    assert_true(EVP_PKEY_CTX_set_rsa_padding(options, RSA_PKCS1_PSS_PADDING) == 1 && EVP_PKEY_CTX_set_rsa_pss_saltlen(options, salts[i]) == 1);
+    assert_int_equal(EVP_DigestSign(context, signature, &length, (const unsigned char *)"x", 1), 1);
+    assert_int_equal(dl_key_verify(key, DL_STR("x"), dl_str_from((char *)signature, length)), i == 0);
+    EVP_MD_CTX_free(context);
+  }
+  dl_key_free(key);
   EVP_PKEY_free(rsa);
 }
 
@@ -315,6 +337,7 @@ int main(void) {
       cmocka_unit_test(every_public_algorithm_signs_and_verifies),
       cmocka_unit_test(every_secret_algorithm_signs_and_verifies),
       cmocka_unit_test(a_signature_is_for_one_algorithm_only),
+      cmocka_unit_test(a_salt_of_pss_is_as_long_as_the_digest),
       cmocka_unit_test(psychic_signatures_are_refused),
       cmocka_unit_test(weak_and_mistaken_secrets_are_refused),
       cmocka_unit_test(pems_that_do_not_fit_are_refused),

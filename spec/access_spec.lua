@@ -147,13 +147,18 @@ describe("cors", function()
   it("of a router replaces the app's, and false takes it away", function()
     local app = demilune.app { guard = guard.public, cors = { origins = { "https://a.example" } } }
     local open, closed = demilune.router { prefix = "/open", cors = { origins = { "*" } } }, demilune.router { prefix = "/closed", cors = false }
-    for _, router in ipairs { app, open, closed } do router:get("/x", handler) end
+    local plain, inner = demilune.router { prefix = "/plain" }, demilune.router { prefix = "/inner" }
+    for _, router in ipairs { app, open, closed, plain, inner } do router:get("/x", handler) end
     app:mount(open)
+    closed:mount(inner)
     app:mount(closed)
+    app:mount(plain)
     local made = plan.compile(app)
     assert.equal("https://a.example", made.cors.origins[1])
     assert.equal("https://a.example", made.routes[1].cors.origins[1])
     assert.equal("*", made.routes[2].cors.origins[1])
     assert.is_nil(made.routes[3].cors)
+    assert.same({ "/closed/inner/x", nil }, { made.routes[4].pattern, made.routes[4].cors })
+    assert.same({ "/plain/x", "https://a.example" }, { made.routes[5].pattern, made.routes[5].cors.origins[1] })
   end)
 end)

@@ -299,6 +299,15 @@ describe("guard.bearer with a resource", function()
   end)
 end)
 
+describe("guard.basic", function()
+  it("takes what is no hash of ours for no password, and nobody for no users", function()
+    for _, stored in ipairs { "secret", "$2b$12$abcdefghijklmnopqrstuv", "$argon2i$v=19$m=64,t=1,p=1$c2FsdA$aGFzaA", 5 } do
+      assert.matches("users are names and what `demilune hash` prints", refusal(guard.basic, { users = { ada = stored } }))
+    end
+    assert.matches("has no users", refusal(guard.basic, { users = {} }))
+  end)
+end)
+
 describe("guards made of guards", function()
   it("are handed to the core as they are", function()
     local one, two = bearer(), guard.api_key { keys = { a = SECRET } }
@@ -429,6 +438,9 @@ describe("a route with a guard", function()
     assert.equal(0, resolved)
     route.run { mine = true }
     assert.equal(1, resolved)
+    local whose = demilune.dependency(function() return { mine = true } end)
+    local given = compile({ guard = bearer(), needs = { note = whose }, owner = function(...) return select(2, ...).note end }, "/notes/{id}")
+    assert.is_true(pcall(given.run, {})) -- who takes whatever there is may look at needs
   end)
 
   it("asks for the roles of a dependency's user, before other needs", function()

@@ -33,6 +33,8 @@ app:get("/each", { guard = key, limit = { "100/minute", { rate = "3/minute", by 
   function() return "fine" end)
 app:get("/both", { guard = key, limit = { "100/minute", { rate = "2/minute", by = "principal" } } }, function() return "fine" end)
 local function everybody() return "all" end
+app:get("/doors/{id}", { guard = key, path = { id = model.integer() }, needs = { team = team }, header = Header,
+  owner = function(req, need) return need.team.id == req.principal.name end, limit = { rate = "2/minute", by = everybody } }, function() return 1 end)
 app:get("/twice", { limit = { { rate = "9/minute", by = everybody }, { rate = "2/minute", by = everybody } } }, function() return "fine" end)
 app:get("/team", { header = Header, needs = { team = team },
   limit = { "50/minute", { rate = "2/minute", by = function(req, need) return need.team.id end } } }, function(req) return req.method end)
@@ -171,6 +173,11 @@ describe("limits in Redis", function()
     assert.same({ 200, 429 }, { ask("/each").status, ask("/each").status })
     assert.same({ 200, 200, 429 }, { ask("/both").status, ask("/both").status, ask("/both").status })
     assert.same({ 200, 200, 429 }, { ask("/twice").status, ask("/twice").status, ask("/twice").status })
+  end)
+
+  it("by a function count who tries what is somebody else's", function()
+    local function try(id) return get(running, "/doors/" .. id, { ["X-API-Key"] = BOB, ["X-Team"] = "ada" }).status end
+    assert.same({ 404, 404, 429 }, { try(1), try(2), try(3) })
   end)
 
   it("have keys that begin with the app's title, so that apps may share a store", function()

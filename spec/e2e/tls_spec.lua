@@ -337,6 +337,19 @@ describe("TLS", function()
       end
     end)
 
+    it("goes by the hosts that the app names, where it names any, and not by the certificates", function()
+      local app = APP:gsub("demilune%.app {", 'demilune.app { allowed_hosts = { "named.test" },', 1)
+      local naming = server.start(app, { flags = flags(ec, { "--http-redirect=0" }) })
+      local function status(host)
+        local connection = http.connect(tonumber(naming:log_line("without TLS"):match("port (%d+)")))
+        local response = connection:request("GET", "/", { host = host })
+        connection:close()
+        return response.status
+      end
+      assert.same({ 308, 400 }, { status "named.test", status "example.test" })
+      assert.equal(0, (naming:stop()))
+    end)
+
     it("refuses what should not have been sent in the clear", function()
       assert.equal(403, ask("POST", "/count", { host = "localhost", body = "secret" }).status)
       local response = ask("GET", "/", { host = "localhost", headers = { Authorization = "Bearer x" } })

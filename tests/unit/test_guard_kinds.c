@@ -160,7 +160,8 @@ static void a_key_that_the_store_does_not_know_is_nobodys(void **state) {
   guard_world *w = *state;
   dl_guard_result result;
   static const char *const wrong[] = {"5", "'1a'", "'1a', 'ada'", "'1a', 'ada', {}", "'', 'ada', {}, {}", "'1a', '', {}, {}", "'1a', 7, {}, {}", "{}",
-                                      "true", "'1a', 'ada', { 5 }, {}", "'1a', 'ada', {}, { 'read', false }", "'1a', 'ada', 'admin', {}"};
+                                      "true", "'1a', 'ada', { 5 }, {}", "'1a', 'ada', { 5, 'admin' }, {}", "'1a', 'ada', {}, { 'read', false }",
+                                      "'1a', 'ada', {}, { false, 'read' }", "'1a', 'ada', 'admin', {}"};
   const dl_guard *guard = stored_guard(w, "%s");
   assert_int_equal(ask(w, guard, A_KEY), DL_GUARD_ASK);
   assert_true(answer_key(w, guard, "nil", &result));

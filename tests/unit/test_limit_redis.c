@@ -152,11 +152,13 @@ static void keys_expire_and_hold_no_client(void **state) {
 static void other_ways_in(void **state) {
   (void)state;
   NEEDS_REDIS_SERVER();
-  static const char *const forms[] = {"redis://127.0.0.1:%d", "redis://localhost:%d/3", "redis://:open%%20sesame@127.0.0.1:%d/1"};
-  for (size_t i = 0; i < 3; i++) {
+  static const char *const forms[] = {"redis://127.0.0.1:%d", "redis://localhost:%d/3", "redis://:open%%20sesame@127.0.0.1:%d/1",
+                                      "redis://ada:sesame@127.0.0.1:%d"};
+  for (size_t i = 0; i < 4; i++) {
     world w;
     world_make(&w);
     server_start(&w, i == 2 ? "--requirepass" : NULL, i == 2 ? "open sesame" : NULL);
+    if (i == 3) server_command(&w, "ACL SETUSER ada on >sesame ~* +@all");
     snprintf(w.url, sizeof(w.url), forms[i], w.port);
     store_open(&w, (dl_limit_redis_options){.command_ms = 5000});
     store_wait(&w);

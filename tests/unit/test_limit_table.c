@@ -146,14 +146,16 @@ static void a_process_killed_in_the_middle_leaves_the_table_usable(void **state)
       kill(pids[i], SIGKILL);
       waitpid(pids[i], NULL, 0);
     }
+    /* Nobody is left who could hold a lock; while they lived, one may have had it for long without a processor. */
+    uint64_t stuck = dl_limit_table_read_stats(w.table).stuck;
     for (uint64_t key = 0; key < KILLED_KEYS; key++) {
       for (int i = 0; i < 5; i++) admitted[key] += hit(&w, key);
       if (admitted[key] > 3) fail_msg("round %d: key %d passed %d times", round, (int)key, (int)admitted[key]);
     }
+    assert_int_equal(dl_limit_table_read_stats(w.table).stuck, stuck);
   }
   dl_limit_table_stats stats = dl_limit_table_read_stats(w.table);
   print_message("%d kills, %d locks taken over, %d evictions\n", 2 * KILLS, (int)stats.repaired, (int)stats.evicted);
-  assert_int_equal(stats.stuck, 0);
   assert_true(stats.evicted > 0);
   w.now_us += 4000ull * SECOND * 3;
   for (uint64_t key = 1000000; key < 1000010; key++) assert_true(hit(&w, key));

@@ -141,14 +141,17 @@ static inline void server_stop(world *w) {
   w->server = 0;
 }
 
-static inline void server_command(const world *w, const char *command) {
+/* What it answers, where that is a number. */
+static inline long long server_command(const world *w, const char *command) {
   redisContext *raw = raw_connection(w);
   assert_non_null(raw);
   redisReply *reply = redisCommand(raw, command);
   assert_non_null(reply);
   if (reply->type == REDIS_REPLY_ERROR) fail_msg("%s: %s", command, reply->str);
+  long long number = reply->integer;
   freeReplyObject(reply);
   redisFree(raw);
+  return number;
 }
 
 /* --- the store --------------------------------------------------------------------- */

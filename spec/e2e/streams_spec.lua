@@ -71,6 +71,11 @@ stream("/nothing", function(write) write("some") write() end)
 stream("/wrong", function(write) write("some") write({}) end)
 stream("/keeps", function(write) kept = write write("kept") end)
 app:get("/use-kept", function() return tostring(select(2, pcall(kept, "other"))) end)
+app:get("/after", function(req)
+  local own
+  req:after_response(function() ended[#ended + 1] = tostring(select(2, pcall(own, "more"))) end)
+  return demilune.stream(function(write) own = write write("whole") end)
+end)
 stream("/elsewhere", function(write)
   local said
   demilune.spawn(function() said = tostring(select(2, pcall(write, "from elsewhere"))) end)
@@ -250,6 +255,13 @@ describe("a stream", function()
     for _ = 1, 3 do assert.truthy(get("/use-kept").body:find("write was called after its stream ended", 1, true)) end
     assert.truthy(get("/elsewhere").body:find("^[^x]*write can be called only by its stream's own function"))
     assert.truthy(get("/generator").body:find("^[^x]*write can be called only by its stream's own function"))
+    local connection = running:connect()
+    for _ = 1, 3 do -- what runs after the response does so in the stream's own coroutine: its bytes would be the next answer's
+      assert.equal("whole", connection:request("GET", "/after").body)
+      assert.truthy(ended():find("write was called after its stream ended", 1, true))
+      assert.equal("root", connection:request("GET", "/").body)
+    end
+    connection:close()
   end)
 
   it("waits for a client that does not read, and takes no memory meanwhile", function()

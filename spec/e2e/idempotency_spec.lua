@@ -43,7 +43,9 @@ function how.too_large() return demilune.response { body = ("x"):rep(17 * 1024 *
 function how.unkept() return demilune.response { status = 299 } end
 
 local function order(req)
-  begin:run { what = req.body.what }
+  local what = req.body.what
+  begin:run { what = what }
+  req:release(function(ok) demilune.log.info("released", { what = what, ok = ok }) end)
   local made = how[req.body.how] and how[req.body.how](req.body.what)
   return made or { what = req.body.what, number = runs:value { what = req.body.what }, at = demilune.random.hex(8) }
 end
@@ -495,6 +497,7 @@ describe("an idempotent route", function()
     assert.equal(409, ask("u", "unkept", { how = "unkept" }).status)
     assert.equal(1, runs "unkept")
     assert.truthy(running:log_line("could not be kept"))
+    assert.truthy(running:log_line("released", '"what":"unkept"', '"ok":false'))
     running:request("POST", "/release/full")
     local response = ask("b", "broken")
     assert.same({ 503, "1", 0 }, { response.status, response.headers["retry-after"], runs "broken" })

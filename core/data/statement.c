@@ -26,6 +26,7 @@ typedef struct sealer {
   int depth; /* open parentheses */
   last_token last;
   bool seen_word, seen_filters, seen_order;
+  bool adds, seeks; /* it begins with INSERT; it has a word by which one looks at rows that are there */
   const char *error;
 } sealer;
 
@@ -201,6 +202,7 @@ static bool scan_first_word(sealer *s, dl_str word) {
                                    DL_STR("REPLACE"), DL_STR("UPDATE"), DL_STR("DELETE")};
   s->seen_word = true;
   if (!s->base) return true;
+  s->adds = dl_str_equal_nocase(word, DL_STR("INSERT"));
   for (size_t i = 0; i < sizeof(allowed) / sizeof(*allowed); i++)
     if (dl_str_equal_nocase(word, allowed[i])) return true;
   return refuse(s, s->at - word.len,
@@ -208,11 +210,17 @@ static bool scan_first_word(sealer *s, dl_str word) {
                 "tables are made in migrations, and transactions with db:transaction");
 }
 
+/* INSERT ... SELECT, ON CONFLICT, and INSERT OR REPLACE. */
+static bool is_seeking(dl_str word) {
+  return dl_str_equal_nocase(word, DL_STR("SELECT")) || dl_str_equal_nocase(word, DL_STR("CONFLICT")) || dl_str_equal_nocase(word, DL_STR("REPLACE"));
+}
+
 static bool scan_word(sealer *s) {
   size_t begin = s->at;
   while (s->at < s->text.len && is_word(s->text.ptr[s->at])) s->at++;
   dl_str word = dl_str_from(s->text.ptr + begin, s->at - begin);
   s->last = dl_str_equal_nocase(word, DL_STR("IN")) ? LAST_IN : LAST_OTHER;
+  s->seeks |= is_seeking(word);
   if (peek(s, 0) == '\'' && dl_str_equal_nocase(word, DL_STR("E")))
     return refuse(s, begin, "strings with backslash escapes are not taken: write a plain '...' with '' for a quote, or use a parameter");
   return s->seen_word || scan_first_word(s, word);
@@ -355,7 +363,9 @@ static bool seal_all(sealer *s, const dl_statement_text *text) {
   if (text->order_count && !s->seen_order) return refuse(s, s->at, "has orders, but no {order} that says where it stands, as in ORDER BY {order}");
   s->base = false;
   keep_constraints(s, text);
-  return seal_filters(s, text) && seal_orders(s, text) && seal_bytes(s, text);
+  if (!seal_filters(s, text) || !seal_orders(s, text) || !seal_bytes(s, text)) return false;
+  statement->weighs_filled = statement->is_filled && statement->parameter_count > 1 && (!s->adds || s->seeks);
+  return true;
 }
 
 dl_statement *dl_statement_seal(dl_arena *arena, const dl_statement_text *text, const char **error) {

@@ -35,7 +35,7 @@ typedef struct dl_statement_text {
   size_t byte_count; /* parameters that are bytes, not text */
   const dl_str *constraints;
   size_t constraint_count; /* whose violation has a text of its own */
-  dl_str filled;     /* a parameter that no call gives, since the server fills it in; empty: none */
+  dl_str filled;           /* a parameter that no call gives, since the server fills it in; empty: none */
 } dl_statement_text;
 
 typedef struct dl_parameter {
@@ -72,9 +72,10 @@ typedef struct dl_statement {
   int default_order; /* index, or -1 */
   dl_str *constraints;
   size_t constraint_count;
-  bool is_filled;    /* it has the parameter that the server fills in */
-  uint32_t index;    /* among the statements of its database */
-  bool writes;       /* found when the database prepares it at start */
+  bool is_filled;     /* it has the parameter that the server fills in */
+  bool weighs_filled; /* and by it chooses among what another one names; a plain INSERT ... VALUES finds nothing */
+  uint32_t index;     /* among the statements of its database */
+  bool writes;        /* found when the database prepares it at start */
 } dl_statement;
 
 /* Seals text into arena. NULL with *error (in arena: source, what is wrong,

@@ -8,6 +8,7 @@ local errors = require "demilune.errors"
 local field = require "demilune.field"
 local guard_type = require "demilune.guard_type"
 local lint_caches = require "demilune.lint_caches"
+local lint_objects = require "demilune.lint_objects"
 local lint_tokens = require "demilune.lint_tokens"
 local reach = require "demilune.reach"
 
@@ -15,62 +16,9 @@ local lint = {}
 
 -- --- what a route can reach --------------------------------------------------------------
 
-local function add_needs(functions, needs, seen)
-  for _, needed in pairs(needs or {}) do
-    if needed.resolve and not seen[needed] then
-      seen[needed] = true
-      functions[#functions + 1] = needed.resolve
-      add_needs(functions, needed.needs, seen)
-    end
-  end
-end
-
 local function reach_of(route)
-  local functions = { route.handler }
-  add_needs(functions, route.needs, {})
   local opaque = { [package.loaded["demilune"] or {}] = true, [package.loaded["demilune.password"] or {}] = true }
-  return reach.of(functions, opaque)
-end
-
--- --- whose object ------------------------------------------------------------------------
-
--- These name a choice, not somebody's thing.
-local NO_IDENTIFIERS = { literal = true, boolean = true, date = true, datetime = true, time = true }
-
-local function identifier_of(route)
-  for _, entry in ipairs(route.path and route.path.fields or {}) do
-    if not NO_IDENTIFIERS[field.resolve(entry.schema).kind] then return entry.name end
-  end
-  return nil
-end
-
--- Whether everybody who passes was asked for a role or a scope, or by an owner.
-local function asks_who(guard)
-  if guard.kind == "role" or guard.kind == "scope" or guard.kind == "owner" then return true end
-  for _, member in ipairs(guard.members or {}) do
-    if not asks_who(member) then return false end
-  end
-  return guard.members ~= nil
-end
-
--- A statement that does, or a guard whose keys are ended by whose they are, where that is not all from the request's path.
-local function binds_subject(reached)
-  local ends = reached.names.finish and reached.names.principal
-  for value in pairs(reached.values) do
-    if rawget(value, "binds_subject") then return true end
-    if ends and guard_type.is(value) and value.kind == "api_key" and value.store then return true end
-  end
-  return false
-end
-
-local function check_objects(route, what, reached)
-  local identifier = identifier_of(route)
-  if not identifier or guard_type.is_public(route.guard) or route.owner or route.shared or asks_who(route.guard) then return end
-  if binds_subject(reached) then return end
-  context.note("error", route.source,
-    ("%s: everybody whom its guard lets pass can name any {%s}, and nothing says whose that is"):format(what, identifier),
-    "write owner = function(req, need) return ... end, or a statement with :principal_subject, or guard.role(...) for who may see all, "
-      .. "or shared = true")
+  return reach.of(lint_objects.functions_of(route), opaque)
 end
 
 -- --- whose field -------------------------------------------------------------------------
@@ -254,7 +202,7 @@ end
 function lint.run(plan)
   for _, route in ipairs(plan.descriptions.routes) do
     local what, reached = route.method .. " " .. route.pattern, reach_of(route)
-    check_objects(route, what, reached)
+    lint_objects.check(route, what)
     check_login(route, what, reached)
     check_visibility(route, what)
     check_kept(route, what, reached)

@@ -43,9 +43,10 @@ describe("a guarded route with an identifier", function()
   end)
 
   it("says it by an owner, by being shared, by a role or a scope", function()
+    local owner = "function(req) return req.principal.subject == 'ada' end"
     for _, option in ipairs {
-      "owner = function() return true end", "shared = true", 'guard = guard.role("admin", bearer)', 'guard = guard.scope("read", bearer)',
-      "guard = guard.owner(function() return true end, bearer)", 'guard = guard.any { guard.role("a", bearer), guard.scope("b", bearer) }',
+      "owner = " .. owner, "shared = true", 'guard = guard.role("admin", bearer)', 'guard = guard.scope("read", bearer)',
+      "guard = guard.owner(" .. owner .. ", bearer)", 'guard = guard.any { guard.role("a", bearer), guard.scope("b", bearer) }',
     } do
       local options = option:find("^guard") and option or "guard = bearer, " .. option
       assert.same({}, findings_of((NOTE:gsub("guard = bearer, %%s", function() return options end))))

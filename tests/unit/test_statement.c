@@ -262,6 +262,30 @@ static void what_the_server_fills_in_stands_in_the_statement_itself(void **state
   }
 }
 
+static void what_the_server_fills_in_may_decide_about_what_a_call_names(void **state) {
+  (void)state;
+  static const struct {
+    const char *sql;
+    bool weighs;
+  } cases[] = {
+      {"SELECT 1 FROM a WHERE b = :subject AND c = :c", true},
+      {"SELECT 1 FROM a WHERE c = :c", false},
+      {"SELECT 1 FROM a WHERE b = :subject OR c = :subject", false},
+      {"UPDATE a SET b = :b WHERE c = :subject", true},
+      {"INSERT INTO a (b, c) VALUES (:b, :subject)", false},
+      {"insert into a (b, c) values (:b, :subject) -- SELECT ON CONFLICT\n RETURNING 'SELECT'", false},
+      {"INSERT INTO a (b, c) VALUES (:b, :subject) ON CONFLICT DO NOTHING", true},
+      {"INSERT OR REPLACE INTO a (b, c) VALUES (:b, :subject)", true},
+      {"INSERT INTO a (b, c) SELECT b, c FROM d WHERE b = :b AND c = :subject", true},
+      {"REPLACE INTO a (b, c) VALUES (:b, :subject)", true},
+  };
+  for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+    dl_statement_text text = plain(cases[i].sql);
+    text.filled = DL_STR("subject");
+    if (seal(&text)->weighs_filled != cases[i].weighs) fail_msg("%s", cases[i].sql);
+  }
+}
+
 static void bytes_are_named_and_must_exist(void **state) {
   (void)state;
   const dl_str bytes[] = {DL_STR("digest")};
@@ -288,6 +312,7 @@ int main(void) {
       cmocka_unit_test(an_order_is_chosen_by_name),
       cmocka_unit_test(alternatives_that_make_no_sense_are_refused),
       cmocka_unit_test(what_the_server_fills_in_stands_in_the_statement_itself),
+      cmocka_unit_test(what_the_server_fills_in_may_decide_about_what_a_call_names),
       cmocka_unit_test(bytes_are_named_and_must_exist),
   };
   return cmocka_run_group_tests(tests, setup, teardown);

@@ -102,4 +102,20 @@ describe("a route that says nothing of whose object it is", function()
     local why = owasp.refusal(app [[app:get("/notes/{id}", { path = id }, function(req) return any_note:one { id = req.path.id } end)]])
     assert.truthy(why and why:find("nothing says whose that is", 1, true), why)
   end)
+
+  it("nor where an owner, a dependency or a module only looks as if it did", function()
+    for route, said in pairs {
+      [ [[app:get("/notes/{id}", { path = id, owner = function(req) return any_note:one { id = req.path.id } end }, function() return 1 end)]] ] =
+        "its owner does not look at who asks",
+      [ [[local me = db:statement "SELECT owner FROM notes WHERE owner = :principal_subject LIMIT 1"
+          local user = app:dependency(function() return me:one() end)
+          app:get("/notes/{id}", { path = id, needs = { user = user } }, function(req) return any_note:one { id = req.path.id } end)]] ] =
+        "nothing says whose that is",
+      [ [[local notes = { any = any_note, own = own_note }
+          app:get("/notes/{id}", { path = id }, function(req) return notes.any:one { id = req.path.id } end)]] ] = "nothing says whose that is",
+    } do
+      local why = owasp.refusal(app(route))
+      assert.truthy(why and why:find(said, 1, true), why)
+    end
+  end)
 end)

@@ -36,12 +36,17 @@ local OPTIONS = { rate = "string", by = "any", window = "string", cost = "count"
 local BY = { client = true, principal = true, api_key = true }
 local WINDOWS = { sliding = true, fixed = true }
 
--- What is wrong with one rule, or nil.
-local function problem_of(text)
+-- How many of what: "10", "2", "minute" of "10/2 minutes".
+local function parts_of(text)
   local count, rest = text:lower():match("^%s*(%d+)%s*/(.*)$")
   if not count then count, rest = text:lower():match("^%s*(%d+)%s*per%f[%W](.*)$") end
   local number, unit = (rest or ""):match("^%s*(%d*)%s*(%a+)%s*$")
-  unit = unit and unit:gsub("s$", "")
+  return count, number, unit and unit:gsub("s$", "")
+end
+
+-- What is wrong with one rule, or nil.
+local function problem_of(text)
+  local count, number, unit = parts_of(text)
   if not unit then return "is no limit" end
   if unit == "month" or unit == "year" then return "counts by a length that varies; write days" end
   if not UNITS[unit] then return ("has the unknown unit %q; write second, minute, hour or day"):format(unit) end
@@ -95,6 +100,18 @@ function limit.read(place, what, given)
   local rules = {}
   for index, one in ipairs(given) do rules[index] = read_one(place, what, one) end
   return rules
+end
+
+---How many requests a minute it lets through in the long run.
+---@param rule demilune.LimitRule
+---@return number
+function limit.per_minute(rule)
+  local least = math.huge
+  for text in (rule.rule .. ";"):gmatch("([^;,|]*)[;,|]") do
+    local count, number, unit = parts_of(text)
+    least = math.min(least, count / ((tonumber(number) or 1) * UNITS[unit]) * 60 / (rule.cost or 1))
+  end
+  return least
 end
 
 ---The same rules under the name of what they count together: those of an app or a

@@ -7,6 +7,7 @@ local core = require "demilune.core"
 local errors = require "demilune.errors"
 local field = require "demilune.field"
 local guard_type = require "demilune.guard_type"
+local limit = require "demilune.limit"
 local lint_caches = require "demilune.lint_caches"
 local lint_objects = require "demilune.lint_objects"
 local lint_tokens = require "demilune.lint_tokens"
@@ -120,28 +121,40 @@ local function asks_for_password(guard)
   return false
 end
 
-local function counts_clients(route)
+-- How many tries a minute of one address its limits let through, nil where none counts addresses.
+local function tries_of(route)
+  local least
   for _, rule in ipairs(route.limits) do
-    if rule.by == "client" then return true end
+    if rule.by == "client" then least = math.min(least or math.huge, limit.per_minute(rule)) end
   end
-  return false
+  return least
 end
 
-local function has_limit(route)
-  for _, rule in ipairs(route.limits) do
-    if rule.by ~= "principal" or not guard_type.is_public(route.guard) then return true end
+-- Two a second, day and night.
+local MOST_TRIES = 120
+
+-- Nobody is known there yet: whatever else is counted, a request names it.
+local function check_open_login(route, what, reason)
+  local tries = tries_of(route)
+  if not tries then
+    context.note("error", route.source,
+      what .. " " .. reason .. " and no limit counts addresses: what its function counts by is the client's to choose, so that passwords can be "
+        .. "tried without end", 'write limit = { "5/minute", { rate = ..., by = ... } }')
+  elseif tries > MOST_TRIES then
+    context.note("warning", route.source,
+      ("%s %s, and its limits let one address try %d of them a minute"):format(what, reason, math.floor(tries)),
+      'write limit = "5/minute" on the route, besides what its router and the app say')
   end
-  return false
 end
 
 local function check_login(route, what, reached)
-  local reason = not has_limit(route) and login_reason(route, reached)
-  if reason then
+  local is_public, reason = guard_type.is_public(route.guard), login_reason(route, reached)
+  if reason and not route.limits[1] then
     context.note("error", route.source, ("%s %s and has no limit, so that passwords can be tried without end"):format(what, reason),
       'write limit = "5/minute"')
-  end
+  elseif reason and is_public then check_open_login(route, what, reason) end
   -- Who guesses wrong is nobody: only what is counted before the guard slows them down.
-  if asks_for_password(route.guard) and not counts_clients(route) then
+  if asks_for_password(route.guard) and not tries_of(route) then
     context.note("error", route.source, what .. ": its guard.basic takes a password in each request and no limit counts addresses, so that "
       .. "passwords can be tried without end", 'write limit = "60/minute" here, on its router or on demilune.app')
   end

@@ -180,6 +180,34 @@ describe("a login without a limit", function()
     end
   end)
 
+  it("is one whose limits count only what a function gives, which a client chooses by what it sends", function()
+    local route = 'app:post("/in", { guard = guard.public, form = { password = model.secret() }, limit = %s }, handler)'
+    local by_name = '{ rate = "5/minute", by = function(req) return req.header.x_name end }'
+    local list = findings_of(route:format(by_name))
+    assert.same({ 1, "error", "POST /in takes a password and no limit counts addresses: what its function counts by is the client's to choose, "
+      .. "so that passwords can be tried without end" }, { #list, list[1].severity, list[1].message })
+    assert.same({}, findings_of(route:format('{ "5/minute", ' .. by_name .. " }")))
+    assert.same({}, findings_of((route:gsub("guard.public", "bearer")):format(by_name)))
+  end)
+
+  it("is told of where its limits are for many requests, as an app's are for all its routes", function()
+    local route = 'users:post("/in", { guard = %s, form = { password = model.secret() }, %s }, handler) app:mount(users)'
+    local function of(router, options, who)
+      local made = ("local users = demilune.router { limit = %s } "):format(router)
+      local list = findings_of(made .. route:format(who or "guard.public", options or ""))
+      return list[1] and list[1].severity .. ": " .. list[1].message or "nothing"
+    end
+    local said = "warning: POST /in takes a password, and its limits let one address try %d of them a minute"
+    assert.equal(said:format(600), of '"600/minute"')
+    assert.equal(said:format(180), of '"3/second;20000/hour"')
+    assert.equal(said:format(121), of('"600/minute"', 'limit = "121 per minute"'))
+    assert.equal("nothing", of '"2/second"')
+    assert.equal("nothing", of '"600/minute;1000/day"')
+    assert.equal("nothing", of '{ rate = "600/2 minutes", cost = 5 }')
+    assert.equal("nothing", of('"600/minute"', 'limit = "5/minute"'))
+    assert.equal("nothing", of('"600/minute"', "", "bearer"))
+  end)
+
   it("is none when its router or its app has one", function()
     local route = 'users:post("/in", { guard = guard.public, body = { password = model.string() } }, handler) app:mount(users)'
     assert.same({}, findings_of('local users = demilune.router { limit = "5/minute" } ' .. route))

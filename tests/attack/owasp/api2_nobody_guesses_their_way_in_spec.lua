@@ -84,6 +84,9 @@ describe("what would let somebody guess", function()
   end
 
   it("does not load: a login without a limit", function() refused(app "", "has no limit") end)
+  it("does not load: a login that counts what the client says alone", function()
+    refused(app 'limit = { rate = "5/minute", by = function(req) return req:get_header "X-Forwarded-For" end },', "no limit counts addresses")
+  end)
   it("does not load: basic credentials that nothing counts, or only after the guard", function()
     local stored = "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHQ$aGFzaGhhc2hoYXNoaGFzaA"
     local basic = owasp.HEAD .. ('local basic = guard.basic { users = { ada = %q } }\n'):format(stored)

@@ -2,20 +2,35 @@
 /*
  * One line per request. JSON for machines; for people at a terminal a short line
  * in colour. Neither has the target's query, which may hold what is nobody's
- * business.
+ * business, nor a path of which a part is declared to be a secret.
  */
 #include "app/exchange.h"
+
+/* The route whose path the request has, where the log has its pattern in place of that path; else NULL. Asked anew for what was refused
+ * before its route was known, or by its method: the path is the same. */
+static const dl_route *hidden_by(const dl_exchange *exchange) {
+  if (!exchange->plan->hides_paths || !exchange->request.path.len) return NULL;
+  if (exchange->route) return exchange->route->hides_path ? exchange->route : NULL;
+  for (int method = 0; method < DL_METHOD_COUNT; method++) {
+    dl_route_match match;
+    if (dl_router_find(exchange->plan->router, (dl_method)method, exchange->request.path, &match) != DL_ROUTE_FOUND) continue;
+    const dl_route *route = match.route;
+    if (route->hides_path) return route;
+  }
+  return NULL;
+}
 
 static void write_json(dl_exchange *exchange, dl_buffer *line) {
   char time[25];
   const dl_trace *trace = dl_request_trace(&exchange->view);
+  const dl_route *hidden = hidden_by(exchange);
   dl_clock_rfc3339(exchange->worker->loop->clock.wall_ms, time);
   DL_BUFFER_LITERAL(line, "{\"time\":\"");
   dl_buffer_append(line, time, 24);
   DL_BUFFER_LITERAL(line, "\",\"level\":\"info\",\"message\":\"request\",\"method\":");
   dl_buffer_append_json_string(line, exchange->request.method_text);
   DL_BUFFER_LITERAL(line, ",\"path\":");
-  dl_log_append_json(line, exchange->request.path);
+  dl_log_append_json(line, hidden ? hidden->path : exchange->request.path);
   DL_BUFFER_LITERAL(line, ",\"route\":");
   dl_buffer_append_json_string(line, exchange->view.route);
   DL_BUFFER_LITERAL(line, ",\"status\":");
@@ -62,7 +77,9 @@ static void write_text(dl_exchange *exchange, dl_buffer *line) {
   const dl_log *log = &exchange->worker->loop->log;
   dl_buffer_printf(line, "%s%d%s %-6.*s ", log->colour ? colour_of(exchange->status) : "", exchange->status, log->colour ? "\x1b[0m" : "",
                    DL_STR_ARGS(exchange->request.method_text));
-  dl_buffer_append_str(line, exchange->request.target.len ? sent_path(&exchange->request) : DL_STR("(no request)"));
+  const dl_route *hidden = hidden_by(exchange);
+  if (hidden) dl_buffer_append_str(line, hidden->path);
+  else dl_buffer_append_str(line, exchange->request.target.len ? sent_path(&exchange->request) : DL_STR("(no request)"));
   dl_buffer_printf(line, "  %.1f ms  %llu B  %.*s\n", (double)exchange->elapsed_us / 1000.0, (unsigned long long)exchange->sent_bytes, DL_STR_ARGS(exchange->view.client));
 }
 

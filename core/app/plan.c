@@ -259,6 +259,8 @@ static bool compile_route(compiler *c, int table) {
   dl_str idempotent = field_str(c, table, "idempotent");
   route->special = idempotent.len > 0;
   route->key_optional = dl_str_equal(idempotent, DL_STR("optional"));
+  route->hides_path = field_bool(c, table, "hides_path");
+  c->plan->hides_paths |= route->hides_path;
   compile_schemas(c, table, route);
   compile_parameters(route, c->arena);
   return compile_access(c, table, route) && compile_fields(c, table, route) && add_route(c, route);

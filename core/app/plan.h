@@ -43,6 +43,7 @@ typedef struct dl_route {
   bool varies;    /* and Vary */
   bool validates; /* whether any schema is declared */
   bool special;   /* a file, or idempotent */
+  bool hides_path;   /* a parameter of it is a secret: the log has the pattern in place of what was sent */
   bool key_optional; /* of an idempotent route: who sends no Idempotency-Key is answered as elsewhere */
   int status;     /* of a handler's plain return */
   uint64_t max_body_bytes;
@@ -78,6 +79,7 @@ typedef struct dl_plan {
   bool docs;
   const dl_cors *cors; /* of paths without a route; NULL: no page of another origin may read */
   bool route_cors;     /* a route has some */
+  bool hides_paths;    /* a route hides its path */
   const dl_route *routes; /* all, the last declared first */
   uint32_t route_count;
   dl_str fields;         /* header lines of what belongs to no route: that there is none, and which methods there are */

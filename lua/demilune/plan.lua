@@ -203,6 +203,14 @@ local function join_headers(joined)
   return headers
 end
 
+-- What a parameter tells that is a secret, as a link in a mail does, is for no log.
+local function hides_path(joined)
+  for _, entry in ipairs(joined.path and joined.path.fields or {}) do
+    if field.resolve(entry.schema).kind == "secret" then return true end
+  end
+  return nil
+end
+
 local function compile_route(app, joined)
   local declared = joined.declared
   local what = declared.method .. " " .. joined.pattern
@@ -219,7 +227,7 @@ local function compile_route(app, joined)
     limits = joined.limits[1] and joined.limits or nil, cors = joined.cors or nil,
     status = declared.status or 200, timeout = declared.timeout, max_body = declared.max_body, headers = join_headers(joined),
     idempotent = declared.idempotent, deprecated = declared.deprecated, body_optional = declared.body and declared.body.optional or nil,
-    body_kind = declared.form and "form" or declared.body_kind or declared.body and "json" or nil,
+    body_kind = declared.form and "form" or declared.body_kind or declared.body and "json" or nil, hides_path = hides_path(joined),
   }
   for _, section in ipairs(SECTIONS) do
     local desc = section == "path" and joined.path or declared[section]

@@ -134,4 +134,27 @@ describe("a log for people", function()
       assert.truthy(written:find(format == "text" and "OPTIONS *  " or '"path":"*"', 1, true), written)
     end
   end)
+
+  it("names the pattern where a part of the path is a secret, whatever it was answered", function()
+    local app = owasp.HEAD .. [[local app = demilune.app { guard = guard.public, allowed_hosts = { "shop.example" } }
+      app:post("/reset/{token}", { path = { token = model.secret() } }, function(req) return #tostring(req.path.token) end)
+      app:get("/reset/{token}/{step}", { path = { token = model.secret { min_bytes = 8 } } }, function() error "broken" end)
+      app:get("/orders/{id}", { path = { id = model.string() } }, function() return 1 end)
+      return app]]
+    for _, format in ipairs { "text", "json" } do
+      local running = server.start(app, { flags = { "--access-log=" .. format }, env = { JWT_SECRET = tokens.SECRET } })
+      for status, asked in pairs {
+        [200] = { "POST", "/reset/hunter2" }, [405] = { "GET", "/reset/hunter2" }, [204] = { "OPTIONS", "/reset/hunter2" },
+        [500] = { "GET", "/reset/hunter2hunter2/1" }, [422] = { "GET", "/reset/hunter2/1" }, [400] = { "POST", "/reset/hunter2", "other.example" },
+      } do
+        assert.equal(status, running:request(asked[1], asked[2], { host = asked[3] or "shop.example" }).status)
+      end
+      running:request("GET", "/orders/7", { host = "shop.example" })
+      local _, written = running:stop()
+      assert.is_nil(written:find("hunter2", 1, true), written)
+      for _, path in ipairs { "/reset/{token}", "/reset/{token}/{step}", "/orders/7" } do
+        assert.truthy(written:find(format == "text" and " " .. path .. "  " or '"path":"' .. path .. '"', 1, true), written)
+      end
+    end
+  end)
 end)

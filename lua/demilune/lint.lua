@@ -85,6 +85,23 @@ local function takes_password(desc)
   return found
 end
 
+-- Those that nobody means otherwise: of others there are such as a pin on a map.
+local IN_NO_URL = { password = true, passwd = true, passphrase = true, refresh_token = true }
+
+-- Browsers remember URLs, and fronts log them.
+local function check_url(route, what)
+  for _, section in ipairs { "query", "path" } do
+    for _, entry in ipairs(route[section] and field.resolve(route[section]).fields or {}) do
+      local kind = field.resolve(entry.schema).kind
+      if (kind == "string" or kind == "secret") and IN_NO_URL[(entry.schema.alias or entry.name):lower()] then
+        context.note("error", route.source,
+          ("%s takes %s in its %s, and so in a URL, which browsers remember and fronts log"):format(what, entry.name, section),
+          ("take it in form = { %s = model.secret() }, or in a body"):format(entry.name))
+      end
+    end
+  end
+end
+
 -- Whether it issues by a guard, of those kinds that are asked about, as far as the names or the calls tell that it has.
 local function issues(reached, told, is_asked)
   for value in pairs(told.issue and reached.values or {}) do
@@ -216,10 +233,11 @@ function lint.run(plan)
   for _, route in ipairs(plan.descriptions.routes) do
     local what, reached = route.method .. " " .. route.pattern, reach_of(route)
     lint_objects.check(route, what)
+    lint_caches.check(route, what)
+    check_url(route, what)
     check_login(route, what, reached)
     check_visibility(route, what)
     check_kept(route, what, reached)
-    lint_caches.check(route, what)
   end
   lint_tokens.check(plan.descriptions.routes)
   check_routers()

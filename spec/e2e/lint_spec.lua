@@ -215,6 +215,27 @@ describe("a login without a limit", function()
   end)
 end)
 
+describe("a password in a URL", function()
+  local function of(options, path)
+    local list = findings_of(('app:get("%s", { guard = guard.public, %s, limit = "5/minute" }, handler)'):format(path or "/in", options))
+    return list[1] and list[1].message or "nothing"
+  end
+
+  it("is remembered by browsers and logged by fronts", function()
+    local said = "GET %s takes %s in its %s, and so in a URL, which browsers remember and fronts log"
+    assert.equal(said:format("/in", "password", "query"), of "query = { password = model.secret() }")
+    assert.equal(said:format("/in", "given", "query"), of 'query = { given = model.string { alias = "Password" } }')
+    assert.equal(said:format("/in", "refresh_token", "query"), of 'query = model "Q" { refresh_token = model.string() }')
+    assert.equal(said:format("/in/{passphrase}", "passphrase", "path"), of("path = { passphrase = model.string() }", "/in/{passphrase}"))
+  end)
+
+  it("is not what only has such a name, or stands elsewhere", function()
+    for _, options in ipairs {
+      "query = { password = model.boolean() }", "query = { token = model.secret(), pin = model.string() }", "header = { password = model.secret() }",
+    } do assert.equal("nothing", of(options)) end
+  end)
+end)
+
 describe("API keys that an app makes", function()
   local KEYS = 'local db = app:database("sqlite:x.db", { migrations = false })\n'
     .. 'local keys = guard.api_key { database = db, lifetime = "1d" }\n'

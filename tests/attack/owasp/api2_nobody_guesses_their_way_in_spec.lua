@@ -84,6 +84,10 @@ describe("what would let somebody guess", function()
   end
 
   it("does not load: a login without a limit", function() refused(app "", "has no limit") end)
+  it("does not load: a password in a URL", function()
+    refused(owasp.HEAD .. 'local app = demilune.app { guard = guard.public }\napp:get("/in", { query = { password = model.secret() }, '
+      .. 'limit = "5/minute" }, function() return 1 end)\nreturn app', "in a URL, which browsers remember")
+  end)
   it("does not load: a login that counts what the client says alone", function()
     refused(app 'limit = { rate = "5/minute", by = function(req) return req:get_header "X-Forwarded-For" end },', "no limit counts addresses")
   end)

@@ -137,7 +137,8 @@ end
 function limit.check_guard(place, what, rules, guard)
   for _, rule in ipairs(rules) do
     if (rule.by == "principal" or rule.by == "api_key") and guard_type.is_public(guard) then
-      errors.raise(place, '%s: the limit %s counts by %s, but guard.public finds nobody; write by = "client"', what, errors.show(rule.rule), rule.by)
+      errors.raise(place, '%s: the limit %s counts by %s, but guard.public finds nobody; write by = "client", or limit a router of guarded routes '
+        .. "where it is the app's", what, errors.show(rule.rule), rule.by)
     end
     for _, leaf in ipairs(rule.by == "api_key" and guard_type.leaves(guard) or {}) do
       if leaf.kind ~= "api_key" then

@@ -34,12 +34,37 @@ describe("a name that there is not", function()
     assert.is_nil(app.nowhere) -- what an app has not said is nil
   end)
 
+  it("is refused as an option with what others' routes and fields are told by", function()
+    local app, model, guard = demilune.app { guard = demilune.guard.public }, demilune.model, demilune.guard
+    local function route(options) return function() app:get("/x", options, function() end) end end
+    for hint, declare in pairs {
+      ['GET /x: there is no option "response_model"; write returns = User; it takes body'] = route { response_model = {} },
+      ['"dependencies"; write needs = { user = current_user }'] = route { dependencies = {} },
+      ['"roles"; write guard = guard.role("admin", bearer)'] = route { roles = { "admin" } },
+      ['"cors"; write cors at its router or at demilune.app'] = route { cors = {} },
+      ['"gaurd"; did you mean guard?'] = route { gaurd = guard.public },
+      ['model.string: there is no option "max"; write max_length'] = function() model.string { max = 5 } end,
+      ['model.integer: there is no option "min"; write ge'] = function() model.integer { min = 5 } end,
+      ['model.array: there is no option "max"; write max_items'] = function() model.array(model.string(), { max = 5 }) end,
+      ['"required"; leave it out: a field is required unless'] = function() model.string { required = true } end,
+      ['guard.basic: there is no option "role"; did you mean roles?'] = function() guard.basic { role = { "admin" } } end,
+      ["guard must be a guard, not a list of them; write guard = guard.any { bearer, session }"] = route { guard = { guard.public, guard.public } },
+      ['guard must be a guard, not "bearer"; write guard = bearer, with local bearer = guard.bearer { ... }'] = route { guard = "bearer" },
+      ["there is no guard.jwt; write guard.bearer"] = function() return guard.jwt end,
+      ["there is no demilune.redirect; write demilune.response { status = 303"] = function() return demilune.redirect end,
+    } do
+      local message = refusal(declare)
+      assert.truthy(message:find(hint, 1, true), message)
+    end
+  end)
+
   it("adds to Lua's own words where a method of the app is called", function()
     local methods = require("demilune.app").methods()
     local function explained(name) return boot_names.explain(("app.lua:3: attempt to call method '%s' (a nil value)"):format(name), methods) end
     assert.matches("; did you mean delete%?$", explained "delet")
     assert.matches("; write app:on_start", explained "on_startup")
     assert.matches("; there is no middleware: write guard", explained "use")
+    assert.matches("; write cors = { origins = { ... } } in demilune.app", explained "cors")
     assert.matches("nil value%)$", explained "wholly_unlike")
     assert.equal("something else", boot_names.explain("something else", methods))
   end)

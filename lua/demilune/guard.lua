@@ -216,10 +216,18 @@ function guard.has_scope(principal, name) return principal ~= nil and has(princi
 ---@param value any
 function guard.check(place, what, value)
   if value ~= nil and not guard.is(value) then
-    errors.raise(place, "%s: guard must be a guard, not %s; write guard = guard.public if everybody may call it", what, errors.show(value))
+    local is_list = type(value) == "table" and guard.is(value[1])
+    errors.raise(place, "%s: guard must be a guard, not %s; write %s", what, is_list and "a list of them" or errors.show(value),
+      is_list and "guard = guard.any { bearer, session } for who passes one of them" or "guard = bearer, with local bearer = guard.bearer { ... }, "
+        .. "or guard = guard.public if everybody may call it")
   end
   return value
 end
+
+local OF_OTHERS = {
+  jwt = "write guard.bearer", oauth2 = "write guard.bearer", cookie = "write guard.session, or guard.bearer { cookie = ... } for a token",
+  all = "a route has one guard: write guard.role and guard.scope around it", optional = "a route is open or asks everybody: write two, one for each",
+}
 
 local KINDS = { "public", "bearer", "api_key", "session", "basic", "client_certificate", "any", "role", "scope", "owner" }
 
@@ -227,6 +235,6 @@ return setmetatable(guard, {
   __index = function(_, name)
     local nearest = errors.nearest(name, KINDS)
     errors.raise(errors.where(), "there is no guard.%s; %s", tostring(name),
-      nearest and ("did you mean guard.%s?"):format(nearest) or "there are guard." .. table.concat(KINDS, ", guard."))
+      OF_OTHERS[name] or nearest and ("did you mean guard.%s?"):format(nearest) or "there are guard." .. table.concat(KINDS, ", guard."))
   end,
 })

@@ -55,6 +55,8 @@ local SPAWN = "write demilune.spawn(function() ... end), or req:after_response(f
 return names.strict("demilune.", demilune, {
   http = NO_CLIENT, fetch = NO_CLIENT, background = SPAWN, BackgroundTasks = SPAWN, env = "write demilune.settings { NAME = model.string() }",
   HTTPException = 'write demilune.abort(404, "There is no such user")', Depends = "write app:dependency(function(req) ... end)",
-  uuid = "write demilune.random.uuid()",
+  uuid = "write demilune.random.uuid()", hash = "write demilune.password.hash", jwt = "write guard.bearer, whose bearer:issue signs a token",
+  redirect = 'write demilune.response { status = 303, headers = { Location = "/things/1" } }', error = "write demilune.abort(404, detail)",
+  html = 'write demilune.response { headers = { ["Content-Type"] = "text/html; charset=utf-8" }, body = text }',
   now_ms = "demilune.now() gives seconds, with a fraction", Response = "write demilune.response", Router = "write demilune.router",
 })

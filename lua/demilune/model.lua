@@ -421,4 +421,5 @@ return strict("model.", model, {
   int = "write model.integer()", str = "write model.string()", text = "write model.string()", bool = "write model.boolean()",
   float = "write model.number()", enum = 'write model.literal { "one", "other" }', list = "write model.array(model.string())",
   dict = "write model.map(model.string())", timestamp = "write model.datetime()", password = "write model.secret()",
+  money = "write model.decimal()", upload = "write body = model.raw { ... }: the file is the whole body",
 })

@@ -4,6 +4,7 @@
 -- shows one that would do. An unknown option names the nearest known one.
 
 local errors = require "demilune.errors"
+local names = require "demilune.names"
 
 local function is(wanted)
   return function(value) return type(value) == wanted end
@@ -90,17 +91,17 @@ local options = {}
 ---@param allowed table<string, string>
 ---@return string[]
 function options.names(allowed)
-  local names = {}
-  for name in pairs(allowed) do names[#names + 1] = name end
-  table.sort(names)
-  return names
+  local list = {}
+  for name in pairs(allowed) do list[#list + 1] = name end
+  table.sort(list)
+  return list
 end
 
 local function refuse_unknown(place, what, name, allowed)
-  local names = options.names(allowed)
-  local nearest = errors.nearest(name, names)
-  local hint = nearest and ("did you mean %s? "):format(nearest) or ""
-  errors.raise(place, "%s: there is no option %s; %sit takes %s", what, errors.show(name), hint, table.concat(names, ", "))
+  local known = options.names(allowed)
+  local meant, nearest = names.option(name, allowed), errors.nearest(name, known)
+  local hint = meant and meant .. "; " or nearest and ("did you mean %s? "):format(nearest) or ""
+  errors.raise(place, "%s: there is no option %s; %sit takes %s", what, errors.show(name), hint, table.concat(known, ", "))
 end
 
 ---Checks that every option is known and of its sort.

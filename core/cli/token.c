@@ -36,7 +36,7 @@ static const struct {
     {DL_STR("issuer"), offsetof(token_request, issuer), "URL", "who gives it out"},
     {DL_STR("audience"), offsetof(token_request, audience), "NAME", "whom it is for"},
     {DL_STR("seconds"), offsetof(token_request, seconds), "900", "how long it lives (900)"},
-    {DL_STR("algorithm"), offsetof(token_request, algorithm), "HS256", "what it is signed with (HS256; with --key-file that of the key)"},
+    {DL_STR("algorithm"), offsetof(token_request, algorithm), "HS256", "what it is signed with (HS256; with --key-file that of its curve; an RSA key needs it)"},
     {DL_STR("kid"), offsetof(token_request, kid), "NAME", "the name of the key"},
     {DL_STR("secret-variable"), offsetof(token_request, variable), "JWT_SECRET", "the variable, or line of APP/.env, that holds the secret (JWT_SECRET)"},
     {DL_STR("key-file"), offsetof(token_request, key_file), "private.pem", "the private key (PEM), in place of a secret"},

@@ -120,7 +120,7 @@ static bool has_sound_exponent(const EVP_PKEY *pkey) {
 static const char *decide_algorithm(EVP_PKEY *pkey, dl_key_algorithm stated, dl_key_algorithm *out) {
   if (EVP_PKEY_is_a(pkey, "RSA")) {
     dl_key_family family = stated == DL_KEY_UNSTATED ? DL_KEY_HMAC : algorithms[stated].family;
-    if (family != DL_KEY_RSA && family != DL_KEY_PSS) return "an RSA key needs one of RS256, RS384, RS512, PS256, PS384 and PS512";
+    if (family != DL_KEY_RSA && family != DL_KEY_PSS) return "an RSA key needs to be told its algorithm: RS256, RS384, RS512, PS256, PS384 or PS512";
     int bits = EVP_PKEY_get_bits(pkey);
     if (bits < RSA_BITS_MIN || bits > RSA_BITS_MAX) return "an RSA key should have 2048 to 8192 bits";
     if (!has_sound_exponent(pkey)) return "an RSA key's exponent should be odd, and 65537 at least";

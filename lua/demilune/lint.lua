@@ -69,6 +69,43 @@ local function check_visibility(route, what)
   end)
 end
 
+-- --- whose role --------------------------------------------------------------------------
+
+local function asked_roles(routes)
+  local asked = {}
+  for _, route in ipairs(routes) do
+    guard_type.each(route.guard, function(part)
+      for _, role in ipairs(part.kind == "role" and part.names or {}) do asked[role] = true end
+    end)
+  end
+  return asked
+end
+
+-- Of the values of a literal, or of an array of them, the first that is such a role.
+local function role_in(schema, asked)
+  local desc = field.resolve(schema)
+  if desc.kind == "array" then return role_in(desc.items, asked) end
+  for _, value in ipairs(desc.kind == "literal" and desc.values or {}) do
+    if asked[value] then return value end
+  end
+  return nil
+end
+
+-- A form for new accounts, in which one chooses to be an admin.
+local function check_roles(route, what, asked)
+  if not guard_type.is_public(route.guard) then return end
+  local seen = {}
+  local function look(entry)
+    local role = entry.name:lower():find("role", 1, true) and not field.resolve(entry.schema).read_only and role_in(entry.schema, asked)
+    if role then
+      context.note("warning", route.source, ("%s: everybody may send %s = %q, which guard.role asks for"):format(what, entry.name, role),
+        ('take %q out of what may be sent here, and give that role on a route behind guard.role("%s", ...)'):format(role, role))
+    end
+  end
+  if route.body then each_field(route.body, seen, look) end
+  if route.form then each_field(route.form, seen, look) end
+end
+
 -- --- logins ------------------------------------------------------------------------------
 
 local CREDENTIALS = {
@@ -230,11 +267,13 @@ end
 ---@param plan table
 ---@return demilune.Finding[] the noted ones of the whole load included
 function lint.run(plan)
+  local asked = asked_roles(plan.descriptions.routes)
   for _, route in ipairs(plan.descriptions.routes) do
     local what, reached = route.method .. " " .. route.pattern, reach_of(route)
     lint_objects.check(route, what)
     lint_caches.check(route, what)
     check_url(route, what)
+    check_roles(route, what, asked)
     check_login(route, what, reached)
     check_visibility(route, what)
     check_kept(route, what, reached)

@@ -215,6 +215,29 @@ describe("a login without a limit", function()
   end)
 end)
 
+describe("a role that everybody may give himself", function()
+  local function of(options)
+    local list = findings_of('local ruled = guard.bearer { secret = settings.JWT_SECRET, lifetime = "15m", roles = { "user", "admin" } } '
+      .. 'app:get("/all", { guard = guard.role("admin", ruled) }, handler) app:post("/users", { ' .. options .. ' }, handler)')
+    return list[1] and list[1].severity .. ": " .. list[1].message or "nothing"
+  end
+
+  it("is told of", function()
+    local said = 'warning: POST /users: everybody may send %s = "admin", which guard.role asks for'
+    assert.equal(said:format "role", of 'guard = guard.public, body = { role = model.literal { "user", "admin" } }')
+    assert.equal(said:format "user_roles", of 'guard = guard.public, form = { user_roles = model.array(model.literal { "admin" }) }')
+    assert.equal(said:format "role", of 'guard = guard.public, body = { user = model.object { role = model.literal { "admin" } } }')
+  end)
+
+  it("is none that no guard asks for, that is not sent, or that somebody gives who is known", function()
+    for _, options in ipairs {
+      'guard = guard.public, body = { role = model.literal { "user", "editor" } }', 'guard = ruled, body = { role = model.literal { "admin" } }',
+      'guard = guard.public, body = model "U" { role = model.literal { "admin", read_only = true } }',
+      'guard = guard.public, body = { kind = model.literal { "admin" } }',
+    } do assert.equal("nothing", of(options)) end
+  end)
+end)
+
 describe("a password in a URL", function()
   local function of(options, path)
     local list = findings_of(('app:get("%s", { guard = guard.public, %s, limit = "5/minute" }, handler)'):format(path or "/in", options))

@@ -138,11 +138,33 @@ add_value = function(found, value, depth)
   end
 end
 
-local function add_named(found, held)
-  local all = found.opened[held]
+-- Names are added to while these are gone through.
+local function copy_of(names)
+  local copy = {}
+  for name in pairs(names) do copy[name] = true end
+  return copy
+end
+
+local unnamed = setmetatable({}, { __mode = "k" })
+
+-- What a table has under keys that are no names, as a list has: looked for once, for a module may be large, and many handlers hold it.
+local function unnamed_in(held)
+  if unnamed[held] then return unnamed[held] end
+  local items = {}
   for key, item in pairs(held) do
-    if all or type(key) ~= "string" or found.names[key] then add_value(found, item, 0) end
+    if type(key) ~= "string" then items[#items + 1] = item end
   end
+  unnamed[held] = items
+  return items
+end
+
+local function add_named(found, held)
+  if found.opened[held] then
+    for _, item in pairs(held) do add_value(found, item, 0) end
+    return
+  end
+  for _, item in ipairs(unnamed_in(held)) do add_value(found, item, 0) end
+  for name in pairs(found.spoken) do add_value(found, held[name], 0) end
 end
 
 ---@param functions function[]
@@ -159,10 +181,10 @@ end
 ---@param functions function[]
 ---@return demilune.Reach
 function reach.used(functions)
-  local found = { values = {}, names = {}, calls = {}, seen = {}, held = {}, opened = {} }
+  local found = { values = {}, names = {}, calls = {}, seen = {}, held = {}, opened = {}, spoken = {} }
   for _, fn in ipairs(functions) do add_value(found, fn, 0) end
   repeat -- what is found here may be a function that speaks of more
-    found.grown = false
+    found.grown, found.spoken = false, copy_of(found.names)
     local index = 1
     while found.held[index] do
       add_named(found, found.held[index])

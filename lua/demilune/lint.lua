@@ -225,6 +225,30 @@ local function check_kept(route, what, reached)
     "leave idempotent out; who has lost an answer asks for another one")
 end
 
+-- --- signatures ----------------------------------------------------------------------------
+
+-- Whether the request brings one, in a field that is declared or that the handler asks for.
+local function brings_signature(route, used)
+  for _, entry in ipairs(route.header and field.resolve(route.header).fields or {}) do
+    if entry.name:lower():find("signature", 1, true) then return true end
+  end
+  for name in pairs(used.names.get_header and used.names or {}) do
+    if name:lower():find("signature", 1, true) then return true end
+  end
+  return false
+end
+
+-- Who makes the signature that was due, and does not have it compared, compares it by ==.
+local function check_signatures(route, what)
+  local used = reach.used(lint_objects.functions_of(route))
+  local hmac = package.loaded["demilune.hmac"] or {}
+  local makes = used.names.hex and (used.names.hmac or used.values[hmac]) or used.seen[hmac.hex]
+  if not makes or used.names.verify or not brings_signature(route, used) then return end
+  context.note("warning", route.source,
+    what .. " makes the signature that a request should bring, and == tells by its time how much of a guess was right",
+    "write demilune.hmac.verify(settings.HOOK_SECRET, req.body, signature)")
+end
+
 -- --- all -----------------------------------------------------------------------------------
 
 ---A finding as one sentence.
@@ -274,6 +298,7 @@ function lint.run(plan)
     lint_caches.check(route, what)
     check_url(route, what)
     check_roles(route, what, asked)
+    check_signatures(route, what)
     check_login(route, what, reached)
     check_visibility(route, what)
     check_kept(route, what, reached)

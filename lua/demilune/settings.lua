@@ -174,6 +174,20 @@ local function guarded(values, fields)
   })
 end
 
+-- Names that nobody gives to what others may read.
+local SECRET_NAMES = { "SECRET$", "SECRET_KEY$", "PASSWORD$", "PASSWD$", "PRIVATE_KEY$" }
+
+local function note_open_secrets(place, fields)
+  for _, entry in ipairs(fields) do
+    for _, pattern in ipairs(field.resolve(entry.schema).kind == "string" and SECRET_NAMES or {}) do
+      if entry.name:upper():find(pattern) then
+        context.note("warning", place, ("demilune.settings: %s is a string, which logs and answers show as it is"):format(entry.name),
+          ("write %s = model.secret()"):format(entry.name))
+      end
+    end
+  end
+end
+
 ---Reads settings from the environment.
 ---@param given table<string, demilune.Field>
 ---@return table<string, any>
@@ -188,6 +202,7 @@ function settings.new(given)
     end
   end
   local declared = model.object(given, { extra = "ignore" })
+  note_open_secrets(place, declared.fields)
   local schema = core.schema_compile(declared)
   local values, problems = schema:validate(gather(declared.fields), { mode = "text", source = "environment" })
   if values == nil then refuse(place, declared.fields, problems.detail or problems) end

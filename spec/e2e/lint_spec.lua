@@ -215,6 +215,41 @@ describe("a login without a limit", function()
   end)
 end)
 
+describe("a setting that is a secret by its name, and a string", function()
+  it("is told of, for it is shown as it is", function()
+    local route = ' app:get("/x", { guard = guard.public }, handler)'
+    local function of(fields) return findings_of("local more = demilune.settings { " .. fields .. " }" .. route) end
+    for _, name in ipairs { "HOOK_SECRET", "mail_password", "DJANGO_SECRET_KEY", "PRIVATE_KEY" } do
+      local list = of(name .. ' = model.string { default = "" }')
+      assert.same({ 1, "warning", ("demilune.settings: %s is a string, which logs and answers show as it is"):format(name),
+        ("write %s = model.secret()"):format(name) }, { #list, list[1].severity, list[1].message, list[1].mend })
+    end
+    assert.same({}, of('SECRET_URL = model.string { default = "" }, PUBLIC_KEY = model.string { default = "" }, '
+      .. "HOOK_SECRET = model.secret(), ASK_PASSWORD = model.boolean { default = true }"))
+  end)
+end)
+
+describe("a signature that == compares", function()
+  local function of(options, body)
+    local list = findings_of("local hmac, hex = demilune.hmac, demilune.hmac.hex local hook = demilune.settings { HOOK = model.secret() } "
+      .. ('app:post("/hook", { guard = guard.public, %s }, function(req) %s end)'):format(options, body))
+    return list[1] and list[1].severity .. ": " .. list[1].message or "nothing"
+  end
+  local DECLARED, NONE = "header = { x_signature = model.string() }", "tags = { 'hooks' }"
+
+  it("is told of", function()
+    local said = "warning: POST /hook makes the signature that a request should bring, and == tells by its time how much of a guess was right"
+    assert.equal(said, of(DECLARED, "return demilune.hmac.hex(hook.HOOK, req.body) == req.header.x_signature"))
+    assert.equal(said, of(DECLARED, "return hex(hook.HOOK, req.body) == req.header.x_signature"))
+    assert.equal(said, of(NONE, "return hmac.hex(hook.HOOK, req.body) == req:get_header 'X-Hub-Signature-256'"))
+  end)
+
+  it("is none where it is verified, or where the answer is what is signed", function()
+    assert.equal("nothing", of(DECLARED, "return demilune.hmac.verify(hook.HOOK, req.body, req.header.x_signature)"))
+    assert.equal("nothing", of(NONE, "return demilune.response { headers = { ['X-Signature'] = hmac.hex(hook.HOOK, 'x') }, body = 'x' }"))
+  end)
+end)
+
 describe("a role that everybody may give himself", function()
   local function of(options)
     local list = findings_of('local ruled = guard.bearer { secret = settings.JWT_SECRET, lifetime = "15m", roles = { "user", "admin" } } '

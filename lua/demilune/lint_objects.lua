@@ -141,11 +141,22 @@ local function check_path(route, what, identifier, owners)
     MEND:format("{" .. identifier .. "}"))
 end
 
--- Whose thing a field names cannot be told by its name alone; that nobody looks at who asks, can. A dependency may refuse by itself, so that
--- the handler need not speak of it.
+-- Those that may have to do with what a field of the section names: of which the handler speaks, or which look at the section themselves, and may
+-- refuse by themselves. One that only finds who asks is none.
+local function needs_about(route, section)
+  local spoken = needs_of(reach.used { route.handler }, route)
+  for name, needed in pairs(route.needs or {}) do
+    local functions = {}
+    add_needs(functions, { needed }, {})
+    if reach.used(functions).names[section] then spoken[name] = needed end
+  end
+  return spoken
+end
+
+-- Whose thing a field names cannot be told by its name alone; that nobody looks at who asks, can.
 local function check_rest(route, what)
   local identifier, section = other_identifier_of(route)
-  if not identifier or looks_at_who(route.handler, route.needs) then return end
+  if not identifier or looks_at_who(route.handler, needs_about(route, section)) then return end
   context.note("warning", route.source,
     ("%s: everybody whom its guard lets pass can name any %s in its %s, and nothing looks at who asks"):format(what, identifier, section),
     MEND:format(identifier))

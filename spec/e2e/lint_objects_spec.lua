@@ -18,6 +18,7 @@ local note = app:dependency(function(req) return any:one { id = req.path.id } en
 local own_note = app:dependency(function(req) return mine:one { id = req.path.id } end)
 local user = app:dependency({ who = bearer }, function(_, need) return { name = need.who.subject } end)
 local id = { id = model.integer() }
+local function handler() return 1 end
 ]]
 local TABLES = [[
 CREATE TABLE notes (id INTEGER PRIMARY KEY, owner TEXT NOT NULL);
@@ -141,14 +142,21 @@ describe("an identifier outside the path", function()
       ["body = { note_id = model.integer() }"] = { "note_id", "body" }, ["body = { noteId = model.uuid() }"] = { "noteId", "body" },
       ["query = { id = model.integer() }"] = { "id", "query" }, ["header = { x_team_id = model.integer() }"] = { "x_team_id", "header" },
       ["form = { ids = model.array(model.integer()) }"] = { "ids", "form" },
-    } do assert.equal(MESSAGE:format(words[1], words[2]), of_field(options, "return any:one { id = 1 }")) end
+    } do
+      assert.equal(MESSAGE:format(words[1], words[2]), of_field(options, "return any:one { id = 1 }"))
+      assert.equal(MESSAGE:format(words[1], words[2]), of_field(options .. ", needs = { user = user }", "return any:one { id = 1 }"))
+    end
   end)
 
   it("is not told of where something does, where it is shared, or where it is none", function()
     local field = "body = { note_id = model.integer() }"
     assert.equal("nothing", of_field(field, "return mine:one { id = req.body.note_id }"))
     assert.equal("nothing", of_field(field, "return { req.principal.subject }"))
-    assert.equal("nothing", of_field(field .. ", needs = { user = user }", "return 1"))
+    local needed = "function(req, need) return need.user.name end)"
+    assert.equal("nothing", (found('app:post("/notes", { guard = bearer, needs = { user = user }, ' .. field .. " }, " .. needed)))
+    local member = "local member = app:dependency({ user = user }, function(req, need) "
+      .. "if need.user.name ~= req.body.note_id then demilune.abort(404) end end) "
+    assert.equal("nothing", (found(member .. 'app:post("/notes", { guard = bearer, needs = { member = member }, ' .. field .. " }, handler)")))
     assert.equal("nothing", of_field(field .. ", shared = true", "return 1"))
     assert.equal("nothing", of_field(field .. ', guard = guard.role("admin", bearer)', "return 1"))
     assert.equal("nothing", of_field(field .. ", guard = guard.public", "return 1"))

@@ -26,7 +26,9 @@ typedef struct sealer {
   int depth; /* open parentheses */
   last_token last;
   bool seen_word, seen_filters, seen_order;
-  bool adds, seeks; /* it begins with INSERT; it has a word by which one looks at rows that are there */
+  bool writes;      /* it begins with INSERT or UPDATE */
+  bool upserts;     /* ON CONFLICT, INSERT OR REPLACE */
+  bool in_condition, filled_in_condition;
   const char *error;
 } sealer;
 
@@ -113,6 +115,7 @@ static bool check_filled(sealer *s, size_t at, bool list) {
                   "the server fills this parameter in, and a filter applies only to calls that give its parameters: "
                   "write the condition into the statement itself");
   s->statement->is_filled = true;
+  s->filled_in_condition |= s->in_condition;
   return true;
 }
 
@@ -202,7 +205,7 @@ static bool scan_first_word(sealer *s, dl_str word) {
                                    DL_STR("REPLACE"), DL_STR("UPDATE"), DL_STR("DELETE")};
   s->seen_word = true;
   if (!s->base) return true;
-  s->adds = dl_str_equal_nocase(word, DL_STR("INSERT"));
+  s->writes = dl_str_equal_nocase(word, DL_STR("INSERT")) || dl_str_equal_nocase(word, DL_STR("UPDATE"));
   for (size_t i = 0; i < sizeof(allowed) / sizeof(*allowed); i++)
     if (dl_str_equal_nocase(word, allowed[i])) return true;
   return refuse(s, s->at - word.len,
@@ -210,9 +213,11 @@ static bool scan_first_word(sealer *s, dl_str word) {
                 "tables are made in migrations, and transactions with db:transaction");
 }
 
-/* INSERT ... SELECT, ON CONFLICT, and INSERT OR REPLACE. */
-static bool is_seeking(dl_str word) {
-  return dl_str_equal_nocase(word, DL_STR("SELECT")) || dl_str_equal_nocase(word, DL_STR("CONFLICT")) || dl_str_equal_nocase(word, DL_STR("REPLACE"));
+/* Where a parameter stands: what is written comes before the conditions. */
+static void note_word(sealer *s, dl_str word) {
+  if (!s->base) return;
+  s->upserts |= dl_str_equal_nocase(word, DL_STR("CONFLICT")) || dl_str_equal_nocase(word, DL_STR("REPLACE"));
+  s->in_condition |= dl_str_equal_nocase(word, DL_STR("WHERE")) || dl_str_equal_nocase(word, DL_STR("ON"));
 }
 
 static bool scan_word(sealer *s) {
@@ -220,7 +225,7 @@ static bool scan_word(sealer *s) {
   while (s->at < s->text.len && is_word(s->text.ptr[s->at])) s->at++;
   dl_str word = dl_str_from(s->text.ptr + begin, s->at - begin);
   s->last = dl_str_equal_nocase(word, DL_STR("IN")) ? LAST_IN : LAST_OTHER;
-  s->seeks |= is_seeking(word);
+  note_word(s, word);
   if (peek(s, 0) == '\'' && dl_str_equal_nocase(word, DL_STR("E")))
     return refuse(s, begin, "strings with backslash escapes are not taken: write a plain '...' with '' for a quote, or use a parameter");
   return s->seen_word || scan_first_word(s, word);
@@ -364,7 +369,7 @@ static bool seal_all(sealer *s, const dl_statement_text *text) {
   s->base = false;
   keep_constraints(s, text);
   if (!seal_filters(s, text) || !seal_orders(s, text) || !seal_bytes(s, text)) return false;
-  statement->weighs_filled = statement->is_filled && statement->parameter_count > 1 && (!s->adds || s->seeks);
+  statement->weighs_filled = statement->is_filled && statement->parameter_count > 1 && (!s->writes || s->upserts || s->filled_in_condition);
   return true;
 }
 

@@ -73,7 +73,7 @@ typedef struct dl_statement {
   dl_str *constraints;
   size_t constraint_count;
   bool is_filled;     /* it has the parameter that the server fills in */
-  bool weighs_filled; /* and by it chooses among what another one names; a plain INSERT ... VALUES finds nothing */
+  bool weighs_filled; /* and by it chooses among what another one names; what an INSERT or an UPDATE only writes finds nothing */
   uint32_t index;     /* among the statements of its database */
   bool writes;        /* found when the database prepares it at start */
 } dl_statement;

@@ -88,7 +88,7 @@ local function holds(used, mark)
 end
 
 -- By a statement, or by a guard whose keys are ended by whose they are, where that is not all from the request's path. Who it is that
--- asks, or that a row is made in their name, says nothing of what the path names.
+-- asks, or that they are written into a row, says nothing of what the path names.
 local function tells_whose(route)
   local used = reach.used(lint_objects.functions_of(route))
   if holds(used, "asks_whose") then return true end

@@ -356,7 +356,7 @@ static dl_str *strings_field(lua_State *L, dl_arena *arena, const char *name, si
 }
 
 /* handle:seal{ sql, source, filters, orders, default_order, bytes, constraints, filled } → statement's number, whether it has the parameter that is
- * filled in, and weighs by it what others name | nil, message */
+ * filled in, whether it weighs by it what others name, how many it has | nil, message */
 static int handle_seal(lua_State *L) {
   handle *self = check_handle(L);
   luaL_checktype(L, 2, LUA_TTABLE);
@@ -377,7 +377,8 @@ static int handle_seal(lua_State *L) {
     lua_pushinteger(L, (lua_Integer)statement->index);
     lua_pushboolean(L, statement->is_filled);
     lua_pushboolean(L, statement->weighs_filled);
-    return 3;
+    lua_pushinteger(L, (lua_Integer)statement->parameter_count);
+    return 4;
   }
   lua_pushnil(L);
   lua_pushstring(L, error);

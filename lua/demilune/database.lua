@@ -83,6 +83,7 @@ Problem.__index = Problem
 ---@field private conflicts table<string, string|table<string, string>>
 ---@field source string where it was declared
 ---@field binds_subject boolean that :principal_subject is in its SQL: it finds nobody else's rows
+---@field parameters integer how many it has
 ---@field asks_whose boolean and that it tells by it whose the thing is that another parameter names
 local Statement = {}
 Statement.__index = Statement
@@ -257,7 +258,7 @@ function Database:statement(sql, given)
   given = options.check(place, "db:statement", given, STATEMENT_OPTIONS)
   local unique = given.unique
   if unique ~= nil then check_unique(place, unique) end
-  local number, result, weighs = handles[self]:seal {
+  local number, result, weighs, parameters = handles[self]:seal {
     sql = sql, source = place, filled = "principal_subject",
     filters = sorted_pairs(place, "filters", given.filters), orders = sorted_pairs(place, "orders", given.orders),
     default_order = given.default_order, bytes = given.bytes, constraints = names_of(unique),
@@ -265,7 +266,7 @@ function Database:statement(sql, given)
   if not number then error(result:sub(1, #place) == place and result or place .. ": " .. result, 0) end
   return setmetatable({
     database = self, number = number, source = place, conflicts = { unique_violation = unique, foreign_key_violation = given.foreign_key },
-    binds_subject = result, asks_whose = weighs,
+    binds_subject = result, asks_whose = weighs, parameters = parameters,
   }, Statement)
 end
 

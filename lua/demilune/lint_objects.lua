@@ -19,11 +19,14 @@ local NO_IDENTIFIERS = { literal = true, boolean = true, date = true, datetime =
 
 local function may_identify(schema) return not NO_IDENTIFIERS[field.resolve(schema).kind] end
 
-local function identifier_of(route)
-  for _, entry in ipairs(route.path and route.path.fields or {}) do
-    if may_identify(entry.schema) then return entry.name end
+-- All, in the order of the path.
+local function identifiers_of(route)
+  local schemas, names = {}, {}
+  for _, entry in ipairs(route.path and route.path.fields or {}) do schemas[entry.name] = entry.schema end
+  for name in route.pattern:gmatch "{([%w_]+)" do
+    if schemas[name] and may_identify(schemas[name]) then names[#names + 1] = name end
   end
-  return nil
+  return names
 end
 
 -- Outside the path a name has to tell that it is one.
@@ -127,6 +130,37 @@ end
 
 -- --- all -----------------------------------------------------------------------------------
 
+-- Whether the function finds what the last identifier names by that one alone, nil where it does not find it.
+local function finds_alone(fn, names)
+  local used, alone = reach.used { fn }, nil
+  if not used.names.path or not used.names[names[#names]] then return nil end
+  for index = 1, #names - 1 do
+    if used.names[names[index]] then return false end
+  end
+  for value in pairs(used.values) do
+    local parameters = rawget(value, "parameters")
+    if parameters == 1 then alone = true
+    elseif parameters and parameters > 1 then return false end
+  end
+  return alone
+end
+
+-- Of /teams/{team_id}/notes/{note_id} it was asked whether one belongs to the team: a note that is found by its own identifier may be
+-- another team's.
+local function check_last(route, what)
+  local names, alone = identifiers_of(route), nil
+  if #names < 2 then return end
+  for _, fn in ipairs(lint_objects.functions_of(route)) do
+    local found = finds_alone(fn, names)
+    if found == false then return end
+    alone = alone or found
+  end
+  if not alone then return end
+  context.note("warning", route.source,
+    ("%s: {%s} is looked for by itself, whatever {%s} it belongs to"):format(what, names[#names], names[#names - 1]),
+    ("find it by both, as WHERE id = :id AND %s = :%s"):format(names[#names - 1], names[#names - 1]))
+end
+
 local function check_path(route, what, identifier, owners)
   for _, owner in ipairs(owners) do
     if not looks_at_who(owner, needs_of(reach.used { owner }, route)) then
@@ -135,7 +169,8 @@ local function check_path(route, what, identifier, owners)
         "let it compare with req.principal.subject, or ask a statement with :principal_subject; or write shared = true in its place")
     end
   end
-  if #owners > 0 or route.shared or tells_whose(route) then return end
+  if #owners > 0 or route.shared then return end
+  if tells_whose(route) then return check_last(route, what) end
   context.note("error", route.source,
     ("%s: everybody whom its guard lets pass can name any {%s}, and nothing says whose that is"):format(what, identifier),
     MEND:format("{" .. identifier .. "}"))
@@ -166,7 +201,7 @@ end
 ---@param what string "GET /notes/{id}"
 function lint_objects.check(route, what)
   if guard_type.is_public(route.guard) or asks_role(route.guard) then return end
-  local identifier, owners = identifier_of(route), owners_of(route)
+  local identifier, owners = identifiers_of(route)[1], owners_of(route)
   if identifier then check_path(route, what, identifier, owners)
   elseif #owners == 0 and not route.shared then check_rest(route, what) end
 end

@@ -21,7 +21,8 @@ local id = { id = model.integer() }
 local function handler() return 1 end
 ]]
 local TABLES = [[
-CREATE TABLE notes (id INTEGER PRIMARY KEY, owner TEXT NOT NULL);
+CREATE TABLE notes (id INTEGER PRIMARY KEY, owner TEXT NOT NULL, team INTEGER);
+CREATE TABLE members (team INTEGER NOT NULL, name TEXT NOT NULL, role TEXT NOT NULL);
 CREATE TABLE comments (note INTEGER NOT NULL, author TEXT NOT NULL);
 CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT NOT NULL);]]
 local ENV = { JWT_SECRET = "7f2c9b61e0d4835aa1c6f09e42b87d53" }
@@ -96,6 +97,34 @@ describe("a statement with :principal_subject", function()
     assert.equal("nothing", with "INSERT INTO comments (note, author) SELECT id, owner FROM notes WHERE id = :id AND owner = :principal_subject")
     assert.equal("nothing", with "INSERT INTO notes (id, owner) VALUES (:id, :principal_subject) ON CONFLICT DO NOTHING")
     assert.equal("nothing", with "INSERT OR REPLACE INTO notes (id, owner) VALUES (:id, :principal_subject)")
+  end)
+end)
+
+describe("what stands below another thing in the path", function()
+  local MEMBER = 'local role = db:statement "SELECT role FROM members WHERE team = :team AND name = :principal_subject" '
+    .. "local member = app:dependency(function(req) return role:one { team = req.path.team_id } or demilune.abort(404) end) "
+    .. 'local within = db:statement "SELECT id FROM notes WHERE id = :id AND team = :team" '
+    .. 'local comments = db:statement "SELECT note FROM comments WHERE note = :note" '
+    .. "local note_within = app:dependency(function(req) return within:one { id = req.path.note_id, team = req.path.team_id } end) "
+  local function below(body, needs, path)
+    local route = ('app:get("%s", { guard = bearer, needs = { %s } }, function(req, need) %s end)'):format(
+      path or "/teams/{team_id}/notes/{note_id}", needs or "member = member", body)
+    return (found(MEMBER .. route:gsub("{ guard = bearer", '{ path = { %%s }, guard = bearer', 1):format(
+      "team_id = model.integer(), note_id = model.integer()")))
+  end
+
+  it("is told of where it is found by itself", function()
+    assert.equal("warning: GET /teams/{team_id}/notes/{note_id}: {note_id} is looked for by itself, whatever {team_id} it belongs to",
+      below "return any:one { id = req.path.note_id }")
+  end)
+
+  it("is not where it is found with that, compared, or found so by a dependency", function()
+    assert.equal("nothing", below "return within:one { id = req.path.note_id, team = req.path.team_id }")
+    assert.equal("nothing", below "return any:one { id = req.path.note_id }.team_id == need.member.team and 1")
+    assert.equal("nothing", below("return comments:many { note = req.path.note_id }", "member = member, note = note_within"))
+    assert.equal("nothing", below("return comments:many { note = need.note.id }", "member = member, note = note_within"))
+    assert.equal("nothing", below("return mine:one { id = req.path.note_id }"))
+    assert.equal("nothing", below("return { req.path.note_id }"))
   end)
 end)
 

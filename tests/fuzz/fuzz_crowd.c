@@ -83,7 +83,7 @@ static const char app_text[] =
     "app:post('/pay/{id}', { guard = key, idempotent = true, shared = true }, function(req) demilune.sleep(0) return answer(req) end)\n"
     "app:get('/limited/{id}', { limit = { '9/second', { rate = '5/second', by = function(req) demilune.sleep(0) return req.path.id:sub(1, 1) end } } "
     "}, answer)\n"
-    "app:get('/own/{id}', { guard = key, owner = function() demilune.sleep(0) return true end }, answer)\n"
+    "app:get('/own/{id}', { guard = key, owner = function(req) demilune.sleep(0) return req.principal ~= nil end }, answer)\n"
     "app:get('/spawn/{id}', function(req) demilune.spawn(function() demilune.sleep '1ms' put:one { id = 5 } end) return answer(req) end)\n"
     "return app\n";
 

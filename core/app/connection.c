@@ -58,7 +58,8 @@ static void end_exchange(dl_connection *connection) {
   connection->exchange = NULL;
 }
 
-/* What it has not sent is dropped: who still owes an answer lingers instead. */
+/* What it has not sent is dropped: who still owes an answer lingers instead. Who would
+ * take a part of it for all of it learns by a reset. */
 void dl_connection_close(dl_connection *connection) {
   dl_worker *worker = connection->worker;
   dl_deadline_clear(&connection->deadline);
@@ -68,6 +69,7 @@ void dl_connection_close(dl_connection *connection) {
     dl_buffer_clear(&worker->out);
   }
   end_exchange(connection);
+  if (connection->ends_body && connection->stream.unsent_bytes) dl_stream_cut(&connection->stream);
   dl_stream_close(&connection->stream);
 }
 

@@ -192,6 +192,7 @@ struct dl_connection {
   bool secure;            /* came to a port that speaks TLS */
   bool redirects;         /* came without TLS to the port that sends people to the one with it */
   bool broken;            /* reset by the peer: nothing can be sent any more */
+  bool ends_body;         /* its end is that of the body that is being sent */
   bool unnamed;           /* its PROXY header named no address: nobody on it is trusted */
   bool named;             /* its PROXY header named another than the other end */
   uint8_t client_len;

@@ -199,7 +199,7 @@ void dl_respond_file(dl_exchange *exchange, const dl_file *file) {
 
 void dl_respond_stream_begin(dl_exchange *exchange, int status, dl_str fields) {
   exchange->chunked = exchange->request.version_minor == 1;
-  if (!exchange->chunked) exchange->close = true; /* HTTP/1.0: the end of the connection is the end of the body */
+  if (!exchange->chunked) exchange->close = exchange->connection->ends_body = true; /* HTTP/1.0: the end of the connection is the end of the body */
   dl_buffer *out = begin_with(exchange, status, (dl_str){0}, declared_fields(exchange), fields);
   if (exchange->chunked) DL_BUFFER_LITERAL(out, "Transfer-Encoding: chunked\r\n");
   finish_head(exchange, out, false, 0);

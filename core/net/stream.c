@@ -231,6 +231,13 @@ static void on_closed(uv_handle_t *handle) {
 
 void dl_stream_cut(dl_stream *stream) { stream->cut = true; }
 
+/* uv_tcp_close_reset would not, where a shutdown waits behind what is dropped. */
+static void reset_at_close(dl_stream *stream) {
+  uv_os_fd_t fd;
+  if (stream->uv.handle.type == UV_TCP && uv_fileno(&stream->uv.handle, &fd) == 0)
+    setsockopt(fd, SOL_SOCKET, SO_LINGER, &(struct linger){.l_onoff = 1}, sizeof(struct linger));
+}
+
 void dl_stream_close(dl_stream *stream) {
   if (stream->closing) return;
   if (stream->tls && !stream->dead && !stream->cut && !stream->lingering && stream->unsent_bytes == 0) dl_stream_tls_finish(stream);
@@ -238,8 +245,8 @@ void dl_stream_close(dl_stream *stream) {
   stream->closing = true;
   stream->reading = false;
   dl_stream_release_buffer(stream);
-  bool reset = stream->cut && stream->uv.handle.type == UV_TCP && uv_tcp_close_reset(&stream->uv.tcp, on_closed) == 0;
-  if (!reset) uv_close(&stream->uv.handle, on_closed);
+  if (stream->cut) reset_at_close(stream);
+  uv_close(&stream->uv.handle, on_closed);
 }
 
 static void on_shut_down(uv_shutdown_t *request, int status) {

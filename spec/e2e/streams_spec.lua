@@ -232,6 +232,27 @@ describe("a stream", function()
     assert.equal("stubborn: false", ended())
   end)
 
+  it("whose end waits for a client that does not read is cut off so, too", function()
+    local function send(line, count)
+      local connection = http.connect_narrow(running.port, PATIENCE)
+      connection:send(("GET /large?piece=8192&count=%d %s\r\n\r\n"):format(count, line))
+      return connection
+    end
+    local taken = send("HTTP/1.1\r\nHost: a", 100000) -- as much as the system takes for one
+    socket.sleep(3.5)
+    local first = math.floor(#taken:read_rest() / 8192)
+    taken:close()
+    local connections = {}
+    for n = 1, 10 do connections[n] = send("HTTP/1.0", first + n - 2) end
+    socket.sleep(3.5)
+    for n, connection in ipairs(connections) do
+      local bytes = connection.tcp:receive "*a"
+      assert(not bytes or #bytes:match "\r\n\r\n(.*)" == (first + n - 2) * 8192, "a part passed for the whole")
+      connection:close()
+    end
+    ended()
+  end)
+
   it("answers HEAD with its head alone, and does not write for it", function()
     local connection = running:connect(PATIENCE)
     for _, target in ipairs { "/count", "/endless", "/slowly" } do

@@ -366,7 +366,7 @@ static dl_http_result take_body(dl_connection *connection, dl_buffer *body, uint
     stream->start += (uint32_t)consumed;
     connection->body_taken += data.len;
     if (result == DL_HTTP_ERROR || connection->body_taken > max_bytes) return DL_HTTP_ERROR;
-    if (body && !dl_buffer_try_reserve(body, data.len)) {
+    if (body && !dl_exchange_reserve_body(connection->exchange, data.len)) {
       connection->exchange->starved = true;
       return DL_HTTP_ERROR;
     }

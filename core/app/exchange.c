@@ -6,7 +6,7 @@
 #include <lauxlib.h>
 #include <stdio.h>
 
-enum { ARENA_BLOCK_BYTES = 4096, BODY_KEPT_BYTES = 65536, IDLE_KEPT = 16 };
+enum { ARENA_BLOCK_BYTES = 4096, BODY_KEPT_BYTES = 65536, SPARE_BODY_BYTES = 1048576, IDLE_KEPT = 16 };
 
 static const char hex_digits[] = "0123456789abcdef";
 
@@ -90,7 +90,33 @@ void dl_exchange_free_idle(dl_worker *worker) {
   while (worker->idle_exchanges) free_exchange(take_idle(worker));
 }
 
+bool dl_exchange_reserve_body(dl_exchange *exchange, size_t more) {
+  dl_buffer *body = &exchange->body, *spare = &exchange->worker->spare_body, larger = *spare;
+  if (body->len + more <= body->cap || body->len + more > spare->cap) return dl_buffer_try_reserve(body, more);
+  *spare = (dl_buffer){0};
+  exchange->worker->spare_body_used = true;
+  dl_buffer_append_str(&larger, dl_buffer_str(body));
+  dl_buffer_free(body);
+  *body = larger;
+  return true;
+}
+
+/* Of a body's room what is small stays with the exchange. */
+static void clear_body(dl_exchange *exchange) {
+  dl_buffer *body = &exchange->body, *spare = &exchange->worker->spare_body;
+  dl_buffer_clear(body);
+  if (body->cap <= BODY_KEPT_BYTES) return;
+  if (body->cap <= SPARE_BODY_BYTES && body->cap > spare->cap) {
+    dl_buffer_free(spare);
+    *spare = *body;
+    *body = (dl_buffer){0};
+  }
+  dl_buffer_free(body);
+}
+
 uint32_t dl_exchange_give_back(dl_worker *worker) {
+  if (!worker->spare_body_used) dl_buffer_free(&worker->spare_body);
+  worker->spare_body_used = false;
   uint32_t spare = worker->least_idle_exchanges > IDLE_KEPT ? worker->least_idle_exchanges - IDLE_KEPT : 0;
   for (uint32_t i = 0; i < spare; i++) {
     dl_exchange *exchange = take_idle(worker);
@@ -112,8 +138,7 @@ void dl_exchange_end(dl_exchange *exchange) {
     free_exchange(exchange);
     return;
   }
-  if (exchange->body.cap > BODY_KEPT_BYTES) dl_buffer_free(&exchange->body);
-  dl_buffer_clear(&exchange->body);
+  clear_body(exchange);
   dl_arena_reset(&exchange->arena);
   exchange->connection = NULL;
   exchange->next_idle = worker->idle_exchanges;

@@ -92,10 +92,14 @@ dl_exchange *dl_exchange_begin(dl_worker *worker, dl_connection *connection);
 /* Back to the pool. Forgets everything. */
 void dl_exchange_end(dl_exchange *exchange);
 
+/* Makes room for so many bytes more in its body; false: there is no memory. */
+bool dl_exchange_reserve_body(dl_exchange *exchange, size_t more);
+
 /* Empties the pool. */
 void dl_exchange_free_idle(dl_worker *worker);
 
-/* Frees those of the pool that nobody needed since it was last called, but for a few. Gives how many. */
+/* Frees what nobody needed since it was last called: those of the pool but for a few, and the
+ * room of a large body. Gives how many of the pool. */
 uint32_t dl_exchange_give_back(dl_worker *worker);
 
 /* One line for this exchange in the access log, if that is on. */

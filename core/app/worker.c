@@ -169,6 +169,7 @@ void dl_worker_free(dl_worker *worker) {
   dl_stream_pool_free(&worker->buffers);
   dl_buffer_free(&worker->out);
   dl_buffer_free(&worker->scratch);
+  dl_buffer_free(&worker->spare_body);
   dl_token_cache_free(worker->tokens);
   dl_free(worker->reload_problem);
   dl_free(worker->trusted);

@@ -47,6 +47,8 @@ typedef struct dl_worker {
   dl_buffer out;              /* responses of the connection that is being served */
   dl_connection *out_owner;
   dl_buffer scratch;          /* a body before its length is known */
+  dl_buffer spare_body;       /* the room of the last large body, for the next one: new room has to be cleared by the system first */
+  bool spare_body_used;       /* since the last sweep */
   dl_exchange *idle_exchanges;
   uint32_t idle_exchange_count, least_idle_exchanges; /* least: since the last sweep */
   dl_connection *connections;

@@ -32,6 +32,10 @@ local is_released = db:statement [=[SELECT count(*) FROM released WHERE what = :
 local Order = { what = model.string { max_length = 40 }, how = model.string { default = "" } }
 local how = {}
 function how.wait(what) repeat demilune.sleep("10ms") until is_released:value { what = what } > 0 end
+function how.turns(what)
+  local turn = runs:value { what = what }
+  repeat demilune.sleep("10ms") until is_released:value { what = what } >= turn
+end
 function how.fail() error "nobody is to read this" end
 function how.abort() demilune.abort(402, { why = "no money" }, { ["X-Bank"] = "empty" }) end
 function how.nothing() return demilune.response { status = 204 } end
@@ -71,6 +75,12 @@ app:post("/needing", { idempotent = true, needs = { mine = finished }, body = Or
   function(req, need) return order(req, need) end)
 app:post("/raw", { idempotent = true }, function(req) begin:run { what = "raw" } return req.body end)
 
+local declined = 0
+app:post("/declining", { idempotent = true, body = Order }, function()
+  declined = declined + 1
+  demilune.abort(503, "not today")
+end)
+app:get("/declined", { guard = guard.public }, function() return declined end)
 app:get("/runs/{what}", { guard = guard.public }, function(req) return runs:value { what = req.path.what } end)
 app:post("/release/{what}", { guard = guard.public }, function(req) release:run { what = req.path.what } return "released" end)
 local held = false -- nobody else writes meanwhile
@@ -409,10 +419,72 @@ describe("an idempotent route", function()
     assert.equal(1, runs "killed")
   end)
 
-  it("forgets an answer when its time is over, and not before", function()
-    local function sign(seconds)
-      return "Bearer " .. jwt.sign('{"alg":"HS256","typ":"JWT"}', ('{"sub":"ada","exp":%d}'):format(os.time() + seconds + 1500), SECRET)
+  it("is not forgotten while it runs, though the claim of whoever sends it again fails", function()
+    start()
+    local first = running:connect()
+    first:send(written("held", "held", { how = "wait" }))
+    assert.truthy(server.wait_until(PATIENCE, function() return runs "held" == 1 end))
+    running:request("POST", "/release/full")
+    assert.equal(503, ask("held", "held", { how = "wait" }).status)
+    running:request("POST", "/release/full")
+    socket.sleep(0.3) -- in which that claim is taken back, and the first one's is not
+    running:request("POST", "/release/held")
+    local answer = first:receive()
+    first:close()
+    assert.equal(201, answer.status)
+    same_answer(answer, ask("held", "held", { how = "wait" }))
+    assert.equal(1, runs "held")
+  end)
+
+  it("keeps the 503 that a handler answers by itself", function()
+    start()
+    local first = ask("declined", "declined", { path = "/declining" })
+    assert.equal(503, first.status)
+    same_answer(first, ask("declined", "declined", { path = "/declining" }))
+    assert.equal("1", running:request("GET", "/declined").body)
+  end)
+
+  it("is nobody's where nobody has a name, and then not done", function()
+    start()
+    local nameless = "Bearer " .. jwt.sign('{"alg":"HS256","typ":"JWT"}', ('{"exp":%d}'):format(os.time() + 1500), SECRET)
+    assert.equal(500, ask("nameless", "nameless", { who = nameless }).status)
+    assert.equal(0, runs "nameless")
+    assert.truthy(running:log_line("its guard found somebody without a name", "give tokens a sub"))
+  end)
+
+  it("is another request for who has other scopes by now", function()
+    start()
+    local function may(scope)
+      return "Bearer " .. jwt.sign('{"alg":"HS256","typ":"JWT"}', ('{"sub":"ada","exp":%d,"scope":"%s"}'):format(os.time() + 1500, scope), SECRET)
     end
+    local first = ask("scoped", "scoped", { who = may "read write" })
+    same_answer(first, ask("scoped", "scoped", { who = may "write read" }))
+    assert.equal(422, ask("scoped", "scoped", { who = may "read" }).status)
+  end)
+
+  local function sign(seconds)
+    return "Bearer " .. jwt.sign('{"alg":"HS256","typ":"JWT"}', ('{"sub":"ada","exp":%d}'):format(os.time() + seconds + 1500), SECRET)
+  end
+
+  it("keeps of two that ran, since the clock went past the first one's time, the second one's answer", function()
+    start_with_clock()
+    local connections = {}
+    for index, hours in ipairs { 0, 25 } do
+      if hours > 0 then jump(hours * HOUR) end
+      connections[index] = running:connect()
+      connections[index]:send(written("jumped", "jumped", { how = "turns", who = sign(hours * HOUR) }))
+      assert.truthy(server.wait_until(PATIENCE, function() return runs "jumped" == index end))
+    end
+    running:request("POST", "/release/jumped")
+    assert.equal(500, connections[1]:receive().status)
+    running:request("POST", "/release/jumped")
+    local second = connections[2]:receive()
+    assert.equal(201, second.status)
+    same_answer(second, ask("jumped", "jumped", { how = "turns", who = sign(25 * HOUR) }))
+    for _, connection in ipairs(connections) do connection:close() end
+  end)
+
+  it("forgets an answer when its time is over, and not before", function()
     start_with_clock()
     local first = ask("old", "old", { who = sign(0) })
     jump(23 * HOUR)

@@ -126,6 +126,17 @@ describe("the declaration of an idempotent route", function()
 end)
 
 describe("the migration", function()
+  it("forgets once a minute, and goes on to where the clock was set back", function()
+    local store = require("demilune.idempotency_store").new("spec", new_database(), "kept", 86400)
+    local before, due = core.seconds, {}
+    for _, passed in ipairs { 0, 0, 59, 1, -3600, 1 } do
+      core.seconds = core.seconds + passed
+      due[#due + 1] = store.is_due()
+    end
+    core.seconds = before
+    assert.same({ true, false, false, true, true, false }, due)
+  end)
+
   it("stands in the documentation as apps get it", function()
     local file = assert(io.open "lua/README.md")
     local text = file:read "*a"

@@ -75,6 +75,7 @@ app:post("/needing", { idempotent = true, needs = { mine = finished }, body = Or
   function(req, need) return order(req, need) end)
 app:post("/raw", { idempotent = true }, function(req) begin:run { what = "raw" } return req.body end)
 
+app:post("/capped", { idempotent = true, limit = { rate = "2/day", by = function() return "all" end }, body = Order }, order)
 local declined = 0
 app:post("/declining", { idempotent = true, body = Order }, function()
   declined = declined + 1
@@ -442,6 +443,15 @@ describe("an idempotent route", function()
     assert.equal(503, first.status)
     same_answer(first, ask("declined", "declined", { path = "/declining" }))
     assert.equal("1", running:request("GET", "/declined").body)
+  end)
+
+  it("keeps no refusal of a limit that a function counts by", function()
+    start()
+    same_answer(ask("first", "capped", { path = "/capped" }), ask("first", "capped", { path = "/capped" }))
+    for _ = 1, 2 do
+      local refused = ask("second", "capped", { path = "/capped" })
+      assert.same({ 429, nil }, { refused.status, refused.headers["idempotent-replayed"] })
+    end
   end)
 
   it("is nobody's where nobody has a name, and then not done", function()

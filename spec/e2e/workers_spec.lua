@@ -29,6 +29,8 @@ app:get("/told", { timeout = "10s" }, function()
   spin()
 end)
 app:post("/stuck", { body = { x = model.string { check = function() spin() end } } }, function() return "no" end)
+local nowhere = { add = spin, find = spin, list = spin, finish = spin, finish_all = spin }
+app:get("/asked", { guard = guard.api_key { store = nowhere, lifetime = "1d" } }, function() return "no" end)
 app:get("/spawn", function() demilune.spawn(spin) return "spawned" end)
 app:get("/limited", { limit = "5/minute" }, function() return "admitted" end)
 ]]
@@ -134,6 +136,7 @@ describe("workers", function()
     for _, case in ipairs {
       { "GET /stuck/handler HTTP/1.1\r\nHost: a\r\n\r\n", "GET /stuck/{where}" },
       { 'POST /stuck HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{"x":"y"}', "POST /stuck" },
+      { "GET /asked HTTP/1.1\r\nHost: a\r\nX-API-Key: 0123456789abcdef\r\n\r\n", "GET /asked" },
     } do
       local stuck = running:connect(PATIENCE)
       stuck:send(case[1])

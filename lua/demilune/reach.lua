@@ -7,7 +7,7 @@ local bit = require "bit"
 local util = require "jit.util"
 
 local band, rshift = bit.band, bit.rshift
-local debug_upvalue, getinfo = debug.getupvalue, debug.getinfo
+local debug_upvalue, getinfo, getmetatable = debug.getupvalue, debug.getinfo, debug.getmetatable -- whatever __metatable says
 local constant, bytecode = util.funck, util.funcbc
 
 ---@class demilune.Reach

@@ -61,7 +61,7 @@ typedef struct dl_lua_stats {
   uint32_t tasks, idle_tasks; /* coroutines there are; of these, waiting for work in the pool */
   uint32_t traces;            /* compiled by LuaJIT since its cache of them was last emptied */
 } dl_lua_stats;
-dl_lua_stats dl_lua_read_stats(const dl_lua *lua);
+dl_lua_stats dl_lua_read_stats(dl_lua *lua);
 
 /* The worker's loop, and the arena that lives as long as this lua_State. */
 dl_loop *dl_bridge_loop(lua_State *L);

@@ -21,20 +21,33 @@ static int core_table(lua_State *L) {
   return 1;
 }
 
-/* Called by LuaJIT with what happened to a trace: "stop" is one more that is compiled. */
-static int on_trace(lua_State *L) {
-  const char *what = lua_tostring(L, 1);
-  if (what && strcmp(what, "stop") == 0) dl_lua_of(L)->trace_count++;
-  else if (what && strcmp(what, "flush") == 0) dl_lua_of(L)->trace_count = 0;
+static bool is_trace(lua_State *L, uint32_t number) {
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_pushinteger(L, (lua_Integer)number);
+  lua_pushinteger(L, 0);
+  lua_call(L, 2, 1);
+  bool is = !lua_isnil(L, -1);
+  lua_pop(L, 1);
+  return is;
+}
+
+/* LuaJIT numbers its traces from 1 on without gaps, until it flushes all. It would tell of
+ * each as well, but has no room to tell where a stack is all but full, and then tries again
+ * for ever (trace_state of its lj_trace.c): a worker would be stuck. */
+static int count_traces(lua_State *L) {
+  dl_lua *lua = dl_lua_of(L);
+  if (!is_trace(L, lua->trace_count)) lua->trace_count = 0;
+  while (is_trace(L, lua->trace_count + 1)) lua->trace_count++;
   return 0;
 }
 
-static void count_traces(lua_State *L) {
-  lua_getglobal(L, "jit");
-  lua_getfield(L, -1, "attach");
-  lua_pushcfunction(L, on_trace);
-  lua_pushliteral(L, "trace");
-  lua_call(L, 2, 0);
+static void prepare_trace_count(lua_State *L) {
+  lua_getglobal(L, "require");
+  lua_pushliteral(L, "jit.util");
+  lua_call(L, 1, 1);
+  lua_getfield(L, -1, "traceir"); /* allocates nothing */
+  lua_pushcclosure(L, count_traces, 1);
+  dl_lua_of(L)->trace_count_reference = luaL_ref(L, LUA_REGISTRYINDEX);
   lua_pop(L, 1);
 }
 
@@ -88,7 +101,7 @@ static int collect(lua_State *L) {
 static int prepare(lua_State *L) {
   luaL_openlibs(L);
   seed_math_random(L);
-  count_traces(L);
+  prepare_trace_count(L);
   watch_compiler(L);
   dl_task_prepare(L);
   lua_pushcfunction(L, collect);
@@ -125,11 +138,13 @@ static _Noreturn int on_panic(lua_State *L) {
   abort();
 }
 
-/* Made beforehand: where it is wanted nothing can be made. Finalizers of the app's may raise. */
-void dl_lua_collect(dl_lua *lua) {
-  lua_rawgeti(lua->L, LUA_REGISTRYINDEX, lua->collect_reference);
+static void call_prepared(dl_lua *lua, int reference) {
+  lua_rawgeti(lua->L, LUA_REGISTRYINDEX, reference);
   if (lua_pcall(lua->L, 0, 0, 0) != 0) lua_pop(lua->L, 1);
 }
+
+/* Made beforehand: where it is wanted nothing can be made. Finalizers of the app's may raise. */
+void dl_lua_collect(dl_lua *lua) { call_prepared(lua, lua->collect_reference); }
 
 dl_lua *dl_lua_new(dl_loop *loop) {
   dl_lua *lua = dl_calloc(1, sizeof *lua);
@@ -165,8 +180,9 @@ void dl_lua_use_opened(dl_lua *lua, const dl_opened *opened, uint64_t generation
 lua_State *dl_lua_state(const dl_lua *lua) { return lua->L; }
 dl_limit_counter *dl_lua_limits(dl_lua *lua) { return &lua->limits; }
 
-dl_lua_stats dl_lua_read_stats(const dl_lua *lua) {
+dl_lua_stats dl_lua_read_stats(dl_lua *lua) {
   uint64_t bytes = lua->L ? (uint64_t)lua_gc(lua->L, LUA_GCCOUNT, 0) * 1024 + (uint64_t)lua_gc(lua->L, LUA_GCCOUNTB, 0) : 0;
+  if (lua->L) call_prepared(lua, lua->trace_count_reference);
   return (dl_lua_stats){bytes, lua->task_count, lua->idle_task_count, lua->trace_count};
 }
 

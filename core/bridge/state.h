@@ -29,6 +29,7 @@ struct dl_lua {
   dl_spawned *spawned; /* what has not begun yet */
   dl_turns turns;      /* tasks and spawned functions that go on when others had theirs */
   int collect_reference; /* of a function that collects all garbage */
+  int trace_count_reference; /* of one that counts the traces */
   uint32_t held;       /* things that still answer tasks of ours: databases */
   uint64_t load_deadline_ns; /* on uv_hrtime */
   unsigned load_seconds;

@@ -32,6 +32,12 @@ local raise = {
 local PATH = { how = demilune.model.string(), short = demilune.model.integer() }
 
 app:get("/raise/{how}/{short}", { path = PATH }, function(req) return deep(find_most() - req.path.short, raise[req.path.how]) end)
+-- A loop that is compiled where it stands, and new each time.
+app:get("/compile/{short}", { path = { short = PATH.short } }, function(req)
+  local hot = assert(load "local sum = 0 for i = 1, 300 do sum = sum + i end return sum")
+  local ok, sum = pcall(deep, find_most() - req.path.short, hot)
+  return { sum = ok and sum or nil }
+end)
 app:get("/spawn/{how}/{short}", { path = PATH }, function(req)
   local how, short = raise[req.path.how], req.path.short
   demilune.spawn(function() deep(find_most() - short, how) end)
@@ -56,6 +62,16 @@ describe("a handler that raises where its stack is all but full", function()
     local status, log = running:stop()
     assert.equal(0, status, log)
     assert.is_nil(log:find("is replaced", 1, true))
+  end)
+
+  it("compiles there, or does not, and goes on", function()
+    local sums = 0
+    for short = -2, 200 do
+      local response = running:request("GET", "/compile/" .. short)
+      assert.equal(200, response.status)
+      if response.body == '{"sum":45150}' then sums = sums + 1 end
+    end
+    assert.is_true(sums > 100)
   end)
 
   for _, how in ipairs { "abort", "table", "speaking", "text" } do

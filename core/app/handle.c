@@ -79,12 +79,6 @@ static void run_afters(dl_exchange *exchange) {
 
 /* --- the function and what it gave --------------------------------------------------- */
 
-static dl_str text_at(lua_State *L, int index) {
-  dl_str text;
-  text.ptr = lua_tolstring(L, index, &text.len);
-  return text;
-}
-
 static void log_failure(dl_exchange *exchange, lua_State *co, const char *what) {
   lua_State *L = dl_lua_state(exchange->generation->lua);
   dl_bridge_take_error(L, co);
@@ -94,8 +88,8 @@ static void log_failure(dl_exchange *exchange, lua_State *co, const char *what) 
     dl_request_log(&exchange->view, log);
     dl_log_field(log, "route", exchange->view.route);
     dl_log_field(log, "source", exchange->route->source);
-    dl_log_field(log, "error", text_at(L, -2));
-    dl_log_field(log, "traceback", text_at(L, -1));
+    dl_log_field(log, "error", dl_lua_text(L, -2));
+    dl_log_field(log, "traceback", dl_lua_text(L, -1));
     dl_log_end(log);
   }
   lua_pop(L, 2);

@@ -10,12 +10,6 @@
 
 #include <lauxlib.h>
 
-static dl_str text_at(lua_State *co, int index) {
-  size_t len;
-  const char *text = lua_tolstring(co, index, &len);
-  return dl_str_from(text, len);
-}
-
 /* --- failures ------------------------------------------------------------------------ */
 
 /* An error that was caught and raised again brings a traceback of its own. */
@@ -114,7 +108,7 @@ static void send_value(dl_exchange *exchange, lua_State *co) {
     return;
   }
   if (!route->returns && lua_type(co, 1) == LUA_TSTRING) {
-    dl_respond(exchange, route->status, DL_STR("text/plain; charset=utf-8"), (dl_str){0}, text_at(co, 1));
+    dl_respond(exchange, route->status, DL_STR("text/plain; charset=utf-8"), (dl_str){0}, dl_lua_text(co, 1));
     return;
   }
   if (serialise(exchange, co, 1, route->returns)) dl_respond_scratch_json(exchange);
@@ -127,7 +121,7 @@ static void send_body(dl_exchange *exchange, lua_State *co, const dl_given *give
   if (lua_isnil(co, -1) || !dl_http_status_has_body(given->status)) {
     dl_respond(exchange, given->status, type, fields, (dl_str){0});
   } else if (lua_type(co, -1) == LUA_TSTRING && !given->is_by_model) {
-    dl_respond(exchange, given->status, type.len ? type : DL_STR("text/plain; charset=utf-8"), fields, text_at(co, -1));
+    dl_respond(exchange, given->status, type.len ? type : DL_STR("text/plain; charset=utf-8"), fields, dl_lua_text(co, -1));
   } else if (serialise(exchange, co, lua_gettop(co), given->model)) {
     dl_respond(exchange, given->status, type.len ? type : DL_STR("application/json"), fields, dl_buffer_str(&exchange->worker->scratch));
   }
@@ -194,16 +188,16 @@ static void send_replay(dl_exchange *exchange, lua_State *L) {
   exchange->answer.status = dl_request_field_status(L, kept, 0);
   dl_request_push_field(L, kept, "fields");
   dl_request_push_field(L, kept, "body");
-  exchange->answer.fields = text_at(L, -2);
-  exchange->answer.body = text_at(L, -1);
+  exchange->answer.fields = dl_lua_text(L, -2);
+  exchange->answer.body = dl_lua_text(L, -1);
   dl_respond_answer(exchange, true);
 }
 
 static void send_raised(dl_exchange *exchange, lua_State *L, lua_State *co) {
   dl_bridge_take_error(L, L);
-  dl_str message = text_at(L, -1);
+  dl_str message = dl_lua_text(L, -1);
   luaL_traceback(L, co, NULL, 0);
-  dl_result_send_failure(exchange, message, text_at(L, -1));
+  dl_result_send_failure(exchange, message, dl_lua_text(L, -1));
 }
 
 /* The error is looked at where there is room: what raised it deep down may have left none on its own stack. */

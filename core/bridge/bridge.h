@@ -79,6 +79,8 @@ void dl_bridge_secret(lua_State *L);   /* secret, secret_equal ... */
 void dl_bridge_database(lua_State *L); /* database_open ... */
 void dl_bridge_task(lua_State *L);     /* sleep, spawn */
 void dl_bridge_log(lua_State *L);      /* log, now */
+/* The text at an index, as long as it lies there; a number becomes one. */
+dl_str dl_lua_text(lua_State *L, int index);
 /* Takes the error from the top of co (which may be L) and pushes onto L what it says: text as it is, what has a
  * __tostring by that, run protected, another table as JSON. What failed deep down may have no room left on its stack. */
 void dl_bridge_take_error(lua_State *L, lua_State *co);

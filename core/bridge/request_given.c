@@ -2,6 +2,7 @@
 /* What a handler gives: one value goes out, and what stands behind it would be lost; what of a response goes by its route's model. */
 #include "bridge/request.h"
 
+#include "bridge/bridge.h"
 #include "http/response.h"
 #include "http/text.h"
 
@@ -10,12 +11,6 @@
 const char DL_REQUEST_NO_BODY[] = "the route's status has no body, yet the handler returned a value; return nothing, or declare another status";
 
 static const char prepared_key = 'p'; /* in a response; a key that no app can make */
-
-static dl_str text_at(lua_State *L, int index) {
-  dl_str text;
-  text.ptr = lua_tolstring(L, index, &text.len);
-  return text;
-}
 
 const char *dl_request_slip_of(lua_State *L, int first) {
   if (dl_request_is_abort(L, first))
@@ -89,7 +84,7 @@ static bool is_for_origins(dl_str name) {
 
 static const char *add_field(lua_State *L, dl_arena *arena, dl_given *given, dl_str name) {
   if (lua_type(L, -1) != LUA_TSTRING && lua_type(L, -1) != LUA_TNUMBER) return "a header's value must be a string or a list of strings";
-  dl_str value = text_at(L, -1);
+  dl_str value = dl_lua_text(L, -1);
   if (is_ours(name)) return "Content-Length, Transfer-Encoding, Connection, Date and Trailer are written by the server; leave them out";
   if (is_for_origins(name)) return "Access-Control- fields are written by the server, for the origins that cors names; leave them out";
   if (dl_str_equal_nocase(name, DL_STR("content-type"))) {
@@ -119,11 +114,11 @@ const char *dl_request_read_fields(lua_State *L, int headers, dl_arena *arena, d
     } else if (lua_istable(L, -1)) {
       for (int i = 1; !problem && i <= (int)lua_objlen(L, -1); i++) {
         lua_rawgeti(L, -1, i);
-        problem = add_field(L, arena, given, text_at(L, -3));
+        problem = add_field(L, arena, given, dl_lua_text(L, -3));
         lua_pop(L, 1);
       }
     } else {
-      problem = add_field(L, arena, given, text_at(L, -2));
+      problem = add_field(L, arena, given, dl_lua_text(L, -2));
     }
     lua_pop(L, 1);
   }
@@ -135,7 +130,7 @@ int dl_request_field_fault(lua_State *L) {
   dl_http_validators none = {0};
   luaL_checkstring(L, 1);
   luaL_checkstring(L, 2);
-  lua_pushstring(L, dl_http_validators_note(&none, text_at(L, 1), text_at(L, 2)));
+  lua_pushstring(L, dl_http_validators_note(&none, dl_lua_text(L, 1), dl_lua_text(L, 2)));
   return 1;
 }
 

@@ -178,6 +178,13 @@ void dl_lua_use_opened(dl_lua *lua, const dl_opened *opened, uint64_t generation
 }
 
 lua_State *dl_lua_state(const dl_lua *lua) { return lua->L; }
+
+dl_str dl_lua_text(lua_State *L, int index) {
+  dl_str text;
+  text.ptr = lua_tolstring(L, index, &text.len);
+  return text;
+}
+
 dl_limit_counter *dl_lua_limits(dl_lua *lua) { return &lua->limits; }
 
 dl_lua_stats dl_lua_read_stats(dl_lua *lua) {

@@ -396,19 +396,13 @@ static void spawned_end(dl_spawned *spawned) {
   dl_free(spawned);
 }
 
-static dl_str text_at(lua_State *L, int index) {
-  dl_str text;
-  text.ptr = lua_tolstring(L, index, &text.len);
-  return text;
-}
-
 static void log_spawned(dl_lua *lua, lua_State *co) {
   dl_log *log = &lua->loop->log;
   dl_bridge_take_error(lua->L, co);
   luaL_traceback(lua->L, co, NULL, 0);
   if (dl_log_begin(log, DL_LOG_ERROR, DL_STR("a spawned function failed"))) {
-    dl_log_field(log, "error", text_at(lua->L, -2));
-    dl_log_field(log, "traceback", text_at(lua->L, -1));
+    dl_log_field(log, "error", dl_lua_text(lua->L, -2));
+    dl_log_field(log, "traceback", dl_lua_text(lua->L, -1));
     dl_log_end(log);
   }
   lua_pop(lua->L, 2);

@@ -6,17 +6,12 @@ local core = require("spec.support.core").install()
 local context = require "demilune.context"
 local demilune = require "demilune"
 local plan = require "demilune.plan"
+local refusal = require "spec.support.refusal"
 
 local guard = demilune.guard
 local bearer = guard.bearer { secret = core.secret("7f2c9b61e0d4835aa1c6f09e42b87d53"), lifetime = "15m" }
 
 local function handler() end
-
-local function refusal(fn, ...)
-  local ok, message = pcall(fn, ...)
-  assert.is_false(ok, "it was not refused")
-  return message
-end
 
 local function route_of(options)
   local app = demilune.app { guard = guard.public }

@@ -7,14 +7,9 @@ local context = require "demilune.context"
 local demilune = require "demilune"
 local api_key_store = require "demilune.api_key_store"
 local rows = require "spec.support.rows"
+local refusal = require "spec.support.refusal"
 
 local guard = demilune.guard
-
-local function refusal(fn, ...)
-  local ok, problem = pcall(fn, ...)
-  assert.is_false(ok, "it was not refused")
-  return problem
-end
 
 local function new_store(changes)
   local store = { kept = {} }

@@ -3,18 +3,13 @@
 
 local core = require("spec.support.core").install()
 local demilune = require "demilune"
+local refusal = require "spec.support.refusal"
 
 local guard = demilune.guard
 
 local SECRET = core.secret("7f2c9b61e0d4835aa1c6f09e42b87d53")
 
 local function handler() end
-
-local function refusal(fn, ...)
-  local ok, message = pcall(fn, ...)
-  assert.is_false(ok, "it was not refused")
-  return message
-end
 
 describe("a method of a guard", function()
   local finished = {}

@@ -6,6 +6,7 @@ local core = require("spec.support.core").install()
 local context = require "demilune.context"
 local demilune = require "demilune"
 local plan = require "demilune.plan"
+local refusal = require "spec.support.refusal"
 
 local guard = demilune.guard
 
@@ -13,12 +14,6 @@ local SECRET = core.secret("7f2c9b61e0d4835aa1c6f09e42b87d53")
 local PEM = "-----BEGIN PUBLIC KEY-----\nMFkw\n-----END PUBLIC KEY-----\n"
 
 local function handler() end
-
-local function refusal(fn, ...)
-  local ok, message = pcall(fn, ...)
-  assert.is_false(ok, "it was not refused")
-  return message
-end
 
 -- guard.bearer with a good secret and lifetime, and with these options changed.
 local function bearer(changes)
@@ -59,7 +54,7 @@ describe("guard.bearer", function()
   end)
 
   it("tells the line it was made at", function()
-    assert.matches("^[%w_./]*guard_spec%.lua:%d+: guard%.bearer has no lifetime", refusal(function() return guard.bearer { secret = SECRET } end))
+    assert.matches("^[%w_./]*guard_spec%.lua:%d+: guard%.bearer has no lifetime", refusal(function() guard.bearer { secret = SECRET } end))
   end)
 
   it("refuses a secret that can be guessed", function()

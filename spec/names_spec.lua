@@ -4,12 +4,7 @@
 require("spec.support.core").install()
 local boot_names = require "demilune.names"
 local demilune = require "demilune"
-
-local function refusal(fn)
-  local ok, message = pcall(fn)
-  assert.is_false(ok)
-  return message
-end
+local refusal = require "spec.support.refusal"
 
 describe("a name that there is not", function()
   it("is refused at the app's line, with the nearest or what there is instead", function()

@@ -7,6 +7,7 @@ local boot = require "demilune.boot"
 local context = require "demilune.context"
 local demilune = require "demilune"
 local plan = require "demilune.plan"
+local refusal = require "spec.support.refusal"
 
 local dump = string.dump -- loading an app takes it away
 local model, guard = demilune.model, demilune.guard
@@ -18,12 +19,6 @@ package.loaded["demilune.openapi"] = {
 }
 
 local function handler() end
-
-local function refusal(fn, ...)
-  local ok, message = pcall(fn, ...)
-  assert.is_false(ok)
-  return message
-end
 
 local function lines_of(made)
   local lines = {}

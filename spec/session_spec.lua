@@ -5,18 +5,13 @@ local core = require("spec.support.core").install()
 local context = require "demilune.context"
 local demilune = require "demilune"
 local plan = require "demilune.plan"
+local refusal = require "spec.support.refusal"
 
 local guard = demilune.guard
 
 local SECRET = core.secret("7f2c9b61e0d4835aa1c6f09e42b87d53")
 
 local function handler() end
-
-local function refusal(fn, ...)
-  local ok, message = pcall(fn, ...)
-  assert.is_false(ok, "it was not refused")
-  return message
-end
 
 before_each(function()
   context.mode, context.findings = "test", {}

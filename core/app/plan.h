@@ -43,7 +43,7 @@ typedef struct dl_route {
   bool varies;    /* and Vary */
   bool validates; /* whether any schema is declared */
   bool special;   /* a file, or idempotent */
-  bool hides_path;   /* a parameter of it is a secret: the log has the pattern in place of what was sent */
+  bool hides_path; /* a parameter of it is a secret: the log has the pattern in place of what was sent */
   bool key_optional; /* of an idempotent route: who sends no Idempotency-Key is answered as elsewhere */
   int status;     /* of a handler's plain return */
   uint64_t max_body_bytes;

@@ -552,7 +552,7 @@ void dl_connection_accept(dl_worker *worker, const dl_listener *listener, int fd
   int error = dl_stream_accept(&connection->stream, listener, fd, &worker->buffers, NULL, &stream_events);
   bool over_client = !dl_client_connected(connection);
   bool full = !error && !over_client && limits->max_connections && dl_client_counts_all(&worker->clients) > limits->max_connections;
-  bool over_total = full && !dl_crowd_make_room(worker);
+  bool over_total = full && !dl_crowd_make_room(worker, 0);
   bool capped = over_total || over_client;
   if (error || capped || worker->draining) {
     dl_metrics_count(&worker->metrics, error              ? DL_COUNTER_CONNECTIONS_FAILED

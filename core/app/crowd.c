@@ -12,11 +12,11 @@ static dl_connection *longer_silent(dl_connection *found, const dl_deadlines *li
   return connection_of(first);
 }
 
-bool dl_crowd_make_room(dl_worker *worker) {
+bool dl_crowd_make_room(dl_worker *worker, uint64_t silent_us) {
   dl_connection *silent = longer_silent(NULL, &worker->idle_deadlines);
   silent = longer_silent(silent, &worker->head_deadlines);
   silent = longer_silent(silent, &worker->body_deadlines);
-  if (!silent) return false;
+  if (!silent || worker->loop->clock.monotonic_us - silent->heard_us < silent_us) return false;
   dl_metrics_count(&worker->metrics, DL_COUNTER_CONNECTIONS_OVER_TOTAL);
   dl_connection_close(silent);
   return true;

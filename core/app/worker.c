@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include "app/worker.h"
 
+#include "app/crowd.h"
 #include "app/measure.h"
 #include "base/memory.h"
 
 #include <sys/random.h>
 
-enum { SWEEP_MS = 250, LATE_SWEEP_MS = 500, STOP_PATIENCE_US = 15000000, KEPT_BYTES = 1048576, MANY_EXCHANGES = 256 };
+enum { SWEEP_MS = 250, LATE_SWEEP_MS = 500, STOP_PATIENCE_US = 15000000, KEPT_BYTES = 1048576, MANY_EXCHANGES = 256, GIVES_WAY_US = 1000000 };
 
 /* --- generations that were replaced ------------------------------------------------------ */
 
@@ -140,7 +141,12 @@ void dl_worker_use_tls(dl_worker *worker, dl_tls_context *context) {
 
 void dl_worker_accept(dl_listener *listener, int fd) { dl_connection_accept(listener->owner, listener, fd); }
 
-void dl_worker_count_pause(dl_listener *listener) { dl_metrics_count(&((dl_worker *)listener->owner)->metrics, DL_COUNTER_ACCEPT_PAUSES); }
+/* Not who came a moment ago, and may not have been read yet: who waits outside loses nothing. */
+void dl_worker_pause(dl_listener *listener) {
+  dl_worker *worker = listener->owner;
+  dl_metrics_count(&worker->metrics, DL_COUNTER_ACCEPT_PAUSES);
+  dl_crowd_make_room(worker, GIVES_WAY_US);
+}
 
 void dl_worker_drain(dl_worker *worker, void (*drained)(dl_worker *worker, void *owner), void *owner) {
   worker->draining = true;

@@ -83,9 +83,10 @@ const char *dl_worker_set_proxies(dl_worker *worker, const char *trusted, bool p
  * that are there keep theirs. Before a listener of kind TLS accepts. */
 void dl_worker_use_tls(dl_worker *worker, dl_tls_context *context);
 
-/* For dl_listener.incoming and dl_listener.paused; listener->owner is the worker. */
+/* For dl_listener.incoming and dl_listener.paused; listener->owner is the worker. Where nobody
+ * can be taken, the connection gives way that has been silent for longest, and for a second. */
 void dl_worker_accept(dl_listener *listener, int fd);
-void dl_worker_count_pause(dl_listener *listener);
+void dl_worker_pause(dl_listener *listener);
 
 /* New requests begin in this generation from now on. The one before is stopped, ended
  * and freed by the worker as soon as no request of it is left. */

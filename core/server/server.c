@@ -138,7 +138,7 @@ static dl_listener *next_listener(demilune_server *server, dl_listener_kind kind
   dl_listener *listener = &server->listeners[server->listener_count++];
   listener->owner = &server->worker;
   listener->incoming = dl_worker_accept;
-  listener->paused = dl_worker_count_pause;
+  listener->paused = dl_worker_pause;
   listener->kind = kind;
   return listener;
 }

@@ -24,7 +24,9 @@ app:get("/release", { query = Say }, function() return "released" end)
 app:post("/release", { form = Say }, function() return "released" end)
 app:get("/short", function() demilune.sleep(0.1) return "fine" end)
 app:get("/quick", function() return "fine" end)
-app:get("/computes", function()
+local Number = { n = model.integer { default = 0 } }
+app:get("/computes", { query = Number }, function(req)
+  order[#order + 1] = req.query.n
   local ends = os.clock() + 0.1
   while os.clock() < ends do end
   return "computed"
@@ -271,6 +273,29 @@ describe("a crowd over the cap", function()
 end)
 
 describe("requests that waited and then compute", function()
+  it("are not overtaken by who comes while one of them ends and the next has not begun", function()
+    start "max_requests = 1"
+    local control, waiting = running:connect(30), {}
+    local late = running:connect(30)
+    local holder = hold(control, 1)
+    local function compute(connection, number) connection:send(("GET /computes?n=%d HTTP/1.1\r\nHost: a\r\n\r\n"):format(number)) end
+    for n = 2, 8 do
+      waiting[n] = running:connect(30)
+      compute(waiting[n], n)
+      settle(control)
+    end
+    release(control)
+    assert.equal(200, answer(holder).status)
+    assert.equal("computed", waiting[2]:receive().body)
+    compute(late, 9)
+    for n = 3, 8 do assert.equal("computed", waiting[n]:receive().body) end
+    assert.equal("computed", late:receive().body)
+    assert.same({ 1, 2, 3, 4, 5, 6, 7, 8, 9, 10 }, order_of(late:request("GET", "/hold/10")))
+    for n = 2, 8 do waiting[n]:close() end
+    late:close()
+    control:close()
+  end)
+
   it("leave others their turn in between", function()
     start "max_requests = 1"
     local control, other, waiting = running:connect(30), running:connect(30), {}

@@ -25,13 +25,18 @@ static void serve_one(int client, const script_server *script) {
   }
 }
 
-static void serve(world *w, script_server script) {
+static int listen_at(const char *path) {
   struct sockaddr_un address = {.sun_family = AF_UNIX};
-  snprintf(address.sun_path, sizeof(address.sun_path), "%s", w->socket);
-  unlink(w->socket);
+  snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
+  unlink(path);
   int listener = socket(AF_UNIX, SOCK_STREAM, 0);
   assert_int_equal(bind(listener, (struct sockaddr *)&address, sizeof(address)), 0);
   assert_int_equal(listen(listener, 16), 0);
+  return listener;
+}
+
+static void serve(world *w, script_server script) {
+  int listener = listen_at(w->socket);
   w->server = fork_bound();
   if (w->server == 0) {
     for (;;) {
@@ -181,6 +186,47 @@ static void a_store_that_stays_away_is_told_of_once(void **state) {
   world_end(&w);
 }
 
+typedef struct closing_server {
+  int listener, came;
+} closing_server;
+
+static bool eight_came(void *data) {
+  closing_server *server = data;
+  int client = accept4(server->listener, NULL, NULL, SOCK_NONBLOCK);
+  if (client >= 0) close(client);
+  server->came += client >= 0;
+  return server->came >= 8;
+}
+
+/* Eight attempts have seven pauses between them, of 2, 4, 8, ... and 128 ms at least. */
+static void a_store_that_stays_away_is_tried_less_and_less_often(void **state) {
+  (void)state;
+  world w;
+  world_make(&w);
+  closing_server server = {.listener = listen_at(w.socket)};
+  fcntl(server.listener, F_SETFL, O_NONBLOCK);
+  uint64_t begun_ms = world_now_ms();
+  store_open(&w, (dl_limit_redis_options){.backoff_ms = 2});
+  assert_true(turn(&w, 60000, eight_came, &server));
+  assert_true(world_now_ms() - begun_ms >= 240); /* a timer may be some ms early by the loop's clock */
+  close(server.listener);
+  world_end(&w);
+}
+
+/* The whole script is what a check is sent with once more, and then no other time. */
+static void a_script_that_is_unknown_twice_is_not_sent_for_ever(void **state) {
+  (void)state;
+  world w;
+  world_make(&w);
+  serve(&w, (script_server){SHA, "-NOSCRIPT %d\r\n", 1});
+  store_open(&w, (dl_limit_redis_options){.command_ms = 30000, .connect_ms = 60000});
+  store_wait(&w);
+  assert_true(ask(&w, "a").failed);
+  assert_int_equal(logged(&w, "NOSCRIPT 2"), 1);
+  assert_int_equal(logged(&w, "NOSCRIPT"), 1);
+  world_end(&w);
+}
+
 /* One that refuses goes on to be asked, and every check would be a line. */
 static void what_a_store_refuses_with_is_told_of_once(void **state) {
   (void)state;
@@ -292,6 +338,8 @@ int main(void) {
       cmocka_unit_test(an_endless_answer_is_cut_off),
       cmocka_unit_test(a_greeting_that_is_none_never_makes_it_ready),
       cmocka_unit_test(a_store_that_stays_away_is_told_of_once),
+      cmocka_unit_test(a_store_that_stays_away_is_tried_less_and_less_often),
+      cmocka_unit_test(a_script_that_is_unknown_twice_is_not_sent_for_ever),
       cmocka_unit_test(what_a_store_refuses_with_is_told_of_once),
       cmocka_unit_test(reads_addresses),
       cmocka_unit_test(says_what_is_wrong_with_an_address),

@@ -393,6 +393,31 @@ static void a_floor_keeps_what_was_used_in_three_turns(void **state) {
   }
 }
 
+/* Half of the places are each limit's, in either order: the newcomer's own limit pays for him. */
+static void of_limits_that_crowd_as_much_the_newcomers_own_gives_way(void **state) {
+  (void)state;
+  for (size_t own = 0; own < 2; own++) {
+    dl_limit_table_stats stats = {0};
+    dl_limit_table table = {.stats = &stats};
+    dl_shard_lock lock = {0};
+    dl_floor floors[DL_SHARD_FLOORS] = {0};
+    dl_set sets[2] = {0};
+    dl_limit limits[2][DL_LIMIT_WINDOWS_MAX];
+    rule(limits[0], "5/minute", "GET / client");
+    rule(limits[1], "5/minute", "GET /other client");
+    dl_shard shard = {.table = &table, .lock = &lock, .floors = floors, .sets = sets, .now_us = 6000ull * SECOND};
+    dl_place place = {.tag = 100, .sets = {&sets[0], &sets[1]}};
+    for (size_t i = 0; i < 2 * DL_SET_SLOTS; i++) {
+      uint32_t group = (uint32_t)limits[i / DL_SET_SLOTS]->id;
+      sets[i / DL_SET_SLOTS].tags[i % DL_SET_SLOTS] = i + 1;
+      sets[i / DL_SET_SLOTS].records[i % DL_SET_SLOTS] = (dl_record){.window = {.start_us = shard.now_us, .current = 3}, .group = group, .seconds = 60};
+    }
+    assert_non_null(dl_shard_insert(&shard, place, limits[own]));
+    assert_int_equal(dl_shard_floor(&shard, limits[own]), 3);
+    assert_int_equal(dl_shard_floor(&shard, limits[1 - own]), 0);
+  }
+}
+
 /* Thrown out for another limit's strangers: the count is there when its owner comes
  * back, in this window or, as far as it still bears on it, in the next. */
 static void who_lost_his_place_finds_his_count_again(void **state) {
@@ -522,6 +547,7 @@ int main(void) {
       cmocka_unit_test(a_crowd_makes_nobody_of_the_window_before_forgotten),
       cmocka_unit_test(a_flood_against_one_limit_leaves_the_others_alone),
       cmocka_unit_test(a_floor_keeps_what_was_used_in_three_turns),
+      cmocka_unit_test(of_limits_that_crowd_as_much_the_newcomers_own_gives_way),
       cmocka_unit_test(who_lost_his_place_finds_his_count_again),
       cmocka_unit_test(a_full_table_refuses_strangers_and_recovers),
       cmocka_unit_test(blocked_clients_keep_their_places),

@@ -34,6 +34,8 @@ void dl_master_close_in_child(dl_master *master, int keep) {
     if (master->workers[i].channel >= 0 && master->workers[i].channel != keep) close(master->workers[i].channel);
   if (master->admin.channel >= 0) close(master->admin.channel);
   if (master->reload.probe.channel >= 0 && master->reload.probe.channel != keep) close(master->reload.probe.channel);
+  if (master->successor.watch >= 0) close(master->successor.watch);
+  if (master->predecessor >= 0) close(master->predecessor);
   close(master->signals);
   dl_control_close(&master->control);
   dl_watch_close(&master->watch);
@@ -235,8 +237,7 @@ static dl_child *child_of(dl_master *master, pid_t pid) {
 static uint64_t *stop_of(dl_master *master, pid_t pid) {
   dl_child *child = child_of(master, pid);
   if (child) return &child->stopped_us;
-  if (pid == master->admin.pid) return &master->admin.stopped_us;
-  return pid == master->successor ? &master->successor_stopped_us : NULL;
+  return pid == master->admin.pid ? &master->admin.stopped_us : NULL;
 }
 
 static void paused(dl_master *master, pid_t pid, bool stopped) {
@@ -254,9 +255,6 @@ void dl_master_bury(dl_master *master) {
       ended(master, child, status);
     } else if (pid == master->admin.pid) {
       dl_master_admin_ended(master, status);
-    } else if (pid == master->successor) {
-      master->successor = 0;
-      if (!master->stopping) dl_log_text(&master->log, DL_LOG_ERROR, "the new program did not start; this one goes on");
     }
   }
 }
@@ -289,24 +287,29 @@ static void replace_stuck(dl_master *master, dl_child *child, size_t index) {
   kill(child->pid, SIGKILL);
 }
 
+bool dl_master_stopped_too_long(dl_master *master, uint64_t stopped_us, const char *what, pid_t pid) {
+  if (!stopped_us || master->clock.monotonic_us < stopped_us + STOPPED_LIMIT_US) return false;
+  dl_log_text(&master->log, DL_LOG_ERROR, "%s (process %d) was stopped for %u s and is ended", what, (int)pid, (unsigned)(STOPPED_LIMIT_US / 1000000));
+  return true;
+}
+
 /* One that is stopped and not continued answers no client, no reload and no order to end.
  * A debugger's stops are not told to us, and end nobody. */
-static bool end_stopped(dl_master *master, pid_t pid, uint64_t *stopped_us, const char *what, size_t number) {
-  char name[32] = "";
-  if (!pid || !*stopped_us || master->clock.monotonic_us < *stopped_us + STOPPED_LIMIT_US) return false;
-  if (number) snprintf(name, sizeof name, " %zu", number);
-  dl_log_text(&master->log, DL_LOG_ERROR, "%s%s (process %d) was stopped for %u s and is ended", what, name, (int)pid, (unsigned)(STOPPED_LIMIT_US / 1000000));
+static bool end_stopped(dl_master *master, pid_t pid, uint64_t *stopped_us, const char *what) {
+  if (!pid || !dl_master_stopped_too_long(master, *stopped_us, what, pid)) return false;
   *stopped_us = 0;
   return kill(pid, SIGKILL) == 0;
 }
 
 static void tend_stopped(dl_master *master) {
   dl_child *probe = &master->reload.probe;
-  for (size_t i = 0; i < master->worker_count; i++)
-    if (end_stopped(master, master->workers[i].pid, &master->workers[i].stopped_us, "worker", i + 1)) master->workers[i].stuck = true;
-  if (end_stopped(master, probe->pid, &probe->stopped_us, "the process that tries the app", 0)) probe->stuck = true;
-  end_stopped(master, master->admin.pid, &master->admin.stopped_us, "the admin process", 0);
-  if (!master->handed_on) end_stopped(master, master->successor, &master->successor_stopped_us, "the new program", 0);
+  for (size_t i = 0; i < master->worker_count; i++) {
+    char name[32];
+    snprintf(name, sizeof name, "worker %zu", i + 1);
+    if (end_stopped(master, master->workers[i].pid, &master->workers[i].stopped_us, name)) master->workers[i].stuck = true;
+  }
+  if (end_stopped(master, probe->pid, &probe->stopped_us, "the process that tries the app")) probe->stuck = true;
+  end_stopped(master, master->admin.pid, &master->admin.stopped_us, "the admin process");
 }
 
 /* During a reload nobody is started: it would be of neither generation. */

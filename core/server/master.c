@@ -86,25 +86,19 @@ static void reopen_log(dl_master *master) {
     if (master->workers[i].channel >= 0) dl_channel_send(master->workers[i].channel, DL_MESSAGE_LOG, 0, NULL, fd);
 }
 
-/* One that is stopped would stay behind with our sockets. */
-static void end_successor(const dl_master *master) {
-  kill(master->successor, SIGTERM);
-  kill(master->successor, SIGCONT);
-}
-
 /* A service manager takes it from nobody but us who is in our place (NotifyAccess=main);
  * had it not heard, our end would be the service's. */
 static void hand_on(dl_master *master) {
   char lines[64];
   master->handed_on = true;
-  snprintf(lines, sizeof lines, "READY=1\nMAINPID=%d", (int)master->successor);
+  snprintf(lines, sizeof lines, "READY=1\nMAINPID=%d", (int)master->successor.pid);
   dl_notify_send(&master->notify, lines);
 }
 
 /* Whoever else ends us means the one that was to take over, too. */
 static void be_told_to_stop(dl_master *master, pid_t by) {
-  if (by && by == master->successor) hand_on(master);
-  else if (master->successor && !master->handed_on) end_successor(master);
+  if (by && by == master->successor.pid) hand_on(master);
+  else dl_master_end_successor(master);
   dl_master_stop(master);
 }
 
@@ -205,7 +199,7 @@ static const char *prepare(dl_master *master, char message[DL_TLS_MESSAGE_BYTES]
   bool has_boards = dl_board_open(&master->board, DL_WORKERS_MAX, sizeof(dl_beat));
   has_boards = dl_board_open(&master->opened, master->worker_count, sizeof(dl_opened_files)) && has_boards;
   if (!master->limits || !master->clients || !master->metrics || !has_boards) return "the system has no memory for what workers share";
-  dl_master_take_databases(master);
+  dl_master_meet_predecessor(master);
   if ((master->signals = open_signals()) < 0) return "the system gives no descriptor for signals";
   dl_control_open(&master->control, options->folder);
   /* Of one that is not there, or is no folder, something better is said when it is loaded. */
@@ -233,6 +227,7 @@ static int wait_for_events(dl_master *master) {
   nfds_t count = add_fd(fds, 0, master->signals);
   count = add_fd(fds, count, master->watch.fd);
   count = add_fd(fds, count, master->reload.probe.channel);
+  count = add_fd(fds, count, master->successor.watch);
   /* Nobody is heard before: whoever comes waits in the queue. */
   if (master->announced && dl_control_has_room(&master->control)) count = add_fd(fds, count, master->control.fd);
   for (size_t i = 0; i < DL_CONTROL_CLIENTS_MAX; i++) count = add_fd(fds, count, master->control.clients[i].fd);
@@ -254,6 +249,7 @@ static void tick(dl_master *master) {
   dl_master_reload_tick(master);
   dl_master_tend_admin(master);
   dl_master_tend(master);
+  dl_master_tend_successor(master);
   dl_master_tls_tick(master);
   if (master->announced && !master->handed_on) dl_notify_alive(&master->notify, now_us);
   dl_memory_keep_reserve();
@@ -299,6 +295,8 @@ static void end(dl_master *master) {
   dl_control_close(&master->control);
   dl_watch_close(&master->watch);
   if (master->signals >= 0) close(master->signals);
+  if (master->successor.watch >= 0) close(master->successor.watch);
+  if (master->predecessor >= 0) close(master->predecessor);
   if (master->files >= 0) close(master->files);
   if (master->limits) dl_limit_table_free(master->limits);
   dl_client_table_free(master->clients);
@@ -317,7 +315,7 @@ static int serve(const demilune_options *options) {
   master->options = options;
   master->mode = options->mode == DEMILUNE_DEV ? "dev" : "serve";
   master->signals = master->watch.fd = master->control.fd = master->reload.probe.channel = master->files = master->reload.files = -1;
-  master->log_file = master->admin_socket.fd = master->admin.channel = -1;
+  master->log_file = master->admin_socket.fd = master->admin.channel = master->successor.watch = master->predecessor = -1;
   for (size_t i = 0; i < DL_WORKERS_MAX; i++) master->workers[i].channel = -1;
   for (size_t i = 0; i < DL_CONTROL_CLIENTS_MAX; i++) master->control.clients[i].fd = -1;
   dl_clock_update(&master->clock);

@@ -80,6 +80,13 @@ typedef struct dl_master_tls {
   dl_sockets redirects;           /* for those who come without TLS */
 } dl_master_tls;
 
+/* The program that is to take over: pid is 0 when there is none. It is no child of ours. */
+typedef struct dl_successor {
+  pid_t pid;
+  int watch;           /* a descriptor of the process */
+  uint64_t stopped_us; /* when it was seen stopped; 0: it runs */
+} dl_successor;
+
 typedef struct dl_master {
   const demilune_options *options;
   const char *mode;
@@ -107,8 +114,8 @@ typedef struct dl_master {
   dl_watch watch;
   dl_notify notify;
   int signals;         /* signalfd */
-  pid_t successor;     /* the program that is to take over, while it starts */
-  uint64_t successor_stopped_us;
+  dl_successor successor;
+  int predecessor;     /* a descriptor of the process before us, until we have its place; -1: there is none */
   char *program;       /* its path, as it was at our start */
   bool handed_on;      /* it has taken over: what lies on the disk is its now */
   bool announced, stopping, over;
@@ -150,6 +157,9 @@ void dl_master_bury(dl_master *master);
 
 /* Replaces workers that ended, and those that do not come back; ends what stays stopped. */
 void dl_master_tend(dl_master *master);
+
+/* Whether what is not there to answer has been stopped for so long that it is to be ended, which the log says of it. stopped_us 0: it is not stopped. */
+bool dl_master_stopped_too_long(dl_master *master, uint64_t stopped_us, const char *what, pid_t pid);
 
 /* Milliseconds until tend has something to do. */
 int dl_master_patience(const dl_master *master);
@@ -206,8 +216,14 @@ void dl_master_stop(dl_master *master);
 /* Starts the program anew on the same sockets. */
 void dl_master_upgrade(dl_master *master);
 
-/* Which databases the program before this one has open, if there is one. */
-void dl_master_take_databases(dl_master *master);
+/* Looks whether the new program has ended, or is stopped for too long. */
+void dl_master_tend_successor(dl_master *master);
+
+/* Ends the new program unless it has taken over. */
+void dl_master_end_successor(dl_master *master);
+
+/* Reads what the program before this one has said of itself, if there is one: its process, and which databases it has open. */
+void dl_master_meet_predecessor(dl_master *master);
 
 /* Tells the program before this one, if there is one, that it may end, else the service
  * manager that we serve: of a new program it hears from the one before. */

@@ -327,6 +327,28 @@ describe("a service manager", function()
     ear:close()
   end)
 
+  -- One that waits for its own children alone (systemd 252) kills at once whom it has not started, instead of waiting for its end.
+  it("has the new program as its own child when it is told of it, and can wait for its end", function()
+    local path = folder .. "/notify"
+    local ear = manager.ear(path)
+    local running = server.start(folder, { workers = 1, env = { NOTIFY_SOCKET = path } })
+    local function parent(pid) return files.read(("/proc/%d/status"):format(pid)):match "\nPPid:%s*(%d+)" end
+    local old, ours = running.pid, parent(running.pid)
+    ear:hear(PATIENCE)
+    local held = running:connect()
+    held:send("GET /slow HTTP/1.1\r\nHost: a\r\n\r\n") -- which keeps the old one
+    assert.truthy(running:log_line "takes its time")
+    running:signal("USR2")
+    running.pid = tonumber(ear:hear(PATIENCE):match("^READY=1\nMAINPID=(%d+)$"))
+    assert.not_equal(old, running.pid)
+    assert.is_true(server.runs(old))
+    assert.equal(ours, parent(running.pid))
+    assert.equal("whole", held:receive().body)
+    held:close()
+    assert.equal(0, (running:stop()))
+    ear:close()
+  end)
+
   it("is told by a new program that it is alive once it has the old one's place, and by the old one no more", function()
     local path = folder .. "/notify"
     local ear = manager.ear(path)

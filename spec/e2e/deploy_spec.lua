@@ -312,6 +312,10 @@ describe("the systemd units", function()
     assert.is_true(tonumber(unit:match("\nLogRateLimitBurst=(%d+)\n")) >= 1000000)
   end)
 
+  it("leave the others up when the kernel kills a worker for its memory, which the master replaces: systemd would stop them all", function()
+    assert.equal("continue", files.read("apps/deploy/demilune@.service"):match("\nOOMPolicy=(%w+)\n"))
+  end)
+
   it("leave the service little to harm with", function()
     local status, text = front.run(("cp %s/demilune@.service %s/demilune@users.service && systemd-analyze security --no-pager --offline=true"
       .. " --threshold=15 %s/demilune@users.service"):format(folder, folder, folder))

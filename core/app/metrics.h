@@ -62,7 +62,7 @@ enum {
 /* Counted by workers. */
 typedef enum dl_counter {
   DL_COUNTER_CONNECTIONS_ACCEPTED,
-  DL_COUNTER_CONNECTIONS_OVER_TOTAL,  /* refused by max_connections, or closed to make room */
+  DL_COUNTER_CONNECTIONS_OVER_TOTAL,  /* refused by max_connections, or closed to make room, also where no descriptor was left */
   DL_COUNTER_CONNECTIONS_OVER_CLIENT, /* by max_connections_per_client */
   DL_COUNTER_CONNECTIONS_UNANNOUNCED, /* of a trusted proxy, without the PROXY header that was asked for */
   DL_COUNTER_CONNECTIONS_DRAINING,    /* since the server stops */

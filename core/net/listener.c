@@ -29,7 +29,7 @@ static void tell(dl_listener *listener, int error) {
   if (loop->pause_told_us && now - loop->pause_told_us < TELL_AGAIN_US) return;
   loop->pause_told_us = now;
   const char *help = error == EMFILE ? "raise the limit of open files (ulimit -n, LimitNOFILE= of systemd) or lower max_connections" : "the machine has too little for all that runs on it";
-  dl_log_text(&loop->log, DL_LOG_WARNING, "no connection can be taken (%s), so clients wait until others leave or have been silent for a second: %s", uv_strerror(uv_translate_sys_error(error)), help);
+  dl_log_text(&loop->log, DL_LOG_WARNING, "no connection can be taken (%s), so clients wait until other connections end: %s", uv_strerror(uv_translate_sys_error(error)), help);
 }
 
 static void resume(dl_listener *listener) {

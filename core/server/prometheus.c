@@ -119,7 +119,7 @@ static const struct {
   const char *name, *labels, *help;
 } counter_rows[] = {
     {DL_COUNTER_CONNECTIONS_ACCEPTED, "demilune_connections_accepted_total", "", "Connections taken."},
-    {DL_COUNTER_CONNECTIONS_OVER_TOTAL, "demilune_connections_refused_total", "{reason=\"max_connections\"}", "Connections closed as they came, or by max_connections to make room."},
+    {DL_COUNTER_CONNECTIONS_OVER_TOTAL, "demilune_connections_refused_total", "{reason=\"max_connections\"}", "Connections closed as they came, or to make room where max_connections were open or no descriptor was left."},
     {DL_COUNTER_CONNECTIONS_OVER_CLIENT, "demilune_connections_refused_total", "{reason=\"max_connections_per_client\"}", NULL},
     {DL_COUNTER_CONNECTIONS_UNANNOUNCED, "demilune_connections_refused_total", "{reason=\"proxy_header\"}", NULL},
     {DL_COUNTER_CONNECTIONS_DRAINING, "demilune_connections_refused_total", "{reason=\"draining\"}", NULL},

@@ -9,7 +9,6 @@
  * other by a descriptor of its process (pidfd_open(2)), as no wait(2) tells of it.
  */
 #include "base/arena.h"
-#include "base/memory.h"
 #include "server/master.h"
 
 #include <errno.h>

@@ -3,6 +3,7 @@
 
 #include "base/memory.h"
 #include "base/scan.h"
+#include "base/short_double.h"
 #include "base/utf8.h"
 
 #include <math.h>
@@ -62,11 +63,29 @@ void dl_buffer_printf(dl_buffer *buffer, const char *format, ...) {
   va_end(again);
 }
 
+/* whole / 10^behind, as "%.15g" writes what is not below 0.0001. */
+static void append_short(dl_buffer *buffer, uint64_t whole, int behind) {
+  char text[24];
+  size_t at = sizeof(text);
+  for (int left = behind; left > 0; left--, whole /= 10) text[--at] = (char)('0' + whole % 10);
+  text[--at] = '.';
+  do text[--at] = (char)('0' + whole % 10);
+  while (whole /= 10);
+  dl_buffer_append(buffer, text + at, sizeof(text) - at);
+}
+
 void dl_buffer_append_double(dl_buffer *buffer, double number) {
+  uint64_t whole;
+  int behind;
   if (number == floor(number) && fabs(number) < 9007199254740992.0) {
     /* "-0" would read back as an integer and lose its sign. */
     if (number == 0 && signbit(number)) DL_BUFFER_LITERAL(buffer, "-0.0");
     else dl_buffer_append_int(buffer, (int64_t)number);
+    return;
+  }
+  if (fabs(number) >= 0.0001 && dl_short_double(fabs(number), &whole, &behind)) {
+    if (number < 0) dl_buffer_append_char(buffer, '-');
+    append_short(buffer, whole, behind);
     return;
   }
   dl_buffer_reserve(buffer, 32);

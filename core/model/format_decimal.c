@@ -6,6 +6,8 @@
  */
 #include "model/formats.h"
 
+#include "base/short_double.h"
+
 #include <math.h>
 #include <stdio.h>
 
@@ -13,12 +15,15 @@ enum {
   DIGITS_MAX = 100, /* before and behind the point; an exponent of a million must not become a million zeros */
 };
 
+static bool refuse_digits(dl_conversion *conversion) {
+  return dl_format_refuse_with(conversion, "decimal_max_digits", "should have at most 100 digits", "max_digits", dl_value_integer(DIGITS_MAX));
+}
+
 static bool accept_decimal(dl_value *value, const dl_decimal *decimal, dl_conversion *conversion) {
-  static const char message[] = "should have at most 100 digits";
   int64_t behind = decimal->exponent < 0 ? -(int64_t)decimal->exponent : 0;
   int64_t before = decimal->count ? (int64_t)decimal->count + decimal->exponent : 0;
   if (before < 0) before = 0;
-  if (before + behind > DIGITS_MAX) return dl_format_refuse_with(conversion, "decimal_max_digits", message, "max_digits", dl_value_integer(DIGITS_MAX));
+  if (before + behind > DIGITS_MAX) return refuse_digits(conversion);
   char text[DIGITS_MAX + 4], *p = text;
   if (decimal->negative && decimal->count) *p++ = '-';
   if (!before) *p++ = '0';
@@ -34,10 +39,10 @@ static bool accept_decimal(dl_value *value, const dl_decimal *decimal, dl_conver
 
 /* The shortest digits that read back as the same double, taken apart without
  * looking at the decimal point, which a locale may have changed. */
-static void from_double(double number, dl_decimal *out) {
+static void from_long_double(double number, dl_decimal *out) {
   char text[40];
   for (int digits = 15; digits <= 17; digits++) {
-    snprintf(text, sizeof(text), "%.*e", digits - 1, fabs(number));
+    snprintf(text, sizeof(text), "%.*e", digits - 1, number);
     out->count = 0;
     const char *p = text;
     for (; *p != 'e'; p++)
@@ -45,14 +50,26 @@ static void from_double(double number, dl_decimal *out) {
     int exponent = 0;
     for (const char *q = p + 2; *q; q++) exponent = exponent * 10 + (*q - '0');
     out->exponent = (p[1] == '-' ? -exponent : exponent) - (digits - 1);
-    out->negative = false;
-    if (dl_decimal_to_double(out) == fabs(number)) break;
+    if (dl_decimal_to_double(out) == number) break;
   }
   while (out->count && out->exponent < 0 && out->digits[out->count - 1] == '0') {
     out->count--;
     out->exponent++;
   }
-  if (!out->count) out->exponent = 0;
+}
+
+static void from_double(double number, dl_decimal *out) {
+  uint64_t whole;
+  int behind;
+  out->negative = false; /* while its size is read */
+  if (dl_short_double(fabs(number), &whole, &behind)) {
+    char digits[20];
+    size_t first = sizeof(digits);
+    for (; whole; whole /= 10) digits[--first] = (char)('0' + whole % 10);
+    out->count = (uint32_t)(sizeof(digits) - first);
+    memcpy(out->digits, digits + first, out->count);
+    out->exponent = -behind;
+  } else from_long_double(fabs(number), out);
   out->negative = number < 0;
 }
 
@@ -67,6 +84,8 @@ bool dl_format_decimal(dl_mode mode, dl_value *value, dl_conversion *conversion)
   }
   case DL_VALUE_NUMBER:
     if (!isfinite(value->number)) return dl_format_refuse(conversion, "finite_number", "should be a finite number");
+    /* What is left of these is known to be refused; their digits are the dearest to find. */
+    if (fabs(value->number) >= 1e100 || (value->number != 0 && fabs(value->number) < 1e-100)) return refuse_digits(conversion);
     from_double(value->number, &decimal);
     return accept_decimal(value, &decimal, conversion);
   case DL_VALUE_STRING:

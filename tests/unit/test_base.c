@@ -9,6 +9,8 @@
 #include "base/utf8.h"
 
 #include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 static void arena_pieces_are_aligned_and_apart(void **state) {
@@ -95,6 +97,37 @@ static void doubles_read_back(void **state) {
   dl_buffer_free(&out);
 }
 
+/* The least precision of printf that reads back, beginning with the fifteen digits that every decimal has room for. */
+static const char *printed(double number, char text[32]) {
+  for (int precision = 15; precision <= 17; precision++) {
+    snprintf(text, 32, "%.*g", precision, number);
+    if (strtod(text, NULL) == number) break;
+  }
+  return text;
+}
+
+static void doubles_have_the_digits_that_printf_finds(void **state) {
+  (void)state;
+  dl_buffer out = {0};
+  char text[32];
+  uint64_t seed = 88172645463325252u;
+  for (int i = 0; i < 200000; i++) {
+    seed ^= seed << 13;
+    seed ^= seed >> 7;
+    seed ^= seed << 17;
+    double number;
+    if (i % 2) number = (double)(int64_t)(seed >> (10 + i % 50)) / pow(10, (double)(i / 2 % 20));
+    else memcpy(&number, &seed, sizeof(number));
+    if (i % 3 == 0) number = nextafter(number, 0);
+    if (i % 4 == 3) number = -number;
+    if (!isfinite(number) || number == floor(number)) continue;
+    dl_buffer_clear(&out);
+    dl_buffer_append_double(&out, number);
+    assert_str(dl_buffer_str(&out), printed(number, text));
+  }
+  dl_buffer_free(&out);
+}
+
 static void integers_are_written_whole(void **state) {
   (void)state;
   dl_buffer out = {0};
@@ -168,6 +201,7 @@ int main(void) {
       cmocka_unit_test(arena_pieces_are_aligned_and_apart),
       cmocka_unit_test(json_strings_are_escaped),
       cmocka_unit_test(doubles_read_back),
+      cmocka_unit_test(doubles_have_the_digits_that_printf_finds),
       cmocka_unit_test(integers_are_written_whole),
       cmocka_unit_test(utf8_refuses_what_is_not_utf8),
       cmocka_unit_test(map_finds_what_was_put),

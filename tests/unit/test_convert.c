@@ -198,6 +198,11 @@ static const json_case json_cases[] = {
     {DL_KIND_DECIMAL, "0.30000000000000004", "0.30000000000000004", "0.30000000000000004"},
     {DL_KIND_DECIMAL, "1e99", "1000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000",
      "1000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000"},
+    {DL_KIND_DECIMAL, "1e-100", "0.0000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000001",
+     "0.0000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000001"},
+    {DL_KIND_DECIMAL, "9.9e-101", "!decimal_max_digits", "!decimal_max_digits"},
+    {DL_KIND_DECIMAL, "1e100", "!decimal_max_digits", "!decimal_max_digits"},
+    {DL_KIND_DECIMAL, "5e-324", "!decimal_max_digits", "!decimal_max_digits"},
     {DL_KIND_DECIMAL, "1e300", "!decimal_max_digits", "!decimal_max_digits"},
     {DL_KIND_DECIMAL, "true", "!decimal_type", "!decimal_type"},
     {DL_KIND_DECIMAL, "null", "!decimal_type", "!decimal_type"},
@@ -293,6 +298,23 @@ static void refuses_what_is_not_finite(void **state) {
   dl_arena_free(&arena);
 }
 
+/* As JSON writes it, wherever that has no exponent. */
+static void a_number_becomes_the_shortest_decimal_that_reads_back(void **state) {
+  (void)state;
+  dl_arena arena;
+  dl_arena_init(&arena, 0);
+  for (uint64_t i = 1; i < 300000; i += 7) {
+    uint64_t digits = i * i * i % 1000000000000000000u;
+    double number = (double)digits / pow(10, (double)(i % 19));
+    if (number < 0.0001 || number >= 1e15) continue;
+    number = i % 2 ? number : nextafter(-number, 0);
+    dl_value value = dl_value_number(number);
+    check_conversion(&arena, DL_KIND_DECIMAL, DL_MODE_STRICT, value, "a double", value_as_text(&arena, &value));
+    dl_arena_reset(&arena);
+  }
+  dl_arena_free(&arena);
+}
+
 static void marks_wide_integers_and_secrets(void **state) {
   (void)state;
   dl_arena arena;
@@ -320,6 +342,7 @@ int main(void) {
       cmocka_unit_test(converts_what_json_can_say),
       cmocka_unit_test(refuses_every_kind_of_value_that_is_no_scalar),
       cmocka_unit_test(refuses_what_is_not_finite),
+      cmocka_unit_test(a_number_becomes_the_shortest_decimal_that_reads_back),
       cmocka_unit_test(marks_wide_integers_and_secrets),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -61,7 +61,8 @@ static void on_password(const dl_password_answer *answer, void *owner, uint64_t 
   if (!exchange) return;
   exchange->password_serial = 0;
   exchange->guard.password.answer = answer->result;
-  exchange->guard.password.answered = true;
+  exchange->guard.password.answered = !answer->gave_way;
+  exchange->password_refused = answer->gave_way;
   dl_connection_readmit(exchange->connection);
 }
 
@@ -69,7 +70,8 @@ static dl_admission verify_password(dl_exchange *exchange) {
   const dl_guard_password *password = &exchange->guard.password;
   dl_password_pool *pool = dl_bridge_passwords(dl_lua_state(exchange->generation->lua));
   uint64_t serial = ++exchange->worker->password_count;
-  if (dl_password_pool_verify(pool, password->stored, password->presented, on_password, exchange->worker, serial)) {
+  if (!exchange->password_refused &&
+      dl_password_pool_verify(pool, exchange->view.share, password->stored, password->presented, on_password, exchange->worker, serial)) {
     exchange->password_serial = serial;
     return DL_UNDECIDED;
   }

@@ -109,7 +109,9 @@ dl_admission dl_step_client(dl_exchange *exchange) {
   if (found.problem) dl_client_complain(connection, found.problem);
   if (!dl_address_equal(&found.client, &connection->address)) {
     char *text = dl_arena_alloc(&exchange->arena, DL_ADDRESS_TEXT_BYTES);
+    char room[DL_LIMIT_KEY_BYTES];
     exchange->view.client = dl_str_from(text, dl_address_write(&found.client, text));
+    exchange->view.share = dl_client_counts_hash(&exchange->worker->clients, dl_limit_client_key(exchange->view.client, room));
   }
   if (found.scheme != DL_SCHEME_UNKNOWN) exchange->view.scheme = found.scheme == DL_SCHEME_HTTPS ? DL_STR("https") : DL_STR("http");
   exchange->view.host = found.host;

@@ -58,13 +58,14 @@ dl_exchange *dl_exchange_begin(dl_worker *worker, dl_connection *connection) {
   exchange->status = 0;
   exchange->write_ticket = (dl_ticket){0};
   exchange->head_only = exchange->close = exchange->refusal_closes = exchange->body_complete = false;
-  exchange->queued = exchange->in_handler = exchange->starved = exchange->sets_cookie = false;
+  exchange->password_refused = exchange->queued = exchange->in_handler = exchange->starved = exchange->sets_cookie = false;
   exchange->forbidden = exchange->succeeded = exchange->streaming = exchange->chunked = exchange->timed_out = exchange->waits_for_drain = false;
   exchange->phase = DL_PHASE_HANDLER;
   exchange->started_us = worker->loop->clock.monotonic_us;
   exchange->view.http = &exchange->request;
   exchange->view.arena = &exchange->arena;
   exchange->view.client = dl_str_from(connection->client, connection->client_len);
+  exchange->view.share = connection->client_hash;
   exchange->view.scheme = dl_stream_is_secure(&connection->stream) ? DL_STR("https") : DL_STR("http");
   exchange->view.host = (dl_str){0};
   exchange->view.random = &worker->random;

@@ -54,7 +54,7 @@ struct dl_exchange {
   uint8_t asking;            /* dl_asking */
   uint8_t step;              /* of dl_pipeline_admit: the one that is undecided */
   uint8_t counting;          /* dl_counting, of that step */
-  dl_exchange *queue_previous, *queue_next; /* queue.h: those who wait before and behind it */
+  dl_fair_node queue_place;  /* queue.h: among those who wait */
   dl_task *task;             /* NULL before the handler begins */
   dl_deadline deadline;      /* of waiting for the handler, then of the handler */
   dl_ticket write_ticket;    /* a streaming handler that waits for the client to read */
@@ -68,6 +68,7 @@ struct dl_exchange {
   int status;                /* 0 until a response was begun */
   dl_answer answer;          /* while view.keeps_answer: what is kept and then sent */
   uint8_t phase;             /* dl_phase: whose turn the task has */
+  bool password_refused;     /* it gave way to another client's while it waited */
   bool head_only;            /* HEAD: everything but the body */
   bool starved;              /* there was no memory for its body */
   bool body_complete;        /* the request's body was read to its end */

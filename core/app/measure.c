@@ -83,7 +83,7 @@ void dl_metrics_publish(dl_worker *worker) {
   for (const dl_generation *replaced = worker->replaced; replaced; replaced = replaced->next) generations++;
   dl_metrics_set(metrics, DL_GAUGE_CONNECTIONS, worker->connection_count);
   dl_metrics_set(metrics, DL_GAUGE_REQUESTS, worker->exchange_count);
-  dl_metrics_set(metrics, DL_GAUGE_QUEUED, worker->queue.waiting);
+  dl_metrics_set(metrics, DL_GAUGE_QUEUED, worker->queue.line.count);
   dl_metrics_set(metrics, DL_GAUGE_TASKS, lua.tasks);
   dl_metrics_set(metrics, DL_GAUGE_TASKS_IDLE, lua.idle_tasks);
   dl_metrics_set(metrics, DL_GAUGE_LUA_BYTES, lua.memory_bytes);

@@ -16,24 +16,23 @@ static void start(dl_exchange *exchange) {
 
 /* --- the line ------------------------------------------------------------------------------ */
 
-static void append(dl_queue *queue, dl_exchange *exchange) {
+static dl_exchange *exchange_at(dl_fair_node *place) { return place ? (dl_exchange *)(void *)((char *)place - offsetof(dl_exchange, queue_place)) : NULL; }
+
+static void put(dl_exchange *exchange) {
+  dl_worker *worker = exchange->worker;
   exchange->queued = true;
-  exchange->queue_previous = queue->last;
-  exchange->queue_next = NULL;
-  if (queue->last) queue->last->queue_next = exchange;
-  else queue->first = exchange;
-  queue->last = exchange;
-  queue->waiting++;
+  dl_fair_queue_put(&worker->queue.line, &exchange->queue_place, exchange->view.share);
+  dl_deadline_set(&worker->queue.deadlines, &exchange->deadline, worker->loop->clock.monotonic_us + exchange->plan->limits.queue_timeout_us);
+}
+
+static void waits_no_more(dl_exchange *exchange) {
+  dl_deadline_clear(&exchange->deadline);
+  exchange->queued = false;
 }
 
 static void take_out(dl_queue *queue, dl_exchange *exchange) {
-  dl_deadline_clear(&exchange->deadline);
-  exchange->queued = false;
-  if (exchange->queue_previous) exchange->queue_previous->queue_next = exchange->queue_next;
-  else queue->first = exchange->queue_next;
-  if (exchange->queue_next) exchange->queue_next->queue_previous = exchange->queue_previous;
-  else queue->last = exchange->queue_previous;
-  queue->waiting--;
+  dl_fair_queue_remove(&queue->line, &exchange->queue_place);
+  waits_no_more(exchange);
 }
 
 /* --- refusing ------------------------------------------------------------------------------ */
@@ -49,7 +48,7 @@ static void tell(dl_worker *worker) {
   if (dl_log_begin(log, DL_LOG_WARNING, DL_STR("more requests came than handlers could take; some were answered 503"))) {
     dl_log_field_int(log, "refused", (int64_t)queue->refused);
     dl_log_field_int(log, "running", queue->running);
-    dl_log_field_int(log, "waiting", queue->waiting);
+    dl_log_field_int(log, "waiting", queue->line.count);
     dl_log_end(log);
   }
   queue->refused = 0;
@@ -73,17 +72,26 @@ static void on_expired(dl_deadline *deadline) {
 
 /* --- coming and going ------------------------------------------------------------------------ */
 
-void dl_queue_enter(dl_exchange *exchange) {
-  dl_worker *worker = exchange->worker;
-  const dl_plan_limits *limits = &exchange->plan->limits;
-  if (!worker->queue.first && has_room(exchange)) {
-    start(exchange);
-  } else if (worker->queue.waiting < limits->max_queue && !exchange->connection->stream.ended) {
-    append(&worker->queue, exchange);
-    dl_deadline_set(&worker->queue.deadlines, &exchange->deadline, worker->loop->clock.monotonic_us + limits->queue_timeout_us);
-  } else {
-    refuse(exchange);
+/* Of a client that has fewer waiting than another the next one waits in place of that one's last. */
+static void wait_or_refuse(dl_exchange *exchange) {
+  dl_queue *queue = &exchange->worker->queue;
+  dl_exchange *out = NULL;
+  if (queue->line.count >= exchange->plan->limits.max_queue) {
+    out = exchange_at(dl_fair_queue_who_gives_way(&queue->line, exchange->view.share));
+    if (!out) {
+      refuse(exchange);
+      return;
+    }
+    take_out(queue, out);
   }
+  put(exchange);
+  if (out) refuse(out); /* whose connection may have the next one ready */
+}
+
+void dl_queue_enter(dl_exchange *exchange) {
+  if (!exchange->worker->queue.line.first && has_room(exchange)) start(exchange);
+  else if (exchange->connection->stream.ended) refuse(exchange);
+  else wait_or_refuse(exchange);
 }
 
 /* Handlers that answer at once end inside the loop below, not inside each other. */
@@ -93,13 +101,15 @@ static void on_turn(uv_idle_t *idle) {
   dl_clock *clock = &worker->loop->clock;
   dl_clock_update(clock);
   uint64_t until_us = clock->monotonic_us + TURN_US; /* others have their turn as well */
-  for (int started = 0; started < STARTS_A_TURN && queue->first && has_room(queue->first); started++) {
+  dl_exchange *exchange;
+  for (int started = 0; started < STARTS_A_TURN && (exchange = exchange_at(queue->line.first)) && has_room(exchange); started++) {
     if (started && dl_clock_monotonic_now_us(clock) > until_us) break;
-    dl_exchange *exchange = queue->first;
-    take_out(queue, exchange);
+    dl_fair_queue_take(&queue->line);
+    waits_no_more(exchange);
     start(exchange);
   }
-  if (!queue->first || !has_room(queue->first)) uv_idle_stop(idle);
+  exchange = exchange_at(queue->line.first);
+  if (!exchange || !has_room(exchange)) uv_idle_stop(idle);
 }
 
 void dl_queue_leave(dl_exchange *exchange) {
@@ -107,7 +117,7 @@ void dl_queue_leave(dl_exchange *exchange) {
   if (!exchange->in_handler) return;
   exchange->in_handler = false;
   queue->running--;
-  if (queue->first && !uv_is_closing((uv_handle_t *)&queue->turn)) uv_idle_start(&queue->turn, on_turn);
+  if (queue->line.first && !uv_is_closing((uv_handle_t *)&queue->turn)) uv_idle_start(&queue->turn, on_turn);
 }
 
 bool dl_queue_forgo(dl_exchange *exchange) {

@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The door to step 12: of one worker so many requests are in their handlers at a time
- * (limits.max_requests), and so many more wait in the order in which they came, each
- * no longer than limits.queue_timeout. Whoever finds the queue full, or waits in vain,
+ * (limits.max_requests), and so many more wait, each no longer than limits.queue_timeout:
+ * one of each client in turn, so that who sends many at a time delays its own. Whoever
+ * finds the queue full, makes room for a client that has fewer in it, or waits in vain,
  * is answered 503. What is refused before step 12 never comes here, and a stream
  * whose head is out has left.
  */
 #ifndef DL_APP_QUEUE_H
 #define DL_APP_QUEUE_H
 
+#include "base/fair_queue.h"
 #include "net/deadline.h"
 
 #include <uv.h>
@@ -17,8 +19,7 @@ struct dl_worker;
 struct dl_exchange;
 
 typedef struct dl_queue {
-  struct dl_exchange *first, *last;
-  uint32_t waiting;
+  dl_fair_queue line;
   uint32_t running;       /* in their handlers */
   uv_idle_t turn;         /* lets those in whose turn it is, from the loop and not from who leaves */
   dl_deadlines deadlines; /* of those that wait */

@@ -3,6 +3,7 @@
  * thread pool; when too many wait already the request is answered 503. */
 #include "bridge/bridge.h"
 
+#include "bridge/request.h"
 #include "bridge/task.h"
 #include "crypto/hmac.h"
 #include "crypto/random.h"
@@ -11,6 +12,8 @@
 #include <lauxlib.h>
 
 enum { RANDOM_MAX = 4096 };
+
+static const char abort_key = 'a'; /* in the registry: the type of what demilune.abort raises */
 
 static dl_str check_text(lua_State *L, int index) {
   dl_str text;
@@ -33,13 +36,15 @@ static int refuse_busy(lua_State *L) {
   lua_pushliteral(L, "1");
   lua_setfield(L, -2, "Retry-After");
   lua_setfield(L, -2, "headers");
-  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_pushlightuserdata(L, (void *)(uintptr_t)&abort_key);
+  lua_rawget(L, LUA_REGISTRYINDEX);
   lua_setmetatable(L, -2);
   return lua_error(L);
 }
 
 static int push_hash(lua_State *L, void *data) {
   const dl_password_answer *answer = data;
+  if (answer->gave_way) return refuse_busy(L);
   if (answer->result != DL_PASSWORD_OK) return luaL_error(L, "the password could not be hashed: there is no memory for it");
   lua_pushstring(L, answer->text);
   return 1;
@@ -47,6 +52,7 @@ static int push_hash(lua_State *L, void *data) {
 
 static int push_verdict(lua_State *L, void *data) {
   const dl_password_answer *answer = data;
+  if (answer->gave_way) return refuse_busy(L);
   if (answer->result == DL_PASSWORD_FAILED) return luaL_error(L, "the password could not be verified: there is no memory for it");
   lua_pushboolean(L, answer->result == DL_PASSWORD_OK);
   lua_pushboolean(L, answer->outdated);
@@ -62,13 +68,18 @@ static void on_verified(const dl_password_answer *answer, void *owner, uint64_t 
   dl_task_wake((dl_ticket){owner, serial}, push_verdict, (void *)(uintptr_t)answer);
 }
 
+static uint64_t share_of(lua_State *L) {
+  const dl_request_view *request = dl_task_request(L);
+  return request ? request->share : 0;
+}
+
 /* password_hash(text | secret) → PHC string. Waits. */
 static int bridge_password_hash(lua_State *L) {
   dl_str password = check_text(L, 1);
   luaL_argcheck(L, password.len <= DL_PASSWORD_LENGTH_MAX, 1, "a password should have at most 1024 bytes");
-  if (dl_password_pool_is_full(dl_bridge_passwords(L))) return refuse_busy(L);
+  if (dl_password_pool_refuses(dl_bridge_passwords(L), share_of(L))) return refuse_busy(L);
   dl_ticket ticket = dl_task_wait(L, "password_hash");
-  dl_password_pool_hash(dl_bridge_passwords(L), password, on_hashed, ticket.task, ticket.serial);
+  dl_password_pool_hash(dl_bridge_passwords(L), share_of(L), password, on_hashed, ticket.task, ticket.serial);
   return dl_task_yield(L);
 }
 
@@ -79,9 +90,9 @@ static int bridge_password_hash(lua_State *L) {
 static int bridge_password_verify(lua_State *L) {
   dl_str stored = {0}, password = check_text(L, 2);
   if (!lua_isnil(L, 1)) stored = check_text(L, 1);
-  if (dl_password_pool_is_full(dl_bridge_passwords(L))) return refuse_busy(L);
+  if (dl_password_pool_refuses(dl_bridge_passwords(L), share_of(L))) return refuse_busy(L);
   dl_ticket ticket = dl_task_wait(L, "password_verify");
-  dl_password_pool_verify(dl_bridge_passwords(L), stored, password, on_verified, ticket.task, ticket.serial);
+  dl_password_pool_verify(dl_bridge_passwords(L), share_of(L), stored, password, on_verified, ticket.task, ticket.serial);
   return dl_task_yield(L);
 }
 
@@ -146,12 +157,14 @@ static const luaL_Reg functions[] = {
 };
 
 static void add_waiting(lua_State *L, const char *name, lua_CFunction function) {
-  lua_getfield(L, -1, "abort_type");
-  dl_task_push_waiting_closure(L, function, 1);
+  dl_task_push_waiting(L, function);
   lua_setfield(L, -2, name);
 }
 
 void dl_bridge_crypto(lua_State *L) {
+  lua_pushlightuserdata(L, (void *)(uintptr_t)&abort_key);
+  lua_getfield(L, -2, "abort_type");
+  lua_rawset(L, LUA_REGISTRYINDEX);
   luaL_register(L, NULL, functions);
   add_waiting(L, "password_hash", bridge_password_hash);
   add_waiting(L, "password_verify", bridge_password_verify);

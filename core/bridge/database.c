@@ -4,6 +4,7 @@
  * table into a call, rows come back as tables; what is wrong comes back as a
  * table for lua/demilune/database.lua to raise.
  */
+#include "bridge/request.h"
 #include "bridge/state.h"
 #include "data/database.h"
 #include "model/secret_lua.h"
@@ -132,6 +133,8 @@ static void wait_for(lua_State *L, dl_call *call, void (*done)(dl_call *call)) {
   dl_ticket *ticket = dl_arena_alloc(&call->arena, sizeof(*ticket));
   *ticket = dl_task_wait(L, "a database");
   dl_task_on_cancel(*ticket, give_up, call);
+  const dl_request_view *request = dl_task_request(L);
+  call->share = request ? request->share : 0;
   call->owner = ticket;
   call->done = done;
 }

@@ -23,6 +23,7 @@ typedef struct dl_request_view {
   const dl_http_request *http;
   dl_arena *arena;
   dl_str client; /* its address, as trusted proxies say, else the connection's */
+  uint64_t share; /* what stands for the client where things are scarce (base/fair_queue.h) */
   dl_str scheme; /* "http" or "https", likewise */
   dl_str host;   /* what the client asked for, as a trusted proxy says; empty: the Host field */
   dl_str id;     /* request id */

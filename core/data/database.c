@@ -152,23 +152,34 @@ bool dl_call_expired(dl_call *call) {
   return true;
 }
 
-/* Where the call waits; NULL with a problem when it may not. Mutex held. */
-static dl_queue *queue_for(dl_database *database, dl_call *call) {
-  dl_transaction *transaction = call->transaction;
+/* Whether it may be begun at all; false with a problem. Mutex held. */
+static bool may_begin(const dl_database *database, dl_call *call) {
+  const dl_transaction *transaction = call->transaction;
   if (transaction && call->work != DL_WORK_BEGIN) {
-    if (transaction->state == DL_TRANSACTION_OPEN) return &transaction->calls;
+    if (transaction->state == DL_TRANSACTION_OPEN) return true;
     dl_problem_set(&call->problem, DL_PROBLEM_ENDED, &call->arena, "%s", transaction->why ? transaction->why : "the transaction has not begun");
-    return NULL;
+    return false;
   }
-  if (database->state != DL_DATABASE_READY) {
-    dl_problem_set(&call->problem, DL_PROBLEM_STOPPED, &call->arena, "the database is being opened or stopped");
-    return NULL;
+  if (database->state == DL_DATABASE_READY) return true;
+  dl_problem_set(&call->problem, DL_PROBLEM_STOPPED, &call->arena, "the database is being opened or stopped");
+  return false;
+}
+
+static void refuse_for_many(dl_call *call, uint32_t waiting) {
+  dl_problem_set(&call->problem, DL_PROBLEM_BUSY, &call->arena, "the database is busy: %u calls wait already", waiting);
+}
+
+/* Waits for its turn, where there is room or another makes some; false with a problem. Mutex held. */
+static bool put_in_line(dl_database *database, dl_fair_queue *queue, dl_call *call) {
+  if (queue->count >= database->options.queue_max) {
+    dl_call *out = dl_call_at(dl_fair_queue_who_gives_way(queue, call->share));
+    refuse_for_many(out ? out : call, queue->count);
+    if (!out) return false;
+    dl_fair_queue_remove(queue, &out->place);
+    dl_call_refuse_locked(database, out);
   }
-  bool writes = call->work == DL_WORK_BEGIN || call->statement->writes || database->in_memory;
-  dl_queue *queue = writes ? &database->writes : &database->reads;
-  if (queue->count < database->options.queue_max) return queue;
-  dl_problem_set(&call->problem, DL_PROBLEM_BUSY, &call->arena, "the database is busy: %u calls wait already", queue->count);
-  return NULL;
+  dl_fair_queue_put(queue, &call->place, call->share);
+  return true;
 }
 
 /* Writes of one turn of the loop reach the writer together, so that they share a
@@ -181,23 +192,36 @@ static void on_before_sleep(uv_prepare_t *prepare) {
   uv_mutex_unlock(&database->mutex);
 }
 
+/* What a transaction asks for goes to the writer that has it open. */
+static void submit_within(dl_database *database, dl_call *call) {
+  uv_mutex_lock(&database->mutex);
+  call->transaction->holders++; /* deliver gives it back */
+  bool waits = may_begin(database, call);
+  if (waits) dl_queue_put(&call->transaction->calls, call);
+  else dl_answer_locked(database, call);
+  if (waits) uv_cond_signal(&database->work);
+  uv_mutex_unlock(&database->mutex);
+}
+
 void dl_call_submit(dl_call *call) {
   dl_database *database = call->database;
   assert(database->wakes);
   if (!database->unanswered++) uv_ref((uv_handle_t *)&database->answer);
   call->deadline = uv_hrtime() + (uint64_t)database->options.queue_ms * 1000000u;
+  if (call->transaction && call->work != DL_WORK_BEGIN) {
+    submit_within(database, call);
+    return;
+  }
+  bool writes = call->work == DL_WORK_BEGIN || call->statement->writes || database->in_memory;
   uv_mutex_lock(&database->mutex);
-  if (call->transaction && call->work != DL_WORK_BEGIN) call->transaction->holders++; /* deliver gives it back */
-  dl_queue *queue = queue_for(database, call);
-  if (queue) dl_queue_put(queue, call);
-  else dl_queue_put(&database->answers, call);
-  if (!queue && call->work == DL_WORK_BEGIN) call->transaction->holders--; /* the writer's */
-  if (queue && queue != &database->reads && queue != &database->writes) uv_cond_signal(&database->work);
+  bool waits = may_begin(database, call) && put_in_line(database, writes ? &database->writes : &database->reads, call);
+  if (!waits) dl_answer_locked(database, call);
+  if (!waits && call->work == DL_WORK_BEGIN) call->transaction->holders--; /* the writer's */
   uv_mutex_unlock(&database->mutex);
-  if (queue == &database->reads || queue == &database->writes) dl_overdue_watch(database);
-  if (queue == &database->writes) uv_prepare_start(&database->before_sleep, on_before_sleep);
-  if (!queue) uv_async_send(&database->answer);
-  if (queue == &database->reads) dl_readers_run(database);
+  if (!waits) return;
+  dl_overdue_watch(database);
+  if (writes) uv_prepare_start(&database->before_sleep, on_before_sleep);
+  else dl_readers_run(database);
 }
 
 /* --- answers and news -------------------------------------------------------------------- */

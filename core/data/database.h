@@ -9,6 +9,7 @@
 #ifndef DL_DATA_DATABASE_H
 #define DL_DATA_DATABASE_H
 
+#include "base/fair_queue.h"
 #include "base/file_set.h"
 #include "base/needs.h"
 #include "data/opened.h"
@@ -136,7 +137,8 @@ struct dl_call {
   size_t row_max;              /* of MANY [1,000] */
   dl_transaction *transaction; /* NULL: a write of its own, or a read of what is committed */
   void (*done)(dl_call *call);
-  void *owner; /* for done */
+  void *owner;    /* for done */
+  uint64_t share; /* whose it is: who has many waiting delays its own. 0: the app's */
 
   /* the answer */
   dl_problem problem; /* kind NONE: it succeeded, and what it wrote is on disk (or in its transaction) */
@@ -149,6 +151,7 @@ struct dl_call {
   /* the database's own */
   dl_database *database;
   dl_call *next;
+  dl_fair_node place; /* among those that wait */
   uint64_t deadline; /* on uv_hrtime: when it has waited too long */
   uint8_t work;
   bool settled;

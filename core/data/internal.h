@@ -154,6 +154,9 @@ static inline dl_call *dl_queue_take(dl_queue *queue) {
   return call;
 }
 
+/* NULL when nobody waits. */
+static inline dl_call *dl_call_at(dl_fair_node *place) { return place ? (dl_call *)(void *)((char *)place - offsetof(dl_call, place)) : NULL; }
+
 enum { DL_WORK_STATEMENT, DL_WORK_BEGIN, DL_WORK_COMMIT, DL_WORK_ROLLBACK };
 
 typedef enum dl_transaction_state { DL_TRANSACTION_WAITS, DL_TRANSACTION_OPEN, DL_TRANSACTION_ENDED } dl_transaction_state;
@@ -224,7 +227,8 @@ struct dl_database {
   /* between threads, under mutex */
   uv_mutex_t mutex;
   uv_cond_t work; /* for the writer */
-  dl_queue reads, writes, answers;
+  dl_fair_queue reads, writes;
+  dl_queue answers;
   bool leave;        /* the writer is to end */
   bool ready, gone;  /* the writer's news: start succeeded; it has ended */
   char *start_error; /* malloc; why it has ended without being ready */
@@ -243,6 +247,8 @@ void dl_answer_locked(dl_database *database, dl_call *call);
 /* The same, mutex held, of a transaction that has ended and all that its calls still ask for;
  * last: the call that ended it, or NULL. The writer's hold on it is over. */
 void dl_transaction_end_locked(dl_transaction *transaction, const char *why, dl_call *last);
+/* Any thread, mutex held: answers one that was taken from reads or writes and has its problem. */
+void dl_call_refuse_locked(dl_database *database, dl_call *call);
 /* Loop thread: a call waits in reads or writes, and is to fail when it waited too long. */
 void dl_overdue_watch(dl_database *database);
 /* Marks a call that was given up; it is then not to be run. */

@@ -1,22 +1,29 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Calls that waited too long, on the loop's side: each fails at its time, whatever the
- * writer and the readers are busy with meanwhile. Who waits in one queue has waited for
- * less time than those before it, so that only the first of each is looked at.
+ * writer and the readers are busy with meanwhile.
  */
 #include "data/internal.h"
 
 static const uint64_t NEVER = UINT64_MAX;
 
-static void refuse(dl_database *database, dl_call *call) {
+void dl_call_refuse_locked(dl_database *database, dl_call *call) {
   if (call->work == DL_WORK_BEGIN) dl_transaction_end_locked(call->transaction, "the transaction never began", call);
   else dl_answer_locked(database, call);
 }
 
 /* When the next one of the queue will be late. Mutex held. */
-static uint64_t refuse_late(dl_database *database, dl_queue *queue) {
-  while (queue->first && dl_call_expired(queue->first)) refuse(database, dl_queue_take(queue));
-  return queue->first ? queue->first->deadline : NEVER;
+static uint64_t refuse_late(dl_database *database, dl_fair_queue *queue) {
+  uint64_t earliest = NEVER;
+  for (dl_fair_node *next, *place = queue->first; place; place = next) {
+    dl_call *call = dl_call_at(place);
+    next = place->next;
+    if (dl_call_expired(call)) {
+      dl_fair_queue_remove(queue, place);
+      dl_call_refuse_locked(database, call);
+    } else if (call->deadline < earliest) earliest = call->deadline;
+  }
+  return earliest;
 }
 
 static void on_overdue(uv_timer_t *timer) {

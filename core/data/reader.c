@@ -10,7 +10,7 @@ enum { CALLS_PER_TRIP = 32 };
 
 static dl_call *take(dl_database *database) {
   uv_mutex_lock(&database->mutex);
-  dl_call *call = dl_queue_take(&database->reads);
+  dl_call *call = dl_call_at(dl_fair_queue_take(&database->reads));
   uv_mutex_unlock(&database->mutex);
   return call;
 }

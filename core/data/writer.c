@@ -309,8 +309,8 @@ static bool take_work(writer *w, dl_queue *group, dl_queue *late, dl_call **open
   wait_for_work(w);
   bool found = database->writes.first != NULL;
   while (database->writes.first && group->count < GROUP_MAX) {
-    if (database->writes.first->work == DL_WORK_BEGIN && group->count) break;
-    dl_call *call = dl_queue_take(&database->writes);
+    if (dl_call_at(database->writes.first)->work == DL_WORK_BEGIN && group->count) break;
+    dl_call *call = dl_call_at(dl_fair_queue_take(&database->writes));
     if (call->work == DL_WORK_STATEMENT && dl_call_expired(call)) dl_queue_put(late, call);
     else if (call->work == DL_WORK_STATEMENT) dl_queue_put(group, call);
     else {

@@ -17,24 +17,31 @@ typedef struct job {
   dl_password_done done;
   void *owner;
   uint64_t serial;
+  dl_fair_node place; /* while it waits */
   struct job *next;
 } job;
 
 struct dl_password_pool {
   uv_loop_t *uv;
-  job *running; /* in no order */
-  job *first, **last;
-  uint32_t running_count, waiting_count;
+  job *running, *refused; /* in no order; those that gave way are told when the next one has run, not from within who came */
+  dl_fair_queue waiting;
+  uint32_t running_count;
+  bool *freed; /* while they are told */
 };
+
+static job *job_at(dl_fair_node *place) { return place ? (job *)(void *)((char *)place - offsetof(job, place)) : NULL; }
 
 dl_password_pool *dl_password_pool_new(uv_loop_t *uv) {
   dl_password_pool *pool = dl_calloc(1, sizeof(*pool));
   pool->uv = uv;
-  pool->last = &pool->first;
   return pool;
 }
 
-bool dl_password_pool_is_full(const dl_password_pool *pool) { return pool->waiting_count >= DL_PASSWORDS_WAITING_MAX; }
+static bool is_full(const dl_password_pool *pool) { return pool->waiting.count >= DL_PASSWORDS_WAITING_MAX; }
+
+bool dl_password_pool_refuses(const dl_password_pool *pool, uint64_t share) {
+  return is_full(pool) && !dl_fair_queue_who_gives_way(&pool->waiting, share);
+}
 
 static void job_free(job *ended) {
   dl_secret_free(ended->password, ended->password_length);
@@ -44,9 +51,11 @@ static void job_free(job *ended) {
 
 void dl_password_pool_free(dl_password_pool *pool) {
   if (!pool) return;
-  for (job *next, *waiting = pool->first; waiting; waiting = next) {
-    next = waiting->next;
-    job_free(waiting);
+  if (pool->freed) *pool->freed = true;
+  for (job *waiting; (waiting = job_at(dl_fair_queue_take(&pool->waiting)));) job_free(waiting);
+  for (job *next, *refused = pool->refused; refused; refused = next) {
+    next = refused->next;
+    job_free(refused);
   }
   for (job *running = pool->running; running; running = running->next) running->pool = NULL;
   dl_free(pool);
@@ -79,6 +88,19 @@ static void on_work(uv_work_t *work) {
 
 static void start_waiting(dl_password_pool *pool);
 
+/* Whoever is told may free the pool. */
+static void tell(dl_password_pool *pool, const job *ended) {
+  bool freed = false;
+  pool->freed = &freed;
+  ended->done(&ended->answer, ended->owner, ended->serial);
+  for (job *gone; !freed && (gone = pool->refused);) {
+    pool->refused = gone->next;
+    gone->done(&(dl_password_answer){.result = DL_PASSWORD_FAILED, .gave_way = true}, gone->owner, gone->serial);
+    job_free(gone);
+  }
+  if (!freed) pool->freed = NULL;
+}
+
 static void on_worked(uv_work_t *work, int status) {
   job *ended = work->data;
   dl_password_pool *pool = ended->pool;
@@ -89,17 +111,14 @@ static void on_worked(uv_work_t *work, int status) {
     *place = ended->next;
     pool->running_count--;
     start_waiting(pool);
-    ended->done(&ended->answer, ended->owner, ended->serial);
+    tell(pool, ended);
   }
   job_free(ended);
 }
 
 static void start_waiting(dl_password_pool *pool) {
-  while (pool->first && pool->running_count < DL_PASSWORDS_AT_ONCE) {
-    job *next = pool->first;
-    pool->first = next->next;
-    if (!pool->first) pool->last = &pool->first;
-    pool->waiting_count--;
+  while (pool->waiting.first && pool->running_count < DL_PASSWORDS_AT_ONCE) {
+    job *next = job_at(dl_fair_queue_take(&pool->waiting));
     pool->running_count++;
     next->next = pool->running;
     pool->running = next;
@@ -107,8 +126,16 @@ static void start_waiting(dl_password_pool *pool) {
   }
 }
 
-static bool submit(dl_password_pool *pool, const job *asked, dl_str stored, dl_str password) {
-  if (dl_password_pool_is_full(pool)) return false;
+static void make_room(dl_password_pool *pool, uint64_t share) {
+  job *gone = job_at(dl_fair_queue_who_gives_way(&pool->waiting, share));
+  dl_fair_queue_remove(&pool->waiting, &gone->place);
+  gone->next = pool->refused;
+  pool->refused = gone;
+}
+
+static bool submit(dl_password_pool *pool, uint64_t share, const job *asked, dl_str stored, dl_str password) {
+  if (dl_password_pool_refuses(pool, share)) return false;
+  if (is_full(pool)) make_room(pool, share);
   job *waiting = dl_malloc(sizeof(*waiting));
   *waiting = *asked;
   waiting->pool = pool;
@@ -119,17 +146,16 @@ static bool submit(dl_password_pool *pool, const job *asked, dl_str stored, dl_s
   waiting->password_length = password.len;
   waiting->stored = dl_strndup(stored.len ? stored.ptr : "", stored.len);
   waiting->stored_length = stored.len;
-  *pool->last = waiting;
-  pool->last = &waiting->next;
-  pool->waiting_count++;
+  dl_fair_queue_put(&pool->waiting, &waiting->place, share);
   start_waiting(pool);
   return true;
 }
 
-bool dl_password_pool_hash(dl_password_pool *pool, dl_str password, dl_password_done done, void *owner, uint64_t serial) {
-  return submit(pool, &(job){.compute = compute_hash, .done = done, .owner = owner, .serial = serial}, (dl_str){0}, password);
+bool dl_password_pool_hash(dl_password_pool *pool, uint64_t share, dl_str password, dl_password_done done, void *owner, uint64_t serial) {
+  return submit(pool, share, &(job){.compute = compute_hash, .done = done, .owner = owner, .serial = serial}, (dl_str){0}, password);
 }
 
-bool dl_password_pool_verify(dl_password_pool *pool, dl_str stored, dl_str password, dl_password_done done, void *owner, uint64_t serial) {
-  return submit(pool, &(job){.compute = compute_verify, .done = done, .owner = owner, .serial = serial}, stored, password);
+bool dl_password_pool_verify(dl_password_pool *pool, uint64_t share, dl_str stored, dl_str password, dl_password_done done, void *owner,
+                             uint64_t serial) {
+  return submit(pool, share, &(job){.compute = compute_verify, .done = done, .owner = owner, .serial = serial}, stored, password);
 }

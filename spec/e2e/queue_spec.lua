@@ -1,8 +1,10 @@
 -- SPDX-License-Identifier: MIT
 -- Back-pressure: so many handlers at a time, so many requests that wait for their turn, and 503 beyond.
 
+local front = require "spec.support.front"
 local http = require "spec.support.http"
 local json = require "dkjson"
+local mime = require "mime"
 local server = require "spec.support.server"
 
 -- What a spec says while all handlers are busy is said in a check, which runs before the queue.
@@ -80,7 +82,7 @@ end
 local function order_of(response) return json.decode(response.body).order end
 
 describe("handlers at a time", function()
-  it("are as many as max_requests says, and those who wait come in their order", function()
+  it("are as many as max_requests says, and a client's that wait come in their order", function()
     start "max_requests = 3, max_queue = 20"
     local control, held = running:connect(), {}
     for number = 1, 15 do held[number] = hold(control, number) end
@@ -112,6 +114,47 @@ describe("handlers at a time", function()
     control:request("GET", "/release?go=true")
     for number = 1, 5 do assert.equal(200, answer(held[number]).status) end
     assert.truthy(server.wait_until(20, function() return control:request("GET", "/quick").status == 200 end))
+    control:close()
+  end)
+
+  it("are begun for one client after the other, however many one of them sends", function()
+    start "max_requests = 1, max_queue = 20"
+    local control, held = running:connect(), {}
+    local function hold_from(address, number)
+      held[number] = front.connect_from(address, running.port)
+      settle(control)
+      held[number]:send(("GET /hold/%d HTTP/1.1\r\nHost: a\r\n\r\n"):format(number))
+      settle(control)
+    end
+    for number = 10, 15 do hold_from("127.0.0.2", number) end
+    for number = 20, 21 do hold_from("127.0.0.3", number) end
+    hold_from("127.0.0.4", 30)
+    release(control)
+    local whole
+    for _, connection in pairs(held) do
+      local order = order_of(answer(connection))
+      if #order == 9 then whole = order end
+    end
+    assert.same({ 10, 11, 20, 30, 12, 21, 13, 14, 15 }, whole)
+    control:close()
+  end)
+
+  it("are not refused for the many of another client: its last gives way", function()
+    start "max_requests = 1, max_queue = 3"
+    local control, held = running:connect(), {}
+    for number = 1, 4 do held[number] = hold(control, number) end
+    local other = front.connect_from("127.0.0.2", running.port)
+    settle(control)
+    other:send("GET /hold/5 HTTP/1.1\r\nHost: a\r\n\r\nGET /hold/6 HTTP/1.1\r\nHost: a\r\n\r\n")
+    assert.equal(503, answer(held[4]).status)
+    local same = running:connect()
+    assert.equal(503, same:request("GET", "/quick").status)
+    same:close()
+    release(control)
+    for number = 1, 3 do assert.equal(200, answer(held[number]).status) end
+    assert.equal(200, other:receive().status)
+    assert.equal(200, other:receive().status)
+    other:close()
     control:close()
   end)
 
@@ -315,5 +358,88 @@ describe("requests that waited and then compute", function()
       waiting[n]:close()
     end
     assert.is_true(computed < #waiting)
+  end)
+end)
+
+describe("passwords that wait to be verified", function()
+  local ASKED = 258 -- two at a time, and 256 that wait
+  local GUARDED = [[
+local demilune = require "demilune"
+local settings = demilune.settings { ADA_HASH = demilune.model.string() }
+local app = demilune.app { guard = demilune.guard.basic { users = { ada = settings.ADA_HASH } }, limit = "100000/minute" }
+app:get("/", function() return "ada" end)
+return app
+]]
+
+  local function hash_of(password)
+    local pipe = assert(io.popen(("echo %s | '%s' hash"):format(password, server.program)))
+    local hash = pipe:read()
+    pipe:close()
+    return hash
+  end
+
+  local function ask(connection, password)
+    connection:send(("GET / HTTP/1.1\r\nHost: a\r\nAuthorization: Basic %s\r\n\r\n"):format(mime.b64("ada:" .. password)))
+  end
+
+  -- How often which status was answered to so many wrong passwords of one address, and to the right one of another that came behind them.
+  local function ask_all()
+    local worker, guesses, statuses = running:workers()[1], {}, {}
+    for n = 1, ASKED do guesses[n] = front.connect_from("127.0.0.2", running.port) end
+    local user = front.connect_from("127.0.0.3", running.port)
+    settle(user)
+    assert(os.execute("kill -STOP " .. worker))
+    for n = 1, ASKED do ask(guesses[n], "wrong") end
+    ask(user, "right")
+    assert(os.execute("kill -CONT " .. worker))
+    for n = 1, ASKED do
+      local status = answer(guesses[n]).status
+      statuses[status] = (statuses[status] or 0) + 1
+    end
+    return statuses, answer(user).status
+  end
+
+  it("make room for another client's", function()
+    running = server.start(GUARDED, { env = { ADA_HASH = hash_of "right" } })
+    local statuses, of_user
+    for _ = 1, 5 do -- where the machine is slow, some are through before all have come
+      statuses, of_user = ask_all()
+      assert.equal(200, of_user)
+      if statuses[503] then break end
+    end
+    assert.same({ [401] = ASKED - 1, [503] = 1 }, statuses)
+  end)
+end)
+
+describe("calls that wait for a database", function()
+  local READS = [[
+local demilune = require "demilune"
+local app = demilune.app { guard = demilune.guard.public, trusted_proxies = { "127.0.0.1" } }
+local db = app:database("sqlite:test.db", { readers = 1 })
+local count = db:statement "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n LIMIT 100000) SELECT count(*) FROM n"
+local answered = 0
+app:get("/", function()
+  local before = answered
+  assert(count:value() == 100000)
+  answered = answered + 1
+  return { before = before, after = answered }
+end)
+return app
+]]
+
+  it("are begun for one client after the other, whom a trusted proxy may name", function()
+    running = server.start(READS)
+    local control, many = running:connect(), {}
+    local function ask_for(address)
+      local connection = running:connect(60)
+      connection:send(("GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: %s\r\n\r\n"):format(address))
+      return connection
+    end
+    for n = 1, 60 do many[n] = ask_for "198.51.100.1" end
+    settle(control)
+    local other = json.decode(answer(ask_for "198.51.100.2").body)
+    for n = 1, 60 do assert.equal(200, answer(many[n]).status) end
+    assert.is_true(other.after - other.before <= 4, ("%d came before it"):format(other.after - other.before - 1))
+    control:close()
   end)
 end)

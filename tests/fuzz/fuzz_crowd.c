@@ -406,7 +406,7 @@ static void settle_all(void) {
     if (turns > 10) wait_for_news(-1);
     if (turns > 15 && turns % 5 == 0) move_clock(STEP_MS);
   }
-  require(!worker->queue.waiting && !worker->queue.running, "nobody is left in the queue");
+  require(!worker->queue.line.count && !worker->queue.running, "nobody is left in the queue");
   require(!dl_client_counts_all(&worker->clients), "no connection is left counted");
 }
 

@@ -197,13 +197,52 @@ static void many_wait_their_turn_and_more_are_answered_503(void **state) {
   assert_int_equal(dl_password_hash(DL_STR("x"), &low, stored), DL_PASSWORD_OK);
   snprintf(chunk, sizeof(chunk), "assert(core.password_verify('%s', 'x'))", stored);
   for (int i = 0; i < ALLOWED; i++) run_in_task(w, chunk, &out[i]);
-  assert_true(dl_password_pool_is_full(dl_bridge_passwords(dl_lua_state(w->lua))));
-  assert_false(dl_password_pool_verify(dl_bridge_passwords(dl_lua_state(w->lua)), DL_STR(""), DL_STR("x"), NULL, NULL, 0));
+  assert_true(dl_password_pool_refuses(dl_bridge_passwords(dl_lua_state(w->lua)), 0));
+  assert_false(dl_password_pool_verify(dl_bridge_passwords(dl_lua_state(w->lua)), 0, DL_STR(""), DL_STR("x"), NULL, NULL, 0));
   run_to_its_end(w, "local ok, refusal = pcall(core.password_verify, nil, 'x') assert(not ok and getmetatable(refusal) == core.abort_type)"
                     " assert(refusal.status == 503 and refusal.headers['Retry-After'] == '1')"
                     " ok, refusal = pcall(core.password_hash, 'x') assert(not ok and refusal.status == 503)");
   uv_run(w->loop.uv, UV_RUN_DEFAULT);
   for (int i = 0; i < ALLOWED; i++) assert_true(out[i].over && out[i].status == 0);
+}
+
+typedef struct newcomer {
+  const outcome *others;
+  int count, over_before;
+  bool came;
+} newcomer;
+
+static void on_newcomer(const dl_password_answer *answer, void *owner, uint64_t serial) {
+  newcomer *asked = owner;
+  assert_int_equal(answer->result, DL_PASSWORD_OK);
+  assert_int_equal(serial, 77);
+  asked->came = true;
+  for (int i = 0; i < asked->count; i++) asked->over_before += asked->others[i].over;
+}
+
+static void who_has_many_waiting_makes_room_for_another_and_does_not_delay_him(void **state) {
+  guard_world *w = *state;
+  enum { ALLOWED = DL_PASSWORDS_AT_ONCE + DL_PASSWORDS_WAITING_MAX };
+  static outcome out[ALLOWED];
+  char stored[DL_PASSWORD_TEXT], chunk[500];
+  static const dl_password_cost low = {64, 1, 1};
+  memset(out, 0, sizeof(out));
+  assert_int_equal(dl_password_hash(DL_STR("x"), &low, stored), DL_PASSWORD_OK);
+  snprintf(chunk, sizeof(chunk),
+           "local ok, refusal = pcall(core.password_verify, '%s', 'x')"
+           " core.refused = (core.refused or 0) + (ok and 0 or 1)"
+           " assert(ok or refusal.status == 503 and refusal.headers['Retry-After'] == '1')",
+           stored);
+  for (int i = 0; i < ALLOWED; i++) run_in_task(w, chunk, &out[i]);
+  newcomer asked = {.others = out, .count = ALLOWED};
+  dl_password_pool *pool = dl_bridge_passwords(dl_lua_state(w->lua));
+  assert_false(dl_password_pool_refuses(pool, 1));
+  assert_true(dl_password_pool_verify(pool, 1, dl_str_of(stored), DL_STR("x"), on_newcomer, &asked, 77));
+  uv_run(w->loop.uv, UV_RUN_DEFAULT);
+  assert_true(asked.came);
+  assert_in_range(asked.over_before, 1, 2 * DL_PASSWORDS_AT_ONCE + 1); /* that run, and one of each that waited; and who gave way */
+  for (int i = 0; i < ALLOWED; i++) assert_true(out[i].over && out[i].status == 0);
+  world_run(w, "assert(core.refused == 1, core.refused)");
 }
 
 static void a_state_may_end_while_passwords_are_computed(void **state) {
@@ -235,6 +274,7 @@ int main(void) {
       cmocka_unit_test_setup_teardown(what_is_no_password_string_is_nobodys_password_and_what_is_no_password_an_error, open_world, close_world),
       cmocka_unit_test_setup_teardown(passwords_wait_only_where_something_can_wait, open_world, close_world),
       cmocka_unit_test_setup_teardown(many_wait_their_turn_and_more_are_answered_503, open_world, close_world),
+      cmocka_unit_test_setup_teardown(who_has_many_waiting_makes_room_for_another_and_does_not_delay_him, open_world, close_world),
       cmocka_unit_test_setup_teardown(a_state_may_end_while_passwords_are_computed, open_world, close_world),
   };
   return cmocka_run_group_tests_name("bridge guard", tests, NULL, NULL);

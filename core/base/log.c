@@ -9,6 +9,7 @@
 #include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -16,15 +17,26 @@
 enum { FLUSH_BYTES = 32 * 1024, PATIENCE_MS = 50 };
 
 static const struct {
-  const char *name, *colour;
-} levels[] = {[DL_LOG_DEBUG] = {"debug", "\x1b[2m"}, [DL_LOG_INFO] = {"info", "\x1b[36m"}, [DL_LOG_WARNING] = {"warning", "\x1b[33m"},
-              [DL_LOG_ERROR] = {"error", "\x1b[31m"}};
+  const char *name, *colour, *priority;
+} levels[] = {[DL_LOG_DEBUG] = {"debug", "\x1b[2m", "<7>"},
+              [DL_LOG_INFO] = {"info", "\x1b[36m", "<6>"},
+              [DL_LOG_WARNING] = {"warning", "\x1b[33m", "<4>"},
+              [DL_LOG_ERROR] = {"error", "\x1b[31m", "<3>"}};
+
+/* As systemd.exec(5) says: the service manager names the file that it connected us to. */
+static bool is_journal(const struct stat *what) {
+  const char *named = getenv("JOURNAL_STREAM");
+  char text[64];
+  snprintf(text, sizeof(text), "%llu:%llu", (unsigned long long)what->st_dev, (unsigned long long)what->st_ino);
+  return named && strcmp(named, text) == 0;
+}
 
 static void use_fd(dl_log *log, int fd) {
   struct stat what;
   log->fd = fd;
   log->torn = false;
-  if (fstat(fd, &what) != 0) what.st_mode = S_IFREG; /* a write will say what is wrong */
+  if (fstat(fd, &what) != 0) what = (struct stat){.st_mode = S_IFREG}; /* a write will say what is wrong */
+  log->journal = is_journal(&what);
   log->sink = S_ISSOCK(what.st_mode) ? DL_LOG_SINK_SOCKET : S_ISFIFO(what.st_mode) || isatty(fd) ? DL_LOG_SINK_PIPE : DL_LOG_SINK_PROMPT;
 }
 
@@ -101,6 +113,7 @@ bool dl_log_begin(dl_log *log, dl_log_level level, dl_str message) {
   char time[25];
   dl_clock_rfc3339(log->clock->wall_ms, time);
   log->current = level;
+  if (log->journal) dl_buffer_append_str(&log->lines, dl_str_of(levels[level].priority));
   if (log->format == DL_LOG_JSON) {
     DL_BUFFER_LITERAL(&log->lines, "{\"time\":\"");
     dl_buffer_append_str(&log->lines, dl_str_of(time));
@@ -172,11 +185,6 @@ void dl_log_text(dl_log *log, dl_log_level level, const char *format, ...) {
   if (dl_log_begin(log, level, dl_str_from(text, bytes))) dl_log_end(log);
 }
 
-void dl_log_line(dl_log *log, dl_str line) {
-  dl_buffer_append_str(&log->lines, line);
-  if (log->lines.len >= FLUSH_BYTES) dl_log_flush(log);
-}
-
 /* --- leaving -------------------------------------------------------------------------- */
 
 static void lose_lines(dl_log *log, size_t from, int error) {
@@ -222,11 +230,12 @@ static size_t write_all(const dl_log *log, const char *bytes, size_t len) {
 static bool tell_lost(dl_log *log) {
   char text[256];
   unsigned long long lost = log->lost_lines;
-  const char *start = log->torn ? "\n" : "";
+  const char *start = log->torn ? "\n" : "", *priority = log->journal ? levels[DL_LOG_WARNING].priority : "";
   const char *why = log->lost_error == EAGAIN ? "the log's reader is too slow" : strerror(log->lost_error);
   int length = log->format == DL_LOG_JSON
-                   ? snprintf(text, sizeof text, "%s{\"level\":\"warning\",\"message\":\"log lines were lost\",\"lost_lines\":%llu,\"reason\":\"%s\"}\n", start, lost, why)
-                   : snprintf(text, sizeof text, "%swarning: %llu log lines were lost (%s)\n", start, lost, why);
+                   ? snprintf(text, sizeof text, "%s%s{\"level\":\"warning\",\"message\":\"log lines were lost\",\"lost_lines\":%llu,\"reason\":\"%s\"}\n", start,
+                                priority, lost, why)
+                   : snprintf(text, sizeof text, "%s%swarning: %llu log lines were lost (%s)\n", start, priority, lost, why);
   size_t sent = write_all(log, text, (size_t)length);
   if (sent) log->torn = sent < (size_t)length;
   if (sent < (size_t)length) return false;

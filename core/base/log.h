@@ -23,11 +23,12 @@ typedef struct dl_log {
   int fd;                /* borrowed, usually 2 */
   dl_log_sink sink;      /* what fd is */
   bool torn;             /* the last line went out in part */
+  bool journal;          /* fd leads to systemd's journal, which takes each line's priority from its beginning (sd-daemon(3)) */
   dl_log_level level;    /* lower ones are dropped */
   dl_log_format format;
   bool colour;
   const dl_clock *clock; /* borrowed */
-  dl_buffer lines;
+  dl_buffer lines; /* that wait for a flush; one made elsewhere (the access log) is appended with its newline */
   dl_log_level current;  /* of the line being written */
   uint64_t lost_lines;   /* dropped, and not told yet */
   uint64_t lost_ever;    /* dropped since the log began; for metrics */
@@ -52,9 +53,6 @@ void dl_log_text(dl_log *log, dl_log_level level, const char *format, ...) __att
 
 /* Text as a JSON string, with what a terminal obeys beside ASCII escaped too; for lines made elsewhere. */
 void dl_log_append_json(dl_buffer *out, dl_str text);
-
-/* A line made elsewhere (the access log), newline included. */
-void dl_log_line(dl_log *log, dl_str line);
 
 /* Writes what has gathered. A reader that is gone or too slow, or a disk that is full,
  * loses lines, never stalls the loop, and is told later how many it lost. (A pipe that

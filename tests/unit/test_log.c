@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
@@ -29,7 +30,8 @@ static dl_log begin(int fd) {
 }
 
 static void say(dl_log *log, unsigned times) {
-  for (unsigned i = 0; i < times; i++) dl_log_line(log, DL_STR("{\"line\":\"of some length, so that a few hundred of them fill a pipe that nobody reads\"}\n"));
+  static const char line[] = "{\"line\":\"of some length, so that a few hundred of them fill a pipe that nobody reads\"}\n";
+  for (unsigned i = 0; i < times; i++) DL_BUFFER_LITERAL(&log->lines, line);
   dl_log_flush(log);
 }
 
@@ -151,6 +153,50 @@ static void a_socket_that_nobody_reads_holds_nothing_up(void **state) {
   close(ends[1]);
 }
 
+static void name_the_journal(int fd, unsigned off) {
+  struct stat what;
+  char text[64];
+  assert_int_equal(fstat(fd, &what), 0);
+  snprintf(text, sizeof text, "%llu:%llu", (unsigned long long)what.st_dev, (unsigned long long)what.st_ino + off);
+  setenv("JOURNAL_STREAM", text, 1);
+}
+
+static void the_journal_is_told_each_lines_priority(void **state) {
+  (void)state;
+  int ends[2], other[2];
+  assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
+  assert_int_equal(pipe(other), 0);
+  name_the_journal(ends[1], 0);
+  dl_log log = begin(ends[1]);
+  dl_log_text(&log, DL_LOG_INFO, "a");
+  dl_log_text(&log, DL_LOG_WARNING, "b");
+  say(&log, 1);
+  dl_log_text(&log, DL_LOG_ERROR, "c");
+  log.lost_lines = 2, log.lost_error = EAGAIN;
+  dl_log_text(&log, DL_LOG_INFO, "d");
+  dl_log_flush(&log);
+  char *text = read_some(ends[0]), found[16], *line = text;
+  size_t lines = 0;
+  for (; *line; line = strchr(line, '\n') + 1) found[lines++] = *line == '<' ? line[1] : '-';
+  found[lines] = 0;
+  assert_string_equal(found, "64-346");
+  free(text);
+  dl_log_set_fd(&log, other[1]); /* a file of its own */
+  dl_log_text(&log, DL_LOG_ERROR, "e");
+  text = read_some(other[0]);
+  assert_int_equal(text[0], '{');
+  free(text);
+  name_the_journal(ends[1], 1); /* of a service that started who started us */
+  dl_log_set_fd(&log, ends[1]);
+  dl_log_text(&log, DL_LOG_ERROR, "f");
+  text = read_some(ends[0]);
+  assert_int_equal(text[0], '{');
+  free(text);
+  unsetenv("JOURNAL_STREAM");
+  dl_log_free(&log);
+  for (int i = 0; i < 2; i++) close(ends[i]), close(other[i]);
+}
+
 static void a_reader_that_left_is_no_end(void **state) {
   (void)state;
   int ends[2];
@@ -201,7 +247,7 @@ int main(void) {
       cmocka_unit_test(a_full_disk_loses_lines_and_counts_each_once), cmocka_unit_test(a_file_that_may_not_grow_ends_nobody),
       cmocka_unit_test(a_pipe_gets_whole_lines),
       cmocka_unit_test(a_pipe_that_nobody_reads_holds_nothing_up),    cmocka_unit_test(a_socket_that_nobody_reads_holds_nothing_up),
-      cmocka_unit_test(a_reader_that_left_is_no_end),                 cmocka_unit_test(a_log_file_is_added_to_and_kept_from_others),
+      cmocka_unit_test(the_journal_is_told_each_lines_priority),      cmocka_unit_test(a_reader_that_left_is_no_end),                 cmocka_unit_test(a_log_file_is_added_to_and_kept_from_others),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -572,9 +572,13 @@ void dl_connection_accept(dl_worker *worker, const dl_listener *listener, int fd
   begin_requests(connection);
 }
 
+bool dl_connection_is_idle(const dl_connection *connection) {
+  bool waits = connection->state == STATE_HEAD || connection->state == STATE_PROXY;
+  return waits && !connection->exchange && connection->stream.unsent_bytes == 0;
+}
+
 void dl_connection_drain(dl_connection *connection) {
-  bool idle = (connection->state == STATE_HEAD || connection->state == STATE_PROXY) && !connection->exchange;
-  if (idle && connection->stream.unsent_bytes == 0) limit_idle(connection);
+  if (dl_connection_is_idle(connection)) limit_idle(connection);
   else if (connection->exchange) connection->exchange->close = true;
 }
 

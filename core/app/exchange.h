@@ -220,6 +220,9 @@ void dl_connection_flush(dl_connection *connection, dl_str body);
 void dl_connection_accept(dl_worker *worker, const dl_listener *listener, int fd);
 void dl_connection_close(dl_connection *connection);
 
+/* Whether it waits for a request of which nothing has come, and all answers are out. */
+bool dl_connection_is_idle(const dl_connection *connection);
+
 /* Idle ones close now, busy ones after their response. */
 void dl_connection_drain(dl_connection *connection);
 

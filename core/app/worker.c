@@ -162,6 +162,12 @@ void dl_worker_drain(dl_worker *worker, void (*drained)(dl_worker *worker, void 
   }
 }
 
+bool dl_worker_is_idle(const dl_worker *worker) {
+  const dl_connection *connection = worker->connections;
+  while (connection && dl_connection_is_idle(connection)) connection = connection->next;
+  return !connection;
+}
+
 void dl_worker_abort_connections(dl_worker *worker) {
   for (dl_connection *next, *connection = worker->connections; connection; connection = next) {
     next = connection->next;

@@ -101,6 +101,9 @@ void dl_worker_end_replaced(dl_worker *worker);
 /* Lets requests in flight finish, closes the rest, and calls drained. */
 void dl_worker_drain(dl_worker *worker, void (*drained)(dl_worker *worker, void *owner), void *owner);
 
+/* Whether no connection has anything in flight. */
+bool dl_worker_is_idle(const dl_worker *worker);
+
 /* Closes what is left at once. */
 void dl_worker_abort_connections(dl_worker *worker);
 

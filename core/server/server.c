@@ -289,11 +289,12 @@ static void on_drained(dl_worker *worker, void *owner) {
  * they that take so long, nothing is waited for. Before the last call, where nobody is
  * there, nothing takes long yet. */
 static void hurry_stop(demilune_server *server) {
-  bool requests = server->worker.connection_count > 0 && !server->failed;
-  if (!requests && !server->failed && uv_is_active((uv_handle_t *)&server->last_call)) return;
-  dl_log_text(&server->loop.log, DL_LOG_WARNING, requests ? "requests in flight did not finish in time and were ended" : "stopping took too long and was given up");
-  server->failed = true;
-  if (!requests) {
+  bool connections = server->worker.connection_count > 0 && !server->failed, requests = connections && !dl_worker_is_idle(&server->worker);
+  if (!connections && !server->failed && uv_is_active((uv_handle_t *)&server->last_call)) return;
+  if (requests) dl_log_text(&server->loop.log, DL_LOG_WARNING, "requests in flight did not finish in time and were ended");
+  if (!connections) dl_log_text(&server->loop.log, DL_LOG_WARNING, "stopping took too long and was given up");
+  server->failed |= requests || !connections;
+  if (!connections) {
     uv_stop(&server->uv);
     return;
   }

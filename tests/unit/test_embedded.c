@@ -73,14 +73,19 @@ static void stop(demilune_server *server, pthread_t thread) {
   demilune_server_free(server);
 }
 
-/* All that it answers to a page that asks for half of a price. */
-static void ask(const demilune_server *server, const char *price, char answer[4096]) {
+static int connect_to(const demilune_server *server) {
   struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)demilune_server_port(server)), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-  char request[512], body[64];
-  size_t got = 0;
   int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &(struct timeval){.tv_sec = 10}, sizeof(struct timeval));
   assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof address), 0);
+  return fd;
+}
+
+/* All that it answers to a page that asks for half of a price. */
+static void ask(const demilune_server *server, const char *price, char answer[4096]) {
+  char request[512], body[64];
+  size_t got = 0;
+  int fd = connect_to(server);
   snprintf(body, sizeof body, "{\"price\":%s}", price);
   int len = snprintf(request, sizeof request,
                      "POST /half HTTP/1.1\r\nHost: 127.0.0.1\r\nOrigin: https://page.example\r\nConnection: close\r\n"
@@ -162,6 +167,32 @@ static void a_server_at_rest_that_is_stopped_twice_ends_in_order(void **state) {
   read_file(w, "log", log);
   holds(log, "the stop function ran");
   assert_null(strstr(log, "given up"));
+}
+
+/* A client that is between requests has nothing to lose. */
+static void nor_is_it_failed_by_clients_that_ask_nothing(void **state) {
+  static const char request[] = "GET /nothing HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n";
+  char answer[4096];
+  void *status;
+  pthread_t thread;
+  demilune_server *server = make_server(*state);
+  assert_int_equal(pthread_create(&thread, NULL, run, server), 0);
+  int asked = connect_to(server), silent = connect_to(server);
+  for (int i = 0; i < 2; i++) { /* the second answer says that the other connection is accepted, too */
+    assert_int_equal(write(asked, request, sizeof request - 1), sizeof request - 1);
+    ssize_t got = read(asked, answer, sizeof answer - 1);
+    assert_true(got > 0);
+    answer[got] = 0;
+    holds(answer, "{\"detail\":\"Not Found\"}");
+  }
+  demilune_server_stop(server);
+  kill(getpid(), SIGTERM);
+  assert_int_equal(pthread_join(thread, &status), 0);
+  assert_null(status);
+  demilune_server_free(server);
+  assert_int_equal(read(asked, answer, sizeof answer), 0);
+  close(asked);
+  close(silent);
 }
 
 static void what_has_run_is_over(void **state) {
@@ -345,6 +376,7 @@ int main(void) {
       cmocka_unit_test(a_second_server_leaves_the_first_as_it_was),
       cmocka_unit_test(numbers_have_a_point_whatever_the_program_speaks),
       cmocka_unit_test(a_server_at_rest_that_is_stopped_twice_ends_in_order),
+      cmocka_unit_test(nor_is_it_failed_by_clients_that_ask_nothing),
       cmocka_unit_test(what_has_run_is_over),
       cmocka_unit_test(says_that_there_are_too_few_descriptors),
       cmocka_unit_test(a_program_without_standard_files_has_its_log_nowhere),

@@ -98,6 +98,21 @@ function field.resolve(description)
   return current
 end
 
+---Calls visit once for each description that desc leads to.
+---@param desc demilune.Field
+---@param seen table<demilune.Field, boolean> those that were visited
+---@param visit fun(desc: demilune.Field)
+function field.each(desc, seen, visit)
+  desc = field.resolve(desc)
+  if seen[desc] then return end
+  seen[desc] = true
+  visit(desc)
+  for _, entry in ipairs(desc.fields or {}) do field.each(entry.schema, seen, visit) end
+  for _, member in ipairs(desc.members or {}) do field.each(member, seen, visit) end
+  if desc.items then field.each(desc.items, seen, visit) end
+  if desc.kind == "map" then field.each(desc.values, seen, visit) end
+end
+
 ---Gives a description its order and its metatable.
 ---@generic T
 ---@param description T

@@ -3,6 +3,7 @@
 -- { ... }` names one; extend, partial, pick and omit make others from it. These are
 -- descriptions: the core compiles them and does all checking.
 
+local context = require "demilune.context"
 local core = require "demilune.core"
 local errors = require "demilune.errors"
 local field = require "demilune.field"
@@ -237,9 +238,20 @@ end
 -- Models to their compiled schemas, for validate.
 local schemas = setmetatable({}, { __mode = "k" })
 
+-- By the app's words where the model has none, as its routes' are. Of a model that is asked while the app loads nobody knows them yet.
+local function schema_of(self, app)
+  local schema = schemas[self]
+  if schema then return schema end
+  field.each(self, {}, function(desc)
+    if desc.kind == "model" then desc.extra = desc.extra or app.extra end
+  end)
+  schemas[self] = core.schema_compile(self)
+  return schemas[self]
+end
+
 ---Checks a value that did not come with a request (a queue's message, a file).
 ---@param value any
----@param given? { mode?: "strict"|"lax"|"text" } strict when left out, as JSON bodies are
+---@param given? { mode?: "strict"|"lax"|"text" } as JSON bodies are when left out: strict, unless the app says strict = false
 ---@return table? value converted, or nil
 ---@return table[]? errors as in the "detail" of a 422
 function Model:validate(value, given)
@@ -247,8 +259,9 @@ function Model:validate(value, given)
     errors.raise(errors.where(), "validate is called with a colon, so that it knows by which model; write User:validate(value)")
   end
   if given then check_validate(errors.where(), given) end
-  schemas[self] = schemas[self] or core.schema_compile(self)
-  return schemas[self]:validate(value, { mode = given and given.mode or "strict", source = self.name or "value" })
+  local app = context.plan or {}
+  local mode = given and given.mode or app.strict == false and "lax" or "strict"
+  return schema_of(self, app):validate(value, { mode = mode, source = self.name or "value" })
 end
 
 -- One constructor for each kind that needs nothing but options.

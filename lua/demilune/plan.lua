@@ -115,18 +115,6 @@ end
 
 -- --- models ----------------------------------------------------------------------
 
--- Calls visit once for each description that desc leads to.
-local function each_description(desc, seen, visit)
-  desc = field.resolve(desc)
-  if seen[desc] then return end
-  seen[desc] = true
-  visit(desc)
-  for _, entry in ipairs(desc.fields or {}) do each_description(entry.schema, seen, visit) end
-  for _, member in ipairs(desc.members or {}) do each_description(member, seen, visit) end
-  if desc.items then each_description(desc.items, seen, visit) end
-  if desc.kind == "map" then each_description(desc.values, seen, visit) end
-end
-
 local SECTIONS = { "path", "query", "header", "cookie", "form", "body" }
 
 -- Looks at every model of the app once: two of one name would be one in the
@@ -151,7 +139,7 @@ local function survey(app, routes)
       local desc = joined.declared[section]
       if desc then
         field.refuse_visibility(desc, section)
-        each_description(desc, seen, visit)
+        field.each(desc, seen, visit)
       end
     end
   end
@@ -160,10 +148,10 @@ end
 local function check_examples(routes)
   local seen = {}
   for _, joined in ipairs(routes) do
-    if joined.path then each_description(joined.path, seen, examples.check) end
+    if joined.path then field.each(joined.path, seen, examples.check) end
     for _, section in ipairs { "query", "header", "cookie", "form", "body", "returns" } do
       local desc = joined.declared[section]
-      if desc then each_description(desc, seen, examples.check) end
+      if desc then field.each(desc, seen, examples.check) end
     end
   end
 end
@@ -336,7 +324,7 @@ function plan.compile(app)
   local made = {
     title = given.title or "Demilune", version = given.version or "0.1.0", description = given.description, mode = context.mode, docs = docs,
     allowed_hosts = given.allowed_hosts, limits = app.limits, tags = app.tag_list, servers = app.server_list, contact = given.contact,
-    trusted_proxies = given.trusted_proxies, source = app.source,
+    trusted_proxies = given.trusted_proxies, source = app.source, extra = given.extra, strict = given.strict,
     license = app.license, cors = app.cors or nil, routes = {}, files = {}, descriptions = { routes = {} }, start = starter(app), stop = stopper(app),
     limit_store = app.limit_store, databases = app.databases,
   }

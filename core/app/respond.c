@@ -28,8 +28,8 @@ static void append_connection(dl_exchange *exchange, dl_buffer *out) {
 }
 
 static void append_body(dl_exchange *exchange, dl_buffer *out, dl_str body) {
-  exchange->sent_bytes = body.len;
   if (exchange->head_only) return;
+  exchange->sent_bytes = body.len;
   if (body.len <= COPY_MAX_BYTES) dl_buffer_append_str(out, body);
   else dl_connection_flush(exchange->connection, body);
 }

@@ -78,6 +78,8 @@ describe("an app", function()
     for _, given in ipairs(refused) do
       assert.matches("which cannot be kept", refusal(function() new_app { limits = given } end))
     end
+    assert.equal('demilune.app: limits.max_body is "3GiB", which cannot be kept; it is at most 2147483647', -- and 0 is one
+      refusal(function() new_app { limits = { max_body = "3GiB" } } end))
   end)
 
   it("names the guards there are when one is asked for that is none", function()

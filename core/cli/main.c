@@ -29,15 +29,15 @@ static const struct {
      "KIND is accounts, for the refresh tokens of demilune.accounts, api_keys, for a guard.api_key with a database,\nidempotency, for the answers of app:idempotency, "
      "or sessions, for a guard.session with a database. The file's path is printed.\nAPP is a folder with an app.lua; the current folder when left out."},
     {"check", "[APP]", "load an app and say what is wrong with it", dl_command_check, DL_FLAGS_LISTING,
-     "Migrations and statements are tried on an empty database in memory.\nIt exits with 1 when the app does not load, or would not in production."},
+     "Migrations and statements are tried on an empty database in memory.\nIt exits with 1 when there is something to mend: the app does not load, would not in production, or would be warned of."},
     {"routes", "[APP]", "list the routes, who may call them and what they take", dl_command_routes, DL_FLAGS_LISTING, NULL},
     {"openapi", "[APP]", "print the OpenAPI 3.1 document", dl_command_openapi, DL_FLAGS_OPENAPI, NULL},
     {"test", "[APP]", "run the app's specs inside the server", dl_command_test, DL_FLAGS_NONE, "What follows APP goes to busted: --filter=TEXT, --output=TAP, files."},
-    {"secret", "", "print a new random secret", dl_command_secret, DL_FLAGS_NONE, "demilune secret BYTES makes it of so many bytes, 16 to 256; otherwise of 32."},
+    {"secret", "[BYTES]", "print a new random secret", dl_command_secret, DL_FLAGS_NONE, "demilune secret BYTES makes it of so many bytes, 16 to 256; otherwise of 32."},
     {"hash", "", "hash a password from standard input by Argon2id", dl_command_hash, DL_FLAGS_NONE, NULL},
     {"token", "[APP]", "print a signed token, for trying an app by hand", dl_command_token, DL_FLAGS_NONE, NULL},
     {"version", "", "print the version", command_version, DL_FLAGS_NONE, NULL},
-    {"help", "", "print this, or help COMMAND: about that one", command_help, DL_FLAGS_NONE, NULL},
+    {"help", "[COMMAND]", "print this, or what one command takes", command_help, DL_FLAGS_NONE, NULL},
 };
 enum { COMMANDS = sizeof commands / sizeof *commands };
 
@@ -67,6 +67,9 @@ static void help_of_all(void) {
   dl_flags_print(DL_FLAGS_RELOAD);
   puts("\nFlags of check and routes:");
   dl_flags_print(DL_FLAGS_LISTING);
+  puts("\nFlags of openapi:");
+  dl_flags_print(DL_FLAGS_OPENAPI);
+  puts("\nThose of token are in demilune help token.");
 }
 
 static void help_of(size_t command) {

@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* migration.draft(kind, folder) → path, text | nil, what is wrong */
+/* migration.draft(kind, folder) → path, text | nil, what is wrong, whether there is no such kind: three values */
 static bool draft(lua_State *L, const char *kind, const char *folder) {
   lua_getglobal(L, "require");
   lua_pushliteral(L, "demilune.migration");
@@ -18,7 +18,7 @@ static bool draft(lua_State *L, const char *kind, const char *folder) {
   lua_getfield(L, -1, "draft");
   lua_pushstring(L, kind);
   lua_pushstring(L, folder);
-  return lua_pcall(L, 2, 2, 0) == 0 && !lua_isnil(L, -2);
+  return lua_pcall(L, 2, 3, 0) == 0 && !lua_isnil(L, -3);
 }
 
 static bool write_file(const char *path, dl_str text) {
@@ -34,12 +34,14 @@ static bool write_file(const char *path, dl_str text) {
 
 static int write_draft(lua_State *L, const char *kind, const char *folder) {
   if (!draft(L, kind, folder)) {
-    fprintf(stderr, "demilune migration: %s\n", lua_tostring(L, -1));
-    return 1;
+    bool has_failed = lua_gettop(L) < 3; /* by an error, which stands alone */
+    bool asked_wrongly = !has_failed && lua_toboolean(L, -1);
+    fprintf(stderr, "demilune migration: %s\n", lua_tostring(L, has_failed ? -1 : -2));
+    return asked_wrongly ? 2 : 1;
   }
   dl_str text;
-  const char *path = lua_tostring(L, -2);
-  text.ptr = lua_tolstring(L, -1, &text.len);
+  const char *path = lua_tostring(L, -3);
+  text.ptr = lua_tolstring(L, -2, &text.len);
   if (!write_file(path, text)) {
     fprintf(stderr, "demilune migration: cannot write %s: %s\n", path, strerror(errno));
     return 1;

@@ -208,7 +208,7 @@ int dl_command_token(int count, char **arguments) {
   char *end;
   long seconds = strtol(request.seconds.ptr, &end, 10);
   if (!request.subject.len) return refuse("needs to know whose token it is: --subject=WHO");
-  if (*end || seconds < 1 || seconds > LIFETIME_MAX) return refuse("--seconds is how long the token lives, from 1 on, such as 900");
+  if (*end || seconds < 1 || seconds > LIFETIME_MAX) return refuse("--seconds is how long the token lives, from 1 to 316224000, which is ten years, such as 900");
   /* A curve says itself what it signs with. */
   if (!request.algorithm.len && !request.key_file.len) request.algorithm = DL_STR("HS256");
   if (request.algorithm.len && !dl_key_algorithm_named(request.algorithm, &algorithm))

@@ -95,9 +95,10 @@ local function read_limits(place, given)
     if not limits[name] then
       errors.raise(place, "demilune.app: limits.%s is %s; write %s = %s", name, errors.show(value), name, EXAMPLES[sort])
     end
-    local most = MOST[name] or MOST_OF_ALL
-    if limits[name] > most or (sort == "duration" or NEVER_NOTHING[name]) and limits[name] <= 0 then
-      errors.raise(place, "demilune.app: limits.%s is %s, which cannot be kept; it is more than 0 and at most %d", name, errors.show(value), most)
+    local most, never_nothing = MOST[name] or MOST_OF_ALL, sort == "duration" or NEVER_NOTHING[name]
+    if limits[name] > most or never_nothing and limits[name] <= 0 then
+      errors.raise(place, "demilune.app: limits.%s is %s, which cannot be kept; it is %sat most %d", name, errors.show(value),
+        never_nothing and "more than 0 and " or "", most)
     end
   end
   return limits

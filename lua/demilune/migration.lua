@@ -29,9 +29,10 @@ end
 ---@param folder string of the app
 ---@return string? path of the file to write, nil when there is nothing to write
 ---@return string text of the file, or why there is none
+---@return boolean? asked_wrongly there is no such kind
 function migration.draft(kind, folder)
   local own = TABLES[kind]
-  if not own then return nil, ('there is no table for "%s"; write accounts, api_keys, idempotency or sessions'):format(kind) end
+  if not own then return nil, ('there is no table for "%s"; write accounts, api_keys, idempotency or sessions'):format(kind), true end
   local app = io.open(folder .. "/app.lua")
   if not app then return nil, ("%s has no app.lua; name an app's folder"):format(folder) end
   app:close()

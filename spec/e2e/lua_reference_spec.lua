@@ -53,9 +53,11 @@ describe("the reference of the Lua surface", function()
       it("is true about " .. section.title:lower(), function()
         local folder = write(section)
         local status, output = run(folder)
+        local _, findings = server.run { "check", folder } -- what would not load in production is no example
         server.remove_folder(folder)
         assert.equal("0", status, output)
         assert.matches("[1-9]%d* success", output)
+        assert.is_nil(findings:find(": error: ", 1, true), findings)
       end)
     end
   end

@@ -78,8 +78,9 @@ static bool make_file(const char *path, dl_arena *arena, dl_problem *problem) {
   if (fd >= 0) fchmod(fd, 0600); /* a umask may have taken its owner's rights */
   if (fd >= 0) close(fd);
   if (fd >= 0 || errno == EEXIST) return true;
-  dl_problem_set(problem, DL_PROBLEM_FAILED, arena, "the database %s cannot be made: %s; its folder must exist and be writable", path,
-                 strerror(errno));
+  dl_problem_set(problem, DL_PROBLEM_FAILED, arena,
+                 "the database %s cannot be made: %s; its folder must exist and be writable, and in the sandbox be the data folder (DEMILUNE_DATA) or lie in it",
+                 path, strerror(errno));
   return false;
 }
 

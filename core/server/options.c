@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "server/options.h"
 
+#include "net/cidr.h"
 #include "server/admin.h"
+#include "server/sockets.h"
 
 #include <arpa/inet.h>
 #include <stdio.h>
@@ -84,11 +86,32 @@ static const char *of_admin(const char *value, char *message) {
   return message;
 }
 
+/* Beside a unix socket it is nobody's address. */
+static const char *of_host(const demilune_options *options, char *message) {
+  struct sockaddr_in four;
+  struct sockaddr_in6 six;
+  const char *host = options->unix_path ? NULL : options->host;
+  if (!host || strcmp(host, "localhost") == 0 || uv_ip4_addr(host, 0, &four) == 0 || uv_ip6_addr(host, 0, &six) == 0) return NULL;
+  snprintf(message, DL_OPTIONS_MESSAGE_BYTES, "--host=%.100s must be an IPv4 or IPv6 address, such as 127.0.0.1 or ::", host);
+  return message;
+}
+
+static const char *of_proxies(const char *list, char *message) {
+  dl_trusted trusted = {0};
+  dl_str wrong;
+  const char *problem = list && *list ? dl_trusted_add_list(&trusted, dl_str_of(list), &wrong) : NULL;
+  if (!problem) return NULL;
+  snprintf(message, DL_OPTIONS_MESSAGE_BYTES, "--trusted-proxies: \"%.*s\" %s", wrong.len < 50 ? (int)wrong.len : 50, wrong.ptr, problem);
+  return message;
+}
+
 static const char *check_texts(const demilune_options *options, char *message) {
   const char *problem = of_text("unix", options->unix_path, message);
   if (!problem) problem = of_text("redis", options->redis_url, message);
   if (!problem) problem = of_text("log-file", options->log_file, message);
   if (!problem) problem = of_admin(options->admin, message);
+  if (!problem) problem = of_host(options, message);
+  if (!problem) problem = of_proxies(options->trusted_proxies, message);
   if (!problem) problem = of_files("tls-cert", options->tls_cert, message);
   if (!problem) problem = of_files("tls-key", options->tls_key, message);
   if (!problem) problem = of_files("tls-ocsp", options->tls_ocsp, message);
@@ -117,6 +140,9 @@ static const char *check_values(const demilune_options *options, char *message) 
 static const char *check_tls(const demilune_options *options, char *message) {
   bool has_tls = options->tls_cert[0] || options->tls_key[0];
   const char *alone = options->tls_ocsp[0] ? "tls-ocsp" : options->tls_client_ca ? "tls-client-ca" : options->http_redirect ? "http-redirect" : NULL;
+  char host[DL_HOST_BYTES];
+  int port;
+  if (has_tls && options->http_redirect) return dl_sockets_redirect_address(options, host, &port, message);
   if (!alone || has_tls) return NULL;
   snprintf(message, DL_OPTIONS_MESSAGE_BYTES, "--%s is about TLS, and there is none: give --tls-cert and --tls-key too", alone);
   return message;

@@ -60,6 +60,20 @@ static void refuses_texts_that_say_nothing(void **state) {
   free(error);
 }
 
+static void refuses_addresses_that_are_none(void **state) {
+  (void)state;
+  refused((demilune_options){.host = "nonsense"}, "--host=nonsense must be an IPv4 or IPv6 address, such as 127.0.0.1 or ::");
+  refused((demilune_options){.host = ""}, "--host= must be");
+  refused((demilune_options){.trusted_proxies = "10.0.0.0/8,x"}, "--trusted-proxies: \"x\" is no address");
+  refused((demilune_options){.trusted_proxies = "*"}, "--trusted-proxies: \"*\" would trust");
+  refused((demilune_options){.http_redirect = "often", .tls_cert = {"x"}, .tls_key = {"x"}}, "--http-redirect=often is not understood; write a port");
+  assert_null(problem_of((demilune_options){.trusted_proxies = ""}));
+  assert_null(problem_of((demilune_options){.host = "fe80::1%lo"}));
+  assert_null(problem_of((demilune_options){.host = "localhost", .trusted_proxies = "10.0.0.0/8, unix"}));
+  assert_null(problem_of((demilune_options){.host = "::1", .http_redirect = "[::]:80", .tls_cert = {"x"}, .tls_key = {"x"}}));
+  assert_null(problem_of((demilune_options){.host = "nobody listens there", .unix_path = "x"}));
+}
+
 static void refuses_values_that_no_enumeration_has(void **state) {
   (void)state;
   refused((demilune_options){.mode = (demilune_mode)7}, "mode is 7");
@@ -107,7 +121,7 @@ static void names_the_flag_of_a_port_that_is_taken(void **state) {
 static void lets_dev_be_seen_by_this_machine_alone(void **state) {
   (void)state;
   const char *const own[] = {NULL, "127.0.0.1", "127.9.9.9", "localhost", "::1", "::ffff:127.0.0.1"};
-  const char *const others[] = {"0.0.0.0", "::", "10.0.0.1", "::ffff:10.0.0.1", "fe80::1", ""};
+  const char *const others[] = {"0.0.0.0", "::", "10.0.0.1", "::ffff:10.0.0.1", "fe80::1"};
   for (size_t i = 0; i < sizeof own / sizeof *own; i++) assert_null(problem_of((demilune_options){.mode = DEMILUNE_DEV, .host = own[i]}));
   for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
     refused((demilune_options){.mode = DEMILUNE_DEV, .host = others[i]}, "add --exposed");
@@ -133,6 +147,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(refuses_what_the_command_line_refuses),
       cmocka_unit_test(refuses_texts_that_say_nothing),
+      cmocka_unit_test(refuses_addresses_that_are_none),
       cmocka_unit_test(refuses_values_that_no_enumeration_has),
       cmocka_unit_test(needs_a_folder_and_no_place_for_its_error),
       cmocka_unit_test(names_the_flag_of_a_port_that_is_taken),

@@ -21,6 +21,7 @@ function files.read(path)
 end
 
 local NO_ENTRY, NO_FOLDER = 2, 20
+local LARGEST = 2 ^ 20 -- bytes: a larger one is left out of what a server reads
 
 ---Why a file that is there cannot be read.
 ---@param path string inside the app's folder
@@ -29,7 +30,9 @@ function files.problem(path)
   local file, why, number = io.open(context.folder .. "/" .. path, "rb")
   if file then
     why, number = select(2, file:read(0)) -- a folder opens as a file does
+    local is_larger = not why and file:seek "end" > LARGEST
     file:close()
+    if is_larger then return "it is larger than 1 MiB" end
   end
   return why and number ~= NO_ENTRY and number ~= NO_FOLDER and why:match("([^:]+)$"):gsub("^%s+", "") or nil
 end

@@ -29,6 +29,17 @@ describe("an app that does not load is told", function()
       .. "the other one is at app.lua:4", err, 1, true)
   end)
 
+  it("that a file is there and too large", function()
+    local large = ("-- 1234\n"):rep(2 ^ 17)
+    local app_lua = app 'require "large"\napp:get("/", function() end)'
+    assert.matches("/large.lua cannot be read (it is larger than 1 MiB); make it a file of 1 MiB at most that the user who runs demilune may read",
+      refusal { ["app.lua"] = app_lua, ["large.lua"] = large .. "return 1" }, 1, true)
+    local folder = server.write_app { ["app.lua"] = app_lua, ["large.lua"] = large }
+    local status, _, err = server.run { "check", folder }
+    server.remove_folder(folder)
+    assert.same({ 0, "" }, { status, err })
+  end)
+
   it("how options and handler follow each other", function()
     local words = 'app.lua:4: GET /: the options, a table, come before the handler; write app:get("/", { guard = ... }, function(req) ... end)'
     assert.matches(words, refusal(app 'app:get("/", function() end, { summary = "x" })'), 1, true)

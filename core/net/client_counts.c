@@ -32,6 +32,9 @@ void dl_client_table_free(dl_client_table *table) {
 
 /* --- a worker's row ------------------------------------------------------------------------- */
 
+/* A worker may be killed between any two stores: no bucket ever has one that all has not,
+ * or nobody would clear it. */
+
 uint64_t dl_client_counts_hash(const dl_client_counts *counts, dl_str client) {
   uint64_t hash[2];
   dl_hash128(counts->table->key, client, hash);
@@ -46,6 +49,7 @@ uint32_t dl_client_counts_add(dl_client_counts *counts, uint64_t hash) {
   dl_client_table *table = counts->table;
   uint32_t sum = 0;
   move(&table->rows[counts->row].all, 1);
+  atomic_signal_fence(memory_order_seq_cst);
   move(&table->rows[counts->row].buckets[hash % DL_CLIENT_BUCKETS], 1);
   for (size_t i = 0; i < table->count; i++) sum += atomic_load_explicit(&table->rows[i].buckets[hash % DL_CLIENT_BUCKETS], memory_order_relaxed);
   return sum;
@@ -53,8 +57,9 @@ uint32_t dl_client_counts_add(dl_client_counts *counts, uint64_t hash) {
 
 void dl_client_counts_remove(dl_client_counts *counts, uint64_t hash) {
   dl_client_row *own = &counts->table->rows[counts->row];
-  move(&own->all, (uint32_t)-1);
   move(&own->buckets[hash % DL_CLIENT_BUCKETS], (uint32_t)-1);
+  atomic_signal_fence(memory_order_seq_cst);
+  move(&own->all, (uint32_t)-1);
 }
 
 uint32_t dl_client_counts_all(const dl_client_counts *counts) {

@@ -28,7 +28,7 @@ static inline void dl_beat_enter(dl_beat *beat, uint64_t now_us, dl_str label, u
   size_t len = label.len < DL_BEAT_LABEL_BYTES ? label.len : DL_BEAT_LABEL_BYTES - 1;
   if (len) memcpy(beat->label, label.ptr, len);
   beat->label[len] = 0;
-  atomic_store_explicit(&beat->limit_us, limit_us, memory_order_relaxed);
+  atomic_store_explicit(&beat->limit_us, limit_us, memory_order_release); /* who reads it sees what was rested before */
   if (atomic_load_explicit(&beat->since_us, memory_order_relaxed) == 0) atomic_store_explicit(&beat->since_us, now_us, memory_order_release);
 }
 
@@ -54,10 +54,12 @@ static inline void dl_beat_reset(dl_beat *beat) {
   dl_beat_rest(beat);
 }
 
-/* Whether what runs is past its limit at now_us (same clock). */
+/* Whether what runs is past its limit at now_us (same clock). The limit may be of what came
+ * next: then since when has moved. */
 static inline bool dl_beat_is_stuck(const dl_beat *beat, uint64_t now_us) {
   uint64_t since_us = atomic_load_explicit(&beat->since_us, memory_order_acquire);
-  return since_us && now_us > since_us && now_us - since_us > atomic_load_explicit(&beat->limit_us, memory_order_relaxed);
+  if (!since_us || now_us <= since_us || now_us - since_us <= atomic_load_explicit(&beat->limit_us, memory_order_acquire)) return false;
+  return atomic_load_explicit(&beat->since_us, memory_order_relaxed) == since_us;
 }
 
 #endif

@@ -65,10 +65,14 @@ static void wait_for(dl_shared_lock *lock, uint32_t seen, const struct timespec 
   syscall(SYS_futex, &lock->word, FUTEX_WAIT_BITSET, seen | FUTEX_WAITERS, until, NULL, FUTEX_BITSET_MATCH_ANY);
 }
 
-/* Others may wait still: who took it after waiting wakes the next one to be sure. */
+/* Others may wait still: who took it after waiting wakes the next one to be sure. The
+ * clock is looked at first, so that what was given back while we were stopped is ours, and
+ * who goes without leaves word that others wait: he may have been woken in their place. */
 static dl_lock_result take_patiently(dl_shared_lock *lock, uint32_t seen, uint32_t wait_ms) {
   struct timespec until = later(wait_ms);
+  bool over;
   do {
+    over = is_over(&until);
     uint32_t found = seen;
     if (found & FUTEX_TID_MASK) {
       if (!wait_ms) return DL_LOCK_BUSY;
@@ -77,7 +81,7 @@ static dl_lock_result take_patiently(dl_shared_lock *lock, uint32_t seen, uint32
     } else if (exchange(lock, &seen, self.id | FUTEX_WAITERS)) {
       return found & FUTEX_OWNER_DIED ? DL_LOCK_INHERITED : DL_LOCK_TAKEN;
     }
-  } while (!is_over(&until));
+  } while (!over);
   return DL_LOCK_BUSY;
 }
 

@@ -8,6 +8,7 @@
 
 #include "limit/internal.h"
 
+#include <linux/futex.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -211,6 +212,35 @@ static void who_waits_has_the_lock_as_soon_as_its_holder_is_dead(void **state) {
   assert_int_equal(lock->word, 0);
   close(ready[0]);
   close(ready[1]);
+  munmap(lock, sizeof *lock);
+}
+
+/* Started and stopped while it waits, for as long as it would have waited: its end, or 0 when it had ended before it was stopped. */
+static int end_of_who_was_stopped(dl_shared_lock *lock, uint32_t wait_ms) {
+  int status;
+  assert_int_equal(dl_shared_lock_take(lock, 0), DL_LOCK_TAKEN);
+  pid_t pid = fork_bound();
+  if (pid == 0) _exit(1 + (int)dl_shared_lock_take(lock, wait_ms));
+  while (!(__atomic_load_n(&lock->word, __ATOMIC_RELAXED) & FUTEX_WAITERS) && waitpid(pid, &status, WNOHANG) == 0) usleep(1000);
+  kill(pid, SIGSTOP);
+  if (waitpid(pid, &status, WUNTRACED) != pid || !WIFSTOPPED(status)) return 0;
+  dl_shared_lock_give(lock);
+  usleep((wait_ms + 50) * 1000);
+  kill(pid, SIGCONT);
+  waitpid(pid, &status, 0);
+  lock->word = 0;
+  return WIFEXITED(status) ? WEXITSTATUS(status) : 0;
+}
+
+static void who_waited_too_long_takes_a_lock_that_is_free_all_the_same(void **state) {
+  (void)state;
+  dl_shared_lock *lock = shared(sizeof *lock);
+  int end = 0;
+  for (uint32_t wait_ms = 200; !end && wait_ms < 60000; wait_ms *= 4) {
+    lock->word = 0;
+    end = end_of_who_was_stopped(lock, wait_ms);
+  }
+  assert_int_equal(end, 1 + DL_LOCK_TAKEN);
   munmap(lock, sizeof *lock);
 }
 
@@ -540,6 +570,7 @@ int main(void) {
       cmocka_unit_test(a_process_killed_in_the_middle_leaves_the_table_usable),
       cmocka_unit_test(a_lock_is_passed_on_when_its_holder_dies),
       cmocka_unit_test(who_waits_has_the_lock_as_soon_as_its_holder_is_dead),
+      cmocka_unit_test(who_waited_too_long_takes_a_lock_that_is_free_all_the_same),
       cmocka_unit_test(a_stopped_holder_costs_a_refusal_and_not_the_loop),
       cmocka_unit_test(a_flood_of_keys_resets_nobody),
       cmocka_unit_test(a_flooder_gets_no_more_than_his_share),

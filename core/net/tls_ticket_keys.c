@@ -16,6 +16,7 @@ bool dl_tls_ticket_keys_rotate(dl_tls_ticket_keys *keys) {
   if (next == 0) next = SLOTS; /* 0 says that there is none; the remainder stays in step */
   keys->slots[next % SLOTS] = fresh;
   atomic_store_explicit(&keys->turn, next, memory_order_release);
+  atomic_thread_fence(memory_order_release); /* who sees any of what is wiped sees that turn has moved */
   explicit_bzero(&keys->slots[(next + SLOTS - 2) % SLOTS], sizeof fresh);
   explicit_bzero(&fresh, sizeof fresh);
   return true;

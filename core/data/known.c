@@ -7,6 +7,7 @@
 
 #include "base/memory.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -15,13 +16,15 @@ typedef struct claim {
   char path[PATH_MAX];
 } claim;
 
-/* What stands in a place, when it is of that generation. */
+/* What stands in a place, when it is of that generation; not of one that another database
+ * has taken meanwhile, whose order is another. */
 static bool copy(const dl_opened_files *own, size_t i, uint64_t generation, claim *out) {
   const dl_opened_file *file = &own->files[i];
   if (__atomic_load_n(&file->state, __ATOMIC_ACQUIRE) != DL_OPENED_TAKEN || file->generation != generation) return false;
-  *out = (claim){.order = file->order, .device = file->device, .inode = file->inode};
+  *out = (claim){.order = __atomic_load_n(&file->order, __ATOMIC_RELAXED), .device = file->device, .inode = file->inode};
   memcpy(out->path, own->paths[i], sizeof out->path - 1);
-  return out->path[0];
+  atomic_thread_fence(memory_order_acquire);
+  return out->path[0] && __atomic_load_n(&file->state, __ATOMIC_RELAXED) == DL_OPENED_TAKEN && __atomic_load_n(&file->order, __ATOMIC_RELAXED) == out->order;
 }
 
 static bool is_newest(const dl_opened_files *own, uint64_t generation, const claim *claimed) {

@@ -7,6 +7,7 @@
  */
 #include "data/internal.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -20,8 +21,9 @@ static dl_opened_file *take_place(const dl_database *database, const dl_file_mar
     dl_opened_file *file = &own->files[i];
     uint32_t state = DL_OPENED_FREE;
     if (!__atomic_compare_exchange_n(&file->state, &state, DL_OPENED_WRITTEN, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)) continue;
+    atomic_thread_fence(memory_order_release); /* who copies any of what follows sees that it is being written */
     file->lost = 0;
-    file->order = __atomic_add_fetch(&own->taken, 1, __ATOMIC_RELAXED);
+    __atomic_store_n(&file->order, __atomic_add_fetch(&own->taken, 1, __ATOMIC_RELAXED), __ATOMIC_RELAXED);
     file->generation = database->options.generation;
     file->device = mark->device;
     file->inode = mark->inode;

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "database_world.h"
 
-#include "data/opened.h"
+#include "data/internal.h"
+
+#include <sys/mman.h>
+#include <sys/wait.h>
 
 static dl_opened_files own;
 static dl_known_files known;
@@ -194,6 +197,41 @@ static void is_not_led_astray(void **state) {
   assert_int_equal(known.count, 1);
 }
 
+/* Closes one database and opens another in its place, again and again. */
+static _Noreturn void open_in_turn(const dl_opened *shared) {
+  char paths[2][PATH_MAX];
+  for (uint64_t turn = 0;; turn++) {
+    uint64_t which = turn % 2;
+    memset(paths[which], 'a' + (int)which, PATH_MAX - 1);
+    paths[which][PATH_MAX - 1] = '\0';
+    dl_database database = {.path = paths[which], .file = {.device = 'a' + which, .inode = 'a' + which}, .options = {.opened = shared, .generation = 1}};
+    dl_database_note_opened(&database);
+    dl_opened_let_go(&database);
+  }
+}
+
+static void what_it_says_of_one_is_not_mixed_with_another(void **state) {
+  (void)state;
+  dl_opened_files *shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  assert_true(shared != MAP_FAILED);
+  size_t seen = 0;
+  pid_t child = fork_bound();
+  if (child == 0) open_in_turn(&(dl_opened){.own = shared, .known = &known});
+  while (seen < 5000) {
+    dl_known_take(&known, shared, 1, NULL, NULL);
+    for (size_t i = 0; i < known.count; i++, seen++) {
+      const char *path = known.files[i].path;
+      assert_int_equal(path[0], path[PATH_MAX - 2]);
+      assert_int_equal(path[0], known.files[i].device);
+      assert_int_equal(path[0], known.files[i].inode);
+    }
+    dl_known_free(&known);
+  }
+  kill(child, SIGKILL);
+  waitpid(child, NULL, 0);
+  munmap(shared, sizeof *shared);
+}
+
 /* --- rights ------------------------------------------------------------------------------- */
 
 static char said[1024];
@@ -241,6 +279,7 @@ int main(void) {
       cmocka_unit_test_setup_teardown(counts_the_later_of_two, setup, teardown),
       cmocka_unit_test_setup_teardown(finds_each_file_once, setup, teardown),
       cmocka_unit_test_setup_teardown(is_not_led_astray, setup, teardown),
+      cmocka_unit_test_setup_teardown(what_it_says_of_one_is_not_mixed_with_another, setup, teardown),
       cmocka_unit_test_setup_teardown(warns_of_folders_where_others_can_do_something, setup, teardown),
       cmocka_unit_test_setup_teardown(warns_of_a_folders_group_that_the_file_does_not_have, setup, teardown),
   };

@@ -72,19 +72,13 @@ static void what_waits_for_a_reader_fails_at_its_time_too(void **state) {
   const dl_statement *quick = world_seal(w, "SELECT 1");
   assert_true(world_start(w));
   answer slow, waiting;
-  dl_call *running = world_send(w, &slow, NULL, endless, DL_SHAPE_VALUE, NOTHING, NOTHING);
-  uv_mutex_lock(&w->database->mutex);
-  running->deadline = UINT64_MAX; /* it begins, however busy the machine is */
-  uv_mutex_unlock(&w->database->mutex);
-  for (bool begun = false; !begun; usleep(1000)) {
-    uv_mutex_lock(&w->database->mutex);
-    begun = !w->database->reads.first;
-    uv_mutex_unlock(&w->database->mutex);
-  }
-  world_send(w, &waiting, NULL, quick, DL_SHAPE_VALUE, NOTHING, NOTHING);
-  turn_until(w, &waiting.came);
+  dl_call *running;
+  do { /* once more where the machine was too busy for it to begin in time */
+    running = world_send(w, &slow, NULL, endless, DL_SHAPE_VALUE, NOTHING, NOTHING);
+    world_send(w, &waiting, NULL, quick, DL_SHAPE_VALUE, NOTHING, NOTHING);
+    turn_until(w, &waiting.came);
+  } while (slow.came);
   assert_int_equal(waiting.kind, DL_PROBLEM_BUSY);
-  assert_false(slow.came);
   dl_call_give_up(running);
   turn_until(w, &slow.came);
 }

@@ -12,7 +12,8 @@ static const char *const calls[] = {"setitimer", NULL};
 const dl_needs dl_orphan_needs = {.folder = "server", .calls = calls};
 
 static const dl_beat *watched;
-static uint64_t patience_us, orphaned_us;
+static uint64_t patience_us;
+static _Atomic uint64_t orphaned_us; /* the signal may come to any thread */
 
 static uint64_t now(void) {
   struct timespec time;
@@ -24,13 +25,11 @@ static uint64_t now(void) {
 static void look(int number) {
   static const struct itimerval often = {{0, LOOK_MS * 1000}, {0, LOOK_MS * 1000}};
   int kept = errno;
-  uint64_t now_us = now();
+  uint64_t now_us = now(), since_us = 0;
   (void)number;
-  if (!orphaned_us) {
-    orphaned_us = now_us;
-    setitimer(ITIMER_REAL, &often, NULL);
-  }
-  if (now_us - orphaned_us > patience_us || dl_beat_is_stuck(watched, now_us)) _exit(1);
+  if (atomic_compare_exchange_strong(&orphaned_us, &since_us, now_us)) setitimer(ITIMER_REAL, &often, NULL);
+  bool is_late = since_us && now_us > since_us && now_us - since_us > patience_us;
+  if (is_late || dl_beat_is_stuck(watched, now_us)) _exit(1);
   errno = kept;
 }
 

@@ -9,9 +9,14 @@ target_compile_options(demilune_flags INTERFACE -Wall -Wextra -Wshadow -Wconvers
 target_compile_definitions(demilune_flags INTERFACE _GNU_SOURCE)
 target_include_directories(demilune_flags INTERFACE ${PROJECT_SOURCE_DIR}/core ${PROJECT_SOURCE_DIR}/core/include)
 
-if(DEMILUNE_SANITIZERS)
-  target_compile_options(demilune_flags INTERFACE -fsanitize=address,undefined -fno-sanitize-recover=undefined)
-  target_link_options(demilune_flags INTERFACE -fsanitize=address,undefined)
+if(DEMILUNE_SANITIZERS STREQUAL "thread")
+  set(sanitizers -fsanitize=thread)
+elseif(DEMILUNE_SANITIZERS)
+  set(sanitizers -fsanitize=address,undefined -fno-sanitize-recover=undefined)
+endif()
+if(sanitizers)
+  target_compile_options(demilune_flags INTERFACE ${sanitizers})
+  target_link_options(demilune_flags INTERFACE ${sanitizers})
 else()
   # Hardening. Unwind tables stay on: Lua errors cross C frames.
   target_compile_options(demilune_flags INTERFACE -fstack-protector-strong $<$<NOT:$<CONFIG:Debug>>:-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2>)

@@ -57,7 +57,7 @@ static bool bind_string(run *r, const dl_parameter *parameter, int place, const 
 }
 
 static bool bind_value(run *r, const dl_parameter *parameter, uint32_t number, const dl_value *value) {
-  int place = (int)number, code;
+  int place = (int)number, code = SQLITE_ERROR;
   switch ((dl_value_kind)value->kind) {
   case DL_VALUE_ABSENT:
   case DL_VALUE_NULL: code = sqlite3_bind_null(r->handle, place); break;

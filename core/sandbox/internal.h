@@ -5,12 +5,12 @@
 
 #include "sandbox/sandbox.h"
 
-/* LeakSanitizer stops its threads with a process of its own and ptrace, and reports
- * need the program's files. Its builds are for tests; they get walls with these holes. */
-#ifdef __SANITIZE_ADDRESS__ /* gcc's word for it */
+/* LeakSanitizer stops its threads with a process of its own and ptrace, and the reports
+ * of all need the program's files. Their builds are for tests; they get walls with these holes. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) /* gcc's words for it */
 #define DL_SANDBOX_SANITIZED 1
 #elif defined(__has_feature)
-#define DL_SANDBOX_SANITIZED __has_feature(address_sanitizer) /* clang's */
+#define DL_SANDBOX_SANITIZED (__has_feature(address_sanitizer) || __has_feature(thread_sanitizer)) /* clang's */
 #else
 #define DL_SANDBOX_SANITIZED 0
 #endif

@@ -87,7 +87,7 @@ static bool allow_paths(int rules, const char *const *paths, uint64_t handled) {
 }
 
 static bool allow_files(int rules, const dl_sandbox_options *options, uint64_t handled) {
-  static const char *const sanitizer_paths[] = {"/proc", "/usr", "/lib", "/lib64", NULL};
+  static const char *const sanitizer_paths[] = {"/proc", "/proc/self/exe", "/usr", "/lib", "/lib64", NULL};
   unsigned rights = dl_sandbox_rights(options);
   if ((rights & DL_RIGHT_READ_APP) && options->app_folder && !allow_path(rules, options->app_folder, FS_READ, handled)) return false;
   if ((rights & DL_RIGHT_WRITE_DATA) && options->data_folder && !allow_path(rules, options->data_folder, FS_WRITE, handled)) return false;

@@ -11,7 +11,8 @@ local build = os.getenv "DEMILUNE_BUILD" or server.program:match("^(.*)/") or ".
 local cache = files.read(build .. "/CMakeCache.txt") or ""
 
 -- What the whole program has to be linked with, where the library was built so.
-local SPECIAL = (cache:find("DEMILUNE_SANITIZERS:BOOL=ON", 1, true) and " -fsanitize=address,undefined" or "")
+local SANITIZERS = { ON = " -fsanitize=address,undefined", thread = " -fsanitize=thread" }
+local SPECIAL = (SANITIZERS[cache:match "DEMILUNE_SANITIZERS:%u+=(%a+)"] or "")
   .. (cache:find("DEMILUNE_COVERAGE:BOOL=ON", 1, true) and " -fprofile-instr-generate" or "")
 
 local APP = [[

@@ -26,7 +26,10 @@ end
 function server.is_root() return command_output("id -u") == "0" end
 
 --- Whether the program was built with a sanitizer.
-function server.is_sanitized() return files.read(server.program):find("__asan_init", 1, true) ~= nil end
+function server.is_sanitized()
+  local program = files.read(server.program)
+  return program:find("__asan_init", 1, true) ~= nil or program:find("__tsan_init", 1, true) ~= nil
+end
 
 --- Environment of a server whose memory is measured: a sanitizer holds freed memory back, by default more than we would ever grow.
 function server.frugal()

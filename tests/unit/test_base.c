@@ -41,9 +41,11 @@ static void json_strings_are_escaped(void **state) {
   dl_buffer_free(&out);
 }
 
-/* A sanitizer's allocator would end the program instead; it asks this function, by this name. */
+/* A sanitizer's allocator would end the program instead; it asks one of these functions, by this name. */
 __attribute__((visibility("default"))) const char *__asan_default_options(void);
+__attribute__((visibility("default"))) const char *__tsan_default_options(void);
 const char *__asan_default_options(void) { return "allocator_may_return_null=1"; }
+const char *__tsan_default_options(void) { return "allocator_may_return_null=1"; }
 
 /* The sizes are over what an address space has, so that they fail on every machine. */
 static void memory_that_is_not_there_leaves_an_arena_as_it_was(void **state) {

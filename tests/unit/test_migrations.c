@@ -174,6 +174,7 @@ static void a_missing_folder_is_named(void **state) {
 
 /* Several processes start at once, as workers do; each migration must run once. */
 static void processes_that_start_together_migrate_once(void **state) {
+  skip_where_threads_are_followed();
   world *w = *state;
   world_write(w, "migrations/0002_more.sql", "CREATE TABLE more (id INTEGER); INSERT INTO users (name) VALUES ('second');");
   pid_t children[4];

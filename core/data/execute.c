@@ -42,35 +42,31 @@ static int bind_number(sqlite3_stmt *handle, int place, double number) {
   return sqlite3_bind_double(handle, place, number);
 }
 
+static bool is_bound(run *r, int code) { return code == SQLITE_OK || fail_sqlite(r); }
+
 /* The bytes stay in the call's arena until the statement is reset: no copies. */
-static bool bind_string(run *r, const dl_parameter *parameter, int place, const dl_value *value, int *code) {
-  if (parameter->bytes || value->kind == DL_VALUE_BYTES) {
-    *code = sqlite3_bind_blob64(r->handle, place, value->len ? value->string : "", value->len, SQLITE_STATIC);
-    return true;
-  }
+static bool bind_string(run *r, const dl_parameter *parameter, int place, const dl_value *value) {
+  if (parameter->bytes || value->kind == DL_VALUE_BYTES)
+    return is_bound(r, sqlite3_bind_blob64(r->handle, place, value->len ? value->string : "", value->len, SQLITE_STATIC));
   dl_str text = dl_value_str(value);
   if (!dl_utf8_valid(text) || (text.len && memchr(text.ptr, '\0', text.len)))
     return fail_parameter(r, parameter,
                           "is not text (valid UTF-8 without NUL): for bytes name it in the statement's options, as in { bytes = { \"digest\" } }");
-  *code = sqlite3_bind_text64(r->handle, place, text.len ? text.ptr : "", text.len, SQLITE_STATIC, SQLITE_UTF8);
-  return true;
+  return is_bound(r, sqlite3_bind_text64(r->handle, place, text.len ? text.ptr : "", text.len, SQLITE_STATIC, SQLITE_UTF8));
 }
 
 static bool bind_value(run *r, const dl_parameter *parameter, uint32_t number, const dl_value *value) {
-  int place = (int)number, code = SQLITE_ERROR;
+  int place = (int)number;
   switch ((dl_value_kind)value->kind) {
   case DL_VALUE_ABSENT:
-  case DL_VALUE_NULL: code = sqlite3_bind_null(r->handle, place); break;
-  case DL_VALUE_BOOLEAN: code = sqlite3_bind_int(r->handle, place, value->boolean); break;
-  case DL_VALUE_INTEGER: code = sqlite3_bind_int64(r->handle, place, value->integer); break;
-  case DL_VALUE_NUMBER: code = bind_number(r->handle, place, value->number); break;
+  case DL_VALUE_NULL: return is_bound(r, sqlite3_bind_null(r->handle, place));
+  case DL_VALUE_BOOLEAN: return is_bound(r, sqlite3_bind_int(r->handle, place, value->boolean));
+  case DL_VALUE_INTEGER: return is_bound(r, sqlite3_bind_int64(r->handle, place, value->integer));
+  case DL_VALUE_NUMBER: return is_bound(r, bind_number(r->handle, place, value->number));
   case DL_VALUE_STRING:
-  case DL_VALUE_BYTES:
-    if (!bind_string(r, parameter, place, value, &code)) return false;
-    break;
+  case DL_VALUE_BYTES: return bind_string(r, parameter, place, value);
   default: return fail_parameter(r, parameter, "is a table: give a single value, or store the table as JSON text");
   }
-  return code == SQLITE_OK || fail_sqlite(r);
 }
 
 static bool bind_list(run *r, const dl_parameter *parameter, uint32_t number, uint32_t places, const dl_value *list) {

@@ -66,6 +66,7 @@ void dl_ask_forgo(dl_exchange *exchange) {
   if (!task) return;
   exchange->ask_task = NULL;
   dl_task_cancel(task, exchange->question->forgone);
+  exchange->question = NULL;
   stop(exchange, task);
 }
 

@@ -43,6 +43,7 @@ dl_exchange *dl_exchange_begin(dl_worker *worker, dl_connection *connection) {
   exchange->task = NULL;
   exchange->body_bytes = (dl_str){0};
   exchange->limit_query = NULL;
+  exchange->question = NULL;
   exchange->ask_task = NULL;
   exchange->asking = DL_ASKING_NOTHING;
   exchange->password_serial = 0;

@@ -63,6 +63,7 @@ app:post("/login", { limit = "10000/minute" }, function()
   return demilune.response { status = 204, headers = { ["Set-Cookie"] = cookie } }
 end)
 app:get("/how/{how}", function(req) how, held = req.path.how, false end)
+app:get("/broken", function() error "the handler is broken" end)
 app:get("/counts", function() return { asked = asked, given_up = given_up, handled = handled } end)
 return app
 ]]
@@ -182,6 +183,15 @@ for _, case in ipairs(CASES) do
       end
       assert.truthy(running:log_line("took longer than its deadline to find out " .. case.told))
       assert.equal(timed_out + 2, timeouts(running:metrics_when(function(page) return timeouts(page) >= timed_out + 2 end)))
+    end)
+
+    it("is not what the next request failed by, when it could not be found out in time", function()
+      counts "waits"
+      assert.equal(504, ask("GET", "/me").status)
+      local broken = running:request("GET", "/broken")
+      local line = running:log_line("the handler is broken", broken.body:match '"request_id":"(%x+)"')
+      assert.matches('"message":"a handler failed"', line, 1, true)
+      assert.is_nil(line:find('"asked"', 1, true))
     end)
 
     it("is a 500 when its store fails, and what its store says when that gives up", function()

@@ -148,8 +148,7 @@ static int stream_write(lua_State *L) {
   if (exchange->turn_bytes < STREAM_TURN_BYTES) exchange->turn_bytes += STREAM_PIECE_BYTES + (uint32_t)(len < STREAM_TURN_BYTES ? len : STREAM_TURN_BYTES);
   bool others_wait = exchange->turn_bytes >= STREAM_TURN_BYTES && lua_isyieldable(L);
   if (exchange->connection->stream.unsent_bytes > STREAM_AHEAD_BYTES || others_wait) return wait_to_write(exchange, L);
-  lua_pushboolean(L, 1);
-  return 1;
+  return dl_task_give(L, NULL, NULL);
 }
 
 /* The stream's function lies on top: call it with write. */

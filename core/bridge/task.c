@@ -119,6 +119,7 @@ dl_task *dl_task_new(lua_State *L, dl_task_done done, void *owner) {
   task->done = done;
   task->owner = owner;
   task->request = NULL;
+  task->push = NULL;
   task->label = DL_STR("a function of the app");
   task->limit_us = LIMIT_US;
   return task;

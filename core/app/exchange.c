@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "app/exchange.h"
 
+#include "base/forget.h"
 #include "base/memory.h"
 
 #include <lauxlib.h>
@@ -24,6 +25,19 @@ static dl_exchange *take_idle(dl_worker *worker) {
   return exchange;
 }
 
+/* What it was; room that is empty now and its table in Lua stay. */
+static void forget(dl_exchange *exchange) {
+  dl_arena arena = exchange->arena;
+  dl_buffer body = exchange->body;
+  dl_deadline deadline = exchange->deadline;
+  int slots_reference = exchange->view.slots_reference;
+  dl_forget(exchange, sizeof *exchange);
+  exchange->arena = arena;
+  exchange->body = body;
+  exchange->deadline = deadline;
+  exchange->view.slots_reference = slots_reference;
+}
+
 dl_exchange *dl_exchange_begin(dl_worker *worker, dl_connection *connection) {
   dl_exchange *exchange;
   if (worker->idle_exchanges) {
@@ -32,6 +46,7 @@ dl_exchange *dl_exchange_begin(dl_worker *worker, dl_connection *connection) {
     exchange = dl_calloc(1, sizeof *exchange);
     dl_arena_init(&exchange->arena, ARENA_BLOCK_BYTES);
     exchange->view.slots_reference = LUA_NOREF;
+    forget(exchange);
   }
   worker->exchange_count++;
   exchange->worker = worker;
@@ -142,7 +157,7 @@ void dl_exchange_end(dl_exchange *exchange) {
   }
   clear_body(exchange);
   dl_arena_reset(&exchange->arena);
-  exchange->connection = NULL;
+  forget(exchange);
   exchange->next_idle = worker->idle_exchanges;
   worker->idle_exchanges = exchange;
   worker->idle_exchange_count++;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/arena.h"
 
+#include "base/forget.h"
 #include "base/memory.h"
 
 #include <stdarg.h>
@@ -107,6 +108,7 @@ void dl_arena_reset(dl_arena *arena) {
   if (kept) {
     kept->older = NULL;
     arena_enter(arena, kept);
+    dl_forget(arena->next, kept->bytes);
   }
 }
 

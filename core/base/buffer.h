@@ -7,6 +7,7 @@
 #ifndef DL_BASE_BUFFER_H
 #define DL_BASE_BUFFER_H
 
+#include "base/forget.h"
 #include "base/str.h"
 
 #include <stdint.h>
@@ -62,7 +63,10 @@ void dl_buffer_append_json_string(dl_buffer *buffer, dl_str s);
 void dl_buffer_append_double(dl_buffer *buffer, double number);
 
 static inline dl_str dl_buffer_str(const dl_buffer *buffer) { return dl_str_from(buffer->data, buffer->len); }
-static inline void dl_buffer_clear(dl_buffer *buffer) { buffer->len = 0; }
+static inline void dl_buffer_clear(dl_buffer *buffer) {
+  dl_forget(buffer->data, buffer->cap);
+  buffer->len = 0;
+}
 
 /* Frees the memory; the buffer can be used again. */
 void dl_buffer_free(dl_buffer *buffer);

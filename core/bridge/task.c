@@ -2,6 +2,7 @@
 #include "bridge/request.h"
 #include "bridge/state.h"
 
+#include "base/forget.h"
 #include "base/memory.h"
 
 #include <lauxlib.h>
@@ -103,6 +104,13 @@ static void replace_coroutine(dl_task *task) {
   give_coroutine(task, L);
 }
 
+/* Whose it was, what it last waited for and what that gave. */
+static void forget_owner(dl_task *task) {
+  dl_forget(&task->answers_before_yield, sizeof task->answers_before_yield);
+  dl_forget(&task->done, offsetof(dl_task, timer) - offsetof(dl_task, done));
+  dl_forget(&task->push, offsetof(dl_task, next_idle) - offsetof(dl_task, push));
+}
+
 dl_task *dl_task_new(lua_State *L, dl_task_done done, void *owner) {
   dl_lua *lua = dl_lua_of(L);
   dl_task *task = lua->idle_tasks;
@@ -112,6 +120,7 @@ dl_task *dl_task_new(lua_State *L, dl_task_done done, void *owner) {
   } else {
     task = dl_calloc(1, sizeof *task);
     give_coroutine(task, lua->L);
+    forget_owner(task);
     task->next_in_all = lua->all_tasks;
     lua->all_tasks = task;
     lua->task_count++;
@@ -146,6 +155,7 @@ void dl_task_release(dl_task *task) {
   if (task->waiting || lua_status(task->co) != 0) replace_coroutine(task);
   else lua_settop(task->co, 0);
   task->waiting = false;
+  forget_owner(task);
   task->next_idle = lua->idle_tasks;
   lua->idle_tasks = task;
   lua->idle_task_count++;

@@ -30,6 +30,10 @@ else()
 endif()
 target_link_options(demilune_flags INTERFACE -Wl,-z,relro,-z,now,-z,noexecstack)
 
+if(DEMILUNE_MEMCHECK)
+  target_compile_definitions(demilune_flags INTERFACE DL_MEMCHECK)
+endif()
+
 if(DEMILUNE_FUZZ)
   target_compile_options(demilune_flags INTERFACE -fsanitize=fuzzer-no-link)
 endif()

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "net/stream_internal.h"
 
+#include "base/forget.h"
 #include "base/memory.h"
 #include "net/listener.h"
 
@@ -14,11 +15,13 @@ static char *buffer_take(dl_stream_pool *pool) {
   if (!pool->free_buffers) return dl_malloc(DL_STREAM_BUFFER_BYTES);
   char *buffer = pool->free_buffers;
   memcpy(&pool->free_buffers, buffer, sizeof(void *));
+  dl_forget(buffer, sizeof(void *));
   if (--pool->free_count < pool->least_free) pool->least_free = pool->free_count;
   return buffer;
 }
 
 static void buffer_give(dl_stream_pool *pool, char *buffer) {
+  dl_forget(buffer, DL_STREAM_BUFFER_BYTES);
   memcpy(buffer, &pool->free_buffers, sizeof(void *));
   pool->free_buffers = buffer;
   pool->free_count++;
@@ -52,6 +55,7 @@ void dl_stream_compact(dl_stream *stream, uint32_t keep) {
   memmove(stream->buffer + keep, stream->buffer + stream->start, waiting);
   stream->start = keep;
   stream->filled = keep + waiting;
+  dl_forget(stream->buffer + stream->filled, DL_STREAM_BUFFER_BYTES - stream->filled);
 }
 
 /* --- reading ---------------------------------------------------------------- */

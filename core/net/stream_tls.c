@@ -5,6 +5,8 @@
  */
 #include "net/stream_internal.h"
 
+#include "base/forget.h"
+
 enum { FLUSH_BYTES = 64 * 1024 };
 
 /* Said without TLS to those who came without it, so that they can read it. */
@@ -76,7 +78,10 @@ void dl_stream_tls_finish(dl_stream *stream) {
 
 /* --- input ------------------------------------------------------------------------------ */
 
-void dl_stream_tls_allocate(dl_stream *stream, uv_buf_t *out) { *out = uv_buf_init(stream->pool->tls->input, DL_TLS_INPUT_BYTES); }
+void dl_stream_tls_allocate(dl_stream *stream, uv_buf_t *out) {
+  dl_forget(stream->pool->tls->input, DL_TLS_INPUT_BYTES);
+  *out = uv_buf_init(stream->pool->tls->input, DL_TLS_INPUT_BYTES);
+}
 
 /* It reads no TLS, so the stream becomes a plain one that says so and lingers; the
  * handshake's deadline, which still runs, ends that. */

@@ -139,13 +139,14 @@ static dl_refusal length_refusal(dl_arena *arena, const char *type, const char *
 static bool compile_lengths(dl_compilation *compilation, int index, dl_schema *schema, const char *least_name) {
   dl_arena *arena = compilation->arena;
   bool bytes = schema->kind == DL_KIND_BYTES, items = schema->kind == DL_KIND_ARRAY || schema->kind == DL_KIND_MAP;
-  const char *unit = bytes || schema->kind == DL_KIND_SECRET ? "byte" : "character", *most_name = items ? "max_items" : "max_length";
+  const char *unit = bytes ? "byte" : "character", *least_unit = schema->kind == DL_KIND_SECRET ? "byte" : unit;
+  const char *most_name = items ? "max_items" : "max_length";
   if (!dl_option_count(compilation, index, least_name, &schema->min_length) || !dl_option_count(compilation, index, most_name, &schema->max_length))
     return false;
   if (schema->min_length > schema->max_length)
     return dl_compile_fail(compilation, "%s (%u) is above %s (%u), so no value can pass; exchange them", least_name, schema->min_length, most_name,
                            schema->max_length);
-  schema->too_short = length_refusal(arena, bytes ? "bytes_too_short" : "string_too_short", "min_length", "needs at least", schema->min_length, unit);
+  schema->too_short = length_refusal(arena, bytes ? "bytes_too_short" : "string_too_short", "min_length", "needs at least", schema->min_length, least_unit);
   schema->too_long = length_refusal(arena, bytes ? "bytes_too_long" : "string_too_long", "max_length", "may have at most", schema->max_length, unit);
   return true;
 }

@@ -59,11 +59,12 @@ static bool bound_holds(const dl_schema *schema, const dl_bound *bound, const dl
 /* ---- lengths and patterns ---- */
 
 static bool check_length(const dl_schema *schema, const dl_value *value, dl_validation *validation) {
-  uint32_t length = value->len;
-  bool bytes = value->kind == DL_VALUE_BYTES || schema->kind == DL_KIND_SECRET;
+  uint32_t bytes = value->len, length = bytes;
+  bool text = value->kind != DL_VALUE_BYTES;
   /* Characters are counted only where bytes alone do not decide. */
-  if (!bytes && (length > schema->max_length || length < schema->min_length * 4u)) length = (uint32_t)dl_utf8_length(dl_value_str(value));
-  if (length < schema->min_length) return dl_validation_refusal(validation, schema, &schema->too_short, value);
+  if (text && (bytes > schema->max_length || bytes < schema->min_length * 4u)) length = (uint32_t)dl_utf8_length(dl_value_str(value));
+  uint32_t least = schema->kind == DL_KIND_SECRET ? bytes : length; /* the bound is called min_bytes there */
+  if (least < schema->min_length) return dl_validation_refusal(validation, schema, &schema->too_short, value);
   if (length > schema->max_length) return dl_validation_refusal(validation, schema, &schema->too_long, value);
   return true;
 }

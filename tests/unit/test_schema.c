@@ -86,6 +86,8 @@ static void each_constraint_has_its_error(void **state) {
       {"{ kind = 'bytes', max_length = 2 }", "\"YWJj\"", "!bytes_too_long body{\"max_length\":2}"},
       {"{ kind = 'secret', min_bytes = 4 }", "\"abc\"", "!string_too_short body{\"min_length\":4}"},
       {"{ kind = 'secret', min_bytes = 3 }", "\"abc\"", "\"secret(redacted)\""},
+      {"{ kind = 'secret', min_bytes = 3, max_length = 3 }", "\"äöü\"", "\"secret(redacted)\""},
+      {"{ kind = 'secret', max_length = 3 }", "\"äöüa\"", "!string_too_long body{\"max_length\":3}"},
       {"{ kind = 'literal', values = { 'a', 3, true } }", "3", "3"},
       {"{ kind = 'literal', values = { 'a', 3, true } }", "3.0", "!literal_error body{\"expected\":\"'a', 3 or true\"}"},
       {"{ kind = 'literal', values = { 'a', 3, true } }", "\"3\"", "!literal_error body{\"expected\":\"'a', 3 or true\"}"},

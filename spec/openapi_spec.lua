@@ -98,6 +98,18 @@ describe("The OpenAPI document", function()
       assert.is_nil(document.paths["/users/{user_id}"])
     end)
 
+    it("shows of two routes that differ in {rest:path} only the one that goes before", function()
+      for _, paths in ipairs { { "/files/{id}", "/files/{rest:path}" }, { "/files/{rest:path}", "/files/{id}" } } do
+        local document = document_of(function(app)
+          for _, path in ipairs(paths) do app:get(path, { summary = path }, handler) end
+          app:put("/files/{rest:path}", { summary = "put" }, handler)
+        end)
+        local _, item = next(document.paths)
+        assert.same({ "/files/{id}", "put" }, { item.get.summary, item.put.summary })
+        assert.is_nil(next(document.paths, (next(document.paths))))
+      end
+    end)
+
     it("shows query, header and cookie fields as parameters", function()
       local document = document_of(function(app)
         app:get("/", {
@@ -137,7 +149,7 @@ describe("The OpenAPI document", function()
         app:post("/json", { body = User }, handler)
         app:post("/form", { form = { name = model.string() } }, handler)
         app:post("/text", { body = model.text { max_length = 9 } }, handler)
-        app:post("/bytes", { body = model.raw() }, handler)
+        app:post("/bytes", { body = model.raw { min_length = 1, max_length = 9 } }, handler)
         app:post("/optional", { body = model.optional(User) }, handler)
         app:post("/any-text", { body_kind = "text" }, handler)
         app:post("/any-json", { body_kind = "json" }, handler)
@@ -148,9 +160,11 @@ describe("The OpenAPI document", function()
       assert.is_true(body("/json").required)
       assert.equal("object", body("/form").content["application/x-www-form-urlencoded"].schema.type)
       assert.same({ type = "string", maxLength = 9 }, plain(body("/text").content["text/plain"].schema))
-      assert.same({}, plain(body("/bytes").content["application/octet-stream"].schema))
+      local bytes = { schema = { minLength = 1, maxLength = 9 } }
+      assert.same({ ["application/octet-stream"] = bytes, ["*/*"] = bytes }, plain(body("/bytes").content))
       assert.is_nil(body("/optional").required)
-      assert.same({ content = { ["text/plain"] = { schema = { type = "string" } } } }, plain(body "/any-text"))
+      local any_text = { schema = { type = "string" } }
+      assert.same({ content = { ["text/plain"] = any_text, ["text/*"] = any_text } }, plain(body "/any-text"))
       assert.same({ content = { ["application/json"] = { schema = {} } } }, plain(body "/any-json"))
       assert.is_nil(body "/whatever")
     end)
@@ -182,7 +196,7 @@ describe("The OpenAPI document", function()
       assert.same({ type = "apiKey", name = "X-Key", ["in"] = "header" }, schemes.api_key)
       assert.same({ type = "http", scheme = "bearer", bearerFormat = "JWT" }, schemes.bearer_2)
       assert.equal("#/components/responses/TooManyRequests", document.paths["/"].get.responses["429"]["$ref"])
-      assert.truthy(document.components.responses.TooManyRequests.headers["Retry-After"])
+      assert.is_true(document.components.responses.TooManyRequests.headers["Retry-After"].required)
     end)
 
     it("knows a security scheme for each kind of guard", function()
@@ -252,7 +266,8 @@ describe("The OpenAPI document", function()
       local orders, later, plain_one = document.paths["/orders"].post, document.paths["/later"].post, document.paths["/plain"].post
       assert.same({ "x-a", "Idempotency-Key" }, { orders.parameters[1].name, orders.parameters[2].name })
       local key = orders.parameters[2]
-      assert.same({ "header", true, { type = "string", minLength = 1, maxLength = 255 } }, { key["in"], key.required, plain(key.schema) })
+      assert.same({ "header", true }, { key["in"], key.required })
+      assert.same({ type = "string", pattern = [==[^(?:[!#-+\-.-:<-\[\]-~]{1,255}|"(?:[ !#-\[\]-~]|\\["\\]){1,255}")$]==] }, plain(key.schema))
       assert.is_nil(orders.parameters[3])
       assert.is_nil(later.parameters[1].required)
       assert.is_nil(plain_one.parameters)
@@ -380,14 +395,58 @@ describe("The OpenAPI document", function()
       assert_schema({ type = "string", format = "duration", ["x-maximum"] = "P1DT2H" }, model.duration { le = "26h" })
     end)
 
+    it("says how many items a list or a map may have where the app does not", function()
+      assert_schema({ type = "array", items = whole(), maxItems = 10000 }, model.array(model.integer()))
+      assert_schema({ type = "object", additionalProperties = whole(), maxProperties = 10000 }, model.map(model.integer()))
+    end)
+
+    it("writes a pattern in ECMAScript's words", function()
+      for pattern, expected in pairs {
+        ["^a+?$"] = "^a+?$",
+        [ [[^\w[\s.-]\@x\-$]] ] = [[^\w[\t-\r .\-]@x-$]],
+        [ [[\S\s.]] ] = [=[[^\t-\r ][\t-\r ][^\n]]=],
+        ["[]a[]"] = [=[[\]a\[]]=], ["[^]]"] = [=[[^\]]]=],
+        ["a{1,2}{b}]"] = [=[a{1,2}\{b\}\]]=], [ [=[[\w-.a-c-e]]=] ] = [=[[\w\-.a-c\-e]]=],
+        [ [=[[\s\S]\/\x41\x{20AC}]=] ] = [=[[\s\S]\/\x41\u{20AC}]=],
+        [ [[(?:a|(?<b>ä))*(?!c)(?<=d)\b\p{Lu}]] ] = [[(?:a|(?<b>ä))*(?!c)(?<=d)\b\p{Lu}]],
+      } do
+        assert_schema({ type = "string", pattern = expected }, model.string { pattern = pattern })
+      end
+    end)
+
     it("does not pass off PCRE2's own constructs as ECMAScript's", function()
-      for _, pattern in ipairs { [[\Aa\z]], "(?i)a", "(?>a)b", "a++", "[[:alpha:]]", [[\pL]] } do
+      for _, pattern in ipairs {
+        [[\Aa\z]], "(?i)a", "(?>a)b", "a++", "a{2}+", "a{2}{3}", "[[:alpha:]]", [[\pL]], [[\p{Greek}]], [=[[\S]]=],
+        [[\v]], [[\h]], [[\Qa\E]], [[(a)\1]],
+        "(?=a)*", "(?#a)", "(*UTF)a",
+        "(?'n'a)", [[\R]], "(?|a)", [[\0]],
+      } do
         assert_schema({ type = "string", ["x-pcre2-pattern"] = pattern }, model.string { pattern = pattern })
       end
     end)
 
-    it("counts the length of bytes in base64", function()
-      assert_schema({ type = "string", contentEncoding = "base64", minLength = 2, maxLength = 8 }, model.bytes { min_length = 1, max_length = 4 })
+    it("counts bytes by a pattern of their base64", function()
+      local function pattern_of(min_length, max_length)
+        local schema = schema_of(model.bytes { min_length = min_length, max_length = max_length })
+        assert.equal("base64", schema.contentEncoding)
+        return schema.pattern, schema.minLength, schema.maxLength
+      end
+      local quad, one, two = "[A-Za-z0-9+/]{4}", "[A-Za-z0-9+/][AQgw]==", "[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]="
+      assert.equal(("^(?:%s)*(?:%s|%s)?$"):format(quad, one, two), (pattern_of()))
+      assert.same({ ("^(?:(?:%s){1,1}|(?:%s){0,1}%s|%s)$"):format(quad, quad, one, two), 4, 8 }, { pattern_of(1, 4) })
+      assert.same({ ("^(?:(?:%s){5,5}%s)$"):format(quad, one), 24, 24 }, { pattern_of(16, 16) })
+      assert.same({ ("^(?:(?:%s){1,}|(?:%s){1,}%s|(?:%s)*%s)$"):format(quad, quad, one, quad, two), 4 }, { pattern_of(2) })
+      assert.same({ (pattern_of()), nil, 5336 }, { pattern_of(nil, 4000) }) -- no counting beyond what Go's expressions count
+    end)
+
+    it("asks for as many characters of a secret as it has to have bytes", function()
+      assert_schema({ type = "string", format = "password", minLength = 8, ["x-minimum-bytes"] = 8, maxLength = 20 },
+        model.secret { min_bytes = 8, max_length = 20 })
+    end)
+
+    it("writes the keys of a map as the texts that they are", function()
+      assert_schema({ type = "object", additionalProperties = whole(), maxProperties = 10000, propertyNames = { enum = { "a", "1", "true" } } },
+        model.map(model.integer(), { keys = model.literal { "a", 1, true } }))
     end)
 
     it("writes literals as constants and enumerations", function()
@@ -414,6 +473,12 @@ describe("The OpenAPI document", function()
           cat = "#/components/schemas/Cat", dog = "#/components/schemas/Dog", wolf = "#/components/schemas/Dog",
         } },
       }, model.tagged("sort", { Cat, Dog }))
+    end)
+
+    it("asks for the tag of a tagged union where a member has a default for it", function()
+      local Set, Bag = model "Set" { sort = model.literal { "set", default = "set" } }, model "Bag" { sort = model.literal { "bag" } }
+      assert.same({ "sort" }, plain(schema_of(model.tagged("sort", { Bag, Set })).required))
+      assert.is_nil(schema_of(model.tagged("sort", { Bag })).required)
     end)
 
     it("writes defaults and examples as they are in JSON", function()

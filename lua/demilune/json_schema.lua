@@ -4,6 +4,8 @@
 -- models, then writes schemas; named and recursive models become components.
 
 local core = require "demilune.core"
+local base64_pattern = require "demilune.base64_pattern"
+local ecmascript = require "demilune.ecmascript"
 local ordered = require "demilune.ordered"
 local wire = require "demilune.wire"
 
@@ -64,19 +66,15 @@ local TEXT_BOUNDS = {
   { "ge", "x-minimum" }, { "gt", "x-exclusive-minimum" }, { "le", "x-maximum" }, { "lt", "x-exclusive-maximum" },
   { "multiple_of", "x-multiple-of" },
 }
-local ITEMS = { { "min_items", "minItems" }, { "max_items", "maxItems" }, { "unique_items", "uniqueItems" } }
-local PROPERTIES = { { "min_items", "minProperties" }, { "max_items", "maxProperties" } }
+local MAX_ITEMS = 10000 -- where nobody says otherwise, as in core/model/schema_internal.h
+local ITEMS = { { "min_items", "minItems" }, { "max_items", "maxItems", MAX_ITEMS }, { "unique_items", "uniqueItems" } }
+local PROPERTIES = { { "min_items", "minProperties" }, { "max_items", "maxProperties", MAX_ITEMS } }
 
 local CONSTRAINTS = {
   string = LENGTHS, email = LENGTHS, url = LENGTHS, secret = LENGTHS,
   integer = BOUNDS, int64 = BOUNDS, number = BOUNDS,
   decimal = TEXT_BOUNDS, date = TEXT_BOUNDS, time = TEXT_BOUNDS, datetime = TEXT_BOUNDS, duration = TEXT_BOUNDS,
   array = ITEMS, map = PROPERTIES,
-}
-
--- What PCRE2 reads and ECMAScript, JSON Schema's dialect, reads otherwise or not at all.
-local PCRE_ONLY = {
-  "\\[AzZGKRXhHNQE]", "%(%?[imsxnU%-]+[:)]", "%(%?>", "%(%?#", "%(%?P", "%(%?[|R&%d(]", "%(%*", "[*+?}]%+", "%[%[:", "\\x{", "\\p%a",
 }
 
 ---@param desc table
@@ -88,16 +86,9 @@ end
 
 local function copy_keywords(rows, desc, out)
   for _, row in ipairs(rows or {}) do
-    local value = desc[row[1]] or nil
+    local value = desc[row[1]] or row[3]
     out:set(row[2], desc.kind == "duration" and wire.value(desc, value) or value)
   end
-end
-
-local function is_portable(pattern)
-  for _, construct in ipairs(PCRE_ONLY) do
-    if pattern:find(construct) then return false end
-  end
-  return true
 end
 
 -- Whether a description has the option, or one that it refers to: the core takes them together.
@@ -209,9 +200,18 @@ function BUILD.array(self, desc, direction, out)
   out:set("type", "array"):set("items", desc.items and self:schema(desc.items, direction))
 end
 
+-- Keys are text: those of a literal are what its values are as JSON.
+local function key_schema(self, desc, direction)
+  local target = resolve(desc)
+  if target.kind ~= "literal" then return self:schema(desc, direction) end
+  local texts = ordered.list()
+  for _, value in ipairs(target.values) do texts:add(type(value) == "string" and value or ordered.encode(value)) end
+  return ordered.object():set("enum", texts)
+end
+
 function BUILD.map(self, desc, direction, out)
   out:set("type", "object"):set("additionalProperties", desc.values and self:schema(desc.values, direction) or true)
-  local keys = desc.keys and self:schema(desc.keys, direction)
+  local keys = desc.keys and key_schema(self, desc.keys, direction)
   if keys and (#keys.names > 1 or keys:get("type") ~= "string") then out:set("propertyNames", keys) end
 end
 
@@ -229,28 +229,29 @@ function BUILD.literal(_, desc, _, out)
   end
 end
 
--- The name on the wire of the field that tells a tagged union's members apart.
+-- The name on the wire of the field that tells a tagged union's members apart, its values, and whether the member itself asks for it.
 local function tag_field(member, name)
   for _, field in ipairs(member.fields or {}) do
-    if field.name == name then return field.schema.alias or field.name, resolve(field.schema).values or {} end
+    if field.name == name then return field.schema.alias or field.name, resolve(field.schema).values or {}, json_schema.is_required(field.schema) end
   end
-  return name, {}
+  return name, {}, false
 end
 
 function BUILD.union(self, desc, direction, out)
-  local members, mapping, property = ordered.list(), ordered.object(), desc.discriminator
+  local members, mapping, property, required = ordered.list(), ordered.object(), desc.discriminator, true
   for _, item in ipairs(desc.members) do
     local schema = self:schema(item, direction)
     members:add(schema)
     if desc.discriminator then
-      local wire_name, tags = tag_field(resolve(item), desc.discriminator)
-      property = wire_name
+      local wire_name, tags, is_required = tag_field(resolve(item), desc.discriminator)
+      property, required = wire_name, required and is_required
       for _, tag in ipairs(tags) do mapping:set(tostring(tag), schema:get("$ref")) end
     end
   end
   -- Members of an untagged union may overlap; the first that fits is taken.
   out:set(desc.discriminator and "oneOf" or "anyOf", members)
   if desc.discriminator then
+    if not required then out:set("required", ordered.list { property }) end -- here nothing stands for a tag that is missing
     out:set("discriminator", ordered.object():set("propertyName", property):set("mapping", not mapping:empty() and mapping or nil))
   end
 end
@@ -269,18 +270,18 @@ function BUILD.model(self, desc, direction, out)
   if (desc.extra or "forbid") == "forbid" then out:set("additionalProperties", false) end
 end
 
--- base64 makes four characters of three bytes; padding may be left out.
 function BUILD.bytes(_, desc, _, out)
-  out:set("type", "string"):set("contentEncoding", "base64")
-  out:set("minLength", desc.min_length and math.ceil(desc.min_length * 4 / 3))
-  out:set("maxLength", desc.max_length and 4 * math.ceil(desc.max_length / 3))
+  out:set("type", "string"):set("contentEncoding", "base64"):set("pattern", base64_pattern.of(desc.min_length, desc.max_length))
+  out:set("minLength", base64_pattern.length(desc.min_length)):set("maxLength", base64_pattern.length(desc.max_length))
 end
 
 local function build_scalar(desc, out)
   local row = TYPES[desc.kind] or error("openapi: no JSON Schema for the kind " .. tostring(desc.kind))
   out:set("type", row[1]):set("format", row[2])
-  if desc.pattern then out:set(is_portable(desc.pattern) and "pattern" or "x-pcre2-pattern", desc.pattern) end
-  out:set("x-minimum-bytes", desc.min_bytes)
+  local portable = desc.pattern and ecmascript.pattern(desc.pattern)
+  out:set(portable and "pattern" or "x-pcre2-pattern", portable or desc.pattern)
+  -- As many characters are as many bytes at least.
+  out:set("minLength", desc.min_bytes):set("x-minimum-bytes", desc.min_bytes)
 end
 
 local function null_schema()

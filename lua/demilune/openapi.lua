@@ -19,7 +19,11 @@ local PARAMETER_SOURCES = { "path", "query", "header", "cookie" }
 -- Header fields that OpenAPI says elsewhere: as media types and as security.
 local SAID_ELSEWHERE = { accept = true, ["content-type"] = true, authorization = true }
 
-local MEDIA_TYPES = { json = "application/json", form = "application/x-www-form-urlencoded", text = "text/plain", bytes = "application/octet-stream" }
+-- Of each kind of body the usual one, and what more the core lets through; JSON's other names, which end in +json, have no range.
+local MEDIA_TYPES = {
+  json = { "application/json" }, form = { "application/x-www-form-urlencoded" }, text = { "text/plain", "text/*" },
+  bytes = { "application/octet-stream", "*/*" },
+}
 
 ---@class demilune.openapi.document what is gathered while operations are written
 ---@field schemas demilune.json_schema.collection
@@ -78,9 +82,12 @@ local function parameter(document, source, field)
   return out
 end
 
+-- 1 to 255 visible characters, as they are or as a string of RFC 9651.
+local KEY = [==[^(?:[!#-+\-.-:<-\[\]-~]{1,255}|"(?:[ !#-\[\]-~]|\\["\\]){1,255}")$]==]
+
 -- What an idempotent route asks for beside its own parameters.
 local function idempotency_key(route)
-  local schema = ordered.object():set("type", "string"):set("minLength", 1):set("maxLength", 255)
+  local schema = ordered.object():set("type", "string"):set("pattern", KEY)
   return ordered.object():set("name", "Idempotency-Key"):set("in", "header")
     :set("description", "New for each thing to be done, and the same when it is sent again: it is done once, and answered alike")
     :set("required", route.idempotent == "required" or nil):set("schema", schema):set("example", "8e03978e-40d5-43e8-bc93-6894a57f9324")
@@ -109,10 +116,12 @@ end
 local function request_body(document, route, compiled)
   local desc, kind = route.form or route.body, compiled.body_kind
   if not kind then return nil end -- whatever comes is the handler's to read
-  -- Bytes as they are have no schema: base64 is for bytes inside JSON.
   local schema = desc and kind ~= "bytes" and document.schemas:schema(desc, "input")
     or ordered.object():set("type", kind == "text" and "string" or nil)
-  local content = ordered.object():set(MEDIA_TYPES[kind], ordered.object():set("schema", schema))
+  -- Bytes as they are have no type, for base64 is for bytes inside JSON; lengths of theirs are in bytes.
+  if desc and kind == "bytes" then schema:set("minLength", desc.min_length):set("maxLength", desc.max_length) end
+  local content = ordered.object()
+  for _, media_type in ipairs(MEDIA_TYPES[kind]) do content:set(media_type, ordered.object():set("schema", schema)) end
   return ordered.object():set("description", desc and desc.description):set("content", content)
     :set("required", desc and not compiled.body_optional or nil)
 end
@@ -240,7 +249,9 @@ function openapi.document(plan)
   for index, route in ipairs(routes) do
     local compiled = plan.routes[index]
     local item, names, shown_as = path_item(document, compiled.pattern)
-    item:set(compiled.method:lower(), operation(document, route, compiled, names, shown_as))
+    -- OpenAPI has no parameter of several segments. Where it would be another route's only one, that goes before, as it does in the core.
+    local hidden = compiled.pattern:find ":path}" and item:get(compiled.method:lower())
+    if not hidden then item:set(compiled.method:lower(), operation(document, route, compiled, names, shown_as)) end
   end
   local info = ordered.object():set("title", plan.title):set("description", plan.description):set("contact", plan.contact)
     :set("license", plan.license):set("version", plan.version)

@@ -112,7 +112,8 @@ function openapi_responses.shared(traits)
     out:set("NotAuthenticated", response(REASONS[401], client_error)):set("NotAllowed", response(REASONS[403], client_error))
   end
   if traits.limited then
-    local seconds = ordered.object():set("description", "Seconds until the same request would pass"):set("schema", typed "integer")
+    local seconds = ordered.object():set("description", "Seconds until the same request would pass"):set("required", true)
+      :set("schema", typed "integer")
     out:set("TooManyRequests", response(REASONS[429], client_error):set("headers", ordered.object():set("Retry-After", seconds)))
   end
   if traits.idempotent then

@@ -237,21 +237,33 @@ local function tag_field(member, name)
   return name, {}, false
 end
 
+-- Where a member does without its tag, as with a default for it, the union has to ask for it: here nothing stands for a tag that is missing.
+local function ask_for_tag(desc, out)
+  local name, every_tag, required = nil, ordered.list(), true
+  for _, item in ipairs(desc.members) do
+    local wire_name, tags, is_required = tag_field(resolve(item), desc.discriminator)
+    name, required = wire_name, required and is_required
+    for _, tag in ipairs(tags) do every_tag:add(tag) end
+  end
+  if required then return end
+  out:set("properties", ordered.object():set(name, ordered.object():set("enum", every_tag))):set("required", ordered.list { name })
+end
+
 function BUILD.union(self, desc, direction, out)
-  local members, mapping, property, required = ordered.list(), ordered.object(), desc.discriminator, true
+  local members, mapping, property = ordered.list(), ordered.object(), desc.discriminator
   for _, item in ipairs(desc.members) do
     local schema = self:schema(item, direction)
     members:add(schema)
     if desc.discriminator then
-      local wire_name, tags, is_required = tag_field(resolve(item), desc.discriminator)
-      property, required = wire_name, required and is_required
+      local wire_name, tags = tag_field(resolve(item), desc.discriminator)
+      property = wire_name
       for _, tag in ipairs(tags) do mapping:set(tostring(tag), schema:get("$ref")) end
     end
   end
   -- Members of an untagged union may overlap; the first that fits is taken.
   out:set(desc.discriminator and "oneOf" or "anyOf", members)
   if desc.discriminator then
-    if not required then out:set("required", ordered.list { property }) end -- here nothing stands for a tag that is missing
+    ask_for_tag(desc, out)
     out:set("discriminator", ordered.object():set("propertyName", property):set("mapping", not mapping:empty() and mapping or nil))
   end
 end

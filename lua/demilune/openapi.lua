@@ -173,7 +173,7 @@ local function operation(document, route, compiled, names, shown_as)
     :set("requestBody", request_body(document, route, compiled))
     :set("responses", openapi_responses.of(document.schemas, route, traits))
     :set("deprecated", route.deprecated or nil):set("x-sunset", route.sunset)
-    :set("security", traits.guarded and document.security:requirements(route.guard) or nil)
+    :set("security", traits.guarded and document.security:requirements(route.guard) or ordered.list())
 end
 
 local function survey_responses(schemas, route)

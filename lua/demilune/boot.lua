@@ -22,7 +22,8 @@ local function load_text(path)
   local text = files.read(path)
   local problem = not text and files.problem(path)
   if problem then
-    error(("%s/%s cannot be read (%s); make it a file of 1 MiB at most that the user who runs demilune may read"):format(context.folder, path, problem), 0)
+    error(("%s/%s cannot be read (%s); make it a file of 1 MiB at most that the user who runs demilune may read")
+      :format(context.folder, path, problem), 0)
   end
   if not text then return nil end
   if text:byte(1) == 27 then error(path .. ": this is compiled Lua, which nobody can check; put the source there instead", 0) end

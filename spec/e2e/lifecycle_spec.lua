@@ -442,12 +442,12 @@ require "shared.name"]]
     server.remove_folder(elsewhere)
   end)
 
-  it("are to check what they are to serve: one that is too large is not there", function()
+  it("are to check what they are to serve: one that is too large is refused", function()
     with_app({ ["app.lua"] = APP, ["shared/name.lua"] = 'return "large" --' .. ("x"):rep(2 ^ 20) }, function(folder)
       local _, _, served = server.run { "serve", folder, "--port=0" }
       local status, _, checked = server.run { "check", folder }
       assert.equal(1, status)
-      for _, said in ipairs { served, checked } do assert.truthy(said:find("shared.name", 1, true), said) end
+      for _, said in ipairs { served, checked } do assert.truthy(said:find("shared/name.lua cannot be read (it is larger", 1, true), said) end
     end)
   end)
 end)

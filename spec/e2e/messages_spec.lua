@@ -59,8 +59,8 @@ describe("an app that does not load is told", function()
     local folder = server.write_app(app 'app:database "sqlite:none/x.db"\napp:get("/", function() end)')
     local _, _, err = server.run({ "serve", folder, "--port=0", "--sandbox=off" }, { env = { DEMILUNE_DATA = folder } })
     server.remove_folder(folder)
-    assert.matches("/none/x.db cannot be made: No such file or directory; its folder must exist and be writable, and in the sandbox be the data folder "
-      .. "(DEMILUNE_DATA) or lie in it", err, 1, true)
+    assert.matches("/none/x.db cannot be made: No such file or directory; its folder must exist and be writable, and in the sandbox be the data "
+      .. "folder (DEMILUNE_DATA) or lie in it", err, 1, true)
   end)
 
   it("that there is no other database than SQLite", function()

@@ -174,4 +174,17 @@ describe("a secret that is not set", function()
     write_env "KEY=from-the-file"
     assert.equal("from-the-file", settings.new({ KEY = model.secret() }).KEY.secret)
   end)
+
+  it("is made up, or left out, as well where a reference leads to it", function()
+    local function behind(target) return model.ref(model.ref(function() return target end)) end
+    context.mode = "dev"
+    assert.equal(96, #settings.new({ KEY = behind(model.secret { min_bytes = 48 }) }).KEY.secret)
+    environment = { KEY = "" }
+    assert.equal(64, #settings.new({ KEY = behind(model.secret()) }).KEY.secret)
+    assert.equal(2, #core.logged)
+    assert.is_nil(settings.new({ KEY = model.ref(model.secret(), { optional = true }) }).KEY)
+    assert.is_nil(settings.new({ KEY = behind(model.optional(model.secret())) }).KEY)
+    context.mode = "serve"
+    assert.matches("KEY is empty; set KEY to a secret of at least 16 bytes", refusal { KEY = behind(model.secret()) })
+  end)
 end)

@@ -100,7 +100,10 @@ local function as_sent(desc, text)
   return setmetatable(items, core.array_type)
 end
 
-local function is_needed(desc) return not (desc.optional or desc.default ~= nil or desc.default_factory) end
+local function is_needed(desc)
+  if desc.optional or desc.default ~= nil or desc.default_factory then return false end
+  return desc.kind ~= "ref" or is_needed(desc.get())
+end
 
 -- What to say in production of a value that lies in the folder all the same.
 local function unread(name)
@@ -112,7 +115,7 @@ end
 
 -- A secret that is empty is none: NAME= is how a line waits to be filled in, and everybody could sign by it.
 local function set(desc, text)
-  if text ~= "" or desc.kind ~= "secret" then return text end
+  if text ~= "" or field.resolve(desc).kind ~= "secret" then return text end
 end
 
 -- What stands in the environment, the .env file, or nowhere but must.
@@ -120,9 +123,10 @@ local function gather(fields)
   local from_file, values = context.is_relaxed() and env_file() or {}, {}
   for _, entry in ipairs(fields) do
     local name, desc = entry.name, entry.schema
+    local target = field.resolve(desc)
     local text = set(desc, os.getenv(name)) or set(desc, from_file[name])
-    if text == nil and desc.kind == "secret" and is_needed(desc) and context.is_relaxed() then
-      text = throw_away_secret(name, desc.min_bytes)
+    if text == nil and target.kind == "secret" and is_needed(desc) and context.is_relaxed() then
+      text = throw_away_secret(name, target.min_bytes)
       if context.mode == "dev" then core.log("warning", UNKNOWN:format(name, name)) end
     end
     if text ~= nil then values[name] = as_sent(desc, text) end

@@ -100,12 +100,16 @@ local kinds = {
 }
 
 local function check_field(entry, text, values, problems)
-  local desc = entry.schema
+  local desc, optional = entry.schema, entry.schema.optional
   local loc = { "environment", entry.name }
+  while desc.kind == "ref" do
+    desc = desc.get()
+    optional = optional or desc.optional
+  end
   if text == nil then
     if desc.default ~= nil then
       values[entry.name] = desc.default
-    elseif not desc.optional then
+    elseif not optional then
       problems[#problems + 1] = { type = "missing", loc = loc, msg = "is required" }
     end
     return

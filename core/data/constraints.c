@@ -10,17 +10,20 @@
 
 enum { NAMES_TOLD = 12 };
 
-/* Of an index its columns, in their order, or its own name where it has an expression; the key that is the rowid is no index. */
+/*
+ * Of an index its columns, in their order, or its own name where it has an expression. The rowid is no index: it is named by the column that is
+ * another name for it, which is the key that no index stands for, and where there is none by itself.
+ */
 static const char names_sql[] =
-    "WITH tables AS (SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'table'"
-    "   AND name NOT IN ('sqlite_schema', 'sqlite_sequence', 'demilune_migrations')),"
+    "WITH tables AS (SELECT name, wr FROM pragma_table_list WHERE schema = 'main' AND type = 'table'"
+    "   AND substr(name, 1, 7) <> 'sqlite_' AND name <> 'demilune_migrations'),"
     " columns AS (SELECT t.name AS place, i.name AS index_name, c.seqno, c.name AS column_name"
     "   FROM tables t, pragma_index_list(t.name) i, pragma_index_info(i.name) c WHERE i.\"unique\")"
     " SELECT CASE WHEN count(column_name) OVER whole < count(*) OVER whole THEN replace(index_name, '''', '''''')"
     "   ELSE group_concat(place || '.' || column_name, ', ') OVER whole END FROM columns"
     "   WINDOW whole AS (PARTITION BY place, index_name ORDER BY seqno ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING)"
-    " UNION SELECT t.name || '.' || k.name FROM tables t, pragma_table_info(t.name) k"
-    "   WHERE k.pk = 1 AND lower(k.type) = 'integer' AND 1 = (SELECT count(*) FROM pragma_table_info(t.name) WHERE pk > 0)"
+    " UNION SELECT t.name || '.' || coalesce((SELECT k.name FROM pragma_table_info(t.name) k WHERE k.pk > 0"
+    "   AND NOT EXISTS (SELECT 1 FROM pragma_index_list(t.name) WHERE origin = 'pk')), 'rowid') FROM tables t WHERE NOT t.wr"
     " ORDER BY 1";
 
 static dl_str name_at(sqlite3_stmt *names) {

@@ -11,6 +11,7 @@ CREATE UNIQUE INDEX by_three ON seats (who, "row", hall);
 CREATE TABLE Codes (code TEXT PRIMARY KEY, kind INT, old INTEGER);
 CREATE UNIQUE INDEX "odd 'one" ON Codes (kind) WHERE old = 0;
 CREATE UNIQUE INDEX "kind's own" ON Codes (abs(kind)) WHERE old = 2;
+CREATE TABLE backwards (id INTEGER PRIMARY KEY DESC, kind INT) STRICT;
 CREATE VIRTUAL TABLE words USING fts5(text);
 ]]
 
@@ -23,6 +24,9 @@ local ROWS = {
   { "INSERT INTO seats VALUES ('h', 'r', 2, 'Ada')", "INSERT INTO seats VALUES ('h', 'q', 3, 'ADA')", "by_who" },
   { "INSERT INTO Codes VALUES ('a', 1, 0)", "INSERT INTO codes VALUES ('a', 2, 1)", "Codes.code" },
   { "INSERT INTO Codes VALUES ('b', 7, 0)", "INSERT INTO codes VALUES ('c', 7, 0)", "Codes.kind" },
+  { "INSERT INTO Codes (rowid, code) VALUES (77, 'f')", "INSERT INTO codes (_rowid_, code) VALUES (77, 'g')", "Codes.rowid" },
+  { "INSERT INTO backwards VALUES (1, 2)", "INSERT INTO backwards VALUES (1, 3)", "backwards.id" },
+  { "INSERT INTO backwards (oid, id) VALUES (9, 8)", "INSERT INTO backwards (oid, id) VALUES (9, 7)", "backwards.rowid" },
   { "INSERT INTO Codes VALUES ('d', 8, 2)", "INSERT INTO codes VALUES ('e', -8, 2)", "kind''s own" },
 }
 
@@ -55,14 +59,16 @@ describe("a constraint that a statement has a text for", function()
 
   it("does not load when the database has none of that name, and the message says which there are", function()
     local add = "db:statement([[INSERT INTO users (email) VALUES ('a')]], { unique = { [%q] = 'taken' } })"
-    for _, wrong in ipairs { "user.email", "users.mail", "email", "users.team", "users.name, users.team", "users.EMAIL", "" } do
+    for _, wrong in ipairs {
+      "user.email", "users.mail", "email", "users.team", "users.name, users.team", "users.EMAIL", "users.rowid", "seats.rowid", "",
+    } do
       local app = server.write_app(app_with { add:format(wrong), "app:get('/', function() end)" })
       for _, command in ipairs { { "check" }, { "serve", "--port=0" } } do
         local world = server.make_folder()
         local status, out, err = server.run({ command[1], app, command[2] }, { env = { DEMILUNE_DATA = world } })
         assert.equal(1, status)
-        local there = 'it has "Codes.code", "Codes.kind", "by_who", "kind\'\'s own", "seats.number, seats.hall, seats.row", '
-          .. '"seats.who, seats.row, seats.hall", "users.email", "users.id", "users.team, users.name"'
+        local there = 'it has "Codes.code", "Codes.kind", "Codes.rowid", "backwards.id", "backwards.rowid", "by_who", "kind\'\'s own", '
+          .. '"seats.number, seats.hall, seats.row", "seats.who, seats.row, seats.hall", "users.email", "users.id", "users.team, users.name"'
         local said = ('unique: the database has no constraint "%s" that a row could violate; %s'):format(wrong, there)
         assert.truthy((out .. err):find(said, 1, true), out .. err)
         assert.truthy((out .. err):find("app.lua:4: ", 1, true))

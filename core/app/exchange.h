@@ -140,7 +140,10 @@ void dl_respond_page(dl_exchange *exchange, int status, dl_str html);
 /* A refusal with {"detail": text}. */
 void dl_respond_error(dl_exchange *exchange, int status, dl_str detail, dl_str fields);
 
-/* 304 or the file. */
+/* 412: the version that the client wants is not the one that there is. */
+void dl_respond_other_version(dl_exchange *exchange);
+
+/* 304, 412 or the file. */
 void dl_respond_file(dl_exchange *exchange, const dl_file *file);
 
 /* The JSON text in worker->scratch with the route's own status and fields. */

@@ -165,6 +165,10 @@ void dl_respond_scratch_json(dl_exchange *exchange) {
   if (has_body) append_body(exchange, out, body);
 }
 
+void dl_respond_other_version(dl_exchange *exchange) {
+  dl_respond_error(exchange, 412, DL_STR("What you ask for is another version than the one that you want"), (dl_str){0});
+}
+
 /* For the documentation page of `demilune dev`. */
 static void respond_reload(dl_exchange *exchange) {
   dl_buffer body = {0};
@@ -183,10 +187,13 @@ void dl_respond_file(dl_exchange *exchange, const dl_file *file) {
     return;
   }
   dl_buffer fields = {0};
+  dl_http_validators validators = {.etag = file->etag};
+  dl_http_due due = dl_http_due_of(&exchange->request, &validators, exchange->worker->loop->clock.wall_ms / 1000, &exchange->arena);
   dl_http_header_line(&fields, DL_STR("ETag"), file->etag);
   DL_BUFFER_LITERAL(&fields, "Cache-Control: no-cache\r\n");
-  dl_http_validators validators = {.etag = file->etag};
-  if (dl_http_not_modified(&exchange->request, &validators, exchange->worker->loop->clock.wall_ms / 1000, &exchange->arena)) {
+  if (due == DL_HTTP_DUE_REFUSAL) {
+    dl_respond_other_version(exchange);
+  } else if (due == DL_HTTP_DUE_NOT_MODIFIED) {
     dl_respond(exchange, 304, (dl_str){0}, dl_buffer_str(&fields), (dl_str){0});
   } else {
     if (file->encoding.len) dl_http_header_line(&fields, DL_STR("Content-Encoding"), file->encoding);

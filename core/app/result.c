@@ -54,17 +54,21 @@ static void fail(dl_exchange *exchange, const char *format, const char *what) {
 
 /* --- versions that the client has (RFC 9110 13) --------------------------------------- */
 
-/* Whether a 200 would tell the client what it has. own: what the handler says of the version, in place of what its route does. */
-static bool is_current(dl_exchange *exchange, int status, const dl_http_validators *own) {
+/* What of a 200 the client is due. own: what the handler says of the version, in place of what its route does. */
+static dl_http_due due_of(dl_exchange *exchange, int status, const dl_http_validators *own) {
   dl_http_validators validators = exchange->route->validators;
   if (own && own->etag.len) validators.etag = own->etag;
   if (own && own->last_modified.len) validators.last_modified = own->last_modified;
-  return status == 200 && dl_http_validators_any(&validators) &&
-         dl_http_not_modified(&exchange->request, &validators, exchange->worker->loop->clock.wall_ms / 1000, &exchange->arena);
+  if (status != 200 || !dl_http_validators_any(&validators)) return DL_HTTP_DUE_WHOLE;
+  return dl_http_due_of(&exchange->request, &validators, exchange->worker->loop->clock.wall_ms / 1000, &exchange->arena);
 }
 
-/* With all fields that the 200 would have, but those that tell of its body (15.4.5). */
-static void send_not_modified(dl_exchange *exchange, dl_str fields) {
+/* A 304 has all fields that the 200 would have, but those that tell of its body (15.4.5). */
+static void send_due(dl_exchange *exchange, dl_http_due due, dl_str fields) {
+  if (due == DL_HTTP_DUE_REFUSAL) {
+    dl_respond_other_version(exchange);
+    return;
+  }
   dl_buffer kept = {0};
   dl_http_header_lines_except(&kept, fields, DL_STR("Content-Encoding:\r\nContent-Language:\r\nContent-Range:\r\n"));
   dl_respond(exchange, 304, (dl_str){0}, dl_buffer_str(&kept), (dl_str){0});
@@ -98,8 +102,9 @@ static bool serialise(dl_exchange *exchange, lua_State *co, int index, const dl_
 static void send_value(dl_exchange *exchange, lua_State *co) {
   const dl_route *route = exchange->route;
   dl_buffer_clear(&exchange->worker->scratch);
-  if (is_current(exchange, route->status, NULL)) {
-    send_not_modified(exchange, (dl_str){0});
+  dl_http_due due = due_of(exchange, route->status, NULL);
+  if (due != DL_HTTP_DUE_WHOLE) {
+    send_due(exchange, due, (dl_str){0});
     return;
   }
   if (!dl_http_status_has_body(route->status)) {
@@ -131,11 +136,12 @@ static void send_body(dl_exchange *exchange, lua_State *co, const dl_given *give
 static bool send_response(dl_exchange *exchange, lua_State *co) {
   dl_given given = {0};
   const char *problem = dl_request_read_response(co, 1, &exchange->view, &given);
+  dl_http_due due = problem ? DL_HTTP_DUE_WHOLE : due_of(exchange, given.status, &given.validators);
   exchange->sets_cookie = given.sets_cookie;
   if (problem) {
     fail(exchange, "%s", problem);
-  } else if (is_current(exchange, given.status, &given.validators)) {
-    send_not_modified(exchange, dl_buffer_str(&given.fields));
+  } else if (due != DL_HTTP_DUE_WHOLE) {
+    send_due(exchange, due, dl_buffer_str(&given.fields));
     given.is_stream = false;
   } else if (given.is_stream) {
     dl_http_header_line(&given.fields, DL_STR("Content-Type"), given.content_type.len ? given.content_type : DL_STR("application/octet-stream"));

@@ -20,9 +20,15 @@ const char *dl_http_validators_note(dl_http_validators *validators, dl_str name,
 
 static inline bool dl_http_validators_any(const dl_http_validators *validators) { return validators->etag.len || validators->last_modified.len; }
 
-/* Whether a client that asks by GET or HEAD has this version: 304 instead of a 200. By
- * If-None-Match, and only without that by If-Modified-Since (13.2.2). */
-bool dl_http_not_modified(const dl_http_request *request, const dl_http_validators *validators, int64_t now_s, struct dl_arena *arena);
+/* What a client that asks by GET or HEAD is sent of a version, by what it says that it has or wants (13.2.2). */
+typedef enum dl_http_due {
+  DL_HTTP_DUE_WHOLE,
+  DL_HTTP_DUE_NOT_MODIFIED, /* 304: it has this one, by If-None-Match, and only without that by If-Modified-Since */
+  DL_HTTP_DUE_REFUSAL,      /* 412: it wants another one, by If-Match, and only without that by If-Unmodified-Since */
+} dl_http_due;
+
+/* What the response does not name is held against nothing: its handler may have, by a precondition of its own. */
+dl_http_due dl_http_due_of(const dl_http_request *request, const dl_http_validators *validators, int64_t now_s, struct dl_arena *arena);
 
 /* Whether a request may go on where the current version has this tag, or, by an empty one,
  * there is none: false where its If-Match or, of a method that changes something, its

@@ -8,7 +8,7 @@ local APP = [[
 local demilune = require "demilune"
 local model = demilune.model
 local app = demilune.app {
-  guard = demilune.guard.public, cors = { origins = { "https://shop.example" }, expose = { "ETag" } },
+  guard = demilune.guard.public, docs = true, cors = { origins = { "https://shop.example" }, expose = { "ETag" } },
 }
 local committed = app:dependency(function(req) return 1, function(ok) demilune.log.info("finished", { ok = ok, target = req.target }) end end)
 
@@ -105,8 +105,42 @@ describe("conditional requests", function()
     assert.equal(200, status_of("/dated", { ["If-Modified-Since"] = "Sun, 06 Nov 1994 08:49:37 GMT", ["If-None-Match"] = "*" }))
   end)
 
+  it("are answered 412 where the client wants another version, and else with all of it", function()
+    for list, status in pairs {
+      ['"v1"'] = 200, ['"v0", "v1"'] = 200, ["*"] = 200, ['"v0"'] = 412, ['W/"v1"'] = 412, ["v1"] = 412, [""] = 412, ["*, *"] = 412,
+    } do
+      for _, path in ipairs { "/tagged", "/declared", "/plain", "/held", "/both", "/stream" } do
+        local reply = ask(path, { ["If-Match"] = list })
+        assert.equal(status, reply.status, path .. " " .. list)
+        assert.equal(status == 412, reply.body == '{"detail":"What you ask for is another version than the one that you want"}', reply.body)
+      end
+      assert.equal(status, status_of("/tagged", { ["If-Match"] = list }, "HEAD"))
+      assert.equal(200, status_of("/untagged", { ["If-Match"] = list }))
+      assert.equal(list == "*" and 200 or 412, status_of("/weak", { ["If-Match"] = list }), list)
+    end
+    local refused = ask("/tagged", { ["If-Match"] = '"v0"' })
+    assert.same({ "no-store", nil, nil }, { refused.headers["cache-control"], refused.headers.etag, refused.headers["set-cookie"] })
+    assert.equal(412, status_of("/own", { ["If-Match"] = '"v1"' }))
+    assert.equal(412, status_of("/openapi.json", { ["If-Match"] = '"v1"' }))
+    assert.equal(200, status_of("/openapi.json", { ["If-Match"] = ask("/openapi.json").headers.etag }))
+  end)
+
+  it("are refused first, and go on only with the version that is wanted", function()
+    assert.equal(412, status_of("/tagged", { ["If-Match"] = '"v0"', ["If-None-Match"] = '"v1"' }))
+    assert.equal(304, status_of("/tagged", { ["If-Match"] = '"v1"', ["If-None-Match"] = '"v1"' }))
+    for date, status in pairs {
+      ["Sun, 06 Nov 1994 08:49:36 GMT"] = 412, ["Sun, 06 Nov 1994 08:49:37 GMT"] = 200, ["Sun, 06 Nov 1994 08:49:38 GMT"] = 200, ["1994"] = 200,
+    } do
+      assert.equal(status, status_of("/dated", { ["If-Unmodified-Since"] = date }), date)
+      assert.equal(status, status_of("/both", { ["If-Unmodified-Since"] = date }), date)
+      assert.equal(200, status_of("/both", { ["If-Unmodified-Since"] = date, ["If-Match"] = '"v1"' }), date)
+      assert.equal(200, status_of("/tagged", { ["If-Unmodified-Since"] = date }), date)
+    end
+  end)
+
   it("are of GET and HEAD, and of a 200", function()
-    local known = { ["If-None-Match"] = '"v1"' }
+    local known, wanted = { ["If-None-Match"] = '"v1"' }, { ["If-Match"] = '"v0"' }
+    assert.same({ 200, 201, 404 }, { status_of("/tagged", wanted, "POST"), status_of("/created", wanted), status_of("/gone", wanted) })
     assert.equal(304, status_of("/tagged", known, "HEAD"))
     assert.equal(200, status_of("/tagged", known, "POST"))
     assert.equal(201, status_of("/created", known))

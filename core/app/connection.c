@@ -19,7 +19,7 @@ enum {
   STATE_PROXY    /* waiting for, or reading, the PROXY header of a trusted proxy */
 };
 
-enum { DISCARD_MAX_BYTES = 65536, OUTPUT_FLUSH_BYTES = 65536, LINGER_US = 2000000, LAST_CALL_US = 1000000, STALE_US = 50000 };
+enum { DISCARD_MAX_BYTES = 65536, OUTPUT_FLUSH_BYTES = 65536, LINGER_US = 2000000, LAST_CALL_US = 1000000 };
 enum { TURN_REQUESTS = 64, TURN_US = 1000, BODY_ROOM_BYTES = DL_STREAM_BUFFER_BYTES / 4 };
 
 static void advance(dl_connection *connection);
@@ -102,23 +102,13 @@ static void end_broken(dl_connection *connection) {
   linger(connection);
 }
 
-/* The loop's clock is of the turn's beginning: too old to measure what ran since, and
- * for the deadlines that follow when that took long. */
-static void measure(dl_exchange *exchange) {
-  dl_clock *clock = &exchange->worker->loop->clock;
-  uint64_t now_us = dl_clock_monotonic_now_us(clock);
-  if (now_us > clock->monotonic_us + STALE_US) dl_clock_update(clock);
-  exchange->elapsed_us = now_us > exchange->started_us ? now_us - exchange->started_us : 0;
-  if (exchange->elapsed_us >= TURN_US) exchange->connection->turn_requests = TURN_REQUESTS;
-  dl_access_log_write(exchange);
-  dl_metrics_record(exchange);
-}
-
 void dl_connection_finished(dl_connection *connection) {
   dl_exchange *exchange = connection->exchange;
-  bool close = exchange->close || (exchange->refusal_closes && !exchange->body_complete);
   bool discard = exchange->request.has_body && !exchange->body_complete;
-  measure(exchange);
+  bool close = exchange->close || (discard && exchange->refusal_lingers);
+  connection->ends_behind_body = !exchange->body_came;
+  dl_exchange_measure(exchange);
+  if (exchange->elapsed_us >= TURN_US) connection->turn_requests = TURN_REQUESTS;
   connection->exchange = NULL;
   dl_exchange_end(exchange);
   connection->state = discard ? STATE_DISCARD : STATE_HEAD;
@@ -199,7 +189,7 @@ static void refuse(dl_connection *connection, int status, const char *reason) {
     exchange->head_only = dl_http_parser_is_head(connection->parser);
   }
   exchange->close = true;
-  exchange->body_complete = true;
+  exchange->body_complete = exchange->body_came = true;
   dl_respond_error(exchange, status, dl_str_of(reason), (dl_str){0});
   dl_connection_finished(connection);
 }
@@ -256,14 +246,22 @@ static void begin_body(dl_connection *connection) {
 
 static void serve(dl_connection *connection) {
   connection->state = STATE_RUNNING;
-  connection->exchange->body_complete = true;
+  connection->exchange->body_complete = connection->exchange->body_came = true;
   dl_deadline_clear(&connection->deadline);
   dl_pipeline_serve(connection->exchange);
+}
+
+/* Chunks are not looked through for it. */
+static bool has_body_come(const dl_connection *connection) {
+  const dl_http_request *request = &connection->exchange->request;
+  if (!request->has_body) return true;
+  return !request->chunked && dl_stream_bytes(&connection->stream).len >= request->content_length;
 }
 
 /* The pipeline has the exchange from here on: a client that goes away while it is refused does not end it. */
 static void admit(dl_connection *connection) {
   connection->state = STATE_RUNNING;
+  connection->exchange->body_came = has_body_come(connection);
   switch (dl_pipeline_admit(connection->exchange)) {
     case DL_REFUSED: dl_connection_finished(connection); break;
     case DL_UNDECIDED: break;
@@ -319,7 +317,7 @@ static bool step_head(dl_connection *connection) {
   exchange->close = !exchange->request.keep_alive || connection->worker->draining;
   exchange->head_only = exchange->request.method == DL_METHOD_HEAD;
   exchange->body_complete = !exchange->request.has_body;
-  exchange->refusal_closes = exchange->request.expect_continue || exchange->request.content_length > DISCARD_MAX_BYTES;
+  exchange->refusal_lingers = exchange->request.expect_continue || exchange->request.content_length > DISCARD_MAX_BYTES;
   admit(connection);
   return true;
 }
@@ -418,11 +416,14 @@ static bool step_discard(dl_connection *connection) {
   switch (take_body(connection, NULL, DISCARD_MAX_BYTES)) {
     case DL_HTTP_MORE: return wait_for_body(connection);
     case DL_HTTP_DONE:
+      if (connection->ends_behind_body) break;
       connection->state = STATE_HEAD;
       dl_http_parser_reset(connection->parser);
       return true;
-    default: linger(connection); return false;
+    default: break;
   }
+  linger(connection);
+  return false;
 }
 
 static void advance(dl_connection *connection) {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "app/exchange.h"
+#include "app/measure.h"
 
 #include "base/forget.h"
 #include "base/memory.h"
@@ -7,7 +8,7 @@
 #include <lauxlib.h>
 #include <stdio.h>
 
-enum { ARENA_BLOCK_BYTES = 4096, BODY_KEPT_BYTES = 65536, SPARE_BODY_BYTES = 1048576, IDLE_KEPT = 16 };
+enum { STALE_US = 50000, ARENA_BLOCK_BYTES = 4096, BODY_KEPT_BYTES = 65536, SPARE_BODY_BYTES = 1048576, IDLE_KEPT = 16 };
 
 static const char hex_digits[] = "0123456789abcdef";
 
@@ -73,7 +74,7 @@ dl_exchange *dl_exchange_begin(dl_worker *worker, dl_connection *connection) {
   exchange->runs_afters = exchange->after_ended = false;
   exchange->status = 0;
   exchange->write_ticket = (dl_ticket){0};
-  exchange->head_only = exchange->close = exchange->refusal_closes = exchange->body_complete = false;
+  exchange->head_only = exchange->close = exchange->refusal_lingers = exchange->body_complete = exchange->body_came = false;
   exchange->password_refused = exchange->queued = exchange->in_handler = exchange->starved = exchange->sets_cookie = false;
   exchange->forbidden = exchange->succeeded = exchange->streaming = exchange->chunked = exchange->timed_out = exchange->waits_for_drain = false;
   exchange->phase = DL_PHASE_HANDLER;
@@ -145,6 +146,17 @@ uint32_t dl_exchange_give_back(dl_worker *worker) {
 }
 
 /* The slots of its view lie in the Lua of its generation: another one cannot use it. */
+/* The loop's clock is of the turn's beginning: too old to measure what ran since, and
+ * for the deadlines that follow when that took long. */
+void dl_exchange_measure(dl_exchange *exchange) {
+  dl_clock *clock = &exchange->worker->loop->clock;
+  uint64_t now_us = dl_clock_monotonic_now_us(clock);
+  if (now_us > clock->monotonic_us + STALE_US) dl_clock_update(clock);
+  exchange->elapsed_us = now_us > exchange->started_us ? now_us - exchange->started_us : 0;
+  dl_access_log_write(exchange);
+  dl_metrics_record(exchange);
+}
+
 void dl_exchange_end(dl_exchange *exchange) {
   dl_worker *worker = exchange->worker;
   dl_deadline_clear(&exchange->deadline);

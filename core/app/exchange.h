@@ -72,7 +72,8 @@ struct dl_exchange {
   bool head_only;            /* HEAD: everything but the body */
   bool starved;              /* there was no memory for its body */
   bool body_complete;        /* the request's body was read to its end */
-  bool refusal_closes;       /* an answer before that must close: the rest is too long to drop */
+  bool body_came;            /* or lies behind its head, where nobody has to wait for it */
+  bool refusal_lingers;      /* behind an answer before either the rest is too long to drop */
   bool queued;               /* it waits for its turn */
   bool in_handler;           /* it counts as running */
   bool forbidden;            /* the guard knows who asks, and that they may not */
@@ -89,6 +90,9 @@ struct dl_exchange {
 
 /* From the pool, with the current generation, ready for parsing. */
 dl_exchange *dl_exchange_begin(dl_worker *worker, dl_connection *connection);
+
+/* Its answer is out: how long that took, its line in the access log, and the metrics. */
+void dl_exchange_measure(dl_exchange *exchange);
 
 /* Back to the pool. Forgets everything. */
 void dl_exchange_end(dl_exchange *exchange);
@@ -201,6 +205,7 @@ struct dl_connection {
   bool redirects;         /* came without TLS to the port that sends people to the one with it */
   bool broken;            /* reset by the peer: nothing can be sent any more */
   bool ends_body;         /* its end is that of the body that is being sent */
+  bool ends_behind_body;  /* what it said of its end with an answer that left before the body had come */
   bool unnamed;           /* its PROXY header named no address: nobody on it is trusted */
   bool named;             /* its PROXY header named another than the other end */
   uint8_t client_len;

@@ -13,7 +13,9 @@ enum { COPY_MAX_BYTES = 16384 };
 
 enum { ANSWER_MAX_BYTES = 16 << 20 }; /* a kept one must be read back, whole */
 
-static bool closes(const dl_exchange *exchange) { return exchange->close || (exchange->refusal_closes && !exchange->body_complete); }
+/* A front may take an answer for the end of the exchange and send somebody else's request
+ * where the rest of the body is awaited: no connection outlives an answer that comes before. */
+static bool closes(const dl_exchange *exchange) { return exchange->close || !exchange->body_came; }
 
 static void append_length(dl_buffer *out, uint64_t length) {
   DL_BUFFER_LITERAL(out, "Content-Length: ");

@@ -6,6 +6,9 @@ local HIDDEN = "GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n" -- must never be seen
 
 local function refused(name, bytes, status) return { name = name, bytes = bytes, answers = { status or 400 } } end
 local function served(name, bytes, ...) return { name = name, bytes = bytes, answers = { ... }, stays = true } end
+-- Answered before the body is read, and so with the end of the connection, unless the body lies behind its head in one piece of known length.
+local function early(name, bytes, status) return { name = name, bytes = bytes, answers = { status }, stays = true, early = true } end
+local function early_chunks(name, bytes, status) return { name = name, bytes = bytes, answers = { status } } end
 
 local function request(line, fields, body)
   return line .. "\r\nHost: a\r\n" .. (fields == "" and "" or fields .. "\r\n") .. "\r\n" .. (body or "")
@@ -161,14 +164,14 @@ cases.bodies = {
   served("a length on GET", get(length(HIDDEN), HIDDEN), 200),
   served("chunks on GET", get("Transfer-Encoding: chunked", CHUNKED_HIDDEN), 200),
   served("a length on HEAD", request("HEAD / HTTP/1.1", length(HIDDEN), HIDDEN), 200),
-  served("a length on OPTIONS, which no handler answers", request("OPTIONS / HTTP/1.1", length(HIDDEN), HIDDEN), 204),
-  served("chunks on OPTIONS", request("OPTIONS / HTTP/1.1", "Transfer-Encoding: chunked", CHUNKED_HIDDEN), 204),
-  served("a length on a preflight",
+  early("a length on OPTIONS, which no handler answers", request("OPTIONS / HTTP/1.1", length(HIDDEN), HIDDEN), 204),
+  early_chunks("chunks on OPTIONS", request("OPTIONS / HTTP/1.1", "Transfer-Encoding: chunked", CHUNKED_HIDDEN), 204),
+  early("a length on a preflight",
     request("OPTIONS / HTTP/1.1", "Origin: http://b\r\nAccess-Control-Request-Method: GET\r\n" .. length(HIDDEN), HIDDEN), 204),
-  served("a length where there is no route", request("POST /nothing HTTP/1.1", length(HIDDEN), HIDDEN), 404),
-  served("chunks where there is no route", request("POST /nothing HTTP/1.1", "Transfer-Encoding: chunked", CHUNKED_HIDDEN), 404),
-  served("a length where the method is wrong", request("DELETE / HTTP/1.1", length(HIDDEN), HIDDEN), 405),
-  served("a body that is compressed, which is refused", post("Content-Encoding: gzip\r\n" .. length(HIDDEN), HIDDEN), 415),
+  early("a length where there is no route", request("POST /nothing HTTP/1.1", length(HIDDEN), HIDDEN), 404),
+  early_chunks("chunks where there is no route", request("POST /nothing HTTP/1.1", "Transfer-Encoding: chunked", CHUNKED_HIDDEN), 404),
+  early("a length where the method is wrong", request("DELETE / HTTP/1.1", length(HIDDEN), HIDDEN), 405),
+  early("a body that is compressed, which is refused", post("Content-Encoding: gzip\r\n" .. length(HIDDEN), HIDDEN), 415),
   served("a body behind Upgrade", post("Connection: Upgrade\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n" .. length(HIDDEN), HIDDEN), 200),
   served("a body behind Upgrade: websocket", get("Connection: Upgrade\r\nUpgrade: websocket\r\n" .. length(HIDDEN), HIDDEN), 200),
   served("a body whose length Connection calls its own", post("Connection: Content-Length\r\n" .. length(HIDDEN), HIDDEN), 200),

@@ -35,6 +35,7 @@ local LAST = "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
 ---@field bytes string the attack
 ---@field answers integer[] statuses that answer it, interim ones left out
 ---@field stays? boolean the connection goes on behind it
+---@field early? boolean but not when it was cut in its body
 ---@field smuggled? integer requests for /smuggled in it that are requests of their own by every standard
 ---@field unfinished? boolean its last request ends only with the connection: never sent before another, nor through a proxy
 
@@ -74,8 +75,10 @@ end
 local function sendings(case, split)
   local answers = table.concat(case.answers, " ")
   local list = {}
+  local head = select(2, case.bytes:find("\r\n\r\n", 1, true))
   local function add(before, behind, cut)
-    local expected = (before ~= "" and "200 " or "") .. answers .. ((behind ~= "" and case.stays) and " 200" or "")
+    local stays = case.stays and not (case.early and cut and cut - #before >= head)
+    local expected = (before ~= "" and "200 " or "") .. answers .. ((behind ~= "" and stays) and " 200" or "")
     list[#list + 1] = { bytes = before .. case.bytes .. behind, cut = cut, expected = expected }
   end
   local behind = case.unfinished and "" or LAST
@@ -97,7 +100,7 @@ local function send_batch(running, batch)
     sending.connection:send(sending.bytes:sub(1, sending.cut or -1))
   end
   -- The server serves in the order in which things arrive: when it has answered on a newer connection, it has read every first half.
-  if batch[1].cut then
+  if batch[#batch].cut then
     for _ = 1, 2 do framing.seen(running) end
   end
   for _, sending in ipairs(batch) do

@@ -187,16 +187,24 @@ static void passwords_wait_only_where_something_can_wait(void **state) {
   world_run(*state, "local ok, message = pcall(core.password_hash, 'x') assert(not ok and message:find 'can wait only inside a handler', message)");
 }
 
+enum { ALLOWED = DL_PASSWORDS_AT_ONCE + DL_PASSWORDS_WAITING_MAX };
+
+/* As many passwords as may be waited for, each in a task that runs the chunk, in which %s stands for a stored one. */
+static void fill_pool(guard_world *w, const char *chunk, char stored[DL_PASSWORD_TEXT], outcome out[ALLOWED]) {
+  static const dl_password_cost low = {64, 1, 1};
+  char text[500];
+  memset(out, 0, ALLOWED * sizeof(*out));
+  assert_int_equal(dl_password_hash(DL_STR("x"), &low, stored), DL_PASSWORD_OK);
+  const char *place = strstr(chunk, "%s");
+  snprintf(text, sizeof(text), "%.*s%s%s", (int)(place - chunk), chunk, stored, place + 2);
+  for (int i = 0; i < ALLOWED; i++) run_in_task(w, text, &out[i]);
+}
+
 static void many_wait_their_turn_and_more_are_answered_503(void **state) {
   guard_world *w = *state;
-  enum { ALLOWED = DL_PASSWORDS_AT_ONCE + DL_PASSWORDS_WAITING_MAX };
   static outcome out[ALLOWED];
-  char stored[DL_PASSWORD_TEXT], chunk[500];
-  static const dl_password_cost low = {64, 1, 1};
-  memset(out, 0, sizeof(out));
-  assert_int_equal(dl_password_hash(DL_STR("x"), &low, stored), DL_PASSWORD_OK);
-  snprintf(chunk, sizeof(chunk), "assert(core.password_verify('%s', 'x'))", stored);
-  for (int i = 0; i < ALLOWED; i++) run_in_task(w, chunk, &out[i]);
+  char stored[DL_PASSWORD_TEXT];
+  fill_pool(w, "assert(core.password_verify('%s', 'x'))", stored, out);
   assert_true(dl_password_pool_refuses(dl_bridge_passwords(dl_lua_state(w->lua)), 0));
   assert_false(dl_password_pool_verify(dl_bridge_passwords(dl_lua_state(w->lua)), 0, DL_STR(""), DL_STR("x"), NULL, NULL, 0));
   run_to_its_end(w, "local ok, refusal = pcall(core.password_verify, nil, 'x') assert(not ok and getmetatable(refusal) == core.abort_type)"
@@ -222,18 +230,13 @@ static void on_newcomer(const dl_password_answer *answer, void *owner, uint64_t 
 
 static void who_has_many_waiting_makes_room_for_another_and_does_not_delay_him(void **state) {
   guard_world *w = *state;
-  enum { ALLOWED = DL_PASSWORDS_AT_ONCE + DL_PASSWORDS_WAITING_MAX };
   static outcome out[ALLOWED];
-  char stored[DL_PASSWORD_TEXT], chunk[500];
-  static const dl_password_cost low = {64, 1, 1};
-  memset(out, 0, sizeof(out));
-  assert_int_equal(dl_password_hash(DL_STR("x"), &low, stored), DL_PASSWORD_OK);
-  snprintf(chunk, sizeof(chunk),
-           "local ok, refusal = pcall(core.password_verify, '%s', 'x')"
-           " core.refused = (core.refused or 0) + (ok and 0 or 1)"
-           " assert(ok or refusal.status == 503 and refusal.headers['Retry-After'] == '1')",
-           stored);
-  for (int i = 0; i < ALLOWED; i++) run_in_task(w, chunk, &out[i]);
+  char stored[DL_PASSWORD_TEXT];
+  fill_pool(w,
+            "local ok, refusal = pcall(core.password_verify, '%s', 'x')"
+            " core.refused = (core.refused or 0) + (ok and 0 or 1)"
+            " assert(ok or refusal.status == 503 and refusal.headers['Retry-After'] == '1')",
+            stored, out);
   newcomer asked = {.others = out, .count = ALLOWED};
   dl_password_pool *pool = dl_bridge_passwords(dl_lua_state(w->lua));
   assert_false(dl_password_pool_refuses(pool, 1));

@@ -251,11 +251,11 @@ static void serve(dl_connection *connection) {
   dl_pipeline_serve(connection->exchange);
 }
 
-/* Chunks are not looked through for it. */
+/* Chunks are not looked through for it, and who waits to be told to send it may mean its next request by what came. */
 static bool has_body_come(const dl_connection *connection) {
   const dl_http_request *request = &connection->exchange->request;
   if (!request->has_body) return true;
-  return !request->chunked && dl_stream_bytes(&connection->stream).len >= request->content_length;
+  return !request->chunked && !request->expect_continue && dl_stream_bytes(&connection->stream).len >= request->content_length;
 }
 
 /* The pipeline has the exchange from here on: a client that goes away while it is refused does not end it. */

@@ -60,6 +60,15 @@ describe("ends behind an early answer:", function()
     end
   end)
 
+  it("but not where its client says that it waits to be told to send it", function()
+    local connection = running:connect()
+    connection:send(head_of("POST /nothing", "Expect: 100-continue\r\n" .. length) .. BODY .. NEXT)
+    local response = assert(connection:receive())
+    assert.same({ 404, "close" }, { response.status, response.headers.connection })
+    assert.same({ "", "closed" }, { connection:read_rest() })
+    connection:close()
+  end)
+
   it("closes also where the body never comes", function()
     local connection = running:connect()
     connection:send(head_of("POST /nothing", length))

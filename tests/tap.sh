@@ -2,13 +2,18 @@
 # SPDX-License-Identifier: MIT
 # Runs suites and adds up what they say themselves. Sourced by tests/selftest and .ci/run.
 #   suite NAME COMMAND...   a command that prints TAP; its counts are read from what it printed
+#   beside NAME COMMAND...  the same for a suite that others may run beside: $TAP_JOBS at a time, two unless that says otherwise;
+#                           its line is printed when it ends
 #   check NAME COMMAND...   any other command: one test, passed if it exits with 0
 #   summary                 what failed, by name, and the closing line; false if anything failed
+# suite, check and summary wait for all that runs beside.
 # A suite that prints no test, another number of tests than its plan says, or exits with an error though every test passed,
 # has one failure more: a runner that dies must never look green. Logs are kept in $TAP_LOGS.
 
 TAP_LOGS=${TAP_LOGS:?}
 TAP_TIMEOUT=${TAP_TIMEOUT:-600}
+TAP_JOBS=${TAP_JOBS:-2} # a machine has at least two cores
+declare -A tap_running=() # "started name" by the id of a process
 tap_passed=0 tap_failed=0 tap_skipped=0 tap_failures=()
 mkdir -p "$TAP_LOGS"
 
@@ -48,29 +53,66 @@ tap_report() {
   fi
 }
 
-# Runs a program with a time limit, or a function of the script without one.
+# Becomes a program with a time limit, or runs a function of the script without one; in a subshell.
 tap_run() {
-  if declare -F "$1" >/dev/null; then ("$@"); else timeout --kill-after=10 "$TAP_TIMEOUT" "$@"; fi
+  if declare -F "$1" >/dev/null; then "$@"; else exec timeout --kill-after=10 "$TAP_TIMEOUT" "$@"; fi
 }
 
-suite() {
-  local name=$1 started=$SECONDS status=0 log counts
+# Reports those beside that have ended, as soon as one has. `wait -n` may not know of one that ended earlier; `wait` with its id does.
+tap_reap() {
+  local pid started name status counts before=${#tap_running[@]}
+  while :; do
+    for pid in "${!tap_running[@]}"; do
+      kill -0 "$pid" 2>/dev/null && continue
+      status=0
+      wait "$pid" 2>/dev/null || status=$?
+      read -r started name <<<"${tap_running[$pid]}"
+      unset "tap_running[$pid]"
+      read -ra counts <<<"$(tap_count "$(tap_log "$name")" "$status")"
+      tap_report "$name" $((SECONDS - started)) "${counts[@]}" "$status"
+    done
+    [ "${#tap_running[@]}" = "$before" ] || return 0
+    sleep 0.05
+  done
+}
+
+tap_await() { while [ "${#tap_running[@]}" != 0 ]; do tap_reap; done; }
+
+beside() {
+  local name=$1
   shift
-  log=$(tap_log "$name")
-  tap_run "$@" >"$log" 2>&1 </dev/null || status=$?
-  read -ra counts <<<"$(tap_count "$log" "$status")"
-  tap_report "$name" $((SECONDS - started)) "${counts[@]}" "$status"
+  while [ "${#tap_running[@]}" -ge "$TAP_JOBS" ]; do tap_reap; done
+  set -m # a group of its own; otherwise it would ignore SIGINT, which tests send
+  tap_run "$@" >"$(tap_log "$name")" 2>&1 </dev/null &
+  set +m
+  tap_running[$!]="$SECONDS $name"
+}
+
+# Who is interrupted leaves nothing running.
+tap_abandon() {
+  local pid
+  for pid in "${!tap_running[@]}"; do kill -TERM -- "-$pid" "$pid"; done
+  exit 130
+}
+trap tap_abandon INT TERM
+
+suite() {
+  tap_await
+  beside "$@"
+  tap_await
 }
 
 check() {
+  tap_await
   local name=$1 started=$SECONDS status=0
   shift
-  tap_run "$@" >"$(tap_log "$name")" 2>&1 </dev/null || status=$?
+  (tap_run "$@") >"$(tap_log "$name")" 2>&1 </dev/null || status=$?
   if [ "$status" = 0 ]; then tap_report "$name" $((SECONDS - started)) 1 0 0 0; else tap_report "$name" $((SECONDS - started)) 0 1 0 "$status"; fi
 }
 
 # The names stand at the end too, where the last screen of a long run shows them.
 summary() {
+  tap_await
   [ "$tap_failed" = 0 ] || printf 'failed: %s\n' "${tap_failures[@]}"
   if [ "$tap_skipped" = 0 ]; then printf '%d passed, %d failed\n' "$tap_passed" "$tap_failed"
   else printf '%d passed, %d failed, %d skipped\n' "$tap_passed" "$tap_failed" "$tap_skipped"; fi

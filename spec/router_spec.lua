@@ -199,6 +199,18 @@ describe("what a route declares", function()
     assert.is_nil(route.form.extra)
   end)
 
+  it("is no header that refuses what every request brings", function()
+    local Closed = model("Closed", { extra = "forbid" }) { x_token = model.string() }
+    assert.equal('GET /x: header: extra is "forbid", and every request brings other fields than those declared, as Host, so that none would pass; '
+      .. 'leave extra out of that model, or write extra = "ignore"', refusal(function() new_app():get("/x", { header = Closed }, handler) end))
+    local Whole = model("Whole", { extra = "forbid" }) { host = model.string(), accept = model.optional(model.string()) }
+    local Named = model("Named", { extra = "forbid" }) { name = model.string { alias = "HOST" } }
+    local app = new_app()
+    app:get("/x", { header = Whole }, handler)
+    app:get("/y", { header = Named }, handler)
+    assert.equal("forbid", last(app).header.extra)
+  end)
+
   it("gives header fields their hyphens, and leaves the model as it was", function()
     local Traced = model "Traced" { user_agent = model.string(), x_request_id = model.string { alias = "X-Id" }, host = model.string() }
     local app = new_app()

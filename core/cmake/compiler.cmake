@@ -9,6 +9,9 @@ target_compile_options(demilune_flags INTERFACE -Wall -Wextra -Wshadow -Wconvers
 target_compile_definitions(demilune_flags INTERFACE _GNU_SOURCE)
 target_include_directories(demilune_flags INTERFACE ${PROJECT_SOURCE_DIR}/core ${PROJECT_SOURCE_DIR}/core/include)
 
+if(NOT DEMILUNE_SANITIZERS MATCHES "^(ON|OFF|thread)$")
+  message(FATAL_ERROR "DEMILUNE_SANITIZERS is ${DEMILUNE_SANITIZERS}; write ON, OFF or thread")
+endif()
 if(DEMILUNE_SANITIZERS STREQUAL "thread")
   set(sanitizers -fsanitize=thread)
 elseif(DEMILUNE_SANITIZERS)

@@ -254,6 +254,16 @@ function route.read_path(place, what, given)
   return made
 end
 
+-- Every client sends Host (RFC 9112 3.2), so that a model which neither has nor ignores it lets no request in.
+local function check_header_extra(place, what, headers)
+  if headers.extra ~= "forbid" then return end
+  for _, entry in ipairs(headers.fields) do
+    if (entry.schema.alias or entry.name):lower() == "host" then return end
+  end
+  errors.raise(place, '%s: header: extra is "forbid", and every request brings other fields than those declared, as Host, so that none would pass; '
+    .. 'leave extra out of that model, or write extra = "ignore"', what)
+end
+
 -- What a client may send beside the declared fields: a browser adds cookies,
 -- header fields and campaign parameters of its own, but nothing to a body.
 local function tolerant(section_model)
@@ -305,7 +315,10 @@ local function read_sections(place, what, made, given)
     if given[name] then
       local made_section = section(place, what, name, given[name])
       check_scalars(place, what, name, made_section)
-      if name == "header" then made_section = with_wire_names(made_section) end
+      if name == "header" then
+        made_section = with_wire_names(made_section)
+        check_header_extra(place, what, made_section)
+      end
       made[name] = TOLERANT[name] and tolerant(made_section) or made_section
     end
   end

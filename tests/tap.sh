@@ -91,7 +91,7 @@ beside() {
 # Who is interrupted leaves nothing running.
 tap_abandon() {
   local pid
-  for pid in "${!tap_running[@]}"; do kill -TERM -- "-$pid" "$pid"; done
+  for pid in "${!tap_running[@]}"; do kill -TERM -- "-$pid"; done
   exit 130
 }
 trap tap_abandon INT TERM

@@ -215,7 +215,7 @@ static void what_it_says_of_one_is_not_mixed_with_another(void **state) {
   dl_opened_files *shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   assert_true(shared != MAP_FAILED);
   size_t seen = 0;
-  uint64_t until = uv_hrtime() + 2000000000u; /* when they meet in how many turns is the processors' affair */
+  uint64_t until = uv_hrtime() + 2000000000u; /* how often they meet by then is the processors' affair */
   pid_t child = fork_bound();
   if (child == 0) open_in_turn(&(dl_opened){.own = shared, .known = &known});
   while (seen == 0 || uv_hrtime() < until) {

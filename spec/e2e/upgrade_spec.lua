@@ -193,7 +193,7 @@ return app]]))
     local log = running:log()
     assert.truthy(log:find("has started", 1, true), log) -- it was told in time, and came so far
     assert.equal(1, select(2, log:gsub("listening on", "")))
-    assert.equal(0, running:exit_status(), log)
+    assert.equal(0, running.process:await_end(), log)
   end)
 
   it("and SIGTERM right after it end both", function()

@@ -126,6 +126,18 @@ static bool connection_keeps(const dl_http_request *request) {
   return keep;
 }
 
+/* Nobody changes protocols here, but a front may take the connection for a tunnel before it hears so, as nghttpx 1.52 does, or in spite of it,
+ * as one that pipes: what its client sends behind is no request. For h2c everybody waits for a 101 (RFC 7540 3.2). */
+static bool asks_for_tunnel(const dl_http_request *request) {
+  if (request->known[DL_HEADER_UPGRADE] < 0) return false;
+  for (uint32_t i = (uint32_t)request->known[DL_HEADER_UPGRADE]; i < request->header_count; i++) {
+    if (request->headers[i].id != DL_HEADER_UPGRADE) continue;
+    for (dl_str list = request->headers[i].value, protocol; dl_http_list_next(&list, &protocol);)
+      if (protocol.len && !dl_str_equal_nocase(protocol, DL_STR("h2c"))) return true;
+  }
+  return false;
+}
+
 static dl_http_result expectation(dl_http_request *request, dl_http_refusal *refusal) {
   dl_str expect = dl_http_request_header(request, DL_HEADER_EXPECT);
   if (!expect.ptr || request->version_minor == 0) return DL_HTTP_DONE;
@@ -140,6 +152,6 @@ dl_http_result dl_http_framing_read(dl_http_request *request, uint32_t repeated,
   if (singles_check(repeated, refusal) == DL_HTTP_ERROR || host_check(request, authority, refusal) == DL_HTTP_ERROR) return DL_HTTP_ERROR;
   bool coded = request->known[DL_HEADER_TRANSFER_ENCODING] >= 0;
   if ((coded ? transfer_encoding(request, refusal) : content_length(request, refusal)) == DL_HTTP_ERROR) return DL_HTTP_ERROR;
-  request->keep_alive = connection_keeps(request);
+  request->keep_alive = connection_keeps(request) && !asks_for_tunnel(request);
   return expectation(request, refusal);
 }

@@ -14,6 +14,7 @@ enum { LONGEST = 38, SAME_LENGTH = 4 };
 static const uint8_t by_length[LONGEST + 1][SAME_LENGTH] = {
     [4] = {ID(HOST)},
     [6] = {ID(ACCEPT), ID(COOKIE), ID(ORIGIN), ID(EXPECT)},
+    [7] = {ID(UPGRADE)},
     [8] = {ID(IF_MATCH)},
     [9] = {ID(FORWARDED)},
     [10] = {ID(CONNECTION), ID(USER_AGENT)},

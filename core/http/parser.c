@@ -45,7 +45,7 @@ static int on_value(llhttp_t *llhttp, const char *at, size_t length) {
 }
 
 static int on_head(llhttp_t *llhttp) {
-  /* A request to change protocols is one that a server may ignore (RFC 9110 7.8). */
+  /* A request to change protocols is one that a server may ignore (RFC 9110 7.8); what lies behind it is framing.c's affair. */
   llhttp->upgrade = 0;
   return HPE_PAUSED;
 }

@@ -19,6 +19,7 @@
   X(TRANSFER_ENCODING, "transfer-encoding")       \
   X(CONTENT_ENCODING, "content-encoding")         \
   X(CONNECTION, "connection")                     \
+  X(UPGRADE, "upgrade")                           \
   X(EXPECT, "expect")                             \
   X(AUTHORIZATION, "authorization")               \
   X(COOKIE, "cookie")                             \
@@ -61,7 +62,7 @@ typedef struct dl_http_request {
   const dl_header *headers;
   uint32_t header_count;
   uint8_t version_minor;   /* 0 or 1 */
-  bool keep_alive;         /* as version and Connection say */
+  bool keep_alive;         /* as version, Connection and Upgrade say */
   bool expect_continue;
   bool chunked;
   bool has_body;           /* Content-Length over 0, or chunked */

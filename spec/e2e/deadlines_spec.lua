@@ -518,8 +518,8 @@ describe("a handler that kept its worker for long", function()
     running = server.start(app('handler_timeout = "2m", idle_timeout = "2m"', [[
 local gone_on = false
 local function take_long()
-  demilune.log.warning "handler begins"
   local began = os.time()
+  demilune.log.warning "handler begins"
   while os.time() < began + 1000 do end
   return "over"
 end
@@ -545,6 +545,8 @@ app:get("/long-alone", take_long)]]), { workers = 1, env = time:environment() })
     assert.truthy(running:log_line '"handler begins"')
     time:set(1000, 110) -- it took 110 s of its two minutes
     assert.equal("over", connection:receive().body)
+    -- When another has its answer the worker has come back from that turn, whose length its master measures by the clock.
+    assert.equal(200, running:request("GET", "/").status)
     return connection
   end
 

@@ -60,13 +60,24 @@ describe("--log-file", function()
     end)
   end
 
+  --- How many of the server's processes have that file open.
+  local function holders(name)
+    local count = 0
+    for _, pid in ipairs { running.pid, unpack(running:workers()) } do
+      local pipe = io.popen(("readlink /proc/%d/fd/*"):format(pid))
+      for target in pipe:lines() do if target == name then count = count + 1 end end
+      pipe:close()
+    end
+    return count
+  end
+
   it("takes the log, and is opened again at SIGUSR1", function()
-    running = server.start(APP, { flags = { "--log-file=" .. path } })
+    running = server.start(APP, { flags = { "--log-file=" .. path }, visible = true })
     running:request("GET", "/users/1")
     assert(file_with(path, '"/users/1"'))
     assert(os.rename(path, path .. ".1"))
     running:signal("USR1")
-    assert(server.wait_until(PATIENCE, function() return files.read(path) end))
+    assert(server.wait_until(PATIENCE, function() return files.read(path) and holders(path .. ".1") == 0 end))
     running:request("GET", "/users/2")
     assert(file_with(path, '"/users/2"'))
     assert.is_nil(files.read(path .. ".1"):find("/users/2", 1, true))
@@ -85,15 +96,6 @@ describe("--log-file", function()
     end
     local function lines(name)
       local _, count = (files.read(name) or ""):gsub('"message":"request"', "")
-      return count
-    end
-    local function holders(name)
-      local count = 0
-      for _, pid in ipairs { running.pid, unpack(running:workers()) } do
-        local pipe = io.popen(("readlink /proc/%d/fd/*"):format(pid))
-        for target in pipe:lines() do if target == name then count = count + 1 end end
-        pipe:close()
-      end
       return count
     end
     ask(30)

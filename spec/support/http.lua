@@ -124,6 +124,9 @@ local function take_bytes(self, length)
   return all:sub(1, length)
 end
 
+--- Reads that many bytes; nil and "closed" or "timeout" when fewer come.
+function Connection:read_bytes(length) return take_bytes(self, length) end
+
 local function take_chunks(self)
   local parts = {}
   while true do

@@ -96,9 +96,11 @@ static void takes_bodies(void **state) {
               {"PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: \tChunked \r\n\r\n0\r\n\r\n",
                "PUT path=/ query= 1.1 keep chunked [Host=a] [Transfer-Encoding=Chunked] body=\n"},
               {"POST / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n",
-               "POST path=/ query= 1.1 keep chunked [Host=a] [Connection=Upgrade] [Upgrade=websocket] [Transfer-Encoding=chunked] body=x\n"},
+               "POST path=/ query= 1.1 close chunked [Host=a] [Connection=Upgrade] [Upgrade=websocket] [Transfer-Encoding=chunked] body=x\n"},
               {"GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: x\r\n\r\n",
-               "GET path=/ query= 1.1 keep"});
+               "GET path=/ query= 1.1 keep"},
+              {"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: , H2C\r\nUpgrade:\r\n\r\n", "GET path=/ query= 1.1 keep"},
+              {"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: h2c\r\nX: a\r\nUpgrade: h2c, h2\r\n\r\n", "GET path=/ query= 1.1 close"});
 }
 
 static void refuses_line_ends_that_are_not_crlf(void **state) {

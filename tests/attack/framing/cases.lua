@@ -173,7 +173,6 @@ cases.bodies = {
   early("a length where the method is wrong", request("DELETE / HTTP/1.1", length(HIDDEN), HIDDEN), 405),
   early("a body that is compressed, which is refused", post("Content-Encoding: gzip\r\n" .. length(HIDDEN), HIDDEN), 415),
   served("a body behind Upgrade", post("Connection: Upgrade\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n" .. length(HIDDEN), HIDDEN), 200),
-  served("a body behind Upgrade: websocket", get("Connection: Upgrade\r\nUpgrade: websocket\r\n" .. length(HIDDEN), HIDDEN), 200),
   served("a body whose length Connection calls its own", post("Connection: Content-Length\r\n" .. length(HIDDEN), HIDDEN), 200),
   served("chunks that Connection calls its own", post("Connection: Transfer-Encoding\r\nTransfer-Encoding: chunked", CHUNKED_HIDDEN), 200),
   served("a body behind TE", post("TE: trailers, chunked\r\nConnection: TE\r\n" .. length(HIDDEN), HIDDEN), 200),
@@ -289,6 +288,25 @@ cases.old_versions = {
   refused("close and keep-alive, where close wins", request("GET / HTTP/1.0", "Connection: keep-alive, close", HIDDEN), 200),
   refused("close in HTTP/1.1, behind which nothing is read", get("Connection: close", HIDDEN), 200),
   refused("close in a second field", get("Connection: keep-alive\r\nConnection: x, CLOSE", HIDDEN), 200),
+}
+
+-- A front that takes the connection for a tunnel sends on whatever its client says next, none of which it has looked at.
+local function ends(name, fields) return refused(name, get(fields, HIDDEN), 200) end
+cases.tunnels = {
+  ends("WebSocket", "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="),
+  ends("WebSocket of a version that nobody has", "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 1337"),
+  ends("WebSocket in capitals", "Connection: upgrade\r\nUpgrade: WebSocket"),
+  ends("WebSocket that Connection does not name", "Upgrade: websocket"),
+  ends("WebSocket beside keep-alive", "Connection: keep-alive, Upgrade\r\nUpgrade: websocket"),
+  ends("TLS", "Connection: Upgrade\r\nUpgrade: TLS/1.2"),
+  ends("WebSocket behind h2c", "Connection: Upgrade\r\nUpgrade: h2c, websocket"),
+  ends("WebSocket in a second field", "Connection: Upgrade\r\nUpgrade: h2c\r\nUpgrade: websocket"),
+  refused("WebSocket in HTTP/1.0", request("GET / HTTP/1.0", "Connection: keep-alive, Upgrade\r\nUpgrade: websocket", HIDDEN), 200),
+  refused("a body behind WebSocket", get("Connection: Upgrade\r\nUpgrade: websocket\r\n" .. length(HIDDEN), HIDDEN .. HIDDEN), 200),
+  refused("WebSocket where there is no route", request("GET /nothing HTTP/1.1", "Connection: Upgrade\r\nUpgrade: websocket", HIDDEN), 404),
+  served("h2c alone, whose client waits to be told", get "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk", 200),
+  served("an upgrade to nothing", get "Connection: Upgrade\r\nUpgrade:", 200),
+  served("an upgrade that Connection alone speaks of", get "Connection: Upgrade", 200),
 }
 
 return cases

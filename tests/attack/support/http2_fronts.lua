@@ -3,27 +3,11 @@
 
 local files = require "spec.support.files"
 local front = require "spec.support.front"
+local nginx = require "tests.attack.support.nginx"
 local server = require "spec.support.server"
 
-local NGINX = [[
-daemon off;
-master_process off;
-pid FOLDER/nginx.pid;
-events { worker_connections 256; }
-http {
+local NGINX = nginx.BEGINNING .. [[
   access_log off;
-  client_body_temp_path FOLDER/body;
-  proxy_temp_path FOLDER/proxy;
-  fastcgi_temp_path FOLDER/fastcgi;
-  uwsgi_temp_path FOLDER/uwsgi;
-  scgi_temp_path FOLDER/scgi;
-  upstream demilune {
-    server 127.0.0.1:UPSTREAM;
-    keepalive 1;
-  }
-  proxy_http_version 1.1;
-  proxy_set_header Host a;
-  proxy_set_header Connection "";
   proxy_request_buffering BUFFERING;
   server {
     listen 127.0.0.1:PORT http2;

@@ -8,27 +8,33 @@ local process = require "spec.support.process"
 local server = require "spec.support.server"
 local unix = require "socket.unix"
 
-local CONFIG = [[
+local nginx = {}
+
+--- How a configuration begins, up to its servers: FOLDER is where nginx may write, and UPSTREAM the server's port.
+nginx.BEGINNING = [[
 daemon off;
 master_process off;
 pid FOLDER/nginx.pid;
 error_log FOLDER/error.log;
 events { worker_connections 256; }
 http {
-  log_format forwarded "$request_id $upstream_status";
-  access_log FOLDER/access.log forwarded;
   client_body_temp_path FOLDER/body;
   proxy_temp_path FOLDER/proxy;
   fastcgi_temp_path FOLDER/fastcgi;
   uwsgi_temp_path FOLDER/uwsgi;
   scgi_temp_path FOLDER/scgi;
   upstream demilune {
-    server 127.0.0.1:PORT;
+    server 127.0.0.1:UPSTREAM;
     keepalive 1;
   }
   proxy_http_version 1.1;
   proxy_set_header Host a;
   proxy_set_header Connection "";
+]]
+
+local CONFIG = nginx.BEGINNING .. [[
+  log_format forwarded "$request_id $upstream_status";
+  access_log FOLDER/access.log forwarded;
   proxy_set_header X-Id $request_id;
   proxy_next_upstream off;
   proxy_cache_path FOLDER/cache keys_zone=kept:1m;
@@ -53,8 +59,6 @@ http {
 }
 ]]
 
-local nginx = {}
-
 ---@class attack.Nginx
 ---@field sockets string[] paths, by how a body is passed on
 ---@field cache string path of the cache's
@@ -65,7 +69,7 @@ Nginx.__index = Nginx
 ---@return attack.Nginx
 function nginx.start(running)
   local folder = server.make_folder()
-  files.write(folder .. "/nginx.conf", (CONFIG:gsub("FOLDER", folder):gsub("PORT", running.port)))
+  files.write(folder .. "/nginx.conf", (CONFIG:gsub("FOLDER", folder):gsub("UPSTREAM", running.port)))
   local sockets = { folder .. "/gathers.sock", folder .. "/streams.sock" }
   local self = setmetatable({ folder = folder, sockets = sockets, cache = folder .. "/caches.sock" }, Nginx)
   local command = ("env PATH=$PATH:/usr/sbin nginx -p %s -c %s/nginx.conf -e %s/error.log"):format(folder, folder, folder)

@@ -128,7 +128,7 @@ static void append_request(conversation *c) {
   if ((how & 0x18) == 0x08) DL_BUFFER_LITERAL(out, "\r\n"); /* RFC 9112 2.2: an empty line before it is no request */
   dl_buffer_printf(out, "%s /%zu HTTP/1.%d\r\nHost: fuzz\r\n", methods[how & 3], c->count, !old);
   if ((how & 0x28) == 0x20) append_noise(c);
-  if (closing) DL_BUFFER_LITERAL(out, "Connection: close\r\n");
+  if (closing) dl_buffer_printf(out, "Connection: %s\r\n", how & 0x20 ? "Upgrade\r\nUpgrade: websocket" : "close");
   else if (old && more & 16) DL_BUFFER_LITERAL(out, "Connection: keep-alive\r\n");
   if (with_body && !old && (how & 0x30) == 0x10) DL_BUFFER_LITERAL(out, "Expect: 100-continue\r\n");
   if (chunked) DL_BUFFER_LITERAL(out, "Transfer-Encoding: chunked\r\n\r\n");

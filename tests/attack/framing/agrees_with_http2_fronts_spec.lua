@@ -110,6 +110,20 @@ function attacks.injections(add)
   end
 end
 
+-- Answers without a body, and such as come before one.
+function attacks.methods(add)
+  for _, method in ipairs { "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE", "QUERY", "M-SEARCH", "SOURCE" } do
+    for _, path in ipairs { "/", "/echo", "/nothing" } do
+      add(method .. " " .. path, { fields = request(method, path) })
+      add(method .. " " .. path .. " with a body", { fields = request(method, path), body = { HIDDEN } })
+      add(method .. " " .. path .. " with a length of 0 and a body", {
+        fields = request(method, path, nil, { { "content-length", "0" } }), body = { HIDDEN },
+      })
+      add(method .. " " .. path .. " with a body that is given up", { fields = request(method, path), body = { HIDDEN }, reset = true })
+    end
+  end
+end
+
 function attacks.targets(add)
   for _, path in ipairs { "/ HTTP/1.1", "/\t", "/ ", " /", "", "*", "x", "?", "//b/", "/%2e%2e/smuggled/..", "/#/smuggled", "/\128", "http://b/" } do
     add("a path of '" .. path .. "'", get({}, { [":path"] = path }))

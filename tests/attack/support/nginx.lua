@@ -74,12 +74,14 @@ function nginx.start(running)
   local self = setmetatable({ folder = folder, sockets = sockets, cache = folder .. "/caches.sock" }, Nginx)
   local command = ("env PATH=$PATH:/usr/sbin nginx -p %s -c %s/nginx.conf -e %s/error.log"):format(folder, folder, folder)
   self.process = process.start(folder, command)
-  local up = server.wait_until(20, function()
+  -- It opens one after the other.
+  local function listens(path)
     local stream = unix.stream()
-    local connected = stream:connect(self.sockets[#self.sockets])
+    local connected = stream:connect(path)
     stream:close()
     return connected
-  end)
+  end
+  local up = server.wait_until(20, function() return listens(sockets[1]) and listens(sockets[2]) and listens(self.cache) end)
   assert(up, "nginx did not start: " .. self.process:log() .. (files.read(folder .. "/error.log") or ""))
   return self
 end

@@ -55,15 +55,23 @@ function Running:stop(signal)
   server.remove_folder(self.process.folder)
 end
 
---- Starts a command in the background and waits until its port takes connections. The folder is removed when it is stopped.
+local function listens(port)
+  local tcp = socket.connect("127.0.0.1", port)
+  if tcp then tcp:close() end
+  return tcp
+end
+
+--- Starts a command in the background and waits until each of its ports takes connections. The folder is removed when it is stopped.
+---@param ... integer
 ---@return front.Running
-function front.start(folder, command, port)
-  local self = setmetatable({}, Running)
+function front.start(folder, command, ...)
+  local self, ports = setmetatable({}, Running), { ... }
   self.process = process.start(folder, command, { owner = self })
   local ready = server.wait_until(READY_SECONDS, function()
-    local tcp = socket.connect("127.0.0.1", port)
-    if tcp then tcp:close() end
-    return tcp
+    for _, port in ipairs(ports) do
+      if not listens(port) then return false end
+    end
+    return true
   end)
   if not ready then
     local log = self.process:log()

@@ -317,7 +317,7 @@ end)
 
 describe("requests that waited and then compute", function()
   it("are not overtaken by who comes while one of them ends and the next has not begun", function()
-    start "max_requests = 1"
+    start [[max_requests = 1, queue_timeout = "60s"]]
     local control, waiting = running:connect(30), {}
     local late = running:connect(30)
     local holder = hold(control, 1)
@@ -340,7 +340,7 @@ describe("requests that waited and then compute", function()
   end)
 
   it("leave others their turn in between", function()
-    start "max_requests = 1"
+    start [[max_requests = 1, queue_timeout = "60s"]]
     local control, other, waiting = running:connect(30), running:connect(30), {}
     local holder = hold(control, 1)
     for n = 1, 40 do

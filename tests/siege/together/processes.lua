@@ -29,13 +29,14 @@ end
 local Process = {}
 Process.__index = Process
 
---- Starts a command without waiting. Attackers are given a low priority: they share our cores, and it is the server that is measured.
+--- Starts a command without waiting. Attackers run while nobody else wants their processor: they share our cores, and it is the server that is
+--- measured. With `nice` they would keep it for some 3 ms (Linux 6.6 and later), as would a core that somebody else has.
 ---@param folder string for what it prints
----@param nice integer 0 for none
+---@param idly boolean
 ---@return siege.Process
-function processes.start(folder, name, command, nice)
-  local path = folder .. "/" .. name
-  os.execute(("{ exec nice -n %d %s; } >%s.out 2>%s.err </dev/null & echo $! >%s.pid"):format(nice, command, path, path, path))
+function processes.start(folder, name, command, idly)
+  local path, policy = folder .. "/" .. name, idly and "chrt --idle 0 " or ""
+  os.execute(("{ exec %s%s; } >%s.out 2>%s.err </dev/null & echo $! >%s.pid"):format(policy, command, path, path, path))
   return setmetatable({ name = name, pid = tonumber(processes.read(path .. ".pid")), output = path .. ".out", errors = path .. ".err" }, Process)
 end
 

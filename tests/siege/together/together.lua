@@ -15,11 +15,10 @@ local tokens = require "tests.attack.support.tokens"
 
 local APP = "tests/siege/together/app"
 local BUILD = server.program:gsub("[^/]*$", "")
-local ATTACKERS_NICE = 19
 local WARM_SECONDS, DRAIN_SECONDS = 4, 60
 local KILL_EVERY, REDIS_EVERY = 5, 8 -- seconds; every second turn of Redis is its coming back
 
--- Steps a second of each attacker: about one core of a small machine together, at low priority.
+-- Steps a second of each attacker: about one core of a small machine together, while nobody else wants it.
 local RATES = {
   framing = 100, tokens = 60, oversized = 20, garbage = 80, tls_garbage = 50, half_closed = 60, leavers = 30, flood = 1, limits = 1, reloads = 0.5,
 }
@@ -73,7 +72,7 @@ local function start_normal(world, name, seconds, progress)
     local records = ("%s/%s-%s.records"):format(world.folder, name, kind)
     local command = ("%stests/siege_normal %d --pause=40 --seconds=%.3f --name=%s-%s --records=%s --progress=%.3f %s")
       :format(BUILD, running.port, seconds, name, kind, records, progress, flag)
-    local process = processes.start(world.folder, name .. "-" .. kind, command, 0)
+    local process = processes.start(world.folder, name .. "-" .. kind, command, false)
     process.records, process.server_port, process.kind = records, running.port, kind
     return process
   end
@@ -85,14 +84,14 @@ local function start_attackers(world, prefix, seconds)
   for kind, rate in pairs(RATES) do
     local command = ("luajit tests/siege/together/attack.lua %s %s %.3f %d %d %d %d %d")
       :format(kind, rate, seconds, world.plain.port, world.tls.port, world.plain:admin_port(), world.plain.pid, world.tls.pid)
-    list[#list + 1] = processes.start(world.folder, prefix .. kind, command, ATTACKERS_NICE)
+    list[#list + 1] = processes.start(world.folder, prefix .. kind, command, true)
     list[#list].kind = kind
   end
   for _, slow in ipairs(SLOW) do
     local kind, clients, first = unpack(slow)
     local command = ("%stests/siege_slow %d --kind=%s --clients=%d --first=%d --seconds=%.3f")
       :format(BUILD, world.plain.port, kind, clients, first, seconds)
-    list[#list + 1] = processes.start(world.folder, prefix .. "slow_" .. kind, command, ATTACKERS_NICE)
+    list[#list + 1] = processes.start(world.folder, prefix .. "slow_" .. kind, command, true)
     list[#list].kind = "slow_" .. kind
   end
   return list

@@ -50,7 +50,7 @@ end
 ---@param stream integer an odd number
 local function frames(request, stream)
   local head, list = section(request.fields), {}
-  local parts = request.trailers and { unpack(request.body or {}) } or request.body or {}
+  local parts, padding = request.body or {}, request.padding
   local open = #parts > 0 or request.trailers or request.reset
   local flags = open and 0 or END_STREAM
   if request.continued then
@@ -61,7 +61,6 @@ local function frames(request, stream)
   end
   for index, part in ipairs(parts) do
     local last = index == #parts and not request.trailers and not request.reset
-    local padding = request.padding
     if padding then part = string.char(#padding) .. part .. padding end
     list[#list + 1] = frame(DATA, (last and END_STREAM or 0) + (padding and PADDED or 0), stream, part)
   end

@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- Servers that speak HTTP/2 to clients and HTTP/1.1 to Demilune, each as its makers set it up, on connections that they keep.
+-- Servers that speak HTTP/2 to clients and HTTP/1.1 to Demilune, on connections that they keep.
 
 local files = require "spec.support.files"
 local front = require "spec.support.front"
@@ -48,21 +48,21 @@ local RUN_NGINX = "env PATH=$PATH:/usr/sbin nginx -e stderr -p FOLDER -c FOLDER/
 local RUN_HAPROXY = "env PATH=$PATH:/usr/sbin haproxy -db -f FOLDER/config"
 local RUN_CADDY = "env HOME=FOLDER XDG_DATA_HOME=FOLDER XDG_CONFIG_HOME=FOLDER caddy run --config FOLDER/config --adapter caddyfile"
 
-local fronts = {
-  { name = "nginx, which gathers a body", program = "nginx", config = NGINX:gsub("BUFFERING", "on"), command = RUN_NGINX },
-  { name = "nginx, which passes a body as it comes", program = "nginx", config = NGINX:gsub("BUFFERING", "off"), command = RUN_NGINX },
-  { name = "HAProxy", program = "haproxy", config = HAPROXY, command = RUN_HAPROXY },
-  { name = "Caddy", program = "caddy", config = CADDY, command = RUN_CADDY },
-}
-
 local http2_fronts = {}
 
---- Each front by its name, and whether this machine has it.
----@return { name: string, there: boolean }[]
-function http2_fronts.each()
-  for _, each in ipairs(fronts) do each.there = front.run("PATH=$PATH:/usr/sbin command -v " .. each.program) == 0 end
-  return fronts
-end
+---@class http2.Front
+---@field name string
+---@field config string
+---@field command string
+---@field missing? boolean this machine may be without it, and is
+---@type http2.Front[]
+http2_fronts.each = {
+  { name = "nginx, which gathers a body", config = NGINX:gsub("BUFFERING", "on"), command = RUN_NGINX },
+  { name = "nginx, which passes a body as it comes", config = NGINX:gsub("BUFFERING", "off"), command = RUN_NGINX },
+  { name = "HAProxy", config = HAPROXY, command = RUN_HAPROXY },
+  -- Installing it starts it on port 80, so that the launcher does so for continuous integration only.
+  { name = "Caddy", config = CADDY, command = RUN_CADDY, missing = front.run("command -v caddy") ~= 0 },
+}
 
 --- Starts one before a running server. Returns it and its port.
 ---@return front.Running, integer

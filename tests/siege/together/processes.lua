@@ -30,7 +30,7 @@ local Process = {}
 Process.__index = Process
 
 --- Starts a command without waiting. Attackers run while nobody else wants their processor: they share our cores, and it is the server that is
---- measured. With `nice` they would keep it for some 3 ms (Linux 6.6 and later), as would a core that somebody else has.
+--- measured.
 ---@param folder string for what it prints
 ---@param idly boolean
 ---@return siege.Process
